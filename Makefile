@@ -1,0 +1,39 @@
+# make report   install what is needed and do the main job: measure, then report   -> output/report/report.html
+# make test     install what is needed, then lint, types and tests
+# make clean    remove what these made
+
+PYTHON ?= python3
+BIN := .venv/bin
+MODELS := -m smollm2-135m -m minilm -m smollm2-135m-mean
+
+.PHONY: report test install lint types clean
+
+report: install
+	$(BIN)/genzoo evaluate $(MODELS) -b "GenZoo(mini, v1)" -o output/results
+	$(BIN)/genzoo leaderboard output/results -o output/report
+	$(BIN)/genzoo report output/results -o output/report
+
+test: install lint types
+	$(BIN)/python -m pytest
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genzoo needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	@echo "installing genzoo and what it needs into .venv (once; a few minutes)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The import package is put together from four folders, which a type checker only sees as one tree.
+types: install
+	@rm -rf build/types && mkdir -p build/types/genzoo
+	@ln -s $(CURDIR)/zoo/* $(CURDIR)/tasks $(CURDIR)/leaderboards $(CURDIR)/reports build/types/genzoo/
+	MYPYPATH=build/types $(BIN)/mypy -p genzoo
+
+clean:
+	rm -rf .venv build output *.egg-info

@@ -1,0 +1,70 @@
+"""Watches a model encode: counts texts and seconds, and stops at embeddings that no score should be made of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from genzoo.errors import ZooError
+
+
+class EncodeMeter:
+    """Counts what passes through the `encode` of one mteb model, once attached.
+
+    Attributes:
+        texts: Texts encoded so far.
+        seconds: Wall time spent in `encode` so far, tokenising and copying included.
+    """
+
+    def __init__(self, model: object, name: str) -> None:
+        self.texts, self.seconds = 0, 0.0
+        self._name, self._width = name, 0
+        encode = getattr(model, "encode", None)
+        # a search model such as BM25 has none, and is not measured
+        if callable(encode):
+            model.encode = self._metered(encode)  # type: ignore[attr-defined]
+
+    @property
+    def texts_per_second(self) -> float | None:
+        """Mean speed so far, None if nothing was encoded."""
+        return round(self.texts / self.seconds, 2) if self.texts and self.seconds > 0 else None
+
+    def _metered(self, encode: Callable[..., Any]) -> Callable[..., Any]:
+        def metered(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            expected = len(inputs.dataset)
+            start = time.perf_counter()
+            output = encode(inputs, *args, **kwargs)
+            self.seconds += time.perf_counter() - start
+            self.texts += expected
+            self._check(output, expected)
+            return output
+
+        return metered
+
+    def _check(self, output: Any, expected: int) -> None:
+        """Refuse a wrong number of rows, a width that changes, and NaN or infinite values."""
+        if len(output) != expected:
+            raise ZooError(f"{self._name} returned {len(output)} embeddings for {expected} texts")
+        if isinstance(output, (list, tuple)):  # one matrix per text: a late-interaction model
+            finite = all(_is_finite(matrix) for matrix in output)
+        else:
+            finite = _is_finite(output)
+            width = int(output.shape[-1])
+            if self._width and width != self._width:
+                raise ZooError(f"{self._name} returned embeddings of width {width} after {self._width}")
+            self._width = width
+        if not finite:
+            raise ZooError(
+                f"{self._name} returned NaN or infinite values among {expected} embeddings: "
+                "load it in float32 and check its weights"
+            )
+
+
+def _is_finite(values: Any) -> bool:
+    if isinstance(values, torch.Tensor):
+        dense = values.coalesce().values() if values.is_sparse else values
+        return bool(torch.isfinite(dense).all()) if dense.is_floating_point() else True
+    return bool(np.isfinite(np.asarray(values)).all())

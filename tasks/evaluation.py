@@ -1,0 +1,268 @@
+"""Runs models on tasks through mteb, so that a run that was cut off goes on where it stopped."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+import mteb
+from datasets.exceptions import DatasetNotFoundError
+from genzoo.errors import InputError, ZooError
+from genzoo.tasks import run_record
+from genzoo.tasks.encode_meter import EncodeMeter
+from genzoo.tasks.random_state import kept_random_state
+from genzoo.tasks.registration import register
+from genzoo.tasks.results_folder import ResultsFolder, UnwritableFolderError
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from mteb.abstasks import AbsTask
+from mteb.models import ModelMeta
+from mteb.results import ModelResult, TaskResult
+from mteb.types import EncodeKwargs
+
+Progress = Callable[[str, str, int, int], None]
+_NO_REVISION = {"", "no_revision_available"}
+
+
+def evaluate(
+    metas: Sequence[ModelMeta],
+    tasks: Iterable[AbsTask],
+    output: Path,
+    *,
+    benchmark_name: str | None = None,
+    batch_size: int = 32,
+    device: str | None = None,
+    on_progress: Progress | None = None,
+    overwrite: bool = False,
+    facts: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[ModelResult]:
+    """Measure every model on every task and keep what is finished.
+
+    A finished task is not run again, nor its model loaded for it, unless its data set has another revision, a split or
+    the predictions are missing, or `overwrite` is set. A task that fails does not stop the others.
+
+    Args:
+        metas: Models with a real name and revision.
+        tasks: mteb tasks, ours or others.
+        output: The results folder; its layout is mteb's `ResultCache`, with predictions and run records beside it.
+        benchmark_name: Recorded in `benchmarks.json` if the tasks are a whole benchmark.
+        batch_size: Texts per batch.
+        device: Where to load the models, their own choice if None.
+        on_progress: Called with model name, task name, tasks done and tasks in all, before and after each task.
+        overwrite: Run finished tasks again.
+        facts: Model name -> role, teacher, backbone, n_trained_parameters, for the environment record.
+
+    Returns:
+        One result per model, in order.
+
+    Raises:
+        InputError: A model without name or revision, two models of one name and revision, or no task.
+        ZooError: Some tasks failed (after all others are done), or the results folder cannot be written.
+    """
+    todo = list(tasks)
+    _check_input(metas, todo, batch_size)
+    run_record.check_facts(facts or {})
+    register()  # mteb's prompt lookup drops tasks that it does not know
+    run = _Run(ResultsFolder(Path(output)), todo, batch_size, device, on_progress, overwrite, len(metas) * len(todo))
+    with _quiet_datasets(), kept_random_state(), run.recording():
+        run_record.record_tasks(run.folder.root, todo, {})
+        if benchmark_name:
+            run_record.record_benchmark(run.folder.root, benchmark_name, todo)
+        results = [run.model(meta, (facts or {}).get(str(meta.name), {})) for meta in metas]
+    if run.failures:
+        raise ZooError(
+            f"{len(run.failures)} of {run.total} runs failed, the others are kept in {output}: "
+            + "; ".join(run.failures)
+        )
+    return results
+
+
+@dataclass
+class _Run:
+    """The state of one call of `evaluate`."""
+
+    folder: ResultsFolder
+    tasks: list[AbsTask]
+    batch_size: int
+    device: str | None
+    on_progress: Progress | None
+    overwrite: bool
+    total: int
+    done: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def model(self, meta: ModelMeta, facts: Mapping[str, Any]) -> ModelResult:
+        """Run one model on all tasks; it is loaded when the first task needs it, once."""
+        session = _Session(meta, self.device, self.batch_size)
+        found: list[TaskResult] = []
+        for task in self.tasks:
+            self._report(meta, task)
+            result = self._task(session, task, facts)
+            if result is not None:
+                found.append(result)
+            self.done += 1
+            self._report(meta, task)
+        if found:
+            self._environment(session, facts)
+        session.close()
+        return ModelResult(model_name=str(meta.name), model_revision=str(meta.revision), task_results=found)
+
+    def _task(self, session: _Session, task: AbsTask, facts: Mapping[str, Any]) -> TaskResult | None:
+        """Reuse or run one task; a failure is noted and gives None."""
+        try:
+            kept = None if self.overwrite else self.folder.finished(session.meta, task)
+            if kept is not None:
+                return kept
+            session.load()
+            result = self._run_task(session, task)
+            self._environment(session, facts)
+            return result
+        except UnwritableFolderError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and self.folder.is_unwritable(error):
+                raise self.folder.unwritable(error) from error
+            self.failures.append(f"{task.metadata.name} with {session.meta.name}: {_reason(error, task)}")
+            return None
+
+    def _run_task(self, session: _Session, task: AbsTask) -> TaskResult:
+        """Let mteb run a task in a scratch folder, then take the files in."""
+        before = session.meter.texts if session.meter else 0
+        settings: EncodeKwargs = {"batch_size": self.batch_size, "show_progress_bar": False}
+        with self.folder.staging() as stage:
+            outcome = mteb.evaluate(
+                session.model,
+                task,
+                co2_tracker=False,
+                encode_kwargs=settings.copy(),
+                cache=None,
+                prediction_folder=stage,
+                show_progress_bar=False,
+            )
+            if outcome.exceptions:  # mteb returns, rather than raises, what a private data set raised
+                raise ZooError("; ".join(problem.exception for problem in outcome.exceptions))
+            result = outcome.task_results[0]
+            self.folder.take_in(session.meta, task, result, stage, settings)
+        counts = {task.metadata.name: session.meter.texts - before} if session.meter else {}
+        with self.recording():
+            run_record.record_tasks(self.folder.root, [task], {name: n for name, n in counts.items() if n})
+        return result
+
+    def _environment(self, session: _Session, facts: Mapping[str, Any]) -> None:
+        with self.recording():
+            run_record.record_environment(
+                self.folder.root, session.meta, session.model, session.meter, self.batch_size, facts
+            )
+
+    def _report(self, meta: ModelMeta, task: AbsTask) -> None:
+        if self.on_progress:
+            self.on_progress(str(meta.name), task.metadata.name, self.done, self.total)
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Turns a full or read-only folder into the one clear error."""
+        try:
+            yield
+        except OSError as error:
+            if self.folder.is_unwritable(error):
+                raise self.folder.unwritable(error) from error
+            raise
+
+
+class _Session:
+    """One model, loaded at most once."""
+
+    def __init__(self, meta: ModelMeta, device: str | None, batch_size: int) -> None:
+        self.meta, self.device, self.batch_size = meta, device, batch_size
+        self.model: Any = None
+        self.meter: EncodeMeter | None = None
+        self._failure: Exception | None = None
+
+    def load(self) -> None:
+        """Load the model and attach its meter; a second try after a failure fails the same way at once."""
+        if self._failure:
+            raise self._failure
+        if self.model is not None:
+            return
+        try:
+            self.model = self.meta.load_model(device=self.device)
+        except Exception as error:
+            self._failure = (
+                error if isinstance(error, ZooError) else ZooError(f"the model cannot be loaded ({_first_line(error)})")
+            )
+            raise self._failure from error
+        self.meter = EncodeMeter(self.model, str(self.meta.name))
+
+    def close(self) -> None:
+        """Let go of the model before the next one is loaded."""
+        self.model = self.meter = None
+        gc.collect()
+
+
+def _check_input(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], batch_size: int) -> None:
+    if not metas or not tasks:
+        raise InputError("nothing to evaluate: give at least one model and one task. See: genzoo evaluate --help")
+    if batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}: it must be 1 or more")
+    seen: set[tuple[str, str]] = set()
+    for meta in metas:
+        if not isinstance(meta, ModelMeta):
+            raise InputError(f"a model must come as an mteb.ModelMeta, got {type(meta).__name__}: see genzoo.mteb_meta")
+        name, revision = meta.name or "", meta.revision or ""
+        if "/" not in name or revision in _NO_REVISION:
+            raise InputError(f"model {name!r} at {revision!r}: an org/name and a revision are what tells results apart")
+        if meta.experiment_kwargs:
+            raise InputError(f"model {name} has experiment_kwargs: give such a variant a revision of its own")
+        if (name, revision) in seen:
+            raise InputError(f"two models are named {name} at {revision}: their results would overwrite each other")
+        seen.add((name, revision))
+    names = [task.metadata.name for task in tasks]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"tasks named twice: {', '.join(twice)}")
+
+
+def _reason(error: Exception, task: AbsTask) -> str:
+    """One line on why a task failed, and what to do if its data could not be reached."""
+    if isinstance(error, ZooError):
+        return str(error)
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    unreachable = (ConnectionError, DatasetNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled)
+    if any(isinstance(link, unreachable) or _is_transport(link) for link in chain):
+        return (
+            f"data set {task.metadata.dataset['path']} cannot be reached ({_first_line(error)}): run once online, set "
+            "HF_ENDPOINT to a mirror, or set HF_HUB_OFFLINE=1 if it is in the cache"
+        )
+    return _first_line(error)
+
+
+def _is_transport(error: BaseException) -> bool:
+    """Whether an HTTP client raised it; which client huggingface_hub uses is its own affair."""
+    package = type(error).__module__.split(".")[0]
+    return package in {"httpx", "httpcore", "requests", "urllib3"} or isinstance(
+        error, datasets.exceptions.DatasetNotFoundError
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+@contextmanager
+def _quiet_datasets() -> Iterator[None]:
+    """Hide the bars of `datasets`, which would tear the caller's own."""
+    shown = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()

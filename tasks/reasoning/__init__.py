@@ -1,0 +1,5 @@
+"""Retrieval in which only an inference connects query and passage."""
+
+from genzoo.tasks.reasoning.genzoo_mini_reasoning_retrieval import GenZooMiniReasoningRetrieval
+
+__all__ = ["GenZooMiniReasoningRetrieval"]

@@ -1,0 +1,155 @@
+"""The results folder: what in it may be reused, and how a finished task enters it whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mteb
+from genzoo.errors import ZooError
+from mteb.abstasks import AbsTask
+from mteb.models import ModelMeta
+from mteb.results import TaskResult
+from mteb.types import EncodeKwargs
+
+_STALE_SECONDS = 24 * 3600
+_NO_ROOM = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
+
+
+class UnwritableFolderError(ZooError):
+    """The results folder takes no more files; going on would only lose work."""
+
+
+class ResultsFolder:
+    """One results folder in mteb's layout, with predictions beside the results.
+
+    Args:
+        root: The folder, made if it does not exist.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        with self._writable():
+            self.cache = mteb.ResultCache(root)
+            with tempfile.TemporaryFile(dir=root):
+                pass
+        self._sweep()
+
+    def result_path(self, meta: ModelMeta, task: AbsTask) -> Path:
+        """Where mteb keeps the result of one task."""
+        return self.cache.get_task_result_path(task.metadata.name, meta)
+
+    def predictions_path(self, meta: ModelMeta, task: AbsTask) -> Path:
+        """Where the predictions of one task lie, in a folder per model and revision."""
+        folder = self.root / "predictions" / meta.model_name_as_path() / str(meta.revision)
+        return folder / task.prediction_file_name
+
+    def finished(self, meta: ModelMeta, task: AbsTask) -> TaskResult | None:
+        """The result of a task if it can stand as it is, else None.
+
+        mteb itself would reuse a result of other data, and would not make up for missing predictions.
+
+        Raises:
+            ZooError: The result file is damaged.
+        """
+        path = self.result_path(meta, task)
+        if not path.is_file():
+            return None
+        try:
+            result = TaskResult.from_disk(path)
+        except (ValueError, KeyError, AttributeError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise ZooError(f"{path} is no readable result ({reason}): delete it, or run with overwrite") from error
+        stands = (
+            result.dataset_revision == task.metadata.revision
+            and not result.get_missing_evaluations(task)
+            and self.predictions_path(meta, task).is_file()
+        )
+        return result if stands else None
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A scratch folder on the same disk, gone at the end whatever happens."""
+        with self._writable():
+            parent = self.root / ".staging"
+            parent.mkdir(exist_ok=True)
+            folder = Path(tempfile.mkdtemp(dir=parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            # another run may be at work in it
+            if not any(parent.iterdir()):
+                parent.rmdir()
+
+    def take_in(
+        self, meta: ModelMeta, task: AbsTask, result: TaskResult, stage: Path, encode_kwargs: EncodeKwargs
+    ) -> None:
+        """Move a finished task from the scratch folder into place; the result file comes last.
+
+        Args:
+            meta: The model's card, as loaded.
+            task: The task.
+            result: Its result.
+            stage: The scratch folder; predictions lie directly in it.
+            encode_kwargs: What the model was called with, for `run_settings.jsonl`.
+        """
+        target = self.result_path(meta, task)
+        predictions = self.predictions_path(meta, task)
+        with self._writable():
+            staged = mteb.ResultCache(stage / "cache")
+            staged_result = staged.get_task_result_path(task.metadata.name, meta)
+            staged_result.parent.mkdir(parents=True)
+            settings = target.parent / "run_settings.jsonl"
+            if settings.is_file():
+                shutil.copyfile(settings, staged_result.parent / settings.name)
+            staged.save_to_cache(result, meta, encode_kwargs=encode_kwargs)
+            _ensure_predictions(stage / task.prediction_file_name, meta)
+            predictions.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for file in stage.glob("*_predictions.json"):
+                file.replace(predictions.parent / file.name)
+            for name in ("model_meta.json", settings.name, target.name):
+                (staged_result.parent / name).replace(target.parent / name)
+
+    def is_unwritable(self, error: BaseException) -> bool:
+        """Whether an error that came out of mteb means that this folder takes no more files."""
+        if not isinstance(error, OSError):
+            return False
+        inside = isinstance(error.filename, (str, os.PathLike)) and Path(error.filename).is_relative_to(self.root)
+        return error.errno in _NO_ROOM or inside
+
+    def unwritable(self, error: OSError) -> UnwritableFolderError:
+        """The error that says so to the user."""
+        reason = error.strerror or str(error)
+        return UnwritableFolderError(
+            f"cannot write to the results folder {self.root} ({reason}): free some space or name another folder with -o"
+            "; tasks that were finished are kept"
+        )
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self.unwritable(error) from error
+
+    def _sweep(self) -> None:
+        """Remove scratch folders of runs that were killed long ago."""
+        for folder in (self.root / ".staging").glob("*"):
+            if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ensure_predictions(path: Path, meta: ModelMeta) -> None:
+    """Leave a file also for a task that predicts nothing (an aggregate), or it would never count as finished."""
+    if not path.is_file():
+        owner = {"model_name": meta.name, "revision": meta.revision}
+        path.write_text(json.dumps({"mteb_model_meta": owner}), encoding="utf-8")

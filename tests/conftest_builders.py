@@ -1,0 +1,90 @@
+"""Builders of tiny backbones and checkpoints of the real architectures, for all tests."""
+
+from pathlib import Path
+
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SENTENCES = [
+    "where do polar bears live and what do they eat",
+    "the quick brown fox jumps over the lazy dog near the river bank",
+    "how do I change a flat tyre on my bicycle before the rain comes",
+    "a library keeps books that people borrow and bring back later",
+] * 4
+
+
+def build_backbone(
+    folder: Path, family: str = "llama", *, bos: bool = True, tied: bool = False, spare: int = 16, chat: bool = True
+):
+    """Write a random model of the real architecture class with a trained byte-level tokenizer."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin_of_text|>"]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=360,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    if bos:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="<|begin_of_text|> $A",
+            special_tokens=[("<|begin_of_text|>", tokenizer.token_to_id("<|begin_of_text|>"))],
+        )
+    options = {"bos_token": "<|begin_of_text|>"} if bos else {"pad_token": "<|endoftext|>"}
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", **options)
+    fast.chat_template = CHAT if chat else None
+    config = AutoConfig.for_model(
+        family,
+        vocab_size=len(fast) + spare,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        initializer_range=0.2,
+        tie_word_embeddings=tied,
+        bos_token_id=fast.bos_token_id,
+        eos_token_id=fast.eos_token_id,
+        pad_token_id=fast.pad_token_id,
+        **({"head_dim": 8} if family in ("qwen3", "mistral") else {}),
+    )
+    torch.manual_seed(3)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+def build_checkpoint(backbone: Path, *, n_thought: int = 0, n_compression: int = 4, dim: int = 12, seed: int = 0):
+    """A checkpoint with random numbers for a backbone folder."""
+    import torch
+    from genzoo.backbones import backbone_digest
+    from genzoo.checkpoint import TokenCheckpoint
+    from genzoo.recipes import Recipe
+    from genzoo.training.pipeline import make_spec
+    from transformers import AutoConfig, AutoTokenizer
+
+    recipe = Recipe("test", str(backbone), "minilm", n_thought=n_thought, n_compression=n_compression)
+    tokenizer, config = AutoTokenizer.from_pretrained(backbone), AutoConfig.from_pretrained(backbone)
+    torch.manual_seed(seed)
+    hidden = config.hidden_size
+    return TokenCheckpoint(
+        spec=make_spec(tokenizer, config.vocab_size, recipe, ()),
+        rows=torch.randn(n_thought + n_compression, hidden) * 0.2,
+        recon_weight=torch.randn(hidden, hidden) * 0.2,
+        recon_bias=torch.randn(hidden) * 0.1,
+        align_weight=torch.randn(dim, hidden) * 0.2,
+        align_bias=torch.randn(dim) * 0.1,
+        backbone=str(backbone),
+        backbone_digest=backbone_digest(backbone),
+        recipe_digest="0" * 16,
+        max_tokens=64,
+    )

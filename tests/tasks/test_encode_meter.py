@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+from genzoo.errors import ZooError
+from genzoo.tasks.encode_meter import EncodeMeter
+
+
+class Loader:
+    def __init__(self, size):
+        self.dataset = range(size)
+
+
+class Model:
+    def __init__(self, *outputs):
+        self.outputs = list(outputs)
+
+    def encode(self, inputs, **kwargs):
+        return self.outputs.pop(0)
+
+
+def test_counts_texts_and_seconds(monkeypatch):
+    ticks = iter([0.0, 2.0, 10.0, 12.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(ticks))
+    model = Model(np.ones((6, 2)), torch.ones(2, 2))
+    meter = EncodeMeter(model, "org/name")
+    assert meter.texts_per_second is None
+    model.encode(Loader(6))
+    model.encode(Loader(2), prompt_type="query")
+    assert (meter.texts, meter.seconds, meter.texts_per_second) == (8, 4.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (np.ones((3, 2)), "3 embeddings for 2 texts"),
+        (np.array([[1.0, np.nan], [0, 0]]), "NaN or infinite values among 2"),
+        (torch.tensor([[1.0, float("-inf")], [0, 0]]), "NaN or infinite"),
+        (torch.tensor([[1.0, float("nan")], [0, 0]], dtype=torch.bfloat16), "NaN or infinite"),
+        ([np.ones((4, 2)), np.full((1, 2), np.nan)], "NaN or infinite"),
+    ],
+)
+def test_refuses_what_no_score_should_be_made_of(output, message):
+    model = Model(output)
+    EncodeMeter(model, "org/name")
+    with pytest.raises(ZooError, match=message):
+        model.encode(Loader(2))
+
+
+def test_refuses_a_width_that_changes():
+    model = Model(np.ones((2, 3)), np.ones((2, 4)))
+    EncodeMeter(model, "org/name")
+    model.encode(Loader(2))
+    with pytest.raises(ZooError, match="width 4 after 3"):
+        model.encode(Loader(2))
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        np.ones((2, 3), dtype=np.int8),
+        [np.ones((4, 3)), torch.ones(1, 3)],
+        torch.eye(2).to_sparse(),
+        torch.ones(2, 3).int(),
+    ],
+    ids=["int8", "matrices", "sparse", "integer tensor"],
+)
+def test_takes_every_kind_of_embedding_that_mteb_takes(output):
+    model = Model(output)
+    meter = EncodeMeter(model, "org/name")
+    assert model.encode(Loader(2)) is output
+    assert meter.texts == 2
+
+
+def test_a_model_without_encode_is_left_alone():
+    meter = EncodeMeter(object(), "org/bm25")
+    assert meter.texts_per_second is None

@@ -1,0 +1,52 @@
+import pytest
+from genzoo.errors import InputError
+from genzoo.tokens import check_texts, plain_ids, spare_rows
+from transformers import AutoConfig, AutoTokenizer
+
+
+def _load(folder):
+    return AutoTokenizer.from_pretrained(folder), AutoConfig.from_pretrained(folder).vocab_size
+
+
+def test_padding_rows_are_found(backbone):
+    tokenizer, size = _load(backbone)
+    assert spare_rows(tokenizer, size, (), 10) == tuple(range(len(tokenizer), len(tokenizer) + 10))
+
+
+def test_too_few_rows(full_llama, llama):
+    assert spare_rows(*_load(full_llama), (), 10) == ()
+    assert spare_rows(*_load(llama), (), 17) == ()
+
+
+def test_rows_that_text_or_chat_can_produce_are_refused(llama):
+    tokenizer, size = _load(llama)
+    in_chat = [tokenizer.convert_tokens_to_ids(name) for name in ("<|im_start|>", "<|im_end|>")]
+    from_text = tokenizer("hello", add_special_tokens=False)["input_ids"]
+    free = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    found = spare_rows(tokenizer, size, [*in_chat, *from_text, free], 1)
+    assert found == (free,)
+
+
+def test_reserved_tokens_are_found(full_llama):
+    tokenizer, _ = _load(full_llama)
+    tokenizer.add_special_tokens({"additional_special_tokens": [f"<|reserved_special_token_{i}|>" for i in range(12)]})
+    rows = spare_rows(tokenizer, len(tokenizer), (), 10)
+    assert [tokenizer.convert_ids_to_tokens(row) for row in rows] == [
+        f"<|reserved_special_token_{i}|>" for i in range(10)
+    ]
+
+
+def test_special_text_is_text(llama):
+    tokenizer, _ = _load(llama)
+    ids = plain_ids(tokenizer, ["<|im_end|>"])[0]
+    assert tokenizer.convert_tokens_to_ids("<|im_end|>") not in ids
+    assert ids[0] == tokenizer.bos_token_id
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [([], "empty"), ([1], "int, not a string"), (None, "NoneType"), (["a", b"b"], "number 1 is a bytes")],
+)
+def test_bad_texts(bad, told):
+    with pytest.raises(InputError, match=told):
+        check_texts(bad)

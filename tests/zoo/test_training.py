@@ -1,0 +1,211 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest_builders import SENTENCES
+from genzoo.assembly import assemble
+from genzoo.checkpoint import TokenCheckpoint
+from genzoo.errors import TrainingError
+from genzoo.recipes import RECIPES, LossOptions, OptimOptions, Recipe, ResponseOptions, ViewOptions
+from genzoo.training.heads import TokenHeads
+from genzoo.training.losses import response_loss
+from genzoo.training.pipeline import TrainingRun
+from genzoo.training.queries import Query
+from genzoo.training.responses import Response, generate_responses, read_responses
+from genzoo.training.views import first_sentence, make_examples
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES)]
+
+
+@pytest.fixture
+def recipe(backbone, tiny_teacher):
+    return Recipe(
+        "test",
+        str(backbone),
+        str(tiny_teacher),
+        n_compression=3,
+        n_thought=1,
+        max_tokens=64,
+        response=ResponseOptions(max_new_tokens=6),
+        views=ViewOptions(answer=0.5, document=0.2, meaning=0.2, topic=0.1, unprompted=0.5, long=0.5),
+        losses=LossOptions(recon_share=0.5, recon_tokens=8),
+        optim=OptimOptions(steps=30, batch=4, warmup=2, lr_rows=1e-2, lr_recon=1e-2, align_first=2, align_memory=20),
+    )
+
+
+def _run(recipe, folder, **options):
+    return TrainingRun(recipe, QUERIES, folder, device="cpu", batch_size=4, **options)
+
+
+def test_whole_pipeline_learns_and_folds(recipe, backbone, tmp_path):
+    run = _run(recipe, tmp_path)
+    checkpoint = run.train()
+    history = [json.loads(line) for line in (tmp_path / "tokens" / "history.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in history] == list(range(1, 31))
+    recon = [line["recon"] for line in history if line["recon"] is not None]
+    assert history[0]["recon"] is None
+    assert np.mean(recon[-5:]) < np.mean(recon[:5])
+    assert TokenCheckpoint.load(tmp_path / "checkpoint").digest() == checkpoint.digest()
+    # The folded five tensors give what the heads gave in training.
+    from genzoo.training.trainer import TokenTrainer
+
+    examples = run.examples()
+    trainer = TokenTrainer(
+        recipe, *run.causal_lm, examples, run.targets([e.target for e in examples]), tmp_path / "tokens"
+    )
+    assert trainer.restore()
+    batch = examples[:5]
+    from genzoo.forward import token_states
+
+    with torch.no_grad():
+        embeddings, _ = trainer.heads(token_states(trainer.model, trainer.text_ids(batch), trainer.heads.rows))
+    model = assemble(checkpoint, backbone, device="cpu")
+    got = model.encode([one.text for one in batch]) * trainer.target_scale
+    assert np.abs(got - embeddings.numpy()).max() < 1e-3 * np.abs(got).max()
+
+
+def test_stopped_run_goes_on_bit_equal(recipe, tmp_path):
+    whole = _run(recipe, tmp_path / "whole").train()
+
+    class StopError(Exception):
+        pass
+
+    def stop(stage, done, total, remark):
+        if stage == "training" and done == 27:  # two steps after a saved state
+            raise StopError
+
+    with pytest.raises(StopError):
+        _run(recipe, tmp_path / "cut", on_progress=stop).train()
+    resumed = _run(recipe, tmp_path / "cut").train()
+    assert resumed.digest() == whole.digest()
+    lines = (tmp_path / "cut" / "tokens" / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 31))
+
+
+def test_state_of_another_run_is_refused(recipe, tmp_path):
+    _run(recipe, tmp_path).train()
+    with pytest.raises(TrainingError, match="another run"):
+        _run(replace(recipe, seed=7), tmp_path).train()
+
+
+def test_finished_stages_load_no_model(recipe, tmp_path, monkeypatch):
+    _run(recipe, tmp_path).train()
+    from genzoo.training import pipeline
+
+    monkeypatch.setattr(pipeline, "load_causal_lm", lambda *a: pytest.fail("loaded the backbone"))
+    monkeypatch.setattr(pipeline, "load_teacher", lambda *a: pytest.fail("loaded the teacher"))
+    run = _run(recipe, tmp_path)
+    assert len(run.responses()) == len(read_responses(tmp_path / "responses.jsonl"))
+    run.targets([one.target for one in run.examples()])
+
+
+def test_nan_stops_with_the_step(recipe, tmp_path):
+    wild = replace(recipe, optim=replace(recipe.optim, lr_rows=1e30, lr_recon=1e30, lr_align=1e30, clip=1e30))
+    with pytest.raises(TrainingError, match=r"the loss became (nan|inf).*step \d+.*is kept"):
+        _run(wild, tmp_path).train()
+    assert (tmp_path / "tokens" / "state.safetensors").is_file()
+
+
+def test_responses_survive_a_kill_at_any_byte(backbone, tmp_path):
+    path = tmp_path / "responses.jsonl"
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    load, options = (lambda: (model, tokenizer)), ResponseOptions(max_new_tokens=5)
+    whole = generate_responses(QUERIES, path, load, options, batch_size=4)
+    data = path.read_bytes()
+    for cut in range(1, len(data), len(data) // 7):
+        path.write_bytes(data[:cut])
+        assert generate_responses(QUERIES, path, load, options, batch_size=4) == whole
+        ids = [row.id for row in read_responses(path)]
+        assert sorted(ids) == sorted(query.id for query in QUERIES)
+
+
+def test_batched_responses_equal_single_ones(backbone, tmp_path):
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    options = ResponseOptions(max_new_tokens=6)
+    batched = generate_responses(QUERIES, tmp_path / "b.jsonl", lambda: (model, tokenizer), options, batch_size=8)
+    single = generate_responses(QUERIES, tmp_path / "s.jsonl", lambda: (model, tokenizer), options, batch_size=1)
+    assert batched == single
+
+
+def test_damaged_responses_are_named(tmp_path):
+    path = tmp_path / "responses.jsonl"
+    path.write_text('{"id": "a"}\n{"id": "b", "query": "q", "response": "r", "finish_reason": "stop", "n_tokens": 1}\n')
+    with pytest.raises(TrainingError, match="line 1 is damaged"):
+        read_responses(path)
+
+
+def test_response_loss_equals_the_plain_one(backbone):
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32).eval().requires_grad_(False)
+    soft = (torch.randn(3, 4, 32) * 0.2).requires_grad_()
+    responses = [[30, 31, 32, 2], [40], [50, 51]]
+    lean = response_loss(model, soft, responses)
+    total = 0.0
+    for prompts, ids in zip(soft, responses, strict=True):
+        inputs = torch.cat([prompts, model.get_input_embeddings()(torch.tensor(ids))])[None]
+        logits = model(inputs_embeds=inputs).logits[0, 3 : 3 + len(ids)]
+        total = total + torch.nn.functional.cross_entropy(logits, torch.tensor(ids), reduction="sum")
+    plain = total / 7
+    assert abs(float(lean - plain)) < 1e-5
+    lean_gradient = torch.autograd.grad(lean, soft)[0]
+    plain_gradient = torch.autograd.grad(plain, soft)[0]
+    assert (lean_gradient - plain_gradient).abs().max() <= 1e-3 * plain_gradient.abs().max()
+
+
+def test_sliced_logits_change_nothing(backbone, monkeypatch):
+    from genzoo.training import losses
+
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32).eval().requires_grad_(False)
+    soft = (torch.randn(2, 3, 32) * 0.2).requires_grad_()
+    responses = [list(range(20, 45)), list(range(60, 70))]
+    whole = torch.autograd.grad(response_loss(model, soft, responses), soft)[0]
+    monkeypatch.setattr(losses, "LOGIT_ROWS", 8)
+    sliced = torch.autograd.grad(response_loss(model, soft, responses), soft)[0]
+    assert (whole - sliced).abs().max() <= 1e-4 * whole.abs().max()
+
+
+def test_fold_refuses_a_singular_projection():
+    heads = TokenHeads(torch.randn(3, 8), 3, 4, 0.1)
+    with torch.no_grad():
+        heads.recon.weight[0] = 0
+    with pytest.raises(TrainingError, match="singular"):
+        heads.fold(1.0)
+
+
+def test_examples_follow_the_shares():
+    rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "stop", 5) for i in range(50)]
+    recipe = replace(RECIPES.get("smollm2-135m"), seed=5)
+    examples = make_examples(recipe, rows, [row.query for row in rows], 4000)
+    assert examples == make_examples(recipe, rows, [row.query for row in rows], 4000)
+    assert examples != make_examples(replace(recipe, seed=6), rows, [row.query for row in rows], 4000)
+    from genzoo import prompts
+
+    share = {
+        p: sum(e.text.startswith(p) for e in examples) / 4000
+        for p in (prompts.QUERY, prompts.DOCUMENT, prompts.MEANING)
+    }
+    views = recipe.views
+    assert share[prompts.QUERY] == pytest.approx(views.answer * (1 - views.unprompted), abs=0.03)
+    assert share[prompts.DOCUMENT] == pytest.approx(views.document, abs=0.03)
+    assert share[prompts.MEANING] == pytest.approx(views.meaning, abs=0.03)
+    answers = {row.query: row.response for row in rows}
+    for one in examples:
+        if one.text.startswith(prompts.QUERY):
+            assert one.target == answers[one.text.removeprefix(prompts.QUERY)]
+
+
+def test_first_sentence():
+    assert first_sentence("A cat sat down. It slept.") == "A cat sat down."
+    assert first_sentence("No stop here\nsecond line") == "No stop here"
+    assert first_sentence("Dr. Who is a series. Yes.") == "Dr. Who is a series."
+
+
+def test_recipe_digest_sees_changes_but_not_names():
+    recipe = RECIPES.get("smollm2-135m")
+    assert replace(recipe, name="other").digest() == recipe.digest()
+    assert replace(recipe, seed=1).digest() != recipe.digest()
+    assert replace(recipe, optim=replace(recipe.optim, batch=25)).digest() != recipe.digest()

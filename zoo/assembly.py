@@ -1,0 +1,213 @@
+"""TokenCheckpoint + backbone -> SentenceTransformer of built-in modules only.
+
+``Transformer`` (its tokenizer appends the trained tokens) -> ``Dense`` (reconstruction) -> ``Dense`` (alignment) ->
+``WordWeights`` (1 on compression tokens, 0 elsewhere) -> ``Pooling`` (mean). Single linear layers commute with the mean, so this
+is the method's formula; and because no module is ours, a saved folder loads where genzoo is not installed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from genzoo.backbones import backbone_digest
+from genzoo.checkpoint import TokenCheckpoint
+from genzoo.errors import BackboneError, CheckpointError
+from genzoo.files import replace_folder, write_text
+from genzoo.prompts import all_prompts
+from genzoo.tokens import append_trained_tokens
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling, WordWeights
+from torch import nn
+
+log = logging.getLogger(__name__)
+
+Form = Literal["merged", "adapter"]
+
+REQUIREMENTS = {
+    "transformers": {
+        "specifier": ">=5.20,<6",
+        "reason": "the tokenizer must keep the trained tokens and read special text as text",
+    },
+    "sentence-transformers": {"specifier": ">=6.2", "reason": "Dense must read token embeddings"},
+}
+PEFT_REQUIREMENT = {"peft": {"specifier": ">=0.21", "reason": "the trained tokens are a TrainableTokens adapter"}}
+
+
+def assemble(
+    checkpoint: TokenCheckpoint,
+    backbone: Path,
+    *,
+    form: Form = "merged",
+    device: str | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> SentenceTransformer:
+    """Build the model in memory.
+
+    Args:
+        checkpoint: Trained tokens.
+        backbone: Folder of the frozen LLM that they were trained on.
+        form: ``merged`` writes the rows into the embedding matrix; ``adapter`` keeps them apart, for the small folder.
+        device: As in sentence-transformers.
+        dtype: Of the backbone and the projections; pooling stays in float32.
+
+    Raises:
+        BackboneError: When the backbone has another width, or no spare row for the adapter form.
+    """
+    if backbone_digest(backbone) != checkpoint.backbone_digest:
+        log.warning(
+            "the backbone in %s is not the one these tokens were trained on (digest %s, trained on %s): embeddings will differ",
+            backbone,
+            backbone_digest(backbone)[:12],
+            checkpoint.backbone_digest[:12],
+        )
+    transformer = _transformer(checkpoint, backbone, dtype)
+    if form == "adapter":
+        _add_adapter(transformer.model, checkpoint)
+    else:
+        _write_rows(transformer.model, checkpoint)
+    heads = [
+        _dense(checkpoint.recon_weight, checkpoint.recon_bias, dtype),
+        _dense(checkpoint.align_weight, checkpoint.align_bias, dtype),
+    ]
+    weights = _word_weights(checkpoint, transformer.tokenizer)
+    modules: list[nn.Module] = [transformer, *heads, weights, Pooling(checkpoint.dim, "mean")]
+    return SentenceTransformer(modules=modules, prompts=all_prompts(), similarity_fn_name="cosine", device=device)
+
+
+def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype) -> Transformer:
+    module = Transformer(
+        str(backbone),
+        model_kwargs={"dtype": dtype},
+        max_seq_length=checkpoint.max_tokens,
+        # WordWeights needs the attention mask, which unpadded inputs lack.
+        unpad_inputs=False,
+        # Said outright, or a backbone with a chat template would wrap every text in it.
+        modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+        module_output_name="token_embeddings",
+    )
+    hidden = module.model.config.get_text_config().hidden_size
+    if hidden != checkpoint.hidden_size:
+        raise BackboneError(
+            f"{backbone} has hidden size {hidden}, the checkpoint was trained on {checkpoint.hidden_size} "
+            f"({checkpoint.backbone}): give that backbone"
+        )
+    module.tokenizer.chat_template = None
+    append_trained_tokens(module.tokenizer, checkpoint.spec.ids, checkpoint.spec.names)
+    return module
+
+
+def _write_rows(model: Any, checkpoint: TokenCheckpoint) -> None:
+    needed = max(checkpoint.spec.ids) + 1
+    if needed > model.get_input_embeddings().num_embeddings:
+        model.resize_token_embeddings(needed, mean_resizing=False)
+    table = model.get_input_embeddings().weight
+    with torch.no_grad():
+        table[list(checkpoint.spec.ids)] = checkpoint.rows.to(table)
+
+
+def _add_adapter(model: Any, checkpoint: TokenCheckpoint) -> None:
+    from peft import TrainableTokensConfig
+
+    embedding = model.get_input_embeddings()
+    if max(checkpoint.spec.ids) >= embedding.num_embeddings:
+        raise BackboneError(
+            f"{checkpoint.backbone} has no spare embedding row, so its tokens stand on new rows and the small form cannot hold "
+            "them: export the whole form (genzoo export NAME DIR --merge)"
+        )
+    name = next(name for name, module in model.named_modules() if module is embedding)
+    model.add_adapter(
+        TrainableTokensConfig(target_modules=[name.rpartition(".")[2]], token_indices=list(checkpoint.spec.ids))
+    )
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if "trainable_tokens_delta" in key:
+                parameter.copy_(checkpoint.rows)
+
+
+def _dense(weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype) -> Dense:
+    return Dense(
+        weight.shape[1],
+        weight.shape[0],
+        activation_function=nn.Identity(),
+        init_weight=weight.clone(),
+        init_bias=bias.clone(),
+        module_input_name="token_embeddings",
+    ).to(dtype)
+
+
+def _word_weights(checkpoint: TokenCheckpoint, tokenizer: Any) -> WordWeights:
+    spec = checkpoint.spec
+    pooled = set(spec.ids[spec.n_thought :])
+    names = [f"row {row}" for row in range(max(len(tokenizer), max(spec.ids) + 1))]
+    return WordWeights(names, {f"row {row}": 1.0 for row in pooled}, unknown_word_weight=0.0)
+
+
+def export(
+    checkpoint: TokenCheckpoint, backbone: Path, folder: Path, form: Form, *, name: str, base: str | None = None
+) -> Path:
+    """Write a folder that ``SentenceTransformer(folder)`` loads without genzoo and without ``trust_remote_code``.
+
+    Args:
+        checkpoint: Trained tokens.
+        backbone: Folder of the frozen LLM.
+        folder: Where to; replaced whole when it is an earlier export, refused when it is anything else.
+        form: ``adapter`` is a few MB and needs the backbone where it is; ``merged`` holds everything.
+        name: What the README calls the model.
+        base: Hub id or folder that the adapter names as its base; the backbone's folder by default.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "modules.json").is_file())):
+        raise CheckpointError(f"{folder} exists and is no exported model: choose another folder, or empty it")
+    model = assemble(checkpoint, backbone, form=form, device="cpu")
+    base = base or str(Path(backbone).resolve())
+    with replace_folder(folder) as new:
+        model.save_pretrained(str(new), create_model_card=False)
+        _finish(new, form, base)
+        write_text(new / "README.md", _readme(name, checkpoint, form, base))
+    return folder
+
+
+def _finish(folder: Path, form: Form, base: str) -> None:
+    """Declare what the folder needs, and name the adapter's base."""
+    path = folder / "config_sentence_transformers.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["requirements"] = REQUIREMENTS | (PEFT_REQUIREMENT if form == "adapter" else {})
+    write_text(path, json.dumps(config, indent=2) + "\n")
+    adapter = folder / "adapter_config.json"
+    if adapter.is_file():
+        facts = json.loads(adapter.read_text(encoding="utf-8"))
+        facts["base_model_name_or_path"] = base
+        write_text(adapter, json.dumps(facts, indent=2) + "\n")
+
+
+def _readme(name: str, checkpoint: TokenCheckpoint, form: Form, base: str) -> str:
+    where = (
+        f"\nThis folder holds the trained tokens only; it loads the backbone from `{base}`.\n"
+        if form == "adapter"
+        else ""
+    )
+    return f"""---
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+tags: [sentence-transformers, generative-embeddings, llm2vec-gen]
+---
+# {name}
+
+Generative embeddings (LLM2Vec-Gen): {len(checkpoint.spec)} trained tokens make the frozen LLM `{checkpoint.backbone}` embed the
+answer that it would give. {checkpoint.dim} dimensions, at most {checkpoint.max_tokens} tokens, cosine similarity.
+{where}
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("path/to/this/folder")
+queries = model.encode_query(["where do polar bears live?"])
+documents = model.encode_document(["Polar bears live on the sea ice of the Arctic."])
+print(model.similarity(queries, documents))
+```
+Checkpoint digest `{checkpoint.digest()}`, backbone digest `{checkpoint.backbone_digest}`.
+"""

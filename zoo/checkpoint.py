@@ -1,0 +1,172 @@
+"""TokenCheckpoint: what training makes. n embedding rows, two linear projections, and the facts needed to use them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from genzoo.errors import CheckpointError
+from genzoo.files import replace_folder
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+WEIGHTS, CONFIG = "tokens.safetensors", "genzoo.json"
+FORMAT = 1
+_TENSORS = ("rows", "recon_weight", "recon_bias", "align_weight", "align_bias")
+
+
+@dataclass(frozen=True)
+class TokenSpec:
+    """Which embedding rows carry the trained tokens, in input order: thought tokens first, then compression tokens.
+
+    Attributes:
+        ids: Row of the backbone's embedding matrix for each token, or ids from the vocabulary size on where the backbone
+            has no spare row (then only the whole form can be exported).
+        names: Token string of each row; never matched against user text.
+        n_thought: Leading tokens that are scratch space and are not pooled.
+        n_compression: Trailing tokens whose mean is the embedding.
+    """
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    n_thought: int
+    n_compression: int
+
+    def __post_init__(self) -> None:
+        n = self.n_thought + self.n_compression
+        if not (len(self.ids) == len(self.names) == n and len(set(self.ids)) == n and self.n_compression > 0):
+            raise CheckpointError(
+                f"token spec has {len(self.ids)} ids and {len(self.names)} names for {self.n_thought} thought and "
+                f"{self.n_compression} compression tokens: all ids must be distinct and the counts must agree"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class TokenCheckpoint:
+    """Trained tokens of one model (method: LLM2Vec-Gen section 3).
+
+    Attributes:
+        spec: Where the rows go.
+        rows: ``(n, H)`` embeddings of the trained tokens, in their order.
+        recon_weight: ``(H, H)`` reconstruction projection: hidden state -> soft prompt.
+        recon_bias: ``(H,)``.
+        align_weight: ``(D, H)`` alignment projection: soft prompt -> embedding.
+        align_bias: ``(D,)``.
+        backbone: Key, hub id or folder name of the frozen LLM, as `genzoo.backbones` knows it.
+        backbone_digest: Digest of the backbone's weights that the tokens were trained on.
+        recipe_digest: Digest of the recipe, or of the source for an imported checkpoint.
+        max_tokens: Longest input in tokens, trained tokens included.
+        info: Free facts for people (steps, losses, data, date).
+    """
+
+    spec: TokenSpec
+    rows: torch.Tensor
+    recon_weight: torch.Tensor
+    recon_bias: torch.Tensor
+    align_weight: torch.Tensor
+    align_bias: torch.Tensor
+    backbone: str
+    backbone_digest: str
+    recipe_digest: str
+    max_tokens: int = 512
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n, hidden, dim = len(self.spec), self.hidden_size, self.dim
+        shapes = {"rows": (n, hidden), "recon_weight": (hidden, hidden), "recon_bias": (hidden,)}
+        shapes |= {"align_weight": (dim, hidden), "align_bias": (dim,)}
+        for name, shape in shapes.items():
+            tensor = getattr(self, name)
+            if tuple(tensor.shape) != shape:
+                raise CheckpointError(f"tensor {name} has shape {tuple(tensor.shape)}, expected {shape}")
+            if not torch.isfinite(tensor).all():
+                raise CheckpointError(f"tensor {name} holds NaN or infinite numbers: the checkpoint is damaged")
+
+    @property
+    def hidden_size(self) -> int:
+        """H, the width of the backbone's hidden states."""
+        return self.rows.shape[-1]
+
+    @property
+    def dim(self) -> int:
+        """D, the width of the embeddings (the teacher's)."""
+        return self.align_weight.shape[0]
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers were trained."""
+        return sum(getattr(self, name).numel() for name in _TENSORS)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The five tensors by name, contiguous and on the CPU."""
+        return {name: getattr(self, name).detach().cpu().contiguous() for name in _TENSORS}
+
+    def digest(self) -> str:
+        """40 hex characters over tensors, spec and backbone: equal digests give equal embeddings."""
+        sha = hashlib.sha256(json.dumps([asdict(self.spec), self.backbone_digest, self.max_tokens]).encode())
+        for name, tensor in self.tensors().items():
+            sha.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+            sha.update(tensor.view(torch.uint8).numpy().tobytes())
+        return sha.hexdigest()[:40]
+
+    def save(self, folder: Path) -> Path:
+        """Write the checkpoint folder; an existing one is replaced only once the new one is complete."""
+        config = {
+            "format": FORMAT,
+            "digest": self.digest(),
+            "spec": asdict(self.spec),
+            "backbone": self.backbone,
+            "backbone_digest": self.backbone_digest,
+            "recipe_digest": self.recipe_digest,
+            "max_tokens": self.max_tokens,
+            "hidden_size": self.hidden_size,
+            "dim": self.dim,
+            "info": self.info,
+        }
+        with replace_folder(folder) as new:
+            save_file(self.tensors(), new / WEIGHTS, metadata={"format": "pt"})
+            (new / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path) -> TokenCheckpoint:
+        """Read a checkpoint folder; raise `CheckpointError` naming the first thing that is wrong with it."""
+        folder = Path(folder)
+        if not (folder / CONFIG).is_file():
+            raise CheckpointError(
+                f"{folder} is no genzoo checkpoint: it has no {CONFIG}. Expected a folder that `genzoo train` wrote"
+            )
+        try:
+            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+            tensors = load_file(folder / WEIGHTS)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{folder} cannot be read ({error}): a file is missing, cut off or damaged; copy it again"
+            ) from error
+        try:
+            spec = config["spec"]
+            facts: dict[str, Any] = {name: tensors[name] for name in _TENSORS}
+            facts |= {
+                key: config[key] for key in ("backbone", "backbone_digest", "recipe_digest", "max_tokens", "info")
+            }
+            checkpoint = cls(
+                spec=TokenSpec(tuple(spec["ids"]), tuple(spec["names"]), spec["n_thought"], spec["n_compression"]),
+                **facts,
+            )
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{folder}: {CONFIG} or {WEIGHTS} lacks {error}; it is no checkpoint of this format"
+            ) from error
+        if config["format"] != FORMAT or config["digest"] != checkpoint.digest():
+            raise CheckpointError(
+                f"{folder}: the weights do not match the digest in {CONFIG} (format {config['format']}, this genzoo reads "
+                f"{FORMAT}): the files were changed after training; copy the checkpoint again"
+            )
+        return checkpoint

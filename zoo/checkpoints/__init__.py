@@ -1,0 +1,1 @@
+"""Trained tokens that ship with the package: one folder a model."""

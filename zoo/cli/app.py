@@ -1,0 +1,82 @@
+"""The app itself, and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+from genzoo import __version__
+from genzoo.cli import models, results, training
+from genzoo.cli.console import err, out
+from genzoo.errors import ZooError
+
+app = typer.Typer(
+    name="genzoo",
+    help=(
+        "Benchmark and model zoo for generative embeddings.\n\n"
+        "A few trained tokens make a frozen LLM embed the answer it would give. Load such models, train them from a query log, "
+        "measure any embedder, and read an embedding back to text."
+    ),
+    epilog='Start here: genzoo decode "where do polar bears live?"',
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for group in (models, training, results):
+    group.add_to(app)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        out.print(f"genzoo {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line; a `ZooError` becomes one line on standard error and exit code 1."""
+    # Progress is drawn by us; the libraries' own bars and load reports would tear it.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except ZooError as error:
+        err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("stopped; what was finished is kept, run the same command to go on", highlight=False)
+        sys.exit(130)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            sys.exit(141)
+        err.print(
+            f"[bold red]error:[/] {_plain(str(error))}: free some space or choose another folder",
+            highlight=False,
+            soft_wrap=True,
+        )
+        sys.exit(1)
+
+
+def _plain(text: str) -> str:
+    """Keep square brackets of a message from being read as markup."""
+    from rich.markup import escape
+
+    return escape(text)

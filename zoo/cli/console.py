@@ -1,0 +1,57 @@
+"""Where the command line writes: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.status import Status
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, for machines."""
+    out.print(json.dumps(value, ensure_ascii=False, indent=1), markup=False, highlight=False)
+
+
+@contextmanager
+def busy(line: str) -> Iterator[Status]:
+    """A spinner while something short goes on."""
+    with err.status(line) as status:
+        yield status
+
+
+class Bars:
+    """A progress bar per stage, with the time left; used as a callback of long work."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[remark]}"),
+            console=err,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Bars:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, stage: str, done: int, total: int, remark: str = "") -> None:
+        """Show how far a stage is."""
+        if stage not in self._tasks:
+            # What an earlier run had finished is no measure of this run's speed.
+            self._tasks[stage] = self.progress.add_task(stage, total=total, completed=done, remark=remark)
+        self.progress.update(self._tasks[stage], completed=done, total=total, remark=remark)

@@ -1,0 +1,164 @@
+"""Commands on measurements: evaluate, leaderboard, report, compare."""
+
+from __future__ import annotations
+
+import json as json_library
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from genzoo.cli.console import Bars, busy, err, out, print_json
+from genzoo.cli.models import Device, Json
+
+if TYPE_CHECKING:
+    from mteb.models import ModelMeta
+
+PANEL = "Measuring"
+Results = Annotated[Path, typer.Argument(help="Folder that genzoo evaluate wrote.")]
+BenchmarkName = Annotated[str | None, typer.Option("--benchmark", "-b", help='Benchmark, such as "GenZoo(mini, v1)".')]
+Reference = Annotated[str | None, typer.Option(help="Model to compare with; each model's own teacher by default.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    for command in (evaluate, leaderboard, report, compare):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def evaluate(
+    models: Annotated[
+        list[str],
+        typer.Option(
+            "--model",
+            "-m",
+            help="Zoo model, teacher (minilm), baseline (smollm2-135m-mean), folder, or org/name on the Hub.",
+        ),
+    ],
+    benchmark: BenchmarkName = None,
+    tasks: Annotated[
+        list[str] | None, typer.Option("--task", "-t", help="mteb task name or one of ours; may be repeated.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Results folder; finished tasks in it are kept.")
+    ] = Path("output/results"),
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch.")] = 32,
+    device: Device = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Measure again what is already there.")] = False,
+    evidence: Annotated[
+        bool, typer.Option(help="Also read 20 everyday questions back from each zoo model's embeddings.")
+    ] = True,
+) -> None:
+    """Measure models on mteb tasks or ours. Run the same command again to go on after a stop."""
+    from dataclasses import asdict
+
+    with busy("loading mteb") as status:
+        from genzoo.mteb_meta import resolve_model
+        from genzoo.tasks.catalogue import resolve_tasks
+        from genzoo.tasks.evaluation import evaluate as run
+        from genzoo.tasks.registration import register
+
+        register()
+        chosen, benchmark_name = resolve_tasks(benchmark, list(tasks or []))
+        resolved = [resolve_model(name, status.update) for name in dict.fromkeys(models)]
+    facts = {str(meta.name): asdict(known) for meta, known in resolved}
+    with Bars() as bars:
+
+        def on_progress(model: str, task: str, done: int, total: int) -> None:
+            bars(model.rpartition("/")[2][:40], done, total, task)
+
+        run(
+            [meta for meta, _ in resolved],
+            chosen,
+            output,
+            benchmark_name=benchmark_name,
+            batch_size=batch_size,
+            device=device,
+            on_progress=on_progress,
+            overwrite=overwrite,
+            facts=facts,
+        )
+    if evidence:
+        for name, (meta, known) in zip(dict.fromkeys(models), resolved, strict=True):
+            if known.role == "zoo":
+                _write_evidence(name, meta, output, device, overwrite)
+    out.print(
+        f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report",
+        highlight=False,
+    )
+
+
+def _write_evidence(name: str, meta: ModelMeta, output: Path, device: str | None, overwrite: bool) -> None:
+    """Decode the everyday questions once per model and revision."""
+    from genzoo.files import write_text
+    from genzoo.loading import load_decoder
+    from genzoo.probes import EVERYDAY_QUESTIONS
+
+    path = output / "evidence" / str(meta.name).replace("/", "__") / f"{meta.revision}.json"
+    if path.is_file() and not overwrite:
+        return
+    with busy(f"reading 20 everyday questions back from {meta.name}"):
+        readings = load_decoder(name, device=device).read(EVERYDAY_QUESTIONS)
+        facts = {"decoded": [reading.as_dict() for reading in readings]}
+        write_text(path, json_library.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+
+
+def leaderboard(
+    results: Results,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for leaderboard.md, .csv and .json.")
+    ] = None,
+    benchmark: BenchmarkName = None,
+    reference: Reference = None,
+    json: Json = False,
+) -> None:
+    """Rank the models of a results folder; print it, or write Markdown, CSV and JSON."""
+    from genzoo.leaderboards import Leaderboard, ResultStore
+    from genzoo.reports import leaderboard_table, write_table
+
+    board = Leaderboard.from_store(ResultStore.load(results), benchmark, reference)
+    table = leaderboard_table(board)
+    if output is not None:
+        for path in write_table(table, output, "leaderboard", ("md", "csv", "json")):
+            out.print(f"wrote {path}", highlight=False)
+    elif json:
+        print_json(json_library.loads(table.to_json()))
+    else:
+        out.print(table.to_markdown(), markup=False, highlight=False)
+        for line in board.caveats:
+            err.print(f"note: {line}", markup=False, highlight=False)
+
+
+def report(
+    results: Results,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for report.html and report.md.")] = Path(
+        "output/report"
+    ),
+    benchmark: BenchmarkName = None,
+    reference: Reference = None,
+    title: Annotated[str, typer.Option(help="Title of the report.")] = "Generative embeddings report",
+) -> None:
+    """Write one self-contained HTML report, and the same in Markdown."""
+    from genzoo.leaderboards import ResultStore
+    from genzoo.reports import build_report
+
+    store = ResultStore.load(results)
+    with busy("drawing the report"):
+        paths = build_report(store, output, title=title, benchmark=benchmark, reference=reference)
+    for path in paths:
+        out.print(f"wrote {path}", highlight=False)
+
+
+def compare(
+    results: Results,
+    model: Annotated[str, typer.Argument(help="First model, as the leaderboard names it.")],
+    other: Annotated[str, typer.Argument(help="Second model.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the comparison.")] = Path(
+        "output/comparison"
+    ),
+) -> None:
+    """Compare two models task by task."""
+    from genzoo.leaderboards import ResultStore
+    from genzoo.reports import compare as build
+
+    for path in build(ResultStore.load(results), model, other, output):
+        out.print(f"wrote {path}", highlight=False)

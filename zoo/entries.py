@@ -1,0 +1,70 @@
+"""The zoo: one row per published checkpoint, data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from genzoo.registry import Registry
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+
+
+@dataclass(frozen=True)
+class ZooEntry:
+    """One model of the zoo.
+
+    Attributes:
+        name: Short name; the folder in ``zoo/checkpoints`` is called the same.
+        hub_id: Name that results, tables and cards carry; begins with the backbone, as its licence may demand.
+        revision: Digest of the checkpoint; replaced by the commit once it is published.
+        backbone: Key of the frozen LLM.
+        backbone_digest: Digest of the weights that the tokens were trained on.
+        recipe: Name of the recipe that made it.
+        teacher: Key of the encoder that gave the targets.
+        dim: D.
+        max_tokens: Longest input.
+        licence: Inherited from the backbone.
+        release_date: ISO date.
+        training_datasets: mteb names of data sets whose training split was trained on; empty where there is none.
+        training_data: What the queries were, in words, with their licences.
+    """
+
+    name: str
+    hub_id: str
+    revision: str
+    backbone: str
+    backbone_digest: str
+    recipe: str
+    teacher: str
+    dim: int
+    max_tokens: int
+    licence: str
+    release_date: str
+    training_datasets: frozenset[str]
+    training_data: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the checkpoint lies in the package."""
+        return CHECKPOINTS / self.name
+
+
+ENTRIES: Registry[ZooEntry] = Registry("model", "genzoo list")
+
+
+def get_entry(name: str) -> ZooEntry:
+    """Entry by short name or by hub id."""
+    for entry in ENTRIES:
+        if entry.hub_id == name:
+            return entry
+    return ENTRIES.get(name)
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Short names of the zoo's models that match a shell pattern.
+
+    >>> list_models("nothing-like-this*")
+    []
+    """
+    return ENTRIES.names(pattern)

@@ -1,0 +1,247 @@
+"""Any model that a user may name -> mteb.ModelMeta with a real name and revision, and the facts that reports show beside it.
+
+Local models given to mteb as bare objects all share one result folder, and the second silently gets the first one's scores;
+therefore every evaluation goes through a ModelMeta.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genzoo.backbones import BACKBONES, Backbone, backbone_digest, fetch_backbone
+from genzoo.checkpoint import CONFIG, TokenCheckpoint
+from genzoo.entries import ENTRIES, ZooEntry, get_entry
+from genzoo.errors import InputError, UnknownNameError
+from genzoo.files import folder_digest
+from genzoo.loading import find_checkpoint, load
+from genzoo.sources import Status
+from genzoo.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
+
+if TYPE_CHECKING:
+    from mteb.models import ModelMeta
+
+MEAN_SUFFIX = "-mean"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What reports show beside a model's scores.
+
+    Attributes:
+        role: ``zoo``, ``teacher``, ``baseline`` or ``other``.
+        teacher: Hub id of the encoder that taught it, if any.
+        backbone: Hub id of the frozen LLM, if any.
+        n_trained_parameters: How many numbers were trained on top of the backbone.
+    """
+
+    role: str
+    teacher: str | None = None
+    backbone: str | None = None
+    n_trained_parameters: int | None = None
+
+
+def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta, ModelFacts]:
+    """ModelMeta and facts of a model by whatever name the user gives.
+
+    Args:
+        name: A zoo model (``smollm2-135m`` or its hub id), a teacher (``minilm`` or its hub id), ``<backbone>-mean`` for the
+            mean-pooled baseline, a folder (checkpoint or SentenceTransformer), or ``org/name`` / ``org/name@revision`` on the Hub.
+        status: Told what is being fetched.
+    """
+    if Path(name).is_dir():
+        return _from_folder(Path(name))
+    if name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES):
+        return _from_entry(get_entry(name))
+    for teacher in TEACHERS:
+        if name in (teacher.key, teacher.hub_id):
+            return _from_teacher(teacher)
+    for backbone in BACKBONES:
+        if name in (backbone.key + MEAN_SUFFIX, mean_pooled_id(backbone)):
+            return _from_backbone(backbone, status)
+    if "/" in name:
+        return _from_hub(name)
+    names = [*ENTRIES.names(), *TEACHERS.names(), *(key + MEAN_SUFFIX for key in BACKBONES.names())]
+    import difflib
+
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    meant = (
+        f"did you mean {', '.join(near)}?"
+        if near
+        else f"there are {', '.join(names)}, folders, and org/name on the Hub."
+    )
+    raise UnknownNameError(f"unknown model {name!r}; {meant} See: genzoo list")
+
+
+def mean_pooled_id(backbone: Backbone) -> str:
+    """Name under which the mean-pooled baseline's results stand."""
+    return f"genzoo/{backbone.hub_id.rpartition('/')[2]}-MeanPooled"
+
+
+def _meta(name: str, revision: str, loader: Any, **facts: Any) -> ModelMeta:
+    from mteb.models import ModelMeta
+
+    defaults: dict[str, Any] = {
+        "release_date": None,
+        "languages": ["eng-Latn"],
+        "n_parameters": None,
+        "memory_usage_mb": None,
+        "max_tokens": None,
+        "embed_dim": None,
+        "license": None,
+        "open_weights": True,
+        "public_training_code": None,
+        "public_training_data": None,
+        "framework": ["Sentence Transformers", "PyTorch"],
+        "similarity_fn_name": "cosine",
+        "use_instructions": False,
+        "training_datasets": None,
+    }
+    return ModelMeta(loader=loader, name=name, revision=revision, **(defaults | facts))
+
+
+def _wrap(model: Any) -> Any:
+    from mteb.models import SentenceTransformerEncoderWrapper
+
+    return SentenceTransformerEncoderWrapper(model)
+
+
+def load_for_mteb(name: str, revision: str | None = None, device: str | None = None, **_: Any) -> Any:
+    """Mteb loader of zoo models."""
+    return _wrap(load(name, device=device))
+
+
+def _load_folder(folder: Path, name: str, revision: str | None = None, device: str | None = None, **_: Any) -> Any:
+    return _wrap(load(str(folder), device=device))
+
+
+def _load_teacher(name: str, revision: str | None = None, device: str | None = None, key: str = "", **_: Any) -> Any:
+    return _wrap(load_teacher(key, device))
+
+
+def _load_mean_pooled(
+    name: str, revision: str | None = None, device: str | None = None, key: str = "", **_: Any
+) -> Any:
+    from genzoo.baselines import mean_pooled
+
+    return _wrap(mean_pooled(fetch_backbone(key), device=device))
+
+
+def _backbone_size(folder: Path) -> int:
+    from genzoo.sizes import count_parameters
+
+    return count_parameters(folder)
+
+
+def _from_entry(entry: ZooEntry) -> tuple[ModelMeta, ModelFacts]:
+    checkpoint = find_checkpoint(entry.name)
+    backbone = BACKBONES.get(entry.backbone)
+    folder = fetch_backbone(entry.backbone)
+    meta = _meta(
+        entry.hub_id,
+        entry.revision,
+        load_for_mteb,
+        release_date=entry.release_date,
+        n_parameters=_backbone_size(folder) + checkpoint.n_parameters - checkpoint.rows.numel(),
+        max_tokens=entry.max_tokens,
+        embed_dim=entry.dim,
+        license=entry.licence,
+        use_instructions=True,
+        training_datasets=set(entry.training_datasets),
+        adapted_from=backbone.hub_id,
+    )
+    return meta, ModelFacts("zoo", TEACHERS.get(entry.teacher).hub_id, backbone.hub_id, checkpoint.n_parameters)
+
+
+def _from_teacher(teacher: Teacher) -> tuple[ModelMeta, ModelFacts]:
+    import mteb
+
+    fetch_teacher(teacher.key)
+    known = mteb.get_model_meta(teacher.hub_id, revision=teacher.revision)
+    return known.model_copy(update={"loader": _load_teacher, "loader_kwargs": {"key": teacher.key}}), ModelFacts(
+        "teacher"
+    )
+
+
+def _from_backbone(backbone: Backbone, status: Status) -> tuple[ModelMeta, ModelFacts]:
+    folder = fetch_backbone(backbone.key, status)
+    meta = _meta(
+        mean_pooled_id(backbone),
+        backbone_digest(folder),
+        _load_mean_pooled,
+        loader_kwargs={"key": backbone.key},
+        n_parameters=_backbone_size(folder),
+        max_tokens=512,
+        embed_dim=backbone.hidden_size,
+        license=backbone.licence,
+        training_datasets=set(),
+        adapted_from=backbone.hub_id,
+    )
+    return meta, ModelFacts("baseline", None, backbone.hub_id, 0)
+
+
+def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
+    name = f"local/{folder.resolve().name}"
+    if (folder / CONFIG).is_file() or (folder / "checkpoint" / CONFIG).is_file():
+        checkpoint: TokenCheckpoint = find_checkpoint(str(folder))
+        revision, facts = checkpoint.digest(), _facts_of(checkpoint)
+        size = {"embed_dim": checkpoint.dim, "max_tokens": checkpoint.max_tokens, "use_instructions": True}
+    elif (folder / "modules.json").is_file():
+        revision, facts, size = folder_digest(folder), ModelFacts("other"), {}
+    else:
+        raise InputError(
+            f"{folder} is no model: expected a folder with {CONFIG} (a checkpoint) or modules.json (a SentenceTransformer)"
+        )
+    # The path is bound, not put into loader_kwargs: those are written beside the results, which people pass on.
+    return _meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
+
+
+def _facts_of(checkpoint: TokenCheckpoint) -> ModelFacts:
+    teacher = checkpoint.info.get("recipe", {}).get("teacher")
+    backbone = checkpoint.backbone
+    return ModelFacts(
+        "zoo",
+        TEACHERS.get(teacher).hub_id if teacher in TEACHERS else teacher,
+        BACKBONES.get(backbone).hub_id if backbone in BACKBONES else backbone,
+        checkpoint.n_parameters,
+    )
+
+
+def _from_hub(name: str) -> tuple[ModelMeta, ModelFacts]:
+    import mteb
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    repo_id, _, revision = name.partition("@")
+    try:
+        known = mteb.get_model_meta(repo_id, revision=revision or None, fetch_from_hf=False)
+        if known.loader is not None:
+            return known, ModelFacts("other")
+    except (KeyError, ValueError):
+        pass  # not registered in mteb: ask the Hub
+    try:
+        commit = HfApi().model_info(repo_id, revision=revision or None).sha
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise InputError(
+            f"the Hub has no model {name} (or it is private): check the name, or run `hf auth login`"
+        ) from error
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+        raise InputError(
+            f"cannot ask the Hub about {name} ({type(error).__name__}): connect, or give a local folder"
+        ) from error
+    if commit is None:
+        raise InputError(f"the Hub names no commit for {name}: give one as {repo_id}@<40-hex commit>")
+    return _meta(repo_id, commit, _load_from_hub, reference=f"https://huggingface.co/{repo_id}"), ModelFacts("other")
+
+
+def _load_from_hub(name: str, revision: str | None = None, device: str | None = None, **_: Any) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    return _wrap(SentenceTransformer(name, revision=revision, device=device))

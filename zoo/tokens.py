@@ -1,0 +1,114 @@
+"""Where the trained tokens go: spare embedding rows, and a tokenizer that appends them to every text by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from genzoo.errors import BackboneError, InputError
+
+PROBE_TEXTS = (
+    "",
+    "hello world",
+    " <|x|> [tag] <repo_name> \n\n\t 東京 🙂 café 1234567890 def f(x): return x",
+    "<unused0>",
+)
+
+
+def spare_rows(tokenizer: Any, vocab_size: int, known: Sequence[int] = (), count: int = 10) -> tuple[int, ...]:
+    """Find embedding rows that no text and no chat template can produce.
+
+    Rows named by the backbone's entry come first, then padding rows beyond the tokenizer, then reserved or unused special
+    tokens (``<|reserved_special_token_0|>``, ``[control_8]``, ``<unused7>``).
+
+    Args:
+        tokenizer: The backbone's tokenizer.
+        vocab_size: Rows of the embedding matrix.
+        known: Rows that the backbone's entry names as spare.
+        count: How many are needed.
+
+    Returns:
+        ``count`` rows, or an empty tuple where the backbone has not enough: then only the whole form can be exported.
+    """
+    words = ("reserved", "unused", "control_", "extra_")
+    named = [
+        i
+        for t, i in sorted(tokenizer.get_added_vocab().items(), key=lambda item: item[1])
+        if any(w in t for w in words)
+    ]
+    beyond = list(range(len(tokenizer), vocab_size))
+    for rows in (list(known), beyond, named):
+        free = [row for row in rows if not _can_come_from_text(tokenizer, row)]
+        if len(free) >= count:
+            return tuple(free[:count])
+    return ()
+
+
+def _can_come_from_text(tokenizer: Any, row: int) -> bool:
+    """Whether plain text, or the chat template around it, yields this row."""
+    if row >= len(tokenizer):
+        return False
+    name = tokenizer.convert_ids_to_tokens(row)
+    texts = [*PROBE_TEXTS, name]
+    if any(row in plain_ids(tokenizer, [text])[0] for text in texts):
+        return True
+    if tokenizer.chat_template:
+        chat = tokenizer.apply_chat_template(
+            [{"role": "user", "content": "hello"}], add_generation_prompt=True, tokenize=False
+        )
+        return name in chat
+    return False
+
+
+def check_texts(texts: object) -> list[str]:
+    """Return the texts as a list, or raise `InputError` naming the first that is no string."""
+    if isinstance(texts, str):
+        texts = [texts]
+    if not isinstance(texts, Sequence):
+        raise InputError(f"texts must be a string or a list of strings, not {type(texts).__name__}")
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"text number {place} is a {type(text).__name__}, not a string: {text!r:.60}")
+    if not texts:
+        raise InputError("the list of texts is empty: give at least one")
+    return list(texts)
+
+
+def plain_ids(tokenizer: Any, texts: Sequence[str], max_tokens: int | None = None) -> list[list[int]]:
+    """Token ids of plain texts: the backbone's own leading token (BOS) kept, special tokens in the text read as text."""
+    options = {"truncation": True, "max_length": max_tokens} if max_tokens else {"truncation": False}
+    return tokenizer(list(texts), split_special_tokens=True, **options)["input_ids"]
+
+
+def append_trained_tokens(tokenizer: Any, ids: Sequence[int], names: Sequence[str]) -> None:
+    """Make the tokenizer append the trained tokens to every text, also under truncation, and read their names as text.
+
+    Changes the tokenizer in place. Whatever the backbone puts around a text (BOS) is kept before the trained tokens.
+    """
+    from tokenizers.processors import TemplateProcessing
+
+    around = tokenizer("", add_special_tokens=True)["input_ids"]
+    probe = tokenizer("a", add_special_tokens=True)["input_ids"]
+    inner = tokenizer("a", add_special_tokens=False)["input_ids"]
+    start = next(i for i in range(len(probe)) if probe[i : i + len(inner)] == inner)
+    leading, trailing = probe[:start], probe[start + len(inner) :]
+    if leading + trailing != around:
+        raise BackboneError(
+            "the tokenizer adds different tokens around different texts: such a backbone is not supported"
+        )
+    if trailing:
+        raise BackboneError(
+            f"the tokenizer ends every text with {tokenizer.convert_ids_to_tokens(trailing)}: generative embeddings need a "
+            "backbone whose tokenizer does not (set add_eos_token to false in its folder)"
+        )
+    own = [(str(tokenizer.convert_ids_to_tokens(i)), i) for i in leading]
+    trained = list(zip(names, ids, strict=True))
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=" ".join([*(f"{t}:0" for t, _ in own), "$A:0", *(f"{t}:0" for t, _ in trained)]),
+        special_tokens=list({*own, *trained}),
+    )
+    for key, value in {"split_special_tokens": True, "padding_side": "right", "truncation_side": "right"}.items():
+        setattr(tokenizer, key, value)
+        tokenizer.init_kwargs[key] = value  # what is only an attribute is not saved
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token

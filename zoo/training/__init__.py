@@ -1,0 +1,1 @@
+"""From a query log to trained tokens: responses, targets, token training."""

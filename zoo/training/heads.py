@@ -1,0 +1,110 @@
+"""What is trained, in the coordinates in which it trains well, and folded into the method's form afterwards.
+
+Raw hidden states have a few huge dimensions and a large mean. Both projections therefore read ``z = (h - mean) / scale`` with
+fixed statistics, and the alignment reads ``z`` directly instead of the reconstruction's output, so that neither head moves the
+ground under the other. Both are affine, so the result folds exactly into the paper's chain
+``p = W_r h + b_r``, ``e = mean_j (W_a p_j + b_a)`` as long as ``W_r`` is invertible, which `fold` checks.
+"""
+
+from __future__ import annotations
+
+import torch
+from genzoo.errors import TrainingError
+from torch import Tensor, nn
+
+MAX_CONDITION = 1e6
+
+
+class TokenHeads(nn.Module):
+    """Trained rows and projections.
+
+    Args:
+        rows: ``(n, H)`` start of the trained rows.
+        n_compression: Trailing tokens that are pooled and decoded.
+        dim: D, the teacher's dimension.
+        embedding_rms: Size of a typical backbone embedding: soft prompts start at that size.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    embedding_rms: Tensor
+    gram: Tensor
+    cross: Tensor
+
+    def __init__(self, rows: Tensor, n_compression: int, dim: int, embedding_rms: float) -> None:
+        super().__init__()
+        hidden = rows.shape[1]
+        self.n_compression = n_compression
+        self.rows = nn.Parameter(rows.clone().float())
+        self.recon = nn.Linear(hidden, hidden)
+        self.align = nn.Linear(hidden, dim)
+        self.register_buffer("mean", torch.zeros(hidden))
+        self.register_buffer("scale", torch.ones(hidden))
+        self.register_buffer("embedding_rms", torch.tensor(float(embedding_rms)))
+        # Running normal equations of the alignment: inputs are mean z and a constant 1.
+        self.register_buffer("gram", torch.zeros(hidden + 1, hidden + 1, dtype=torch.float64))
+        self.register_buffer("cross", torch.zeros(hidden + 1, dim, dtype=torch.float64))
+        with torch.no_grad():
+            self.recon.weight.copy_(torch.eye(hidden))
+            self.recon.bias.zero_()
+            self.align.bias.zero_()
+
+    def forward(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states ``(batch, n, H)`` -> embeddings ``(batch, D)`` (unit variance) and ``z (batch, n_compression, H)``."""
+        z = (states[:, -self.n_compression :].float() - self.mean) / self.scale
+        return self.align(z.mean(dim=1)), z
+
+    def soft_prompts(self, z: Tensor) -> Tensor:
+        """``z (batch, n_compression, H)`` -> soft prompts of the same shape, in the backbone's embedding space."""
+        return self.embedding_rms * self.recon(z)
+
+    @torch.no_grad()
+    def start_from(self, states: Tensor, targets: Tensor, ridge: float) -> None:
+        """Set the statistics from states ``(N, n, H)`` and solve the alignment on targets ``(N, D)``."""
+        kept = states[:, -self.n_compression :].double()
+        self.mean.copy_(kept.mean(dim=(0, 1)))
+        self.scale.copy_(kept.std(dim=(0, 1)).clamp(min=1e-4))
+        _, z = self(states)
+        self.solve_alignment(z, targets, ridge, keep=1.0)
+
+    @torch.no_grad()
+    def solve_alignment(self, z: Tensor, targets: Tensor, ridge: float, keep: float) -> None:
+        """Add a batch to the running ridge regression and set the alignment to its solution.
+
+        Args:
+            z: ``(batch, n_compression, H)``.
+            targets: ``(batch, D)``.
+            ridge: Added to the diagonal; the constant is not held back.
+            keep: Share of what was seen before that still counts.
+        """
+        inputs = torch.cat([z.mean(dim=1).double(), z.new_ones(len(z), 1).double()], dim=1)
+        self.gram.mul_(keep).addmm_(inputs.T, inputs)
+        self.cross.mul_(keep).addmm_(inputs.T, targets.double())
+        diagonal = torch.full((len(self.gram),), ridge, dtype=torch.float64, device=z.device)
+        diagonal[-1] = 1e-6
+        solution = torch.linalg.solve(self.gram + torch.diag(diagonal), self.cross).T
+        self.align.weight.copy_(solution[:, :-1])
+        self.align.bias.copy_(solution[:, -1])
+
+    @torch.no_grad()
+    def fold(self, target_scale: float) -> dict[str, Tensor]:
+        """The method's five tensors, with embeddings in the teacher's own units.
+
+        Args:
+            target_scale: Targets were multiplied by this in training.
+        """
+        mean, scale = self.mean.double(), self.scale.double()
+        recon = self.embedding_rms.double() * self.recon.weight.double() / scale
+        recon_bias = self.embedding_rms.double() * self.recon.bias.double() - recon @ mean
+        direct = self.align.weight.double() / scale / target_scale
+        direct_bias = self.align.bias.double() / target_scale - direct @ mean
+        condition = float(torch.linalg.cond(self.recon.weight.double()))
+        if not condition < MAX_CONDITION:
+            raise TrainingError(
+                f"the reconstruction projection became singular (condition {condition:.1e}): lower lr_recon and train again"
+            )
+        align = torch.linalg.solve(recon.T, direct.T).T
+        align_bias = direct_bias - align @ recon_bias
+        tensors = {"rows": self.rows.detach(), "recon_weight": recon, "recon_bias": recon_bias}
+        tensors |= {"align_weight": align, "align_bias": align_bias}
+        return {name: tensor.float().cpu().contiguous() for name, tensor in tensors.items()}
