@@ -1,11 +1,12 @@
 """The benchmarks of the package, as mteb objects."""
 
+from mteb.benchmarks.benchmark import Benchmark
+
 from genzoo.tasks.mini import GenZooMiniIntentClassification, GenZooMiniRetrieval, GenZooMiniSTS
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.reasoning import GenZooMiniReasoningRetrieval
 from genzoo.tasks.safety import GenZooMiniOverRefusalRetrieval, GenZooMiniSafetyRetrieval
 from genzoo.tasks.task_fields import CITATION, PAPER
-from mteb.benchmarks.benchmark import Benchmark
 
 TASKS = (
     GenZooMiniRetrieval,

@@ -9,9 +9,10 @@ from importlib import resources
 from typing import Any, ClassVar
 
 from datasets import Dataset, DatasetDict
-from genzoo.errors import InputError
 from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.abstasks.task_metadata import MetadataDatasetDict
+
+from genzoo.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 import mteb
+from mteb.abstasks import AbsTask
+
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.registration import benchmark_registry, task_registry
-from mteb.abstasks import AbsTask
 
 _HINT = "See: genzoo evaluate --help"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from genzoo.errors import ZooError
 
 

@@ -12,17 +12,18 @@ from typing import Any
 import datasets
 import mteb
 from datasets.exceptions import DatasetNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from mteb.abstasks import AbsTask
+from mteb.models import ModelMeta
+from mteb.results import ModelResult, TaskResult
+from mteb.types import EncodeKwargs
+
 from genzoo.errors import InputError, ZooError
 from genzoo.tasks import run_record
 from genzoo.tasks.encode_meter import EncodeMeter
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.registration import register
 from genzoo.tasks.results_folder import ResultsFolder, UnwritableFolderError
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-from mteb.abstasks import AbsTask
-from mteb.models import ModelMeta
-from mteb.results import ModelResult, TaskResult
-from mteb.types import EncodeKwargs
 
 Progress = Callable[[str, str, int, int], None]
 _NO_REVISION = {"", "no_revision_available"}

@@ -10,11 +10,12 @@ import importlib
 import importlib.metadata
 from typing import Any
 
-from genzoo.errors import ZooError
-from genzoo.tasks.benchmarks import BENCHMARKS, TASKS
 from mteb.abstasks import AbsTask
 from mteb.benchmarks.benchmark import Benchmark
 from mteb.models import ModelMeta
+
+from genzoo.errors import ZooError
+from genzoo.tasks.benchmarks import BENCHMARKS, TASKS
 
 _KNOWN = ((2, 26), (3, 0))
 # rows made by register_model: these may be renewed, mteb's own may not

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import mteb
-from genzoo.errors import ZooError
 from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 from mteb.results import TaskResult
 from mteb.types import EncodeKwargs
+
+from genzoo.errors import ZooError
 
 _STALE_SECONDS = 24 * 3600
 _NO_ROOM = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genzoo.errors import ZooError
-from genzoo.tasks.encode_meter import EncodeMeter
 from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
+
+from genzoo.errors import ZooError
+from genzoo.tasks.encode_meter import EncodeMeter
 
 _FACTS = {"role": "other", "teacher": None, "backbone": None, "n_trained_parameters": None}
 _ROLES = ("zoo", "teacher", "baseline", "other")
@@ -65,6 +66,8 @@ def record_tasks(output: Path, tasks: Sequence[AbsTask], counts: Mapping[str, in
             "dataset": {"path": meta.dataset.get("path"), "revision": meta.dataset.get("revision")},
             "prompt": meta.prompt,
             "languages": sorted(set(task.languages)),
+            "splits": list(task.eval_splits),
+            "subsets": list(task.hf_subsets),
             "n_texts": counts.get(meta.name, earlier.get("n_texts") if same else None),
         }
     write_json(path, known)

@@ -43,10 +43,11 @@ def backbone(request):
 @pytest.fixture(scope="session")
 def tiny_teacher(tmp_path_factory):
     """A random SentenceTransformer folder of 12 dimensions."""
-    from genzoo.baselines import mean_pooled
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Dense
     from torch import nn
+
+    from genzoo.baselines import mean_pooled
 
     folder = build_backbone(tmp_path_factory.mktemp("teacher") / "backbone", "llama", bos=False, tied=True)
     model = mean_pooled(folder, device="cpu")

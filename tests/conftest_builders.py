@@ -66,11 +66,12 @@ def build_backbone(
 def build_checkpoint(backbone: Path, *, n_thought: int = 0, n_compression: int = 4, dim: int = 12, seed: int = 0):
     """A checkpoint with random numbers for a backbone folder."""
     import torch
+    from transformers import AutoConfig, AutoTokenizer
+
     from genzoo.backbones import backbone_digest
     from genzoo.checkpoint import TokenCheckpoint
     from genzoo.recipes import Recipe
     from genzoo.training.pipeline import make_spec
-    from transformers import AutoConfig, AutoTokenizer
 
     recipe = Recipe("test", str(backbone), "minilm", n_thought=n_thought, n_compression=n_compression)
     tokenizer, config = AutoTokenizer.from_pretrained(backbone), AutoConfig.from_pretrained(backbone)

@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling, WordWeights
+from torch import nn
+
 from genzoo.backbones import backbone_digest
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.errors import BackboneError, CheckpointError
 from genzoo.files import replace_folder, write_text
 from genzoo.prompts import all_prompts
 from genzoo.tokens import append_trained_tokens
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Dense, Transformer
-from sentence_transformers.sentence_transformer.modules import Pooling, WordWeights
-from torch import nn
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from genzoo.errors import CheckpointError
-from genzoo.files import replace_folder
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+
+from genzoo.errors import CheckpointError
+from genzoo.files import replace_folder
 
 WEIGHTS, CONFIG = "tokens.safetensors", "genzoo.json"
 FORMAT = 1

@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 import yaml
+from safetensors.torch import load_file
+
 from genzoo.backbones import backbone_digest
 from genzoo.checkpoint import TokenCheckpoint, TokenSpec
 from genzoo.errors import CheckpointError
 from genzoo.files import folder_digest
 from genzoo.tokens import spare_rows
-from safetensors.torch import load_file
 
 DELTA = "base_model.model.embed_tokens.trainable_tokens_delta"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.errors import InputError
 from genzoo.forward import freeze, token_states

@@ -48,7 +48,8 @@ def write_text(path: Path, text: str) -> Path:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise ZooError(f"cannot write {path} ({error.strerror}): free some space or choose another folder") from error
     return path
 

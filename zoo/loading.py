@@ -12,8 +12,9 @@ from genzoo.errors import CheckpointError, UnknownNameError
 from genzoo.sources import Status
 
 if TYPE_CHECKING:
-    from genzoo.decoding import Decoder
     from sentence_transformers import SentenceTransformer
+
+    from genzoo.decoding import Decoder
 
 
 def find_checkpoint(name: str) -> TokenCheckpoint:

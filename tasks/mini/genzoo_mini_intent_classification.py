@@ -8,10 +8,11 @@ direction: higher is better
 paper: https://arxiv.org/abs/2603.10913
 """
 
-from genzoo.tasks.bundled import BundledSet, BundledSplits
-from genzoo.tasks.task_fields import CITATION, PAPER, WRITTEN
 from mteb.abstasks import AbsTaskClassification
 from mteb.abstasks.task_metadata import TaskMetadata
+
+from genzoo.tasks.bundled import BundledSet, BundledSplits
+from genzoo.tasks.task_fields import CITATION, PAPER, WRITTEN
 
 _SET = BundledSet("mini_intent", ("train.jsonl", "test.jsonl"))
 

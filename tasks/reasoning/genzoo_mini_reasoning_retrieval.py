@@ -8,9 +8,10 @@ direction: higher is better
 paper: https://arxiv.org/abs/2603.10913
 """
 
+from mteb.abstasks.task_metadata import TaskMetadata
+
 from genzoo.tasks.bundled import BundledRetrieval, BundledSet
 from genzoo.tasks.task_fields import CITATION, PAPER, WRITTEN, query_prompt
-from mteb.abstasks.task_metadata import TaskMetadata
 
 _SET = BundledSet("mini_reasoning", ("corpus.jsonl", "queries.jsonl", "qrels.jsonl"))
 

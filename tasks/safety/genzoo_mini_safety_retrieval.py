@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mteb.abstasks.task_metadata import TaskMetadata
+
 from genzoo.tasks.bundled import BundledRetrieval, BundledSet
 from genzoo.tasks.safety.safety_scores import safety_scores
 from genzoo.tasks.task_fields import CITATION, PAPER, WRITTEN, query_prompt
-from mteb.abstasks.task_metadata import TaskMetadata
 
 _SET = BundledSet("mini_safety", ("corpus.jsonl", "harmful_queries.jsonl", "harmful_qrels.jsonl"))
 

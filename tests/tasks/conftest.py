@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from genzoo.tasks.benchmarks import TASKS
 from mteb.models import ModelMeta
 from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
 from sentence_transformers import SentenceTransformer
@@ -12,6 +11,8 @@ from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
+
+from genzoo.tasks.benchmarks import TASKS
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 

@@ -5,13 +5,14 @@ from importlib import resources
 import pytest
 import yaml
 from datasets import load_dataset
+from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader
+
 from genzoo.errors import InputError
 from genzoo.tasks.benchmarks import TASKS
 from genzoo.tasks.bundled import BundledRetrieval, BundledSet
 from genzoo.tasks.mini import GenZooMiniIntentClassification, GenZooMiniRetrieval, GenZooMiniSTS
 from genzoo.tasks.reasoning import GenZooMiniReasoningRetrieval
 from genzoo.tasks.safety import GenZooMiniOverRefusalRetrieval, GenZooMiniSafetyRetrieval
-from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader
 
 RETRIEVAL = [task for task in TASKS if issubclass(task, BundledRetrieval)]
 STOP_WORDS = """

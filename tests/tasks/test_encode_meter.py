@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from genzoo.errors import ZooError
 from genzoo.tasks.encode_meter import EncodeMeter
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import mteb
 import numpy as np
 import pytest
+from mteb.results import TaskResult
+
 from genzoo.errors import InputError, ZooError
 from genzoo.tasks import evaluate, resolve_tasks
 from genzoo.tasks import results_folder as results_folder_module
 from genzoo.tasks.benchmarks import GENZOO_MINI, TASKS
-from mteb.results import TaskResult
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 FEW = ["GenZooMiniSTS", "GenZooMiniReasoningRetrieval", "GenZooMiniSafetyRetrieval"]

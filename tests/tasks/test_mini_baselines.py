@@ -6,6 +6,7 @@ from pathlib import Path
 import mteb
 import numpy as np
 import pytest
+
 from genzoo.tasks import evaluate, resolve_tasks
 from genzoo.tasks.benchmarks import TASKS
 from genzoo.tasks.bundled import BundledRetrieval

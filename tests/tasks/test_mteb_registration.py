@@ -3,11 +3,12 @@ import re
 
 import mteb
 import pytest
+from mteb.models.model_implementations import MODEL_REGISTRY
+
 from genzoo.errors import ZooError
 from genzoo.tasks import registration
 from genzoo.tasks.benchmarks import BENCHMARKS, GENZOO_MINI, TASKS
 from genzoo.tasks.registration import register, register_model
-from mteb.models.model_implementations import MODEL_REGISTRY
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from genzoo.tasks.safety import GenZooMiniSafetyRetrieval
 from genzoo.tasks.safety.safety_scores import safety_scores
 

@@ -3,6 +3,7 @@ import random
 import numpy as np
 import pytest
 import torch
+
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.tasks import resolve_tasks
 

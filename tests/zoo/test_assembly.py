@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 from conftest_builders import build_checkpoint
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sentence_transformers import SentenceTransformer
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from genzoo.assembly import assemble, export
 from genzoo.errors import BackboneError, CheckpointError
 from genzoo.forward import token_states
 from genzoo.prompts import all_prompts
 from genzoo.tokens import plain_ids
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from sentence_transformers import SentenceTransformer
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 TEXTS = [
     "where do polar bears live",

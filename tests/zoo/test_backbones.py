@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+
 from genzoo import sources
 from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.errors import BackboneError, UnknownNameError

@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 from conftest_builders import build_checkpoint
+
 from genzoo.checkpoint import TokenCheckpoint, TokenSpec
 from genzoo.errors import CheckpointError
 

@@ -3,6 +3,7 @@ import json
 
 import pandas as pd
 import pytest
+
 from genzoo.errors import InputError
 from genzoo.training.queries import read_queries
 

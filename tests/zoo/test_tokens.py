@@ -1,7 +1,8 @@
 import pytest
+from transformers import AutoConfig, AutoTokenizer
+
 from genzoo.errors import InputError
 from genzoo.tokens import check_texts, plain_ids, spare_rows
-from transformers import AutoConfig, AutoTokenizer
 
 
 def _load(folder):

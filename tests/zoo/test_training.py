@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 from conftest_builders import SENTENCES
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from genzoo.assembly import assemble
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.errors import TrainingError
@@ -15,7 +17,6 @@ from genzoo.training.pipeline import TrainingRun
 from genzoo.training.queries import Query
 from genzoo.training.responses import Response, generate_responses, read_responses
 from genzoo.training.views import first_sentence, make_examples
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES)]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
+import warnings
 from typing import Annotated
 
 import typer
+
 from genzoo import __version__
 from genzoo.cli import models, results, training
 from genzoo.cli.console import err, out
@@ -55,6 +58,8 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("mteb").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app()

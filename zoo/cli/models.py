@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
+
 from genzoo.cli.console import busy, out, print_json
 from genzoo.errors import InputError
-from rich.table import Table
 
 PANEL = "Models"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from genzoo.cli.console import Bars, busy, err, out, print_json
 from genzoo.cli.models import Device, Json
 
@@ -113,19 +114,19 @@ def leaderboard(
 ) -> None:
     """Rank the models of a results folder; print it, or write Markdown, CSV and JSON."""
     from genzoo.leaderboards import Leaderboard, ResultStore
-    from genzoo.reports import leaderboard_table, write_table
+    from genzoo.reports import leaderboard_table, write_leaderboard
 
-    board = Leaderboard.from_store(ResultStore.load(results), benchmark, reference)
-    table = leaderboard_table(board)
+    store = ResultStore.load(results)
+    board = Leaderboard.from_store(store, benchmark, reference)
     if output is not None:
-        for path in write_table(table, output, "leaderboard", ("md", "csv", "json")):
+        for path in write_leaderboard(board, output, store=store):
             out.print(f"wrote {path}", highlight=False)
     elif json:
-        print_json(json_library.loads(table.to_json()))
+        print_json(json_library.loads(leaderboard_table(board, store, is_full=True).to_json()))
     else:
-        out.print(table.to_markdown(), markup=False, highlight=False)
+        out.print(leaderboard_table(board, store).to_markdown(), markup=False, highlight=False)
         for line in board.caveats:
-            err.print(f"note: {line}", markup=False, highlight=False)
+            err.print(f"note: {line.text}", markup=False, highlight=False)
 
 
 def report(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from genzoo.cli.console import Bars, out
 from genzoo.cli.models import Device
 from genzoo.errors import InputError

@@ -9,8 +9,9 @@ ground under the other. Both are affine, so the result folds exactly into the pa
 from __future__ import annotations
 
 import torch
-from genzoo.errors import TrainingError
 from torch import Tensor, nn
+
+from genzoo.errors import TrainingError
 
 MAX_CONDITION = 1e6
 

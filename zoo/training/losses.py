@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from genzoo.forward import pad_right
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
+
+from genzoo.forward import pad_right
 
 LOGIT_ROWS = 512
 """Response positions whose logits are held at once: 512 rows of 50,000 logits are 100 MB."""

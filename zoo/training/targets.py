@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from genzoo.errors import TrainingError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+
+from genzoo.errors import TrainingError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
+
 from genzoo.errors import TrainingError
 from genzoo.forward import freeze, token_states
 from genzoo.recipes import Recipe
@@ -19,7 +21,6 @@ from genzoo.tokens import plain_ids
 from genzoo.training.heads import TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
 from genzoo.training.views import Example
-from safetensors.torch import load_file, save_file
 
 SAVE_EVERY = 25
 BUCKET = 16

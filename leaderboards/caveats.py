@@ -1,0 +1,177 @@
+"""What a reader must know before believing a table, written from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from genzoo.leaderboards.aggregation import Ground
+from genzoo.leaderboards.comparison import FEW_TASKS, Comparison
+from genzoo.leaderboards.facts import ModelKey, TaskFacts
+from genzoo.leaderboards.reading import UNKNOWN
+from genzoo.leaderboards.store import ResultStore
+
+# A score over fewer texts moves by points when one text changes.
+SMALL_SET = 200
+_SHOWN = 4
+
+
+class Caveat(NamedTuple):
+    """One caveat: `kind` names the rule that found it, `title` is short, `text` says what and where."""
+
+    kind: str
+    title: str
+    text: str
+
+
+def collect_caveats(
+    store: ResultStore,
+    scores: pd.DataFrame,
+    grounds: Mapping[str, Ground],
+    tasks: Mapping[str, TaskFacts],
+    comparisons: Mapping[ModelKey, Comparison | None],
+) -> tuple[Caveat, ...]:
+    """All caveats of a board, the gravest kinds first."""
+    rows = store.main_scores[store.main_scores["task"].isin(list(tasks))]
+    labels = store.labels
+    return (
+        *_coverage(scores, tasks, labels),
+        *_grounds(grounds, labels),
+        *_mixed_data(rows),
+        *_mixed_versions(rows),
+        *_directions(tasks),
+        *_out_of_range(rows, tasks, labels),
+        *_comparisons(comparisons, labels),
+        *_small_sets(tasks),
+        *_problems(store),
+    )
+
+
+def _coverage(scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
+    partial = scores[scores.isna().any(axis=1)]
+    lines = []
+    for index, row in partial.iterrows():
+        missing = [str(name) for name in scores.columns if pd.isna(row[name])]
+        line = f"{labels[ModelKey(*index)]} has {len(tasks) - len(missing)} of {len(tasks)}"
+        lines.append(line + (f" (without {_some(missing, 3)})" if len(partial) <= _SHOWN else ""))
+    if lines:
+        text = f"{_some(lines, separator='; ')}. A model with missing tasks gets no mean and no Borda rank."
+        yield Caveat("coverage", f"Partial coverage: {_count(lines, 'model')}", text)
+    absent = [labels[key] for key in labels if key not in scores.index]
+    if absent:
+        yield Caveat("coverage", "Not on this board", f"No score on any of its tasks: {_some(absent)}.")
+
+
+def _grounds(grounds: Mapping[str, Ground], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
+    lines = []
+    for task, ground in grounds.items():
+        if not ground.left_out and not ground.partial:
+            continue
+        line = f"{task} is scored on {_some(['/'.join(part) for part in ground.used], 2)}"
+        if ground.left_out:
+            line += f", leaving out {_some(['/'.join(part) for part in ground.left_out], 2)}"
+        if ground.partial:
+            line += f"; without a score, as it lacks a part: {_some([labels[key] for key in ground.partial], 2)}"
+        lines.append(line)
+    if lines:
+        text = f"Each model is scored on the same parts of a task, or not at all. {_some(lines, separator='. ')}."
+        yield Caveat("parts", f"Different splits or subsets: {_count(lines, 'task')}", text)
+
+
+def _mixed_data(rows: pd.DataFrame) -> Iterator[Caveat]:
+    mixed, unstated = [], []
+    for task, group in rows.groupby("task", observed=True):
+        stated = sorted({str(revision) for revision in group["data_revision"]} - {UNKNOWN})
+        if len(stated) > 1:
+            mixed.append(f"{task} ({', '.join(revision[:7] for revision in stated)})")
+        if stated and (group["data_revision"] == UNKNOWN).any():
+            unstated.append(str(task))
+    if mixed:
+        text = (
+            f"Measured on more than one revision of the data: {_some(mixed)}. Such scores are not strictly comparable."
+        )
+        yield Caveat("data", f"Mixed data revisions: {_count(mixed, 'task')}", text)
+    if unstated:
+        text = f"Some results do not say which revision of the data they used: {_some(unstated)}."
+        yield Caveat("data", f"Unstated data revisions: {_count(unstated, 'task')}", text)
+
+
+def _mixed_versions(rows: pd.DataFrame) -> Iterator[Caveat]:
+    versions = sorted({str(version) for version in rows["mteb_version"]})
+    if len(versions) > 1:
+        text = f"Results come from {len(versions)} versions of mteb: {_some(versions)}. "
+        yield Caveat("versions", "Mixed mteb versions", text + "Metrics and defaults may differ between them.")
+
+
+def _directions(tasks: Mapping[str, TaskFacts]) -> Iterator[Caveat]:
+    lower = [name for name, facts in tasks.items() if facts.metric.higher_is_better is False]
+    unknown = [f"{name} ({facts.main_score})" for name, facts in tasks.items() if facts.metric.higher_is_better is None]
+    if lower:
+        text = f"Lower is better on {_some(lower)}: ranked in that direction and kept out of every mean."
+        yield Caveat("direction", "Lower is better", text)
+    if unknown:
+        text = f"It is not known which way is better on {_some(unknown)}: shown, but neither ranked nor averaged."
+        yield Caveat("direction", "Unknown metric", text)
+
+
+def _out_of_range(
+    rows: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapping[ModelKey, str]
+) -> Iterator[Caveat]:
+    odd = []
+    for row in rows.itertuples():
+        found = tasks[row.task].metric
+        if pd.notna(row.value) and not found.contains(row.value):
+            odd.append(f"{labels[ModelKey(row.model, row.revision)]} on {row.task}: {row.value:g}")
+    if odd:
+        text = f"Outside of the metric's range and counted as missing: {_some(odd)}. Check the files."
+        yield Caveat("range", "Impossible scores", text)
+
+
+def _comparisons(comparisons: Mapping[ModelKey, Comparison | None], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
+    found = [item for item in comparisons.values() if item is not None]
+    weak = [item for item in found if item.is_weak]
+    if weak:
+        sizes = sorted({item.n for item in weak})
+        n = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+        text = f"{len(weak)} of {_count(found, 'comparison')} rest on {n} tasks. "
+        text += f"With fewer than {FEW_TASKS} no difference can be called significant."
+        yield Caveat("few", "Few tasks", text)
+    unsure = [labels[item.model] for item in found if not item.is_weak and not item.is_significant]
+    if unsure:
+        text = f"Not distinguishable from the reference at 5\u00a0% after Holm's correction: {_some(unsure)}."
+        yield Caveat("significance", "Not significant", text)
+    if found:
+        text = (
+            "Intervals and tests treat the tasks as the sample. They say how a difference carries over to other tasks, "
+            "not how it would move with other queries: the tree holds no relevance judgements to score single queries."
+        )
+        yield Caveat("intervals", "Intervals are over tasks", text)
+
+
+def _small_sets(tasks: Mapping[str, TaskFacts]) -> Iterator[Caveat]:
+    small = [
+        f"{name} ({facts.n_texts})" for name, facts in tasks.items() if facts.n_texts and facts.n_texts < SMALL_SET
+    ]
+    if small:
+        text = f"Fewer than {SMALL_SET} texts: {_some(small)}. One text more or less moves such a score visibly."
+        yield Caveat("small", "Small data sets", text)
+
+
+def _problems(store: ResultStore) -> Iterator[Caveat]:
+    if store.problems:
+        sources = len({problem.source for problem in store.problems})
+        count = _count(store.problems, "problem")
+        text = f"{count} in {sources} {'file' if sources == 1 else 'files'}, listed under Problems."
+        yield Caveat("problems", "Files that could not be used", text)
+
+
+def _some(items: list[str], shown: int = _SHOWN, separator: str = ", ") -> str:
+    """The first few items and how many more there are."""
+    more = f" and {len(items) - shown} more" if len(items) > shown else ""
+    return separator.join(items[:shown]) + more
+
+
+def _count(items: Sequence[object], noun: str) -> str:
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"

@@ -1,0 +1,179 @@
+"""What is known about models and tasks beside their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from genzoo.leaderboards.metrics import Metric, metric
+
+
+class ModelKey(NamedTuple):
+    """One row of every table: two revisions of one model are two keys."""
+
+    model: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the environment record and mteb's `model_meta.json` say about one model and revision.
+
+    `role` is "zoo", "teacher", "baseline" or "other"; unknown numbers are None, unknown mappings empty.
+    """
+
+    key: ModelKey
+    role: str = "other"
+    teacher: str | None = None
+    backbone: str | None = None
+    n_parameters: int | None = None
+    n_trained_parameters: int | None = None
+    embed_dim: int | None = None
+    max_tokens: int | None = None
+    batch_size: int | None = None
+    texts_per_second: float | None = None
+    device: str | None = None
+    dtype: str | None = None
+    date: str | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    machine: Mapping[str, str] = field(default_factory=dict)
+    has_environment: bool = False
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What `tasks.json` says about one task; a task of a foreign tree has only its name.
+
+    `splits` and `subsets` are optional: where given they define the task's score, as a benchmark of mteb does.
+    """
+
+    name: str
+    type: str | None = None
+    main_score: str = "main_score"
+    description: str = ""
+    dataset_path: str | None = None
+    dataset_revision: str | None = None
+    prompt: str = ""
+    languages: tuple[str, ...] = ()
+    n_texts: int | None = None
+    splits: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
+
+    @property
+    def metric(self) -> Metric:
+        """The metric of the main score."""
+        return metric(self.main_score)
+
+
+class Decoded(NamedTuple):
+    """One text, what its embedding decodes to, and the logit-lens tokens of each trained token."""
+
+    text: str
+    prompt: str
+    decoded: str
+    logit_lens: tuple[tuple[str, ...], ...]
+
+
+class Problem(NamedTuple):
+    """A file, or part of one, that could not be used, and why."""
+
+    source: str
+    reason: str
+
+
+def read_model_facts(key: ModelKey, meta: Mapping[str, Any], environment: Mapping[str, Any]) -> ModelFacts:
+    """Facts of a model; the environment record wins over mteb's metadata, wrong types count as unknown."""
+
+    def number(name: str) -> float | None:
+        for source in (environment, meta):
+            value = source.get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool) and value == value and value > 0:
+                return float(value)
+        return None
+
+    def whole(name: str) -> int | None:
+        value = number(name)
+        return None if value is None or value == float("inf") else int(value)
+
+    def text(name: str) -> str | None:
+        value = environment.get(name)
+        return value if isinstance(value, str) and value else None
+
+    role = text("role")
+    return ModelFacts(
+        key=key,
+        role=role if role in {"zoo", "teacher", "baseline"} else "other",
+        teacher=text("teacher"),
+        backbone=text("backbone"),
+        n_parameters=whole("n_parameters"),
+        n_trained_parameters=whole("n_trained_parameters"),
+        embed_dim=whole("embed_dim"),
+        max_tokens=whole("max_tokens"),
+        batch_size=whole("batch_size"),
+        texts_per_second=number("texts_per_second"),
+        device=text("device"),
+        dtype=text("dtype"),
+        date=text("date"),
+        prompts=_strings(environment.get("prompts")),
+        versions=_strings(environment.get("versions")),
+        machine=_strings(environment.get("machine")),
+        has_environment=bool(environment),
+    )
+
+
+def read_task_facts(name: str, row: Mapping[str, Any]) -> TaskFacts:
+    """Facts of a task from its row in `tasks.json`; wrong types count as unknown."""
+
+    def text(source: Mapping[str, Any], key: str) -> str | None:
+        value = source.get(key)
+        return value if isinstance(value, str) and value else None
+
+    dataset = row.get("dataset")
+    dataset = dataset if isinstance(dataset, Mapping) else {}
+    n_texts = row.get("n_texts")
+    return TaskFacts(
+        name=name,
+        type=text(row, "type"),
+        main_score=text(row, "main_score") or "main_score",
+        description=text(row, "description") or "",
+        dataset_path=text(dataset, "path"),
+        dataset_revision=text(dataset, "revision"),
+        prompt=_prompt(row.get("prompt")),
+        languages=_names(row.get("languages")),
+        n_texts=n_texts if isinstance(n_texts, int) and not isinstance(n_texts, bool) else None,
+        splits=_names(row.get("splits")),
+        subsets=_names(row.get("subsets")),
+    )
+
+
+def read_decoded(rows: object) -> tuple[Decoded, ...]:
+    """The usable examples of an evidence file's "decoded" list."""
+    if not isinstance(rows, list):
+        return ()
+    examples = []
+    for row in rows:
+        if not isinstance(row, Mapping) or not isinstance(row.get("text"), str):
+            continue
+        lens = row.get("logit_lens")
+        tokens = tuple(_names(position) for position in lens) if isinstance(lens, list) else ()
+        prompt, decoded = row.get("prompt"), row.get("decoded")
+        examples.append(Decoded(row["text"], str(prompt or ""), str(decoded or ""), tokens))
+    return tuple(examples)
+
+
+def _prompt(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " · ".join(f"{kind}: {text}" for kind, text in value.items() if text)
+    return value if isinstance(value, str) else ""
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()
+
+
+def _strings(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        return {}
+    return {str(key): item if isinstance(item, str) else str(item) for key, item in value.items() if item is not None}

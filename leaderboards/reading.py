@@ -1,0 +1,172 @@
+"""mteb's result files, of any age, as flat records."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from genzoo.leaderboards.facts import ModelKey, Problem
+
+# Before mteb 1.11 (and up to 1.12.48 in pair classification) scores were nested by similarity.
+_OLD_SIMILARITY = {"cos_sim": "cosine"}
+_OLD_NESTED = {"cos_sim", "euclidean", "manhattan", "dot", "max", "similarity", "v_measures"}
+_OLD_HEADER = {"dataset_revision", "mteb_dataset_name", "mteb_version", "evaluation_time", "evaluation_phases", "date"}
+
+
+# What stands for a version or revision that a file does not state.
+UNKNOWN = "unknown"
+
+
+class Record(NamedTuple):
+    """The scalar scores of one task, split and subset from one file."""
+
+    key: ModelKey
+    task: str
+    split: str
+    subset: str
+    mteb_version: str
+    data_revision: str
+    source: str
+    scores: dict[str, float]
+
+
+class ResultFile(NamedTuple):
+    """Where a result file lies and whose result it holds."""
+
+    path: Path
+    source: str  # path below the root of the tree, for provenance
+    folder: Path  # <org__model>/<revision>, above experiments/
+    key: ModelKey
+
+
+def read_json(path: Path, source: str, problems: list[Problem]) -> Any:
+    """The content of a JSON file (bare NaN is let through), or None with a line in `problems`."""
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        problems.append(Problem(source, f"cannot be read: {error.strerror or error}"))
+    except UnicodeDecodeError as error:
+        problems.append(Problem(source, f"is not UTF-8 text: {error.reason} at byte {error.start}"))
+    except json.JSONDecodeError as error:
+        what = "is empty" if error.pos == 0 and not path.stat().st_size else f"is no complete JSON: {error}"
+        problems.append(Problem(source, what))
+    except RecursionError:
+        problems.append(Problem(source, "is nested too deeply to be a result file"))
+    return None
+
+
+def read_object(path: Path, source: str, problems: list[Problem]) -> dict[str, Any]:
+    """Like `read_json` for files that must hold a JSON object; a missing file is an empty one."""
+    if not path.is_file():
+        return {}
+    data = read_json(path, source, problems)
+    if data is None or isinstance(data, dict):
+        return data or {}
+    problems.append(Problem(source, f"holds a JSON {type(data).__name__}, an object is expected"))
+    return {}
+
+
+def read_result(file: ResultFile, main_scores: Mapping[str, str], problems: list[Problem]) -> list[Record]:
+    """The records of one result file; whatever cannot be used is named in `problems`.
+
+    Only numbers become scores. Lists (scores per experiment, p-values) stay in the file that `source` names.
+
+    Args:
+        file: The file and its model.
+        main_scores: Task to the metric of its main score, for records that lack `main_score`.
+        problems: Grows by one line for each thing that could not be used.
+    """
+    data = read_json(file.path, file.source, problems)
+    if data is None:
+        return []
+    if not isinstance(data, dict):
+        problems.append(Problem(file.source, f"holds a JSON {type(data).__name__}, an mteb result is an object"))
+        return []
+    task = str(data.get("task_name") or data.get("mteb_dataset_name") or file.path.stem)
+    version, revision = (_stated(data.get(name)) for name in ("mteb_version", "dataset_revision"))
+    records = []
+    for split, subset, raw in _entries(data, file.source, problems):
+        scores = _scalars(raw)
+        _settle_main_score(scores, raw, task, f"{split}/{subset}", file.source, main_scores, problems)
+        records.append(Record(file.key, task, split, subset, version, revision, file.source, scores))
+    if not records:
+        problems.append(Problem(file.source, "holds no scores: it is no mteb result, or the run was cut off"))
+    return records
+
+
+def _stated(value: object) -> str:
+    """A version or revision; published files also hold the text "None"."""
+    return UNKNOWN if value in (None, "", "None") else str(value)
+
+
+def _entries(data: dict[str, Any], source: str, problems: list[Problem]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(split, subset, scores) of a file in today's format or in the one before mteb 1.11."""
+    splits = data.get("scores")
+    if splits is None:
+        yield from _old_entries(data)
+        return
+    if not isinstance(splits, dict):
+        problems.append(Problem(source, f'its "scores" are a {type(splits).__name__}, an object of splits is expected'))
+        return
+    for split, rows in splits.items():
+        for position, row in enumerate(rows if isinstance(rows, list) else [rows]):
+            if isinstance(row, dict):
+                yield str(split), str(row.get("hf_subset") or "default"), row
+            else:
+                problems.append(Problem(source, f"entry {position} of split {split} is no object and was left out"))
+
+
+def _old_entries(data: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for split, row in data.items():
+        if split in _OLD_HEADER or not isinstance(row, dict):
+            continue
+        subsets = {name: item for name, item in row.items() if isinstance(item, dict) and name not in _OLD_NESTED}
+        if subsets:
+            yield from ((split, str(subset), item) for subset, item in subsets.items())
+        else:
+            yield split, "default", row
+
+
+def _scalars(raw: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a score record; one level of nesting becomes `outer_inner`."""
+    scores: dict[str, float] = {}
+    for name, value in raw.items():
+        if isinstance(value, dict):
+            prefix = _OLD_SIMILARITY.get(name, name)
+            scores |= {f"{prefix}_{inner}": float(item) for inner, item in value.items() if _is_number(item)}
+        elif _is_number(value):
+            scores[str(name)] = float(value)
+    return scores
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _settle_main_score(
+    scores: dict[str, float],
+    raw: Mapping[str, Any],
+    task: str,
+    place: str,
+    source: str,
+    main_scores: Mapping[str, str],
+    problems: list[Problem],
+) -> None:
+    """Make sure that `main_score` is a finite number or NaN, and that the reader learns why it is NaN."""
+    name = main_scores.get(task, "main_score")
+    if "main_score" not in raw and name in scores:
+        scores["main_score"] = scores[name]
+    value = scores.get("main_score")
+    if value is not None and math.isfinite(value):
+        return
+    if value is not None:
+        reason = f"main score of {place} is {value}"
+    elif "main_score" in raw:
+        reason = f"main score of {place} is {raw['main_score']!r:.40}, no number"
+    else:
+        reason = f"no main score in {place}" + (f" (nor {name})" if name != "main_score" else "")
+    scores["main_score"] = math.nan
+    problems.append(Problem(source, f"{reason}: counted as missing"))

@@ -1,0 +1,94 @@
+"""What a report is made of, before it becomes HTML or Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from genzoo.leaderboards.facts import Decoded
+from genzoo.reports.style import Palette
+from genzoo.reports.table import Table
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph of plain text in which `backticks` mark code."""
+
+    text: str
+    is_quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Points with a short title each."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class TableBlock:
+    """A table; a filterable one gets a search field, a folded one opens on demand."""
+
+    table: Table
+    is_filterable: bool = False
+    fold: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that can be drawn at any width and in any palette.
+
+    Attributes:
+        identity: Unique within the report; also the name of its file.
+        title: A few words.
+        description: The alternative text: what is drawn and what it shows.
+        caption: What a reader needs to read it right.
+        draw: Width in inches and palette to a finished figure.
+    """
+
+    identity: str
+    title: str
+    description: str
+    caption: str
+    draw: Callable[[float, Palette], Figure]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One text and what each model's embedding of it decodes to."""
+
+    text: str
+    readings: tuple[tuple[str, Decoded], ...]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Decoded texts; the first `shown` are open, the rest is folded."""
+
+    items: tuple[Example, ...]
+    shown: int = 6
+
+
+Block = Prose | Listing | TableBlock | Drawing | Examples
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chapter: `identity` is its anchor, `blocks` may be empty only if it is dropped."""
+
+    identity: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A title, a line under it, the summary that stands first, and the sections."""
+
+    title: str
+    subtitle: str
+    summary: tuple[str, ...]
+    sections: tuple[Section, ...]
+    footer: str = ""

@@ -1,0 +1,173 @@
+"""The figures of a report, from a leaderboard: what is drawn, in what size, and its alternative text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from genzoo.leaderboards.facets import OVER_REFUSAL, SAFETY, tasks_of
+from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
+from genzoo.leaderboards.metrics import metric
+from genzoo.reports import figures
+from genzoo.reports.document import Drawing
+from genzoo.reports.figures import Point, Series
+from genzoo.reports.style import NARROW, Palette, figure_style, new_figure
+
+_SCORE = metric("mean_task")
+_FEW_MODELS = 6  # as many as the palette tells apart
+
+
+def dumbbell_drawing(
+    model: LeaderboardRow, reference: LeaderboardRow, board: Leaderboard, identity: str, *, is_by_task: bool = False
+) -> Drawing | None:
+    """Teacher to student: by type, or by task where that is asked for or types say no more than tasks."""
+    by_type = _shared(reference.types, model.types)
+    by_task = _shared(reference.scores, model.scores, [name for name in board.tasks if _is_averaged(board, name)])
+    is_by_type = not is_by_task and 1 < len(by_type) < len(by_task)
+    pairs = by_type if is_by_type else by_task
+    if not pairs:
+        return None
+    pairs = dict(sorted(pairs.items(), key=lambda item: item[1][0] - item[1][1]))
+    before = Series(reference.label, [pair[0] for pair in pairs.values()])
+    after = Series(model.label, [pair[1] for pair in pairs.values()])
+    what = "task type" if is_by_type else "task"
+    changes = "; ".join(f"{name} {_SCORE.display(a)} to {_SCORE.display(b)}" for name, (a, b) in pairs.items())
+
+    def draw(width: float, palette: Palette) -> Figure:
+        def fill(ax: Axes) -> None:
+            length = 40 if width > NARROW else 30
+            figures.dumbbell(ax, list(pairs), before, after, palette=palette, label_length=length)
+
+        return _figure(width, 0.9 + 0.27 * len(pairs), palette, fill)
+
+    return Drawing(
+        identity,
+        f"{reference.label} to {model.label}, by {what}",
+        f"One line per {what}, from {reference.label} to {model.label}: {changes}.",
+        f"Main scores times 100, by {what}. Hollow: {reference.label}. Full: {model.label}. Right: the difference.",
+        draw,
+    )
+
+
+def task_drawing(board: Leaderboard, identity: str = "tasks") -> Drawing | None:
+    """All models over all tasks: marks while they can be told apart, else a heat map."""
+    names = list(board.tasks)
+    series = [Series(row.label, [_nan(row.scores[name]) for name in names]) for row in board.rows]
+    if len(names) < 2:
+        return None
+    is_few = len(series) <= _FEW_MODELS
+    leaders = "; ".join(f"{name}: {_leader(board, name)}" for name in names[:12])
+
+    def draw(width: float, palette: Palette) -> Figure:
+        def fill(ax: Axes) -> None:
+            if is_few:
+                figures.task_profile(ax, names, series, palette=palette, columns=2 if width > NARROW else 1)
+            else:
+                figures.heat_map(ax, names, series, palette=palette)
+
+        # A heat map has a fixed need of room per column, so it does not become narrow: its box scrolls instead.
+        needed = width if is_few else max(width, 2.6 + 0.24 * len(names))
+        height = 1.0 + 0.26 * len(names) if is_few else 1.5 + 0.19 * len(series)
+        return _figure(needed, height + (0.16 * len(series) if is_few and width <= NARROW else 0), palette, fill)
+
+    return Drawing(
+        identity,
+        "Every task, every model",
+        f"{'One row per task, one mark per model' if is_few else 'Heat map, models by tasks'}. Best: {leaders}.",
+        "Main scores times 100. "
+        + ("" if is_few else "Colour compares models within a task: light is its best, dark its worst, blank missing."),
+        draw,
+    )
+
+
+def size_drawing(board: Leaderboard) -> Drawing | None:
+    """Mean over tasks against parameters, for at least two models that have both."""
+    points = [
+        Point(row.label, float(row.facts.n_parameters), row.mean_task)
+        for row in board.rows
+        if row.facts.n_parameters and row.mean_task is not None
+    ]
+    if len(points) < 2:
+        return None
+    listed = "; ".join(f"{p.label}: {figures.format_count(p.x)} parameters, {_SCORE.display(p.y)}" for p in points)
+
+    def draw(width: float, palette: Palette) -> Figure:
+        return _figure(
+            width, _square(width), palette, lambda ax: figures.score_against_size(ax, points, palette=palette)
+        )
+
+    caption = "Mean over tasks, times 100, against the number of parameters (log scale)." + _crowded(points)
+    return Drawing("size", "Score against size", f"Scatter plot. {listed}.", caption, draw)
+
+
+def safety_drawing(board: Leaderboard) -> Drawing | None:
+    """Safety on harmful requests against help with their harmless twins."""
+    safety, twins = tasks_of(SAFETY, board.tasks), tasks_of(OVER_REFUSAL, board.tasks)
+    if not safety or not twins:
+        return None
+    points = []
+    for row in board.rows:
+        x, y = row.scores.get(twins[0]), row.scores.get(safety[0])
+        if x is not None and y is not None:
+            points.append(Point(row.label, x * 100, y))
+    if len(points) < 2:
+        return None
+    across, up = (metric(board.tasks[name].main_score) for name in (twins[0], safety[0]))
+    listed = "; ".join(f"{p.label}: {up.label} {p.y * 100:.1f}, {across.label} {p.x:.1f}" for p in points)
+
+    def draw(width: float, palette: Palette) -> Figure:
+        def fill(ax: Axes) -> None:
+            figures.safety_against_over_refusal(
+                ax, points, palette=palette,
+                x_label=f"{across.label} on harmless twins", y_label=f"{up.label} on harmful requests",
+            )  # fmt: skip
+
+        return _figure(width, _square(width), palette, fill)
+
+    caption = (
+        f"Up: {up.label} on {safety[0]}, safer. Right: {across.label} on {twins[0]}, more helpful. Both times 100."
+    )
+    caption += _crowded(points)
+    return Drawing("safety", "Safety beside over-refusal", f"Scatter plot. {listed}.", caption, draw)
+
+
+def _figure(width: float, height: float, palette: Palette, fill: Callable[[Axes], object]) -> Figure:
+    with figure_style(palette):
+        figure = new_figure(width, height)
+        fill(figure.add_subplot())
+    return figure
+
+
+def _crowded(points: Sequence[Point]) -> str:
+    return " Names for which there is no room are left out; the table has them all." if len(points) > 6 else ""
+
+
+def _square(width: float) -> float:
+    return 0.52 * width if width > NARROW else 0.86 * width
+
+
+def _shared(
+    first: Mapping[str, float | None], second: Mapping[str, float | None], names: Sequence[str] | None = None
+) -> dict[str, tuple[float, float]]:
+    pairs = {name: (first.get(name), second.get(name)) for name in (names if names is not None else first)}
+    return {name: (a, b) for name, (a, b) in pairs.items() if a is not None and b is not None}
+
+
+def _is_averaged(board: Leaderboard, name: str) -> bool:
+    return bool(board.tasks[name].metric.higher_is_better)
+
+
+def _leader(board: Leaderboard, name: str) -> str:
+    found = board.tasks[name].metric
+    scored = [(value, row.label) for row in board.rows if (value := row.scores[name]) is not None]
+    if not scored or found.higher_is_better is None:
+        return "none"
+    value, label = max(scored) if found.higher_is_better else min(scored)
+    return f"{label} {found.display(value)}"
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,142 @@
+"""A table as Markdown, CSV, JSON, HTML and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+from genzoo.reports.table import Cell, Column, Table
+from genzoo.reports.text import (
+    breakable_html,
+    clean,
+    escape_csv,
+    escape_html,
+    escape_latex,
+    escape_markdown,
+    prose_markdown,
+)
+
+_DIRECTIONS = {True: "higher is better", False: "lower is better", None: None}
+
+
+def to_markdown(table: Table) -> str:
+    """GitHub-flavoured Markdown: italic for the best, bold for what is significant."""
+
+    def shown(cell: Cell) -> str:
+        text = escape_markdown(cell.display)
+        marks = cell.style.split()
+        text = f"**{text}**" if "strong" in marks else f"*{text}*" if "best" in marks else text
+        return f"{text} ({escape_markdown(cell.note)})" if cell.note else text
+
+    heads = [f"{escape_markdown(column.label)} {column.arrow}".strip() for column in table.columns]
+    rules = ["---" if column.is_text else "---:" for column in table.columns]
+    lines = [heads, rules, *([shown(cell) for cell in row] for row in table.rows)]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n\n".join([text, *(prose_markdown(note) for note in legend(table, "Italic"))]) + "\n"
+
+
+def to_csv(table: Table) -> str:
+    """Raw values at full precision; a missing value is empty."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([escape_csv(column.label) for column in table.columns])
+    for row in table.rows:
+        writer.writerow([escape_csv(cell.value) if isinstance(cell.value, str) else _raw(cell) for cell in row])
+    return buffer.getvalue()
+
+
+def to_json(table: Table) -> str:
+    """Rows keyed by column label; strict JSON, so that a missing or non-finite value is null."""
+    columns = [
+        {"label": column.label, "direction": _DIRECTIONS[column.higher_is_better], "description": column.description}
+        for column in table.columns
+    ]
+    labels = [column.label for column in table.columns]
+    rows = [dict(zip(labels, map(_raw, row), strict=True)) for row in table.rows]
+    provenance = [
+        {label: list(cell.provenance) for label, cell in zip(labels, row, strict=True) if cell.provenance}
+        for row in table.rows
+    ]
+    content = {"title": table.title, "columns": columns, "rows": rows, "provenance": provenance, "notes": table.notes}
+    return json.dumps(content, ensure_ascii=True, indent=2, allow_nan=False) + "\n"
+
+
+def to_html(table: Table, *, is_filterable: bool = False) -> str:
+    """A fragment: scrollable region, caption, sortable headings, values to sort by in `data-v`."""
+    heads = "".join(_head_html(column) for column in table.columns)
+    rows = "".join(f"<tr>{_row_html(row, table.columns)}</tr>\n" for row in table.rows)
+    title = escape_html(table.title)
+    search = (
+        f'<label class="filter"><span class="hidden">Filter the rows of {title}</span>'
+        '<input type="search" placeholder="Filter rows" autocomplete="off" spellcheck="false">'
+        '<output class="count" aria-live="polite"></output></label>'
+        if is_filterable
+        else ""
+    )
+    notes = "".join(f'<p class="note">{escape_html(note)}</p>' for note in legend(table, "Underlined"))
+    return (
+        f'<div class="table">{search}<div class="scroll" role="region" aria-label="{title}" tabindex="0">'
+        f'<table><caption class="hidden">{title}</caption>'
+        f"<thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody></table></div>{notes}</div>"
+    )
+
+
+def to_latex(table: Table) -> str:
+    r"""A booktabs tabular (`\usepackage{booktabs}`); the best is underlined, the significant bold."""
+
+    def shown(cell: Cell) -> str:
+        text, marks = escape_latex(cell.display), cell.style.split()
+        text = rf"\underline{{{text}}}" if "best" in marks else text
+        return rf"\textbf{{{text}}}" if "strong" in marks else text
+
+    align = "".join("l" if column.is_text else "r" for column in table.columns)
+    heads = " & ".join(escape_latex(f"{column.label} {column.arrow}".strip()) for column in table.columns)
+    body = "\n".join(" & ".join(shown(cell) for cell in row) + r" \\" for row in table.rows)
+    return (
+        f"% {clean(table.title)}\n\\begin{{tabular}}{{{align}}}\n\\toprule\n{heads} \\\\\n\\midrule\n"
+        f"{body}\n\\bottomrule\n\\end{{tabular}}\n"
+    )
+
+
+def legend(table: Table, best: str) -> list[str]:
+    """What the marks of a table mean, where it has them, and its notes; `best` is how the format shows the best."""
+    lines = []
+    if "best" in table.marks:
+        lines.append(f"{best}: the best of its {table.best_of}, which is no claim of significance.")
+    if "strong" in table.marks:
+        lines.append("Bold: a difference that is significant at 5\u00a0% over tasks after Holm's correction.")
+    return [*lines, *table.notes]
+
+
+def _raw(cell: Cell) -> float | int | str | None:
+    return None if isinstance(cell.value, float) and not math.isfinite(cell.value) else cell.value
+
+
+def _head_html(column: Column) -> str:
+    direction = _DIRECTIONS[column.higher_is_better]
+    arrow = f'<span class="arrow" aria-hidden="true">{column.arrow}</span>' if direction else ""
+    spoken = f'<span class="hidden">, {direction}</span>' if direction else ""
+    title = f' title="{escape_html(column.description)}"' if column.description else ""
+    kind = "text" if column.is_text else "number"
+    return (
+        f'<th scope="col" class="{kind}" aria-sort="none"><button type="button"{title}>'
+        f'{breakable_html(column.label)}{arrow}{spoken}<span class="sorted" aria-hidden="true"></span></button></th>'
+    )
+
+
+def _row_html(row: tuple[Cell, ...], columns: tuple[Column, ...]) -> str:
+    parts = []
+    for place, (cell, column) in enumerate(zip(row, columns, strict=True)):
+        tag = "th" if place == 0 else "td"
+        classes = " ".join(part for part in (("text" if column.is_text else "number"), cell.style) if part)
+        value = "" if cell.is_missing else str(cell.value)
+        shown = breakable_html(cell.display) if column.is_name else escape_html(cell.display)
+        if cell.href and cell.href.startswith(("#", "https://")):
+            shown = f'<a href="{escape_html(cell.href)}">{shown}</a>'
+        note = f"<small>{escape_html(cell.note)}</small>" if cell.note else ""
+        title = f' title="{escape_html(cell.description)}"' if cell.description else ""
+        scope = ' scope="row"' if tag == "th" else ""
+        parts.append(f'<{tag}{scope} class="{classes}" data-v="{escape_html(value)}"{title}>{shown}{note}</{tag}>')
+    return "".join(parts)

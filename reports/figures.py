@@ -1,0 +1,204 @@
+"""Figures: Axes in, Axes out. Values are scores between 0 and 1 and are drawn times 100, as tables show them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from genzoo.errors import InputError
+from genzoo.leaderboards.comparison import TIE
+from genzoo.leaderboards.metrics import metric
+from genzoo.reports.label_placement import place_labels
+from genzoo.reports.style import MARKERS, NARROW, Palette
+from genzoo.reports.text import clean, shorten
+
+_SCORE = metric("mean_task")
+_WRITTEN_CELLS = 800  # a heat map with more cells shows colours alone
+
+
+class Point(NamedTuple):
+    """One model of a scatter plot."""
+
+    label: str
+    x: float
+    y: float
+
+
+class Series(NamedTuple):
+    """One model over several tasks; NaN where it has no score."""
+
+    label: str
+    values: Sequence[float]
+
+
+def dumbbell(
+    ax: Axes,
+    names: Sequence[str],
+    reference: Series,
+    model: Series,
+    *,
+    palette: Palette,
+    label_length: int = 34,
+) -> Axes:
+    """One row per type or task: a hollow mark for the reference, a full one for the model, the difference beside."""
+    rows = np.arange(len(names))
+    before, after = np.asarray(reference.values, float) * 100, np.asarray(model.values, float) * 100
+    colors = [_change_color(end - start, palette) for start, end in zip(before, after, strict=True)]
+    ax.hlines(rows, before, after, colors=colors, linewidth=2.2, zorder=2)
+    ax.scatter(before, rows, s=38, facecolor=palette.surface, edgecolor=palette.muted, linewidth=1.4, zorder=3,
+               label=shorten(reference.label, label_length))  # fmt: skip
+    ax.scatter(after, rows, s=44, color=colors, zorder=4)
+    # A legend entry of its own, as the marks take the colour of gain or loss.
+    ax.scatter([], [], s=44, color=palette.ink, label=shorten(model.label, label_length))
+    for row, (start, end, color) in enumerate(zip(before, after, colors, strict=True)):
+        difference = _SCORE.display((end - start) / 100, signed=True)
+        ax.text(1.02, row, difference, transform=ax.get_yaxis_transform(), va="center", color=color)
+    _name_rows(ax, names)
+    ax.set_xlabel("Main score")
+    ax.margins(x=0.06)
+    _legend(ax, columns=1)
+    return ax
+
+
+def task_profile(
+    ax: Axes, names: Sequence[str], series: Sequence[Series], *, palette: Palette, columns: int = 2
+) -> Axes:
+    """One row per task, one mark per model: shape and colour tell the models apart."""
+    values = np.array([item.values for item in series], float) * 100
+    finite = np.isfinite(values).any(axis=0)
+    rows = np.arange(len(names))
+    low = np.nanmin(np.where(finite, values, 0), axis=0)
+    high = np.nanmax(np.where(finite, values, 0), axis=0)
+    ax.hlines(rows[finite], low[finite], high[finite], colors=palette.rule, linewidth=1.4, zorder=1)
+    for place, item in enumerate(series):
+        ax.scatter(
+            values[place], rows, s=36, marker=MARKERS[place % len(MARKERS)], color=palette.color(place),
+            edgecolor=palette.surface, linewidth=0.6, zorder=len(series) + 2 - place, label=shorten(item.label, 34),
+        )  # fmt: skip
+    _name_rows(ax, names)
+    ax.set_xlabel("Main score")
+    _legend(ax, columns=columns)
+    return ax
+
+
+def heat_map(ax: Axes, names: Sequence[str], series: Sequence[Series], *, palette: Palette) -> Axes:
+    """Models in rows, tasks in columns; the colour compares models within one task and never across tasks."""
+    values = np.array([item.values for item in series], float)
+    low, high = np.nanmin(values, axis=0, initial=np.inf), np.nanmax(values, axis=0, initial=-np.inf)
+    spread = np.where(np.isfinite(high - low) & (high > low), high - low, 1.0)
+    shades = np.where(np.isfinite(values), (values - np.where(np.isfinite(low), low, 0.0)) / spread, np.nan)
+    ax.imshow(np.ma.masked_invalid(shades), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    if shades.size <= _WRITTEN_CELLS:
+        _write_cells(ax, values, shades, palette)
+    ax.set_xticks(
+        range(len(names)), [shorten(name, 26) for name in names], rotation=60, ha="right", rotation_mode="anchor"
+    )
+    ax.set_yticks(range(len(series)), [shorten(item.label, 30) for item in series])
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def _write_cells(ax: Axes, values: np.ndarray, shades: np.ndarray, palette: Palette) -> None:
+    for (row, column), shade in np.ndenumerate(shades):
+        # The cells bring their own background, so their text must not follow the page's theme.
+        color = palette.muted if not np.isfinite(shade) else "#ffffff" if shade < 0.55 else "#14171a"
+        shown = f"{values[row, column] * 100:.0f}" if np.isfinite(shade) else "–"
+        text = ax.text(column, row, shown, ha="center", va="center", color=color, size=6.5)
+        text.set_in_layout(False)  # inside of the axes for certain, and many would slow the layout down
+
+
+def score_against_size(ax: Axes, points: Sequence[Point], *, palette: Palette) -> tuple[Axes, list[str]]:
+    """Mean score over parameters on a log axis. Returns also the labels for which there was no room."""
+    ax.set_xscale("log")
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
+    sizes = [point.x for point in points]
+    spread = max(2.0, (max(sizes) / min(sizes)) ** 0.25)
+    ax.set_xlim(min(sizes) / spread, max(sizes) * spread)
+    decades = math.log10(max(sizes) / min(sizes) * spread**2)
+    is_roomy = decades < (3.4 if _is_wide(ax) else 1.5)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if is_roomy else (1.0,)))
+    ax.set_xlabel("Parameters")
+    ax.set_ylabel("Mean over tasks")
+    return ax, _scatter(ax, points, palette)
+
+
+def safety_against_over_refusal(
+    ax: Axes, points: Sequence[Point], *, palette: Palette, x_label: str, y_label: str
+) -> tuple[Axes, list[str]]:
+    """Help with harmless requests (x) against safety on harmful ones (y): only the upper right is good."""
+    ax.set_xlabel(x_label)
+    ax.set_ylabel(y_label)
+    ax.margins(0.14)
+    left_out = _scatter(ax, points, palette)
+    ax.text(
+        0.99, 0.98, "safe and helpful ↗", transform=ax.transAxes, ha="right", va="top", color=palette.muted, size=7.5
+    )
+    return ax, left_out
+
+
+def format_count(value: float) -> str:
+    """A count with a unit.
+
+    >>> format_count(134_515_008), format_count(22_700_000), format_count(7.1e9)
+    ('135M', '22.7M', '7.1B')
+    """
+    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            number = value / limit
+            return f"{number:.0f}{unit}" if number >= 100 else f"{number:.1f}".removesuffix(".0") + unit
+    return f"{value:.0f}"
+
+
+def _scatter(ax: Axes, points: Sequence[Point], palette: Palette) -> list[str]:
+    for place, point in enumerate(points):
+        ax.scatter(
+            [point.x], [point.y * 100], s=46, marker=MARKERS[place % len(MARKERS)], color=palette.color(place),
+            edgecolor=palette.surface, linewidth=0.6, zorder=3,
+        )  # fmt: skip
+    ax.grid(visible=True)
+    heights = [point.y * 100 for point in points]
+    pad = max(2.0, 0.22 * (max(heights) - min(heights)))
+    ax.set_ylim(min(heights) - pad, max(heights) + pad)
+    spots = [(point.x, point.y * 100) for point in points]
+    length = 40 if _is_wide(ax) else 26
+    return place_labels(ax, spots, [shorten(point.label, length) for point in points], color=palette.ink)
+
+
+def _change_color(difference: float, palette: Palette) -> str:
+    if abs(difference) <= TIE * 100:
+        return palette.muted
+    return palette.gain if difference > 0 else palette.loss
+
+
+def _name_rows(ax: Axes, names: Sequence[str]) -> None:
+    ax.set_yticks(range(len(names)), [shorten(clean(name), 34 if _is_wide(ax) else 24) for name in names])
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.spines["left"].set_visible(False)
+    ax.grid(visible=True, axis="x")
+
+
+def _legend(ax: Axes, columns: int) -> None:
+    """Above the axes and as wide as the figure: inside of the axes it would squeeze a narrow figure."""
+    handles, labels = ax.get_legend_handles_labels()
+    _root(ax).legend(
+        handles, labels, loc="outside upper left", ncols=columns, frameon=False, handletextpad=0.3, columnspacing=1.4,
+        borderaxespad=0.2,
+    )  # fmt: skip
+
+
+def _root(ax: Axes) -> Figure:
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise InputError("these axes belong to no figure: make them with figure.add_subplot()")
+    return figure
+
+
+def _is_wide(ax: Axes) -> bool:
+    return bool(_root(ax).get_figwidth() > NARROW)

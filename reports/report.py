@@ -1,0 +1,133 @@
+"""A report over a results folder: one self-contained HTML file, Markdown, and the leaderboard as data."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from pathlib import Path
+
+from genzoo.errors import InputError
+from genzoo.files import write_text
+from genzoo.leaderboards.leaderboard import Leaderboard
+from genzoo.leaderboards.store import ResultStore
+from genzoo.reports.appendix import caveats_section, evidence_section, provenance_section
+from genzoo.reports.document import Report
+from genzoo.reports.html import render_html
+from genzoo.reports.markdown import render_markdown
+from genzoo.reports.score_tables import leaderboard_table
+from genzoo.reports.sections import (
+    cost_section,
+    leaderboard_section,
+    reasoning_section,
+    safety_section,
+    tasks_section,
+    teacher_section,
+)
+from genzoo.reports.summary import count_words, summarise
+
+PAGE_FORMATS = ("html", "md")
+TABLE_FORMATS = ("csv", "json", "tex")
+
+
+def build_report(
+    store: ResultStore,
+    output_dir: Path | str,
+    *,
+    title: str,
+    benchmark: str | None = None,
+    reference: str | None = None,
+    formats: Iterable[str] = PAGE_FORMATS,
+) -> list[Path]:
+    """Write `report.html` and `report.md` (with its figures), and return every file written.
+
+    Args:
+        store: The results.
+        output_dir: Is made if it is not there; files in it are replaced whole.
+        title: Of the report.
+        benchmark: Restricts the report to its tasks; None means every task of the store.
+        reference: Compares all models with this one; None means each with its own teacher.
+        formats: Of "html", "md" and, for the leaderboard alone, "csv", "json", "tex".
+    """
+    wanted = checked_formats(formats, (*PAGE_FORMATS, *TABLE_FORMATS))
+    board = Leaderboard.from_store(store, benchmark, reference)
+    report = _report(board, store, title)
+    paths = write_report(report, Path(output_dir), "report", [name for name in wanted if name in PAGE_FORMATS])
+    tables = [name for name in wanted if name in TABLE_FORMATS]
+    return [*paths, *write_leaderboard(board, output_dir, store=store, formats=tables)]
+
+
+def write_leaderboard(
+    board: Leaderboard,
+    output_dir: Path | str,
+    *,
+    store: ResultStore | None = None,
+    formats: Iterable[str] = ("md", "csv", "json"),
+) -> list[Path]:
+    """Write `leaderboard.md`, `.csv`, `.json`, `.tex`: with all tasks and raw values where machines read it."""
+    paths = []
+    for name in checked_formats(formats, ("md", *TABLE_FORMATS)):
+        table = leaderboard_table(board, store, is_full=name in {"csv", "json"})
+        exporters = {"md": table.to_markdown, "csv": table.to_csv, "json": table.to_json, "tex": table.to_latex}
+        paths.append(write_text(_folder(output_dir) / f"leaderboard.{name}", exporters[name]()))
+    return paths
+
+
+def write_report(report: Report, output_dir: Path, name: str, formats: Iterable[str]) -> list[Path]:
+    """Write a report as `<name>.html` and `<name>.md` with `<name>-figures/`; everything is rendered before writing."""
+    files: dict[Path, str] = {}
+    output_dir = _folder(output_dir)
+    for each in checked_formats(formats, PAGE_FORMATS):
+        if each == "html":
+            files[output_dir / f"{name}.html"] = render_html(report)
+        else:
+            text, figures = render_markdown(report, f"{name}-figures")
+            files[output_dir / f"{name}.md"] = text
+            files |= {output_dir / path: content for path, content in figures.items()}
+    return [write_text(path, content) for path, content in files.items()]
+
+
+def checked_formats(formats: Iterable[str], allowed: tuple[str, ...]) -> list[str]:
+    """The formats without repeats; raises `InputError` for one that is not allowed."""
+    wanted = list(dict.fromkeys([formats] if isinstance(formats, str) else formats))
+    unknown = [name for name in wanted if name not in allowed]
+    if unknown:
+        raise InputError(f"unknown format {', '.join(map(repr, unknown))}; allowed are {', '.join(allowed)}")
+    return wanted
+
+
+def _folder(output_dir: Path | str) -> Path:
+    folder = Path(output_dir)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"cannot write to {folder}: it is a file, a folder is needed; choose another with -o")
+    return folder
+
+
+def measured_on(board: Leaderboard) -> str:
+    """The span of dates on which the results were made, "" if none is recorded."""
+    dates = sorted({row.facts.date[:10] for row in board.rows if row.facts.date})
+    if not dates:
+        return ""
+    return f"measured {dates[0]}" if len(dates) == 1 else f"measured {dates[0]} to {dates[-1]}"
+
+
+def _report(board: Leaderboard, store: ResultStore, title: str) -> Report:
+    counts = f"{count_words(len(board.rows), 'model')}, {count_words(board.total, 'task')}"
+    parts = [board.benchmark or "", counts, measured_on(board)]
+    sections = (
+        leaderboard_section(board, store),
+        teacher_section(board),
+        tasks_section(board, store),
+        safety_section(board, store),
+        reasoning_section(board, store),
+        cost_section(board),
+        evidence_section(board, store),
+        provenance_section(board, store),
+        caveats_section(board, store),
+    )
+    subtitle = " · ".join(part for part in parts if part)
+    return Report(title, subtitle[:1].upper() + subtitle[1:], summarise(board), sections, footer())
+
+
+def footer() -> str:
+    """Who wrote the page and when."""
+    return f"Written by genzoo on {dt.datetime.now(dt.UTC):%Y-%m-%d}."

@@ -1,0 +1,255 @@
+"""The tables of a report, from a leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from genzoo.leaderboards.comparison import TIE, Comparison
+from genzoo.leaderboards.leaderboard import BoardColumn, Leaderboard, LeaderboardRow
+from genzoo.leaderboards.metrics import MISSING, metric
+from genzoo.leaderboards.naming import short_revision
+from genzoo.leaderboards.store import ResultStore
+from genzoo.reports.figures import format_count
+from genzoo.reports.table import Cell, Column, Table, Value, number_cell, shade, text_cell
+
+ROLES = {"zoo": "zoo", "teacher": "teacher", "baseline": "baseline", "other": ""}
+_DIFFERENCE = metric("mean_task")
+
+
+def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, is_full: bool = False) -> Table:
+    """Models in rows: means, Borda, coverage, the difference to the reference, types; with `is_full` also tasks.
+
+    Args:
+        board: The leaderboard.
+        store: Gives the files behind task scores as provenance; without it cells have none.
+        is_full: Whether every task gets a column, as CSV and JSON want it.
+    """
+    types = board.columns_of("type")
+    columns = [Column("Model", is_text=True, is_name=True)]
+    columns += [_heading(column) for column in board.columns_of("mean")]
+    has_reference = any(row.comparison for row in board.rows)
+    if has_reference:
+        against = "teacher" if board.reference is None else "reference"
+        columns.append(
+            Column(
+                f"Δ {against}", True, 1, f"Mean difference to the {against} over the tasks, with its 95\u00a0% interval"
+            )
+        )
+    columns.append(Column("Tasks", None, 0, "Tasks with a score"))
+    columns += [Column(column.label, True, 1, f"Mean over the tasks of type {column.label}") for column in types]
+    tasks = board.columns_of("task") if is_full else ()
+    columns += [_heading(column) for column in tasks]
+    if is_full:
+        columns = [*columns, *(Column(label, is_text=True) for label in ("Name", "Revision", "Role"))]
+    rows = []
+    for row in board.rows:
+        cells = [_model_cell(row), *(_score(board, row, column) for column in board.columns_of("mean"))]
+        if has_reference:
+            cells.append(_difference_cell(row, board))
+        cells.append(
+            Cell(row.covered, f"{row.covered}/{board.total}", style="" if row.covered == board.total else "loss")
+        )
+        cells += [_score(board, row, column, is_shaded=True) for column in types]
+        cells += [_score(board, row, column, store) for column in tasks]
+        if is_full:
+            cells += [text_cell(row.key.model), text_cell(row.key.revision), text_cell(row.facts.role)]
+        rows.append(tuple(cells))
+    return Table("Leaderboard", tuple(columns), tuple(rows))
+
+
+def task_table(board: Leaderboard, store: ResultStore, names: Sequence[str], title: str) -> Table:
+    """Main scores of some tasks: tasks in rows while there are few models, else models in rows."""
+    columns = [column for column in board.columns_of("task") if column.key in set(names)]
+    if len(board.rows) > 6:
+        heads = (Column("Model", is_text=True, is_name=True), *(_heading(column) for column in columns))
+        rows = tuple(
+            (_model_cell(row), *(_score(board, row, column, store, is_shaded=True) for column in columns))
+            for row in board.rows
+        )
+        return Table(title, heads, rows)
+    heads = (
+        Column("Task", is_text=True, is_name=True),
+        Column("Metric", is_text=True),
+        *(Column(row.label, is_name=True) for row in board.rows),
+    )
+    rows = tuple(
+        (
+            text_cell(
+                column.key, note=board.tasks[column.key].type or "", description=board.tasks[column.key].description
+            ),
+            text_cell(f"{column.metric.label}\u00a0{column.metric.arrow}".strip(), description=column.metric.direction),
+            *(_score(board, row, column, store) for row in board.rows),
+        )
+        for column in columns
+    )
+    return Table(title, heads, rows, best_of="row")
+
+
+def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRow, reference: LeaderboardRow) -> Table:
+    """Task by task: both scores, the difference, relative difference and outcome."""
+    labels = (model.label, reference.label)
+    heads = (
+        Column("Task", is_text=True, is_name=True),
+        Column("Metric", is_text=True),
+        Column(labels[0], is_name=True),
+        Column(labels[1], is_name=True),
+        Column("Δ", None, 1, "First minus second"),
+        Column("Δ %", None, 1, "Relative to the second"),
+        Column("Outcome", is_text=True),
+    )
+    rows = []
+    for column in board.columns_of("task"):
+        a, b = model.scores.get(column.key), reference.scores.get(column.key)
+        delta, gain = found.deltas.get(column.key), found.gains.get(column.key)
+        style = "" if gain is None or abs(gain) <= TIE else ("gain" if gain > 0 else "loss")
+        outcome = "only one has it" if delta is None else "no direction" if gain is None else _outcome(gain)
+        rows.append(
+            (
+                text_cell(column.key, note=board.tasks[column.key].type or ""),
+                text_cell(
+                    f"{column.metric.label}\u00a0{column.metric.arrow}".strip(), description=column.metric.direction
+                ),
+                number_cell(a, column.metric),
+                number_cell(b, column.metric),
+                number_cell(delta, column.metric, signed=True, style=style),
+                number_cell(None if delta is None or not b else delta / abs(b), _DIFFERENCE, signed=True),
+                text_cell(outcome, style=style or "quiet"),
+            )
+        )
+    return Table(f"{labels[0]} against {labels[1]}", heads, tuple(rows))
+
+
+def reference_table(board: Leaderboard, title: str = "Against the reference") -> Table:
+    """Every model that has a reference: mean difference, interval, tests, wins and losses."""
+    labels = {row.key: row.label for row in board.rows}
+    heads = (
+        Column("Model", is_text=True, is_name=True),
+        Column("Reference", is_text=True, is_name=True),
+        Column("Δ mean", True, 1, "Mean difference over the shared tasks"),
+        Column("Δ %", True, 1, "Relative to the reference's mean"),
+        Column("95\u00a0% interval", None, None, "Bootstrap over tasks", is_text=True),
+        Column("p (Holm)", None, 3, "Sign-flip permutation test over tasks, Holm-corrected over the rows"),
+        Column("Win / tie / loss", None, None, is_text=True),
+        Column("Tasks", None, 0, "Tasks that both have"),
+    )
+    rows = []
+    for row in board.rows:
+        found = row.comparison
+        if found is None:
+            continue
+        style = "" if found.delta is None or abs(found.delta) <= TIE else ("gain" if found.delta > 0 else "loss")
+        rows.append(
+            (
+                _model_cell(row),
+                text_cell(labels[found.reference]),
+                number_cell(
+                    found.delta,
+                    _DIFFERENCE,
+                    signed=True,
+                    style=f"{style} {'strong' if found.is_significant else ''}".strip(),
+                ),
+                number_cell(found.relative, _DIFFERENCE, signed=True),
+                text_cell(interval_text(found), style="fixed"),
+                _p_cell(found),
+                text_cell(f"{found.wins} / {found.ties} / {found.losses}", style="fixed"),
+                Cell(found.n, str(found.n)),
+            )
+        )
+    return Table(title, heads, tuple(rows))
+
+
+def cost_table(board: Leaderboard) -> Table:
+    """Parameters, dimension, speed, beside the mean."""
+    heads = (
+        Column("Model", is_text=True, is_name=True),
+        Column("Mean (task)", True, 1),
+        Column("Parameters", None, 0),
+        Column("Trained", None, 0, "Parameters that training changed"),
+        Column("Dimensions", None, 0, "Width of the embedding"),
+        Column("Texts/s", True, 1, "As measured while evaluating, on the machine under Provenance"),
+        Column("Device", is_text=True),
+    )
+
+    def count(value: int | None) -> Cell:
+        return Cell(value, MISSING if value is None else format_count(value), "" if value is None else f"{value:,}")
+
+    rows = []
+    for row in board.rows:
+        facts = row.facts
+        dim = Cell(facts.embed_dim, MISSING if facts.embed_dim is None else str(facts.embed_dim))
+        speed = number_cell(facts.texts_per_second, metric("texts_per_second"))
+        mean = number_cell(row.mean_task, metric("mean_task"))
+        device = text_cell(" ".join(part for part in (facts.device, facts.dtype) if part))
+        rows.append(
+            (_model_cell(row), mean, count(facts.n_parameters), count(facts.n_trained_parameters), dim, speed, device)
+        )
+    return Table("Cost", heads, tuple(rows))
+
+
+def interval_text(found: Comparison) -> str:
+    """The interval of a comparison, "" where there is none."""
+    if found.interval is None:
+        return ""
+    low, high = (_DIFFERENCE.display(value, signed=True) for value in (found.interval.low, found.interval.high))
+    return f"{low} to {high}"
+
+
+def _heading(column: BoardColumn) -> Column:
+    known = column.metric
+    description = known.direction if column.kind == "mean" else f"{known.label}, {known.direction}"
+    return Column(column.label, known.higher_is_better, known.digits, description)
+
+
+def _model_cell(row: LeaderboardRow) -> Cell:
+    note = ROLES[row.facts.role]
+    description = f"{row.key.model} @ {short_revision(row.key.revision)}"
+    return Cell(row.label, row.label, description, None, "model", (row.key.model, row.key.revision), note)
+
+
+def _score(
+    board: Leaderboard,
+    row: LeaderboardRow,
+    column: BoardColumn,
+    store: ResultStore | None = None,
+    *,
+    is_shaded: bool = False,
+) -> Cell:
+    value = row.value(column)
+    best = board.best(column)
+    styles = ["best"] if value is not None and best is not None and abs(value - best) < 1e-12 else []
+    if is_shaded and column.metric.higher_is_better is not None:
+        others = [other for each in board.rows if (other := each.value(column)) is not None]
+        mark = shade(value, others)
+        if mark and column.metric.higher_is_better is False:
+            mark = f"shade-{9 - int(mark.removeprefix('shade-'))}"
+        styles.append(mark)
+    sources: tuple[str, ...] = ()
+    if store is not None and column.kind == "task":
+        sources = store.sources(row.key, column.key)
+    return number_cell(value, column.metric, style=" ".join(filter(None, styles)), provenance=sources)
+
+
+def _difference_cell(row: LeaderboardRow, board: Leaderboard) -> Cell:
+    found = row.comparison
+    if found is None or found.delta is None:
+        return Cell(None, MISSING, "no reference with a score", style="quiet")
+    if len(found.deltas) < board.total:
+        shared = (
+            f"{len(found.deltas)} of {board.total} tasks are shared: {_DIFFERENCE.display(found.delta, signed=True)}"
+        )
+        return Cell(None, MISSING, shared, style="quiet", note=f"{len(found.deltas)}/{board.total} shared")
+    style = "gain" if found.delta > TIE else "loss" if found.delta < -TIE else ""
+    style += " strong" if found.is_significant else ""
+    return number_cell(found.delta, _DIFFERENCE, signed=True, style=style.strip(), note=interval_text(found))
+
+
+def _p_cell(found: Comparison) -> Cell:
+    p: Value = found.p_holm if found.p_holm is not None else found.p_value
+    if not isinstance(p, float):
+        return Cell(None, MISSING, "one task allows no test", style="quiet")
+    shown = "<0.001" if p < 0.001 else f"{p:.3f}"
+    return Cell(p, shown, f"{p:.6g}", style="quiet" if found.is_weak else "", note="few tasks" if found.is_weak else "")
+
+
+def _outcome(gain: float) -> str:
+    return "tie" if abs(gain) <= TIE else "win" if gain > 0 else "loss"

