@@ -54,10 +54,10 @@ def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta
     if Path(name).is_dir():
         return _from_folder(Path(name))
     if name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES):
-        return _from_entry(get_entry(name))
+        return _from_entry(get_entry(name), status)
     for teacher in TEACHERS:
         if name in (teacher.key, teacher.hub_id):
-            return _from_teacher(teacher)
+            return _from_teacher(teacher, status)
     for backbone in BACKBONES:
         if name in (backbone.key + MEAN_SUFFIX, mean_pooled_id(backbone)):
             return _from_backbone(backbone, status)
@@ -135,10 +135,10 @@ def _backbone_size(folder: Path) -> int:
     return count_parameters(folder)
 
 
-def _from_entry(entry: ZooEntry) -> tuple[ModelMeta, ModelFacts]:
+def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, ModelFacts]:
     checkpoint = find_checkpoint(entry.name)
     backbone = BACKBONES.get(entry.backbone)
-    folder = fetch_backbone(entry.backbone)
+    folder = fetch_backbone(entry.backbone, status)
     meta = _meta(
         entry.hub_id,
         entry.revision,
@@ -149,16 +149,23 @@ def _from_entry(entry: ZooEntry) -> tuple[ModelMeta, ModelFacts]:
         embed_dim=entry.dim,
         license=entry.licence,
         use_instructions=True,
-        training_datasets=set(entry.training_datasets),
+        # The targets carry over what the teacher was trained on.
+        training_datasets=set(entry.training_datasets) | _teacher_datasets(TEACHERS.get(entry.teacher)),
         adapted_from=backbone.hub_id,
     )
     return meta, ModelFacts("zoo", TEACHERS.get(entry.teacher).hub_id, backbone.hub_id, checkpoint.n_parameters)
 
 
-def _from_teacher(teacher: Teacher) -> tuple[ModelMeta, ModelFacts]:
+def _teacher_datasets(teacher: Teacher) -> set[str]:
     import mteb
 
-    fetch_teacher(teacher.key)
+    return set(mteb.get_model_meta(teacher.hub_id, revision=teacher.revision).training_datasets or ())
+
+
+def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, ModelFacts]:
+    import mteb
+
+    fetch_teacher(teacher.key, status)
     known = mteb.get_model_meta(teacher.hub_id, revision=teacher.revision)
     return known.model_copy(update={"loader": _load_teacher, "loader_kwargs": {"key": teacher.key}}), ModelFacts(
         "teacher"

@@ -50,6 +50,8 @@ def test_whole_pipeline_learns_and_folds(recipe, backbone, tmp_path):
     assert history[0]["recon"] is None
     assert np.mean(recon[-5:]) < np.mean(recon[:5])
     assert TokenCheckpoint.load(tmp_path / "checkpoint").digest() == checkpoint.digest()
+    _, held = run.split(run.responses())
+    assert json.loads((tmp_path / "controls.json").read_text())["n"] == len(held) if len(held) > 1 else True
     # The folded five tensors give what the heads gave in training.
     from genzoo.training.trainer import TokenTrainer
 
@@ -210,3 +212,34 @@ def test_recipe_digest_sees_changes_but_not_names():
     assert replace(recipe, name="other").digest() == recipe.digest()
     assert replace(recipe, seed=1).digest() != recipe.digest()
     assert replace(recipe, optim=replace(recipe.optim, batch=25)).digest() != recipe.digest()
+
+
+def test_controls_equal_the_assembled_model(backbone):
+    """The figures are those of the assembled model, computed another way."""
+    from conftest_builders import build_checkpoint
+
+    from genzoo.training.controls import measure_controls
+
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    checkpoint = build_checkpoint(backbone, n_thought=1)
+    rows = [Response(str(i), text, text, "stop", 9) for i, text in enumerate(SENTENCES[:4])]
+    assembled = assemble(checkpoint, backbone, device="cpu")
+    mine = torch.from_numpy(assembled.encode_query([row.query for row in rows]))
+    found = measure_controls(
+        checkpoint, model, tokenizer, rows, {r.response: v for r, v in zip(rows, mine, strict=True)}
+    )
+    assert found.n == 4
+    assert found.top1 == 1.0
+    assert found.cosine_own == pytest.approx(1.0, abs=1e-5)
+    assert found.cosine_other < 1.0
+    ids = [tokenizer(row.response, add_special_tokens=False)["input_ids"] for row in rows]
+    features = dict(assembled.preprocess(["Write the answer to this: " + r.query for r in rows]))
+    states = assembled[1](assembled[0]({k: v for k, v in features.items() if isinstance(v, torch.Tensor)}))[
+        "token_embeddings"
+    ]
+    ends = features["attention_mask"].sum(dim=1)
+    soft = torch.stack([states[i, end - checkpoint.spec.n_compression : end] for i, end in enumerate(ends.tolist())])
+    with torch.no_grad():
+        assert found.recon_own == pytest.approx(float(response_loss(model, soft, ids)), abs=1e-4)
+        assert found.recon_shuffled == pytest.approx(float(response_loss(model, soft.roll(1, 0), ids)), abs=1e-4)

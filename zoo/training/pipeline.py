@@ -1,13 +1,14 @@
 """The whole way from a query log to a checkpoint; each stage keeps its file in the output folder and is skipped when it is there.
 
-``responses.jsonl`` -> ``targets/`` -> ``tokens/`` (state and history) -> ``checkpoint/``
+``responses.jsonl`` -> ``targets/`` -> ``tokens/`` (state and history) -> ``checkpoint/`` and ``controls.json``
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.checkpoint import TokenCheckpoint, TokenSpec
 from genzoo.errors import TrainingError
+from genzoo.files import write_text
 from genzoo.recipes import Recipe
 from genzoo.teachers import load_teacher
 from genzoo.tokens import spare_rows
@@ -24,6 +26,7 @@ from genzoo.training.targets import compute_targets
 from genzoo.training.views import Example, make_examples
 
 if TYPE_CHECKING:
+    from genzoo.training.controls import Controls
     from genzoo.training.trainer import Progress
 
 OnProgress = Callable[[str, int, int, str], None]
@@ -113,7 +116,21 @@ class TrainingRun:
         trainer.run(report)
         checkpoint = self._checkpoint(trainer)
         checkpoint.save(self.output / "checkpoint")
+        self.controls(checkpoint)
         return checkpoint
+
+    def controls(self, checkpoint: TokenCheckpoint) -> Controls | None:
+        """Held-out figures of a checkpoint, kept in ``controls.json``; None where fewer than two queries were held out."""
+        from genzoo.training.controls import measure_controls
+
+        _, held = self.split(self.responses())
+        if len(held) < 2:
+            return None
+        self.on_progress("controls", 0, 1, f"{len(held)} held-out queries")
+        found = measure_controls(checkpoint, *self.causal_lm, held, self.targets([row.response for row in held]))
+        write_text(self.output / "controls.json", json.dumps(asdict(found), indent=1) + "\n")
+        self.on_progress("controls", 1, 1, f"own against shuffled response: {found.recon_gap:.2f} nats/token")
+        return found
 
     def _checkpoint(self, trainer: Any) -> TokenCheckpoint:
         recipe = self.recipe

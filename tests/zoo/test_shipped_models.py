@@ -1,0 +1,99 @@
+"""Every model that ships: its files are what its entry says, and it does what an embedder must. Fetches the real backbone once."""
+
+import numpy as np
+import pytest
+import torch
+
+import genzoo
+from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
+from genzoo.entries import ENTRIES
+from genzoo.errors import BackboneError
+from genzoo.loading import find_checkpoint
+from genzoo.recipes import RECIPES
+from genzoo.teachers import TEACHERS
+from genzoo.tokens import spare_rows
+
+PAIRS = [
+    ("where do polar bears live?", "Polar bears roam the frozen sea around the North Pole, where they hunt seals."),
+    ("how long should I boil an egg?", "For a firm yolk leave it in simmering water for ten minutes."),
+    ("what causes thunder and lightning?", "Charge builds up inside storm clouds until a spark leaps to the ground."),
+    (
+        "how do I train a puppy to sit?",
+        "Hold a treat above the young dog's nose and reward it when it lowers its back.",
+    ),
+    ("who painted the Mona Lisa?", "The portrait is a work of Leonardo da Vinci, begun in Florence."),
+    ("how can I save money on groceries?", "Plan your meals, buy what is in season and compare prices between shops."),
+]
+
+
+@pytest.fixture(scope="module", params=ENTRIES.names())
+def entry(request):
+    return ENTRIES.get(request.param)
+
+
+@pytest.fixture(scope="module")
+def model(entry):
+    try:
+        return genzoo.load(entry.name, device="cpu")
+    except BackboneError as error:
+        pytest.skip(f"the backbone cannot be fetched here: {error}")
+
+
+def test_entry_agrees_with_its_files(entry):
+    checkpoint = find_checkpoint(entry.name)
+    assert checkpoint.digest() == entry.revision
+    assert checkpoint.backbone == entry.backbone
+    assert checkpoint.backbone_digest == entry.backbone_digest
+    assert checkpoint.dim == entry.dim == TEACHERS.get(entry.teacher).dim
+    assert checkpoint.max_tokens == entry.max_tokens
+    assert checkpoint.recipe_digest == RECIPES.get(entry.recipe).digest()
+    assert entry.licence == BACKBONES.get(entry.backbone).licence
+    assert not list(entry.folder.glob("*.bin"))
+    assert checkpoint.rows.shape[0] == len(checkpoint.spec)
+
+
+def test_backbone_is_the_pinned_one(entry, model):
+    assert backbone_digest(fetch_backbone(entry.backbone)) == entry.backbone_digest
+
+
+def test_real_tokenizer_never_reaches_the_trained_rows(entry, model):
+    checkpoint = find_checkpoint(entry.name)
+    odd = [
+        *checkpoint.spec.names,
+        "",
+        "\x00",
+        "🙂" * 5,
+        "def f():\n\treturn 1",
+        "<repo_name>a<file_sep>",
+        "<|im_start|>user",
+    ]
+    for text in odd:
+        ids = model.preprocess([text])["input_ids"][0].tolist()
+        assert [i for i in ids if i in checkpoint.spec.ids] == list(checkpoint.spec.ids), text
+    from transformers import AutoTokenizer
+
+    plain = AutoTokenizer.from_pretrained(fetch_backbone(entry.backbone))
+    known = BACKBONES.get(entry.backbone).spare_rows
+    assert set(checkpoint.spec.ids) <= set(spare_rows(plain, model[0].model.config.vocab_size, known, len(known)))
+
+
+def test_queries_find_their_answers(model):
+    queries, answers = zip(*PAIRS, strict=True)
+    similarity = model.similarity(model.encode_query(list(queries)), model.encode_document(list(answers)))
+    assert float((similarity.argmax(dim=1) == torch.arange(len(PAIRS))).float().mean()) >= 5 / 6
+
+
+def test_batches_order_and_padding_change_nothing(model):
+    texts = [query for query, _ in PAIRS] + ["", "long " * 300]
+    alone = np.stack([model.encode(text) for text in texts])
+    together = model.encode(texts, batch_size=8)
+    assert np.abs(alone - together).max() <= 1e-5
+    assert np.abs(model.encode(texts[::-1], batch_size=3)[::-1] - alone).max() <= 1e-5
+
+
+def test_decoding_reads_the_same_embedding(entry, model):
+    decoder = genzoo.load_decoder(entry.name, device="cpu")
+    queries = [query for query, _ in PAIRS][:3]
+    readings = decoder.read(queries, max_new_tokens=12)
+    assert np.abs(np.array([reading.embedding for reading in readings]) - model.encode_query(queries)).max() <= 1e-5
+    assert all(reading.decoded for reading in readings)
