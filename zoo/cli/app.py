@@ -33,6 +33,9 @@ for group in (models, training, results):
     group.add_to(app)
 
 
+STOPPED = 130
+
+
 def _show_version(value: bool) -> None:
     if value:
         out.print(f"genzoo {__version__}", highlight=False)
@@ -66,9 +69,10 @@ def main() -> None:
     except ZooError as error:
         err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("stopped; what was finished is kept, run the same command to go on", highlight=False)
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == STOPPED:  # typer's word for a keyboard interrupt
+            err.print("stopped; what was finished is kept, run the same command to go on", highlight=False)
+        raise
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             sys.exit(141)

@@ -65,7 +65,7 @@ def evaluate(
     with Bars() as bars:
 
         def on_progress(model: str, task: str, done: int, total: int) -> None:
-            bars(model.rpartition("/")[2][:40], done, total, task)
+            bars("evaluating", done, total, f"{model.rpartition('/')[2]}: {task}")
 
         run(
             [meta for meta, _ in resolved],
