@@ -133,6 +133,7 @@ class TokenCheckpoint:
         }
         with replace_folder(folder) as new:
             save_file(self.tensors(), new / WEIGHTS, metadata={"format": "pt"})
+            (new / WEIGHTS).chmod(0o644)  # safetensors makes files that only their owner can read
             (new / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return folder
 

@@ -76,9 +76,9 @@ ENTRIES.register(
     ZooEntry(
         name="smollm2-135m",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen",
-        revision="TODO",
+        revision="e2ca85969a0659dc2e3cbaeb7550c0a66aba8100",
         backbone="smollm2-135m",
-        backbone_digest="TODO",
+        backbone_digest="3d45d5307daa280ec4da951e41873209c223105e",
         recipe="smollm2-135m",
         teacher="minilm",
         dim=384,

@@ -89,6 +89,7 @@ def show(name: Annotated[str, typer.Argument(help="Name, hub id or checkpoint fo
         "backbone": checkpoint.backbone,
         "backbone digest": checkpoint.backbone_digest,
         "trained on": checkpoint.info.get("date", "unknown"),
+        "held-out controls": checkpoint.info.get("controls", "not measured"),
     }
     facts = {
         key.replace("_", " "): sorted(value) if isinstance(value, frozenset) else value for key, value in facts.items()

@@ -1,14 +1,13 @@
 """The whole way from a query log to a checkpoint; each stage keeps its file in the output folder and is skipped when it is there.
 
-``responses.jsonl`` -> ``targets/`` -> ``tokens/`` (state and history) -> ``checkpoint/`` and ``controls.json``
+``responses.jsonl`` -> ``targets/`` -> ``tokens/`` (state and history) -> ``checkpoint/``
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.checkpoint import TokenCheckpoint, TokenSpec
 from genzoo.errors import TrainingError
-from genzoo.files import write_text
 from genzoo.recipes import Recipe
 from genzoo.teachers import load_teacher
 from genzoo.tokens import spare_rows
@@ -116,11 +114,14 @@ class TrainingRun:
         trainer.run(report)
         checkpoint = self._checkpoint(trainer)
         checkpoint.save(self.output / "checkpoint")
-        self.controls(checkpoint)
+        controls = self.controls(checkpoint)
+        if controls is not None:
+            checkpoint = replace(checkpoint, info=checkpoint.info | {"controls": asdict(controls)})
+            checkpoint.save(self.output / "checkpoint")
         return checkpoint
 
     def controls(self, checkpoint: TokenCheckpoint) -> Controls | None:
-        """Held-out figures of a checkpoint, kept in ``controls.json``; None where fewer than two queries were held out."""
+        """Figures of a checkpoint on the held-out queries; None where fewer than two were held out."""
         from genzoo.training.controls import measure_controls
 
         _, held = self.split(self.responses())
@@ -128,7 +129,6 @@ class TrainingRun:
             return None
         self.on_progress("controls", 0, 1, f"{len(held)} held-out queries")
         found = measure_controls(checkpoint, *self.causal_lm, held, self.targets([row.response for row in held]))
-        write_text(self.output / "controls.json", json.dumps(asdict(found), indent=1) + "\n")
         self.on_progress("controls", 1, 1, f"own against shuffled response: {found.recon_gap:.2f} nats/token")
         return found
 
