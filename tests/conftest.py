@@ -8,6 +8,7 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import pytest
+import results_tree
 from conftest_builders import build_backbone
 
 ROOT = Path(__file__).parents[1]
@@ -62,3 +63,21 @@ def shared():
     if not SHARED.is_dir():
         pytest.skip("needs the reference data folder beside the project")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def builder():
+    """The module that writes results trees."""
+    return results_tree
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """An empty results tree."""
+    return results_tree.ResultsTree(tmp_path / "results-folder")
+
+
+@pytest.fixture
+def full_tree(tmp_path):
+    """Four models on nine tasks."""
+    return results_tree.full_tree(tmp_path / "results-folder")

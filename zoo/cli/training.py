@@ -60,12 +60,12 @@ def _run(
     if changes.get("answers") is not None:
         chosen = replace(chosen, response=replace(chosen.response, limit=changes["answers"]))
     log = read_queries(queries)
+    if made is not None and not made.is_file():
+        raise InputError(
+            f"there is no file {made}: give the responses.jsonl of an earlier run, or leave --responses out"
+        )
     output.mkdir(parents=True, exist_ok=True)
     if made is not None and not (output / "responses.jsonl").is_file():
-        if not made.is_file():
-            raise InputError(
-                f"there is no file {made}: give the responses.jsonl of an earlier run, or leave --responses out"
-            )
         shutil.copyfile(made, output / "responses.jsonl")
     return TrainingRun(chosen, log, output, device, on_progress=bars)
 
