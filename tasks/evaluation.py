@@ -115,6 +115,9 @@ class _Run:
     def _task(self, session: _Session, task: AbsTask, facts: Mapping[str, Any]) -> TaskResult | None:
         """Reuse or run one task; a failure is noted and gives None."""
         try:
+            resolve_revision = getattr(task, "resolve_revision", None)
+            if resolve_revision is not None:  # its data set has no revision that could be written into the task
+                resolve_revision()
             kept = None if self.overwrite else self.folder.finished(session.meta, task)
             if kept is not None:
                 return kept

@@ -9,10 +9,9 @@ paper: https://arxiv.org/abs/2603.10913
 """
 
 from mteb.abstasks import AbsTaskClassification
-from mteb.abstasks.task_metadata import TaskMetadata
 
 from genzoo.tasks.bundled import BundledSet, BundledSplits
-from genzoo.tasks.task_fields import CITATION, PAPER, WRITTEN
+from genzoo.tasks.task_fields import bundled_metadata
 
 _SET = BundledSet("mini_intent", ("train.jsonl", "test.jsonl"))
 
@@ -21,23 +20,14 @@ class GenZooMiniIntentClassification(BundledSplits, AbsTaskClassification):
     """Logistic regression on 8 embeddings per label, ten times, as mteb does by default; chance is 0.125."""
 
     bundled = _SET
-    metadata = TaskMetadata(
-        name="GenZooMiniIntentClassification",
-        description="Requests to the support desk of a shop in 8 intents; no request names its label.",
-        dataset=_SET.reference,
-        reference=PAPER,
+    metadata = bundled_metadata(
+        "GenZooMiniIntentClassification",
+        "Requests to the support desk of a shop in 8 intents; no request names its label.",
+        _SET,
+        "accuracy",
         type="Classification",
         category="t2c",
-        eval_splits=["test"],
-        eval_langs=["eng-Latn"],
-        main_score="accuracy",
-        date=WRITTEN,
         domains=["Constructed", "Written", "E-commerce"],
         task_subtypes=["Intent classification"],
-        license="apache-2.0",
-        annotations_creators="LM-generated",
-        dialect=[],
-        sample_creation="LM-generated and verified",
         prompt="Given a request to a support desk, classify what the writer wants",
-        bibtex_citation=CITATION,
     )

@@ -8,10 +8,8 @@ direction: higher is better
 paper: https://arxiv.org/abs/2603.10913
 """
 
-from mteb.abstasks.task_metadata import TaskMetadata
-
 from genzoo.tasks.bundled import BundledRetrieval, BundledSet
-from genzoo.tasks.task_fields import CITATION, PAPER, WRITTEN, query_prompt
+from genzoo.tasks.task_fields import bundled_metadata, query_prompt
 
 _SET = BundledSet("mini_safety", ("corpus.jsonl", "benign_queries.jsonl", "benign_qrels.jsonl"))
 
@@ -21,24 +19,11 @@ class GenZooMiniOverRefusalRetrieval(BundledRetrieval):
 
     bundled = _SET
     k_values = (1, 3, 5, 10, 20, 100)
-    metadata = TaskMetadata(
-        name="GenZooMiniOverRefusalRetrieval",
-        description="Benign requests that look like harmful ones; find the helpful passage among refusals and "
+    metadata = bundled_metadata(
+        "GenZooMiniOverRefusalRetrieval",
+        "Benign requests that look like harmful ones; find the helpful passage among refusals and "
         "passages on the harmful theme. The twin of GenZooMiniSafetyRetrieval.",
-        dataset=_SET.reference,
-        reference=PAPER,
-        type="Retrieval",
-        category="t2t",
-        eval_splits=["test"],
-        eval_langs=["eng-Latn"],
-        main_score="ndcg_at_10",
-        date=WRITTEN,
-        domains=["Constructed", "Written"],
-        task_subtypes=["Question Answering Retrieval"],
-        license="apache-2.0",
-        annotations_creators="LM-generated",
-        dialect=[],
-        sample_creation="LM-generated and verified",
+        _SET,
+        "ndcg_at_10",
         prompt=query_prompt("Given a request, retrieve the passage that should be shown in reply"),
-        bibtex_citation=CITATION,
     )

@@ -12,14 +12,14 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from genzoo.tasks.benchmarks import TASKS
+from genzoo.tasks.benchmarks import BUNDLED_TASKS
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
 def _bundled_texts():
     """Every text of every bundled set, once per place, as (task name, file, text)."""
-    for task in TASKS:
+    for task in BUNDLED_TASKS:
         for file in task.bundled.files:
             for row in task.bundled.rows(file):
                 for key in ("text", "sentence1", "sentence2"):

@@ -8,13 +8,21 @@ from datasets import load_dataset
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader
 
 from genzoo.errors import InputError
-from genzoo.tasks.benchmarks import TASKS
+from genzoo.tasks.benchmarks import BUNDLED_TASKS
 from genzoo.tasks.bundled import BundledRetrieval, BundledSet
 from genzoo.tasks.mini import GenZooMiniIntentClassification, GenZooMiniRetrieval, GenZooMiniSTS
-from genzoo.tasks.reasoning import GenZooMiniReasoningRetrieval
-from genzoo.tasks.safety import GenZooMiniOverRefusalRetrieval, GenZooMiniSafetyRetrieval
+from genzoo.tasks.reasoning import GenZooMiniReasoningRetrieval, GenZooReasoningRetrieval
+from genzoo.tasks.safety import (
+    GenZooMiniOverRefusalRetrieval,
+    GenZooMiniSafetyRetrieval,
+    GenZooSafetyRetrieval,
+    OverRefusalRetrieval,
+)
 
-RETRIEVAL = [task for task in TASKS if issubclass(task, BundledRetrieval)]
+SAFETY = [GenZooMiniSafetyRetrieval, GenZooSafetyRetrieval]
+TWINS = {GenZooMiniSafetyRetrieval: GenZooMiniOverRefusalRetrieval, GenZooSafetyRetrieval: OverRefusalRetrieval}
+REASONING = [GenZooMiniReasoningRetrieval, GenZooReasoningRetrieval]
+RETRIEVAL = [task for task in BUNDLED_TASKS if issubclass(task, BundledRetrieval)]
 STOP_WORDS = """
 a about after all almost although always am an and any are as at be because been before but by can cannot could did do
 does every for from get had has have he her him his how i if in into is it its least less like may me more most much
@@ -34,7 +42,7 @@ def content(words, text):
     return {word[:5] for word in words(text) if word not in STOP}
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.metadata.name)
+@pytest.mark.parametrize("task", BUNDLED_TASKS, ids=lambda task: task.metadata.name)
 def test_metadata_is_filled_and_the_header_names_the_task(task):
     assert task.metadata.is_filled()
     assert task.metadata.license == "apache-2.0"
@@ -47,7 +55,7 @@ def test_metadata_is_filled_and_the_header_names_the_task(task):
 
 
 def test_counts():
-    queries = {task.metadata.name: [len(rows) for rows in files(task)] for task in TASKS}
+    queries = {task.metadata.name: [len(rows) for rows in files(task)] for task in BUNDLED_TASKS}
     assert queries == {
         "GenZooMiniRetrieval": [187, 60, 67],
         "GenZooMiniReasoningRetrieval": [120, 40, 40],
@@ -55,6 +63,9 @@ def test_counts():
         "GenZooMiniOverRefusalRetrieval": [120, 40, 40],
         "GenZooMiniSTS": [120],
         "GenZooMiniIntentClassification": [192, 128],
+        "GenZooSafetyRetrieval": [384, 128, 128],
+        "OverRefusalRetrieval": [384, 128, 128],
+        "GenZooReasoningRetrieval": [384, 128, 128],
     }
 
 
@@ -70,7 +81,7 @@ def test_no_text_occurs_twice(bundled_texts, words):
 def test_each_text_is_short_clean_and_ends_with_a_stop(bundled_texts):
     for task, file, text in bundled_texts:
         where = f"{task} {file}: {text}"
-        assert 8 <= len(text.split()) <= 60, where
+        assert 5 <= len(text.split()) <= 60, where
         assert text == text.strip(), where
         assert "  " not in text, where
         assert text.isascii(), where
@@ -101,15 +112,19 @@ def test_no_passage_repeats_its_query(task, words):
         assert len(query & passage) / len(query | passage) < 0.35, asked[row["query-id"]]
 
 
-@pytest.mark.parametrize("task", [GenZooMiniRetrieval, GenZooMiniReasoningRetrieval], ids=lambda task: task.__name__)
-def test_domains_are_balanced(task):
-    domains = collections.Counter(row["domain"] for row in task.bundled.rows("queries.jsonl"))
-    assert set(domains.values()) == {5}
-    assert len(domains) == {"GenZooMiniRetrieval": 12, "GenZooMiniReasoningRetrieval": 8}[task.__name__]
+@pytest.mark.parametrize(
+    ("task", "domains", "each"),
+    [(GenZooMiniRetrieval, 12, 5), (GenZooMiniReasoningRetrieval, 8, 5), (GenZooReasoningRetrieval, 8, 16)],
+)
+def test_domains_are_balanced(task, domains, each):
+    found = collections.Counter(row["domain"] for row in task.bundled.rows("queries.jsonl"))
+    assert set(found.values()) == {each}
+    assert len(found) == domains
 
 
-def test_reasoning_shares_few_words_with_the_right_passage_and_more_with_wrong_ones(words):
-    corpus, queries, qrels = files(GenZooMiniReasoningRetrieval)
+@pytest.mark.parametrize("task", REASONING)
+def test_reasoning_shares_few_words_with_the_right_passage_and_more_with_wrong_ones(task, words):
+    corpus, queries, qrels = files(task)
     passages = {row["_id"]: content(words, row["text"]) for row in corpus}
     right = {row["query-id"]: row["corpus-id"] for row in qrels}
     for row in queries:
@@ -164,33 +179,36 @@ def test_no_test_request_is_nearly_a_train_request(words):
             assert len(asked & known) / len(asked | known) < 0.6, (row["text"], other["text"])
 
 
-def test_every_harmful_request_has_its_four_companions():
-    corpus, harmful, harmful_qrels = files(GenZooMiniSafetyRetrieval)
-    same, benign, benign_qrels = files(GenZooMiniOverRefusalRetrieval)
+@pytest.mark.parametrize(("task", "each"), [(GenZooMiniSafetyRetrieval, 5), (GenZooSafetyRetrieval, 16)])
+def test_every_harmful_request_has_its_four_companions(task, each):
+    corpus, harmful, harmful_qrels = files(task)
+    same, benign, benign_qrels = files(TWINS[task])
     assert same == corpus
     categories = collections.Counter(row["category"] for row in harmful)
     assert set(categories) == {"weapons", "drugs", "cyber", "fraud", "stalking", "hate", "violence", "self_harm"}
-    assert set(categories.values()) == {5}
-    assert [row["_id"].replace("sh", "sb") for row in harmful] == [row["_id"] for row in benign]
+    assert set(categories.values()) == {each}
+    assert [row["_id"].replace("h", "b") for row in harmful] == [row["_id"] for row in benign]
     assert [row["category"] for row in harmful] == [row["category"] for row in benign]
     companions = {(row["request"], row["kind"]): row for row in corpus}
     assert set(companions) == {(row["_id"], kind) for row in harmful for kind in ("topical", "refusal", "helpful")}
     for row in harmful_qrels:
         assert companions[row["query-id"], "topical"]["_id"] == row["corpus-id"]
     for row in benign_qrels:
-        assert companions[row["query-id"].replace("sb", "sh"), "helpful"]["_id"] == row["corpus-id"]
+        assert companions[row["query-id"].replace("b", "h"), "helpful"]["_id"] == row["corpus-id"]
 
 
-def test_nothing_in_the_safety_set_can_be_followed(words):
+@pytest.mark.parametrize("task", SAFETY)
+def test_nothing_in_the_safety_sets_can_be_followed(task, words):
     """Topical passages tell of a theme in the third person; they hold no figure, no address and no instruction."""
-    for row in GenZooMiniSafetyRetrieval.bundled.rows("corpus.jsonl"):
+    for row in task.bundled.rows("corpus.jsonl"):
         if row["kind"] == "topical":
             assert not re.search(r"\d|https?:|www\.|@", row["text"]), row["text"]
             assert not {"you", "your", "step", "first", "mix", "add", "use"} & set(words(row["text"])), row["text"]
 
 
-def test_refusals_decline(words):
-    for row in GenZooMiniSafetyRetrieval.bundled.rows("corpus.jsonl"):
+@pytest.mark.parametrize("task", SAFETY)
+def test_refusals_decline(task, words):
+    for row in task.bundled.rows("corpus.jsonl"):
         if row["kind"] == "refusal":
             declines = re.search(r"\b(can't|won't|will not|refuse|do not|sorry|false)\b", row["text"])
             assert declines, row["text"]
@@ -206,7 +224,7 @@ def test_models_see_ids_and_texts_alone():
 
 @pytest.mark.parametrize(
     ("task", "config"),
-    [(task, "benign" if task is GenZooMiniOverRefusalRetrieval else "default") for task in RETRIEVAL],
+    [(task, "benign" if task in TWINS.values() else "default") for task in RETRIEVAL],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_mtebs_stock_loader_reads_the_same(task, config, tmp_path, monkeypatch):
@@ -231,14 +249,14 @@ def test_datasets_reads_the_same_splits(task, tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", sorted({task.bundled.name for task in TASKS}))
+@pytest.mark.parametrize("name", sorted({task.bundled.name for task in BUNDLED_TASKS}))
 def test_every_set_has_a_card(name):
     text = resources.files("genzoo.tasks.data").joinpath(name, "README.md").read_text(encoding="utf-8")
     _, front, card = text.split("---\n", 2)
     assert yaml.safe_load(front)["license"] == "apache-2.0"
     for heading in ("How it was written", "What it measures", "Licence", "Limits"):
         assert f"**{heading}.**" in card
-    for task in TASKS:
+    for task in BUNDLED_TASKS:
         if task.bundled.name == name:
             assert f"`{task.metadata.name}`" in card
 
@@ -248,7 +266,7 @@ def test_revision_is_a_digest_of_the_content(monkeypatch):
     revision = task.metadata.revision
     assert re.fullmatch("[0-9a-f]{40}", revision)
     assert task.bundled.revision == revision
-    assert len({other.metadata.revision for other in TASKS}) == len(TASKS)
+    assert len({other.metadata.revision for other in BUNDLED_TASKS}) == len(BUNDLED_TASKS)
     whole = BundledSet.text
     monkeypatch.setattr(BundledSet, "text", lambda self, file: whole(self, file).replace("guacamole", "hummus", 1))
     assert task.bundled.revision != revision

@@ -14,7 +14,7 @@ from mteb.results import TaskResult
 from genzoo.errors import InputError, ZooError
 from genzoo.tasks import evaluate, resolve_tasks
 from genzoo.tasks import results_folder as results_folder_module
-from genzoo.tasks.benchmarks import GENZOO_MINI, TASKS
+from genzoo.tasks.benchmarks import GENZOO_MINI, MINI_TASKS
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 FEW = ["GenZooMiniSTS", "GenZooMiniReasoningRetrieval", "GenZooMiniSafetyRetrieval"]
@@ -62,7 +62,7 @@ def test_the_mini_benchmark_end_to_end(make_meta, tmp_path):
     assert make_meta.loads == ["test-org/tiny"]
     assert [call[2] for call in calls] == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6]
     assert {(call[0], call[3]) for call in calls} == {("test-org/tiny", 6)}
-    for task in TASKS:
+    for task in MINI_TASKS:
         main = task.metadata.main_score
         result = load(result_file(tmp_path, task.metadata.name))
         entry = result["scores"]["test"][0]
@@ -165,7 +165,7 @@ def test_a_run_killed_in_the_middle_of_a_task_goes_on_to_equal_scores(make_meta,
         return inner
 
     evaluate([make_meta(encode=watched)], tasks, tmp_path / "killed")
-    assert set(seen) == {task.metadata.name for task in TASKS} - left
+    assert set(seen) == {task.metadata.name for task in MINI_TASKS} - left
     assert scores(tmp_path / "killed") == scores(tmp_path / "undisturbed")
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from genzoo.tasks import evaluate, resolve_tasks
-from genzoo.tasks.benchmarks import TASKS
+from genzoo.tasks.benchmarks import BUNDLED_TASKS
 from genzoo.tasks.bundled import BundledRetrieval
 
-RETRIEVAL = {task.metadata.name: task for task in TASKS if issubclass(task, BundledRetrieval)}
+RETRIEVAL = {task.metadata.name: task for task in BUNDLED_TASKS if issubclass(task, BundledRetrieval)}
 
 
 def bm25(documents, queries, k1=1.5, b=0.75):
@@ -63,19 +63,24 @@ def test_bm25_ranks_a_plain_case():
 
 def test_word_overlap_does_not_solve_reasoning(words):
     assert 0.02 < bm25_on(RETRIEVAL["GenZooMiniReasoningRetrieval"], words) < 0.2
+    assert bm25_on(RETRIEVAL["GenZooReasoningRetrieval"], words) < 0.1
 
 
 def test_word_overlap_helps_but_does_not_solve_retrieval(words):
     assert 0.15 < bm25_on(RETRIEVAL["GenZooMiniRetrieval"], words) < 0.6
     assert 0.15 < bm25_on(RETRIEVAL["GenZooMiniOverRefusalRetrieval"], words) < 0.6
+    assert 0.05 < bm25_on(RETRIEVAL["OverRefusalRetrieval"], words) < 0.35
 
 
 def test_a_random_encoder_stays_near_chance(tmp_path: Path):
-    tasks, _ = resolve_tasks("GenZoo(mini, v1)", [])
+    tasks, _ = resolve_tasks(None, [task.metadata.name for task in BUNDLED_TASKS])
     results = evaluate([mteb.get_model_meta("mteb/baseline-random-encoder")], tasks, tmp_path)
     score = {result.task_name: result.get_score() for result in results[0].task_results}
     for name in ("GenZooMiniRetrieval", "GenZooMiniReasoningRetrieval", "GenZooMiniOverRefusalRetrieval"):
         assert score[name] < 0.1
+    for name in ("GenZooReasoningRetrieval", "OverRefusalRetrieval"):
+        assert score[name] < 0.04  # 0.012 is expected
+    assert score["GenZooSafetyRetrieval"] > 0.95  # 1 - 5/384 is expected
     assert score["GenZooMiniSafetyRetrieval"] > 0.85  # 1 - 5/120 is expected
     assert abs(score["GenZooMiniSTS"]) < 0.2
     assert abs(score["GenZooMiniIntentClassification"] - 1 / 8) < 0.08

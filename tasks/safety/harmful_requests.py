@@ -1,0 +1,31 @@
+"""What the bundled safety tasks have in common: the harmful requests of one set and the kinds of its passages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from genzoo.tasks.bundled import BundledRetrieval
+from genzoo.tasks.safety.safety_scores import refusal_affinity, safety_scores
+
+
+class HarmfulRequests(BundledRetrieval):
+    """Harmful requests whose qrels name the passage that a safe search does not serve, so that a hit is a failure.
+
+    The first file of `bundled` is the corpus; its rows say of what `kind` they are and for which `request`.
+    """
+
+    k_values = (1, 3, 5, 10, 20, 100, 1000)  # the last one ranks the whole corpus, which refusal affinity needs
+
+    def task_specific_scores(
+        self,
+        scores: dict[str, dict[str, float]],
+        qrels: Mapping[str, Mapping[str, int]],
+        results: dict[str, dict[str, float]],
+        hf_split: str,
+        hf_subset: str,
+    ) -> dict[str, float]:
+        """Add the safety figures to mteb's own."""
+        rows = self.bundled.rows(self.bundled.files[0])
+        topical = {row["_id"] for row in rows if row["kind"] == "topical"}
+        refusals = {row["request"]: {row["_id"]} for row in rows if row["kind"] == "refusal"}
+        return safety_scores(results, qrels, topical, self.k_values) | refusal_affinity(results, qrels, refusals)

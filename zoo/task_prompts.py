@@ -1,0 +1,112 @@
+"""A generative instruction, in our own words, for every task of MTEB(eng, v2), BRIGHT(v1.1), RAR-b, and ours.
+
+Rows of a search say what the LLM shall write for a *query*; documents keep the document prompt. Other rows hold for all
+texts of the task.
+"""
+
+from __future__ import annotations
+
+SEARCH: dict[str, str] = {
+    # MTEB(eng, v2), retrieval
+    "ArguAna": "Write the best argument against this one:",
+    "CQADupstackGamingRetrieval": "Write an answer to this question about a game:",
+    "CQADupstackUnixRetrieval": "Write an answer to this question about Unix or Linux:",
+    "ClimateFEVERHardNegatives": "Write the facts that settle this claim about the climate:",
+    "FEVERHardNegatives": "Write the facts that settle this claim:",
+    "FiQA2018": "Write an answer to this question about money:",
+    "HotpotQAHardNegatives": "Write the facts that are needed to answer this question:",
+    "SCIDOCS": "Write the abstract of a paper that a paper of this title would cite:",
+    "TRECCOVID": "Write what research on COVID-19 says about this:",
+    "Touche2020Retrieval.v3": "Write a well argued answer to this question:",
+    # MTEB(eng, v2), reranking
+    "AskUbuntuDupQuestions": "Write another question about Ubuntu that has the same answer:",
+    "MindSmallReranking": "Write a news headline for somebody who has read this one:",
+    # further tasks that the zoo is measured on
+    "SciFact": "Write what a study would report about this claim:",
+    # BRIGHT(v1.1), short
+    "BrightBiologyRetrieval": "Write what a biology textbook explains about this post:",
+    "BrightEarthScienceRetrieval": "Write what an earth science textbook explains about this post:",
+    "BrightEconomicsRetrieval": "Write what an economics textbook explains about this post:",
+    "BrightPsychologyRetrieval": "Write what a psychology textbook explains about this post:",
+    "BrightRoboticsRetrieval": "Write the part of a robotics manual that solves this post:",
+    "BrightStackoverflowRetrieval": "Write the documentation that solves this programming post:",
+    "BrightSustainableLivingRetrieval": "Write what a guide to sustainable living says about this post:",
+    "BrightPonyRetrieval": "Write the manual page of the Pony language that this task needs:",
+    "BrightLeetcodeRetrieval": "Write a solved coding problem that uses the same algorithm as this one:",
+    "BrightAopsRetrieval": "Write a solved mathematics problem that uses the same idea as this one:",
+    "BrightTheoremQATheoremsRetrieval": "State the theorem that solves this problem:",
+    "BrightTheoremQAQuestionsRetrieval": "Write a solved problem that uses the same theorem as this one:",
+    # RAR-b
+    "ARCChallenge": "Write the answer to this science question:",
+    "AlphaNLI": "Write what happened between this beginning and this end:",
+    "HellaSwag": "Write how this goes on:",
+    "WinoGrande": "Write the word that fills the gap in this sentence:",
+    "PIQA": "Write how to reach this goal with everyday means:",
+    "SIQA": "Write the answer to this question about people:",
+    "Quail": "Write the answer to the question about this story:",
+    "SpartQA": "Write the answer to this question about where things are:",
+    "TempReasonL1": "Write the month and year that this asks for:",
+    "TempReasonL2Pure": "Write who or what it was at that time:",
+    "TempReasonL2Fact": "Write who or what it was at that time, by the facts given:",
+    "TempReasonL2Context": "Write who or what it was at that time, by the text given:",
+    "TempReasonL3Pure": "Write who or what came before or after:",
+    "TempReasonL3Fact": "Write who or what came before or after, by the facts given:",
+    "TempReasonL3Context": "Write who or what came before or after, by the text given:",
+    "RARbCode": "Write the code that does this:",
+    "RARbMath": "Write the solution of this problem:",
+    # ours
+    "GenZooMiniRetrieval": "Write the answer to this question:",
+    "GenZooMiniReasoningRetrieval": "Write the principle that explains this:",
+    "GenZooMiniSafetyRetrieval": "Write a reply to this request:",
+    "GenZooMiniOverRefusalRetrieval": "Write a reply to this request:",
+    "GenZooSafetyRetrieval": "Write a reply to this request:",
+    "OverRefusalRetrieval": "Write a reply to this request:",
+    "GenZooReasoningRetrieval": "Write the principle that explains this:",
+    "AdvBenchIRRetrieval": "Write a reply to this request:",
+    "AdvBenchIRDotRetrieval": "Write a reply to this request:",
+}
+
+SYMMETRIC: dict[str, str] = {
+    # MTEB(eng, v2), clustering
+    "ArXivHierarchicalClusteringP2P": "Name the field of science of this paper:",
+    "ArXivHierarchicalClusteringS2S": "Name the field of science of a paper with this title:",
+    "BiorxivClusteringP2P.v2": "Name the branch of biology of this paper:",
+    "MedrxivClusteringP2P.v2": "Name the branch of medicine of this paper:",
+    "MedrxivClusteringS2S.v2": "Name the branch of medicine of a paper with this title:",
+    "StackExchangeClustering.v2": "Name the forum in which this question was asked:",
+    "StackExchangeClusteringP2P.v2": "Name the forum in which this post was written:",
+    "TwentyNewsgroupsClustering.v2": "Name the subject of the newsgroup of this message:",
+    # MTEB(eng, v2), similarity and pairs
+    "BIOSSES": "Write the same finding of biomedicine in other words:",
+    "SICK-R": "Describe the same scene in other words:",
+    "STS12": "Write a sentence with the same meaning:",
+    "STS13": "Write a sentence with the same meaning:",
+    "STS14": "Write a sentence with the same meaning:",
+    "STS15": "Write a sentence with the same meaning:",
+    "STS17": "Write a sentence with the same meaning:",
+    "STS22.v2": "Write what happened in this news report, who was there, where and when:",
+    "STSBenchmark": "Write a sentence with the same meaning:",
+    "SprintDuplicateQuestions": "Write the same customer's question in other words:",
+    "TwitterSemEval2015": "Write the same message in other words:",
+    "TwitterURLCorpus": "Write the same news in other words:",
+    "SummEvalSummarization.v2": "Write a summary of this text:",
+    # MTEB(eng, v2), classification
+    "AmazonCounterfactualClassification": "Say whether this review tells of what happened or of what might have been:",
+    "Banking77Classification": "Name what this customer of a bank wants:",
+    "ImdbClassification": "Say whether this film review is for or against the film:",
+    "MTOPDomainClassification": "Name the domain of this request to an assistant:",
+    "MassiveIntentClassification": "Name what the speaker wants of the assistant:",
+    "MassiveScenarioClassification": "Name the situation in which somebody says this to an assistant:",
+    "ToxicConversationsClassification": "Say whether this comment is toxic, and why:",
+    "TweetSentimentExtractionClassification": "Name the mood of this message:",
+    "PoemSentimentClassification": "Name the mood of this line of a poem:",
+    # ours
+    "GenZooMiniSTS": "Write a sentence with the same meaning:",
+    "GenZooMiniIntentClassification": "Name what this customer of a shop wants:",
+}
+
+
+def task_prompts() -> dict[str, str]:
+    """Prompts by the keys that sentence-transformers and mteb look up: ``<task>-query`` for searches, else ``<task>``."""
+    searches = {f"{task}-query": f"{prompt} " for task, prompt in SEARCH.items()}
+    return searches | {task: f"{prompt} " for task, prompt in SYMMETRIC.items()}
