@@ -41,6 +41,8 @@ def load(
 ) -> SentenceTransformer:
     """Load a zoo model, or a folder that `genzoo train` or `genzoo export` wrote, as a SentenceTransformer.
 
+    On a CPU it encodes without padding (`genzoo.packing`), with the same embeddings; an exported folder is stock.
+
     Args:
         name: Short name, hub id, or folder.
         device: As in sentence-transformers.
@@ -54,8 +56,10 @@ def load(
         return SentenceTransformer(name, device=device)
     checkpoint = find_checkpoint(name)
     from genzoo.assembly import assemble
+    from genzoo.packing import pack
 
-    return assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, status), device=device, **options)
+    model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, status), device=device, **options)
+    return pack(model, len(checkpoint.spec))
 
 
 def load_decoder(

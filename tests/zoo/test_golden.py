@@ -9,6 +9,7 @@ from sentence_transformers import SentenceTransformer
 
 from genzoo.assembly import assemble, export
 from genzoo.conversion import read_reference
+from genzoo.packing import pack
 
 LITERAL = 6  # the text that carries a trained token's name: plain text here by design, a trained token in the reference
 CASES = {"tiny-llama": 2e-5, "tiny-qwen2": 2e-5, "tiny-qwen3": 2e-5, "tiny-qwen3-bf16": 2e-2}
@@ -30,9 +31,12 @@ def gap(model, texts, expected):
     return float(np.abs(got - expected)[keep].max())
 
 
-def test_equals_the_reference(case):
+@pytest.mark.parametrize("is_packed", [False, True], ids=["stock", "packed"])
+def test_equals_the_reference(case, is_packed):
     backbone, checkpoint, texts, vectors, dtype, bound = case
     model = assemble(checkpoint, backbone, device="cpu", dtype=dtype)
+    if is_packed:
+        model = pack(model, len(checkpoint.spec))
     assert gap(model, texts, vectors["embeddings_batch"]) <= bound
     single = np.stack([model.encode(text, convert_to_tensor=True).float().numpy() for text in texts])
     keep = [place for place in range(len(texts)) if place != LITERAL]
