@@ -41,7 +41,7 @@ def load(
 ) -> SentenceTransformer:
     """Load a zoo model, or a folder that `genzoo train` or `genzoo export` wrote, as a SentenceTransformer.
 
-    On a CPU it encodes without padding (`genzoo.packing`), with the same embeddings; an exported folder is stock.
+    On a CPU it encodes without padding (`genzoo.packed_encoding`), with the same embeddings; an exported folder is stock.
 
     Args:
         name: Short name, hub id, or folder.
@@ -56,7 +56,7 @@ def load(
         return SentenceTransformer(name, device=device)
     checkpoint = find_checkpoint(name)
     from genzoo.assembly import assemble
-    from genzoo.packing import pack
+    from genzoo.packed_encoding import pack
 
     model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, status), device=device, **options)
     return pack(model, len(checkpoint.spec))

@@ -9,7 +9,7 @@ from sentence_transformers import SentenceTransformer
 
 from genzoo.assembly import assemble, export
 from genzoo.conversion import read_reference
-from genzoo.packing import pack
+from genzoo.packed_encoding import pack
 
 LITERAL = 6  # the text that carries a trained token's name: plain text here by design, a trained token in the reference
 CASES = {"tiny-llama": 2e-5, "tiny-qwen2": 2e-5, "tiny-qwen3": 2e-5, "tiny-qwen3-bf16": 2e-2}

@@ -24,7 +24,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-NAME = "genzoo_packed"
+NAME = "genzoo_packed_encoding"
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma3_text", "smollm3")
 """Backbones whose attention this is checked against; all others take the stock way."""
 

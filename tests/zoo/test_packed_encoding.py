@@ -10,7 +10,7 @@ import torch
 from conftest_builders import build_backbone, build_checkpoint
 
 from genzoo.assembly import assemble
-from genzoo.packing import Layout, is_packed, pack
+from genzoo.packed_encoding import Layout, is_packed, pack
 
 TEXTS = [
     "where do polar bears live",
