@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,10 +19,11 @@ from mteb.types import EncodeKwargs
 
 from genzoo.errors import InputError, ZooError
 from genzoo.tasks import run_record
-from genzoo.tasks.encode_meter import EncodeMeter
+from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.registration import register
 from genzoo.tasks.results_folder import ResultsFolder, UnwritableFolderError
+from genzoo.tasks.shard import WHOLE, Shard
 
 Progress = Callable[[str, str, int, int], None]
 _NO_REVISION = {"", "no_revision_available"}
@@ -35,8 +35,8 @@ def evaluate(
     output: Path,
     *,
     benchmark_name: str | None = None,
-    batch_size: int = 32,
-    device: str | None = None,
+    settings: EncodeSettings = PLAIN,
+    shard: Shard = WHOLE,
     on_progress: Progress | None = None,
     overwrite: bool = False,
     facts: Mapping[str, Mapping[str, Any]] | None = None,
@@ -51,8 +51,8 @@ def evaluate(
         tasks: mteb tasks, ours or others.
         output: The results folder; its layout is mteb's `ResultCache`, with predictions and run records beside it.
         benchmark_name: Recorded in `benchmarks.json` if the tasks are a whole benchmark.
-        batch_size: Texts per batch.
-        device: Where to load the models, their own choice if None.
+        settings: How the models encode.
+        shard: The part of models x tasks that this run takes; the others are left to other runs on the same folder.
         on_progress: Called with model name, task name, tasks done and tasks in all, before and after each task.
         overwrite: Run finished tasks again.
         facts: Model name -> role, teacher, backbone, n_trained_parameters, for the environment record.
@@ -65,14 +65,17 @@ def evaluate(
         ZooError: Some tasks failed (after all others are done), or the results folder cannot be written.
     """
     todo = list(tasks)
-    _check_input(metas, todo, batch_size)
+    _check_input(metas, todo, settings)
     run_record.check_facts(facts or {})
     register()  # mteb's prompt lookup drops tasks that it does not know
-    run = _Run(ResultsFolder(Path(output)), todo, batch_size, device, on_progress, overwrite, len(metas) * len(todo))
-    with _quiet_datasets(), kept_random_state(), run.recording():
-        run_record.record_tasks(run.folder.root, todo, {})
-        if benchmark_name:
-            run_record.record_benchmark(run.folder.root, benchmark_name, todo)
+    run = _Run(
+        ResultsFolder(Path(output)), todo, settings, shard, on_progress, overwrite, shard.count(len(metas) * len(todo))
+    )
+    with _quiet_datasets(), kept_random_state():
+        with run.recording():
+            run_record.record_tasks(run.folder.root, todo, {})
+            if benchmark_name:
+                run_record.record_benchmark(run.folder.root, benchmark_name, todo)
         results = [run.model(meta, (facts or {}).get(str(meta.name), {})) for meta in metas]
     if run.failures:
         raise ZooError(
@@ -88,19 +91,23 @@ class _Run:
 
     folder: ResultsFolder
     tasks: list[AbsTask]
-    batch_size: int
-    device: str | None
+    settings: EncodeSettings
+    shard: Shard
     on_progress: Progress | None
     overwrite: bool
     total: int
+    seen: int = 0
     done: int = 0
     failures: list[str] = field(default_factory=list)
 
     def model(self, meta: ModelMeta, facts: Mapping[str, Any]) -> ModelResult:
         """Run one model on all tasks; it is loaded when the first task needs it, once."""
-        session = _Session(meta, self.device, self.batch_size)
+        session = ModelSession(meta, self.settings)
         found: list[TaskResult] = []
         for task in self.tasks:
+            self.seen += 1
+            if not self.shard.takes(self.seen - 1):
+                continue
             self._report(meta, task)
             result = self._task(session, task, facts)
             if result is not None:
@@ -112,7 +119,7 @@ class _Run:
         session.close()
         return ModelResult(model_name=str(meta.name), model_revision=str(meta.revision), task_results=found)
 
-    def _task(self, session: _Session, task: AbsTask, facts: Mapping[str, Any]) -> TaskResult | None:
+    def _task(self, session: ModelSession, task: AbsTask, facts: Mapping[str, Any]) -> TaskResult | None:
         """Reuse or run one task; a failure is noted and gives None."""
         try:
             resolve_revision = getattr(task, "resolve_revision", None)
@@ -133,16 +140,16 @@ class _Run:
             self.failures.append(f"{task.metadata.name} with {session.meta.name}: {_reason(error, task)}")
             return None
 
-    def _run_task(self, session: _Session, task: AbsTask) -> TaskResult:
+    def _run_task(self, session: ModelSession, task: AbsTask) -> TaskResult:
         """Let mteb run a task in a scratch folder, then take the files in."""
         before = session.meter.texts if session.meter else 0
-        settings: EncodeKwargs = {"batch_size": self.batch_size, "show_progress_bar": False}
+        how: EncodeKwargs = {"batch_size": self.settings.batch_size, "show_progress_bar": False}
         with self.folder.staging() as stage:
             outcome = mteb.evaluate(
                 session.model,
                 task,
                 co2_tracker=False,
-                encode_kwargs=settings.copy(),
+                encode_kwargs=how.copy(),
                 cache=None,
                 prediction_folder=stage,
                 show_progress_bar=False,
@@ -150,16 +157,16 @@ class _Run:
             if outcome.exceptions:  # mteb returns, rather than raises, what a private data set raised
                 raise ZooError("; ".join(problem.exception for problem in outcome.exceptions))
             result = outcome.task_results[0]
-            self.folder.take_in(session.meta, task, result, stage, settings)
+            self.folder.take_in(session.meta, task, result, stage, how)
         counts = {task.metadata.name: session.meter.texts - before} if session.meter else {}
         with self.recording():
             run_record.record_tasks(self.folder.root, [task], {name: n for name, n in counts.items() if n})
         return result
 
-    def _environment(self, session: _Session, facts: Mapping[str, Any]) -> None:
+    def _environment(self, session: ModelSession, facts: Mapping[str, Any]) -> None:
         with self.recording():
             run_record.record_environment(
-                self.folder.root, session.meta, session.model, session.meter, self.batch_size, facts
+                self.folder.root, session.meta, session.model, session.meter, self.settings.batch_size, facts
             )
 
     def _report(self, meta: ModelMeta, task: AbsTask) -> None:
@@ -170,48 +177,20 @@ class _Run:
     def recording(self) -> Iterator[None]:
         """Turns a full or read-only folder into the one clear error."""
         try:
-            yield
+            with self.folder.lock():
+                yield
         except OSError as error:
             if self.folder.is_unwritable(error):
                 raise self.folder.unwritable(error) from error
             raise
 
 
-class _Session:
-    """One model, loaded at most once."""
-
-    def __init__(self, meta: ModelMeta, device: str | None, batch_size: int) -> None:
-        self.meta, self.device, self.batch_size = meta, device, batch_size
-        self.model: Any = None
-        self.meter: EncodeMeter | None = None
-        self._failure: Exception | None = None
-
-    def load(self) -> None:
-        """Load the model and attach its meter; a second try after a failure fails the same way at once."""
-        if self._failure:
-            raise self._failure
-        if self.model is not None:
-            return
-        try:
-            self.model = self.meta.load_model(device=self.device)
-        except Exception as error:
-            self._failure = (
-                error if isinstance(error, ZooError) else ZooError(f"the model cannot be loaded ({_first_line(error)})")
-            )
-            raise self._failure from error
-        self.meter = EncodeMeter(self.model, str(self.meta.name))
-
-    def close(self) -> None:
-        """Let go of the model before the next one is loaded."""
-        self.model = self.meter = None
-        gc.collect()
-
-
-def _check_input(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], batch_size: int) -> None:
+def _check_input(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], settings: EncodeSettings) -> None:
     if not metas or not tasks:
         raise InputError("nothing to evaluate: give at least one model and one task. See: genzoo evaluate --help")
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}: it must be 1 or more")
+    for name, number in (("batch_size", settings.batch_size), ("processes", settings.processes)):
+        if number < 1:
+            raise InputError(f"{name} is {number}: it must be 1 or more")
     seen: set[tuple[str, str]] = set()
     for meta in metas:
         if not isinstance(meta, ModelMeta):
@@ -241,10 +220,10 @@ def _reason(error: Exception, task: AbsTask) -> str:
     unreachable = (ConnectionError, DatasetNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled)
     if any(isinstance(link, unreachable) or _is_transport(link) for link in chain):
         return (
-            f"data set {task.metadata.dataset['path']} cannot be reached ({_first_line(error)}): run once online, set "
+            f"data set {task.metadata.dataset['path']} cannot be reached ({first_line(error)}): run once online, set "
             "HF_ENDPOINT to a mirror, or set HF_HUB_OFFLINE=1 if it is in the cache"
         )
-    return _first_line(error)
+    return first_line(error)
 
 
 def _is_transport(error: BaseException) -> bool:
@@ -253,11 +232,6 @@ def _is_transport(error: BaseException) -> bool:
     return package in {"httpx", "httpcore", "requests", "urllib3"} or isinstance(
         error, datasets.exceptions.DatasetNotFoundError
     )
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import mteb
+from filelock import FileLock
 from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 from mteb.results import TaskResult
@@ -104,7 +105,7 @@ class ResultsFolder:
         """
         target = self.result_path(meta, task)
         predictions = self.predictions_path(meta, task)
-        with self._writable():
+        with self._writable(), self.lock():
             staged = mteb.ResultCache(stage / "cache")
             staged_result = staged.get_task_result_path(task.metadata.name, meta)
             staged_result.parent.mkdir(parents=True)
@@ -119,6 +120,12 @@ class ResultsFolder:
                 file.replace(predictions.parent / file.name)
             for name in ("model_meta.json", settings.name, target.name):
                 (staged_result.parent / name).replace(target.parent / name)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held while a record that several runs on this folder share is read and written."""
+        with FileLock(self.root / ".lock"):
+            yield
 
     def is_unwritable(self, error: BaseException) -> bool:
         """Whether an error that came out of mteb means that this folder takes no more files."""

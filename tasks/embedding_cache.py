@@ -1,0 +1,168 @@
+"""Embeddings kept on disk, so that no text is encoded twice by one model under one prompt, nor lost when a run is killed.
+
+The key holds all that an embedding depends on: the model's name and revision, its precision and length limit, the versions of
+the packages that compute it, every option of the call, the prompt and the text. The numbers come back bit for bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mteb.models import ModelMeta
+
+from genzoo.errors import ZooError
+
+BLOCK = 1024
+"""Texts that are encoded and written together: what a kill can cost."""
+_NOT_IN_THE_NUMBERS = {
+    "batch_size",
+    "show_progress_bar",
+    "convert_to_numpy",
+    "convert_to_tensor",
+    "device",
+    "pool",
+    "chunk_size",
+}
+_LOOKUP = 500
+
+
+class EmbeddingCache:
+    """The embeddings of one model.
+
+    Args:
+        root: Folder of all models' embeddings.
+        meta: The model's card.
+        model: Its SentenceTransformer.
+
+    Attributes:
+        texts: Texts that had to be encoded.
+        seconds: Wall time that this took.
+    """
+
+    def __init__(self, root: Path, meta: ModelMeta, model: Any) -> None:
+        parameter = next(iter(model.parameters()), None)
+        self._facts = {
+            "model": meta.name,
+            "revision": meta.revision,
+            "dtype": str(parameter.dtype) if parameter is not None else None,
+            "device": str(model.device).split(":")[0],
+            "max_tokens": model.max_seq_length,
+            **{
+                name: importlib.metadata.version(name)
+                for name in ("torch", "transformers", "sentence-transformers", "genzoo")
+            },
+        }
+        self._model = model
+        self._encode: Callable[..., Any] = model.encode
+        self.path = root / meta.model_name_as_path() / f"{meta.revision}.sqlite"
+        self.texts, self.seconds = 0, 0.0
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._base = sqlite3.connect(self.path, timeout=60)
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute(
+                "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, check_sum INTEGER)"
+            )
+        except sqlite3.DatabaseError as error:
+            raise ZooError(f"embedding cache {self.path} cannot be used ({error}): delete it and run again") from error
+
+    def attach(self) -> EmbeddingCache:
+        """Let the model's `encode` go through this cache."""
+        self._model.encode = self.encode
+        return self
+
+    def encode(self, inputs: Any, *args: Any, **options: Any) -> Any:
+        """As the model's own `encode`; what is no plain list of texts to plain vectors goes straight to it."""
+        if not _is_plain(inputs, args, options):
+            return self._timed(inputs, *args, **options)
+        keys = self._keys(inputs, options)
+        found: dict[bytes, np.ndarray] = {}
+        # Blocks lie at fixed places of the call, so that a resumed run encodes the same batches as an undisturbed one.
+        for start in range(0, len(inputs), BLOCK):
+            block = keys[start : start + BLOCK]
+            found.update(self._read([key for key in block if key not in found]))
+            missing = {key: start + place for place, key in reversed(list(enumerate(block))) if key not in found}
+            wanted = sorted(missing.items(), key=lambda item: item[1])
+            if wanted:
+                texts = [inputs[place] for _, place in wanted]
+                fresh = self._timed(texts, **(options | {"convert_to_numpy": True, "convert_to_tensor": False}))
+                made = dict(zip((key for key, _ in wanted), np.asarray(fresh, dtype=np.float32), strict=True))
+                self._write(made)
+                found.update(made)
+        vectors = np.stack([found[key] for key in keys])
+        return torch.from_numpy(vectors).to(self._model.device) if options.get("convert_to_tensor") else vectors
+
+    def close(self) -> None:
+        """Close the file."""
+        self._base.close()
+
+    def _timed(self, inputs: Any, *args: Any, **options: Any) -> Any:
+        start = time.perf_counter()
+        out = self._encode(inputs, *args, **options)
+        self.seconds += time.perf_counter() - start
+        self.texts += len(inputs)
+        return out
+
+    def _keys(self, sentences: Sequence[str], options: Mapping[str, Any]) -> list[bytes]:
+        prompt = options.get("prompt")
+        if prompt is None:
+            name = options.get("prompt_name") or self._model.default_prompt_name
+            prompt = self._model.prompts.get(name, "") if name else ""
+        call = {key: repr(value) for key, value in sorted(options.items()) if key not in _NOT_IN_THE_NUMBERS}
+        facts = json.dumps([self._facts, {**call, "prompt": prompt, "prompt_name": None}], sort_keys=True)
+        base = hashlib.sha256(facts.encode())
+        keys = []
+        for text in sentences:
+            digest = base.copy()
+            digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
+            keys.append(digest.digest())
+        return keys
+
+    def _read(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
+        found = {}
+        for start in range(0, len(keys), _LOOKUP):
+            part = list(keys[start : start + _LOOKUP])
+            marks = ",".join("?" * len(part))
+            question = f"SELECT key, vector, check_sum FROM vectors WHERE key IN ({marks})"  # noqa: S608
+            for key, vector, check_sum in self._rows(question, part):
+                # a damaged row is one that is not there
+                if zlib.crc32(key + vector) == check_sum:
+                    found[key] = np.frombuffer(vector, dtype=np.float32)
+        return found
+
+    def _rows(self, question: str, values: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, int]]:
+        try:
+            yield from self._base.execute(question, values)
+        except sqlite3.DatabaseError as error:
+            raise ZooError(f"embedding cache {self.path} is damaged ({error}): delete it and run again") from error
+
+    def _write(self, made: Mapping[bytes, np.ndarray]) -> None:
+        rows = [(key, vector.tobytes(), zlib.crc32(key + vector.tobytes())) for key, vector in made.items()]
+        try:
+            with self._base:
+                self._base.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+        except sqlite3.OperationalError as error:
+            raise OSError(28, f"embedding cache: {error}", str(self.path)) from error
+
+
+def _is_plain(sentences: Any, args: Sequence[Any], options: Mapping[str, Any]) -> bool:
+    """Whether a call gives one float vector per text."""
+    return (
+        isinstance(sentences, (list, tuple))
+        and bool(sentences)
+        and all(isinstance(text, str) for text in sentences)
+        and not args
+        and options.get("output_value", "sentence_embedding") == "sentence_embedding"
+        and options.get("precision", "float32") == "float32"
+        and (options.get("convert_to_numpy", True) or bool(options.get("convert_to_tensor")))
+    )

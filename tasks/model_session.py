@@ -1,0 +1,95 @@
+"""One model of a run: loaded when the first task needs it, once, with its cache, its processes and its meter."""
+
+from __future__ import annotations
+
+import functools
+import gc
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mteb.models import ModelMeta
+
+from genzoo.errors import ZooError
+from genzoo.tasks.embedding_cache import EmbeddingCache
+from genzoo.tasks.encode_meter import EncodeMeter
+
+
+@dataclass(frozen=True)
+class EncodeSettings:
+    """How the models of a run encode.
+
+    Attributes:
+        batch_size: Texts per batch.
+        device: Where to load the models, their own choice if None.
+        processes: Processes that encode side by side: one per GPU where there are GPUs, else on the CPU.
+        cache: Folder for embeddings, none are kept if None.
+    """
+
+    batch_size: int = 32
+    device: str | None = None
+    processes: int = 1
+    cache: Path | None = None
+
+
+PLAIN = EncodeSettings()
+
+
+class ModelSession:
+    """One model, loaded at most once.
+
+    Attributes:
+        model: The mteb model, None until it is loaded.
+        meter: Its meter, None likewise.
+    """
+
+    def __init__(self, meta: ModelMeta, settings: EncodeSettings) -> None:
+        self.meta, self.settings = meta, settings
+        self.model: Any = None
+        self.meter: EncodeMeter | None = None
+        self._cache: EmbeddingCache | None = None
+        self._pool: Any = None
+        self._failure: Exception | None = None
+
+    def load(self) -> None:
+        """Load the model and prepare its `encode`; a second try after a failure fails the same way at once."""
+        if self._failure:
+            raise self._failure
+        if self.model is not None:
+            return
+        try:
+            self.model = self.meta.load_model(device=self.settings.device)
+        except Exception as error:
+            known = isinstance(error, ZooError)
+            self._failure = error if known else ZooError(f"the model cannot be loaded ({first_line(error)})")
+            raise self._failure from error
+        inner = getattr(self.model, "model", None)  # mteb's wrappers hold the SentenceTransformer under this name
+        if hasattr(inner, "start_multi_process_pool"):
+            self._prepare(inner)
+        self.meter = EncodeMeter(self.model, str(self.meta.name), self._cache)
+
+    def _prepare(self, inner: Any) -> None:
+        if self.settings.processes > 1:
+            gpus = [f"cuda:{place}" for place in range(torch.cuda.device_count())]
+            devices = (gpus or ["cpu"]) * self.settings.processes
+            # one pool for all tasks; sentence-transformers would start one per call
+            self._pool = inner.start_multi_process_pool(devices[: self.settings.processes])
+            inner.encode = functools.partial(inner.encode, pool=self._pool)
+        if self.settings.cache is not None:
+            self._cache = EmbeddingCache(self.settings.cache, self.meta, inner).attach()
+
+    def close(self) -> None:
+        """Let go of the model before the next one is loaded."""
+        if self._pool is not None:
+            type(self.model.model).stop_multi_process_pool(self._pool)
+        if self._cache is not None:
+            self._cache.close()
+        self.model = self.meter = self._cache = self._pool = None
+        gc.collect()
+
+
+def first_line(error: BaseException) -> str:
+    """The kind of an error and the first line of what it says."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

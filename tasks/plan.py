@@ -1,0 +1,129 @@
+"""What a run will cost, said before it starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mteb.abstasks import AbsTask
+from mteb.models import ModelMeta
+
+from genzoo.tasks.bundled import BundledRetrieval, BundledSplits
+from genzoo.tasks.lite_selection import characters
+
+CHARACTERS_PER_TOKEN = 4.2
+"""English text under a byte-pair vocabulary of some ten thousand entries."""
+EFFICIENCY = 0.6
+"""Share of the matrix product's speed that encoding reaches; measured for SmolLM2-135M on a CPU."""
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """One task of a plan.
+
+    Attributes:
+        texts: How many are encoded, None where neither mteb nor the task says.
+        tokens: Estimated from their characters.
+    """
+
+    name: str
+    texts: int | None
+    tokens: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Models x tasks.
+
+    Attributes:
+        tasks: The tasks, each counted once.
+        seconds: Model name -> estimated time for all of them, None where it is not known.
+    """
+
+    tasks: tuple[PlannedTask, ...]
+    seconds: Mapping[str, float | None]
+
+    @property
+    def tokens(self) -> int | None:
+        """Of all tasks together, for one model; None if it is not known for one of them."""
+        known = [task.tokens for task in self.tasks]
+        return None if None in known else sum(tokens or 0 for tokens in known)
+
+
+def make_plan(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], speed: float | None = None) -> Plan:
+    """Count texts and tokens, and estimate the time of each model.
+
+    Args:
+        metas: The models; those of unknown size have no time.
+        tasks: The tasks.
+        speed: Floating point operations per second; measured with a matrix product if None.
+    """
+    planned = tuple(_planned(task) for task in tasks)
+    known = [task.tokens for task in planned if task.tokens is not None]
+    rate = (speed or measure_speed()) * EFFICIENCY
+    seconds: dict[str, float | None] = {}
+    for meta in metas:
+        parameters = _computing_parameters(meta)
+        is_known = parameters is not None and len(known) == len(planned)
+        seconds[str(meta.name)] = 2 * parameters * sum(known) / rate if is_known and parameters else None
+    return Plan(planned, seconds)
+
+
+def measure_speed(size: int = 1024) -> float:
+    """Floating point operations per second of a float32 matrix product on the device that models load on."""
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
+    left = torch.rand(size, size, device=device)
+    left @ left
+    start, runs = time.perf_counter(), 0
+    while time.perf_counter() - start < 0.2:
+        float((left @ left)[0, 0])  # waits for the device
+        runs += 1
+    return 2 * size**3 * runs / (time.perf_counter() - start)
+
+
+def duration(seconds: float | None) -> str:
+    """A time as people say it.
+
+    >>> duration(40), duration(500), duration(9000), duration(None)
+    ('under a minute', '8 min', '2.5 h', 'unknown')
+    """
+    if seconds is None:
+        return "unknown"
+    if seconds < 60:
+        return "under a minute"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _computing_parameters(meta: ModelMeta) -> int | None:
+    """Parameters that every token passes through: all but the embedding matrix."""
+    if not meta.n_parameters:
+        return None
+    embedding = meta.n_embedding_parameters if isinstance(meta.n_embedding_parameters, int) else 0
+    return meta.n_parameters - embedding
+
+
+def _planned(task: AbsTask) -> PlannedTask:
+    if isinstance(task, (BundledRetrieval, BundledSplits)):
+        texts = [row[key] for row in _bundled_rows(task) for key in ("text", "sentence1", "sentence2") if key in row]
+        return PlannedTask(task.metadata.name, len(texts), round(sum(map(len, texts)) / CHARACTERS_PER_TOKEN))
+    length = characters(task)
+    return PlannedTask(task.metadata.name, _samples(task), round(length / CHARACTERS_PER_TOKEN) if length else None)
+
+
+def _bundled_rows(task: Any) -> list[dict[str, Any]]:
+    return [row for file in task.bundled.files for row in task.bundled.rows(file)]
+
+
+def _samples(task: AbsTask) -> int | None:
+    """Texts by mteb's own statistics; a pair counts twice."""
+    stats: Any = task.metadata.descriptive_stats or {}
+    total = 0
+    for split in task.eval_splits:
+        found = stats.get(split, {})
+        per_subset = found.get("hf_subset_descriptive_stats")
+        parts = [per_subset[subset] for subset in task.hf_subsets if subset in per_subset] if per_subset else [found]
+        total += sum(int(part.get("num_samples", 0)) * (2 if "unique_pairs" in part else 1) for part in parts)
+    return total or None

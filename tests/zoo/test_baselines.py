@@ -1,0 +1,63 @@
+"""The training-free baselines do what the paper says of them."""
+
+import numpy as np
+import pytest
+import torch
+from conftest_builders import build_backbone
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from genzoo.baselines import echo, mean_pooled
+from genzoo.echo import BEFORE, BETWEEN
+from genzoo.tokens import plain_ids
+
+TEXTS = ["where do polar bears live", "", "the quick brown fox " * 60, "a <|im_start|> b"]
+
+
+@pytest.fixture(scope="module", params=["llama", "qwen3"])
+def folder(request, tmp_path_factory):
+    return build_backbone(tmp_path_factory.mktemp("backbone"), request.param, bos=request.param == "llama")
+
+
+def states(folder, ids):
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.no_grad():
+        return model.base_model(input_ids=torch.tensor([ids])).last_hidden_state[0]
+
+
+def test_mean_pooled_is_the_mean_of_the_last_states(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = plain_ids(tokenizer, [TEXTS[0]])[0]
+    expected = states(folder, ids).mean(dim=0).numpy()
+    assert np.abs(mean_pooled(folder, device="cpu").encode(TEXTS[0]) - expected).max() < 1e-5
+
+
+def test_echo_pools_the_second_occurrence(folder):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = echo(folder, device="cpu", max_tokens=200)
+    bare = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (BEFORE, TEXTS[0], BETWEEN)]
+    ids = [*tokenizer("")["input_ids"], *bare[0], *bare[1], *bare[2], *bare[1]]
+    expected = states(folder, ids)[-len(bare[1]) :].mean(dim=0).numpy()
+    assert np.abs(model.encode(TEXTS[0]) - expected).max() < 1e-5
+
+
+def test_echo_sees_the_end_of_a_text_at_its_beginning(folder):
+    """Mean pooling of causal states cannot: the states of equal beginnings are equal."""
+    pair = ["one two three four five six bears", "one two three four five six foxes"]
+    first, second = (model[0] for model in (mean_pooled(folder, device="cpu"), echo(folder, device="cpu")))
+    plain = first(first.preprocess(pair))["token_embeddings"]
+    assert (plain[0, :3] - plain[1, :3]).abs().max() < 1e-5
+    features = second(second.preprocess(pair))
+    starts = features["attention_mask"].argmax(dim=1)
+    echoed = [features["token_embeddings"][row, start] for row, start in enumerate(starts)]
+    assert (echoed[0] - echoed[1]).abs().max() > 1e-3
+
+
+def test_echo_does_not_depend_on_the_batch_and_cuts_both_alike(folder):
+    model = echo(folder, device="cpu", max_tokens=120)
+    together = model.encode(TEXTS)
+    alone = np.stack([model.encode(text) for text in TEXTS])
+    assert np.isfinite(together).all()
+    assert np.abs(together - alone).max() < 1e-5
+    features = model[0].preprocess(TEXTS)
+    assert features["input_ids"].shape[1] <= 120
+    assert int(features["echo_mask"].sum(dim=1).min()) >= 1

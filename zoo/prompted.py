@@ -1,0 +1,55 @@
+"""A model under another set of prompts: a model of its own as far as results are concerned."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from genzoo.errors import InputError
+from genzoo.prompts import check_keys, has_own
+
+if TYPE_CHECKING:
+    from mteb.models import ModelMeta
+
+
+def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> ModelMeta:
+    """The same model under other prompts.
+
+    Args:
+        meta: The model's card.
+        prompts: By mteb task name, task type, ``query`` or ``document``.
+        label: What the prompts are called; it becomes part of the model's name.
+
+    Returns:
+        A card whose name ends with the label and whose revision depends on the prompts, so that results of different prompts
+        never meet. Such results are for comparison: submit those under the model's own prompts.
+    """
+    check_keys(dict(prompts))
+    revision = hashlib.sha256(json.dumps([meta.revision, sorted(prompts.items())]).encode()).hexdigest()[:40]
+
+    def load(name: str, **options: Any) -> Any:
+        from mteb.models import SentenceTransformerEncoderWrapper
+
+        model = meta.load_model(device=options.get("device"))
+        inner: Any = getattr(model, "model", None)
+        if not hasattr(inner, "prompts"):
+            raise InputError(f"{meta.name} takes no prompts: leave out --prompts for it")
+        inner.prompts = dict(prompts)
+        return SentenceTransformerEncoderWrapper(inner, model_prompts=dict(prompts))
+
+    name = f"{meta.name}-{label}-prompts"
+    return meta.model_copy(update={"name": name, "revision": revision, "loader": load, "loader_kwargs": {}})
+
+
+def check_strict(prompts: Mapping[str, str], tasks: Iterable[str]) -> None:
+    """Refuse a run in which a task would fall back to the prompt of its type.
+
+    Raises:
+        InputError: Names the tasks without an instruction of their own.
+    """
+    if missing := [task for task in tasks if not has_own(dict(prompts), task)]:
+        raise InputError(
+            f"no prompt of their own for {', '.join(missing)}: add them to a JSON file for --prompts, or leave out --strict-prompts"
+        )
