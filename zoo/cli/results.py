@@ -23,7 +23,7 @@ Reference = Annotated[str | None, typer.Option(help="Model to compare with; each
 
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
-    for command in (evaluate, leaderboard, report, compare):
+    for command in (evaluate, leaderboard, report, compare, submit):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -230,3 +230,25 @@ def compare(
 
     for path in build(ResultStore.load(results), model, other, output):
         out.print(f"wrote {path}", highlight=False)
+
+
+def submit(
+    results: Results,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder for the submission.")] = Path(
+        "output/submission"
+    ),
+    models: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="org/name; all models of the folder by default.")
+    ] = None,
+    benchmark: Annotated[
+        str, typer.Option("--benchmark", "-b", help="Name the tasks of this benchmark that are missing.")
+    ] = "MTEB(eng, v2)",
+) -> None:
+    """Write what the MTEB results repository takes, the ModelMeta for mteb, and a checklist of what is missing."""
+    with busy("loading mteb"):
+        from genzoo.tasks.submission import write_submission
+
+        parts = write_submission(results, output, list(models or []), benchmark)
+    for part in parts:
+        out.print(f"{part.name}: {len(part.taken)} results, {len(part.problems)} things to mend", highlight=False)
+    out.print(f"wrote {output}. Next: read {output / 'CHECKLIST.md'}", highlight=False)
