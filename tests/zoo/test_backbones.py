@@ -94,8 +94,8 @@ def test_hub_out_of_reach(empty_cache):
 def test_names_that_cannot_be_had(tmp_path):
     with pytest.raises(UnknownNameError, match="did you mean smollm2-135m"):
         fetch_backbone("smolm2")
-    with pytest.raises(BackboneError, match="no revision"):
-        fetch_backbone("org/name")
+    with pytest.raises(BackboneError, match="there is no folder"):
+        fetch_backbone("./name")
     with pytest.raises(BackboneError, match="is no backbone folder"):
         fetch_backbone(str(tmp_path))
     with pytest.raises(BackboneError, match=r"no modules\.json"):
