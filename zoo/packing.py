@@ -77,7 +77,7 @@ def _attend(
             earlier = segments.before[module.layer_idx][place]
             k, v = torch.cat([earlier[0], k], dim=2), torch.cat([earlier[1], v], dim=2)
         mask = segments.mask(q.shape[2], k.shape[2], sliding_window, q.device)
-        options = {"attn_mask": mask, "is_causal": mask is None, "scale": scaling}
+        options: dict[str, Any] = {"attn_mask": mask, "is_causal": mask is None, "scale": scaling}
         # An empty text has nothing to attend to, and some kernels refuse it.
         parts.append(functional.scaled_dot_product_attention(q, k, v, **options) if q.shape[2] else q)
     if segments.kept is not None:

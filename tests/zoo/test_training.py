@@ -116,7 +116,9 @@ def test_nan_stops_with_the_step_and_the_last_good_state_goes_on(recipe, tmp_pat
         return (align * float("nan") if step == 27 else align), recon, pooled
 
     monkeypatch.setattr(TokenTrainer, "backward", broken)
-    with pytest.raises(TrainingError, match=r"the loss became nan .* at step 27 \(batch starts with .*state of step 25 is kept"):
+    with pytest.raises(
+        TrainingError, match=r"the loss became nan .* at step 27 \(batch starts with .*state of step 25 is kept"
+    ):
         _run(recipe, tmp_path / "broken").train()
     monkeypatch.undo()
     assert _run(recipe, tmp_path / "broken").train().digest() == _run(recipe, tmp_path / "whole").train().digest()

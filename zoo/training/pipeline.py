@@ -94,7 +94,7 @@ class TrainingRun:
         if options.source != "own":
             return echo_responses(asked)
         folder = self.responses_folder or self.output
-        facts = {"backbone": Path(self.recipe.backbone).name, "system prompt": options.system_text}
+        facts: dict[str, Any] = {"backbone": Path(self.recipe.backbone).name, "system prompt": options.system_text}
         facts |= {"longest": options.max_new_tokens, "temperature": options.temperature}
         if self.processes.is_main:
             check_options(folder, facts)
