@@ -116,7 +116,7 @@ def test_study_is_measured_through_mteb(genzoo, log, llama, tmp_path):
     common |= {"response.max_new_tokens": 2, "max_tokens": 64}
     facts = {"recipe": "smollm2-135m-self", "common": common, "seeds": [0], "variants": {"base": {}}}
     (tmp_path / "mine.json").write_text(json.dumps(facts))
-    code, text, errors = genzoo(
+    code, _, errors = genzoo(
         "study", "mine.json", "-q", log, "--column", "searched", "-o", "out", "-t", "GenZooMiniSTS"
     )
     assert code == 0, errors

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -262,7 +263,7 @@ def test_terminated_training_goes_on(tmp_path, llama, tiny_teacher):
     child = subprocess.Popen([*words, tmp_path / "cut"], stderr=subprocess.PIPE, text=True)
     history = tmp_path / "cut" / "tokens" / "history.jsonl"
     while child.poll() is None and not (history.is_file() and history.read_text().count("\n") >= 5):
-        pass
+        time.sleep(0.05)
     child.send_signal(signal.SIGTERM)
     _, errors = child.communicate()
     assert child.returncode == 130

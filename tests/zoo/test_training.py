@@ -117,7 +117,7 @@ def test_nan_stops_with_the_step_and_the_last_good_state_goes_on(recipe, tmp_pat
 
     monkeypatch.setattr(TokenTrainer, "backward", broken)
     with pytest.raises(
-        TrainingError, match=r"the loss became nan .* at step 27 \(batch starts with .*state of step 25 is kept"
+        TrainingError, match=r"the alignment loss became nan at step 27 \(batch starts with .*state of step 25 is kept"
     ):
         _run(recipe, tmp_path / "broken").train()
     monkeypatch.undo()

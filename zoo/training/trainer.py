@@ -197,15 +197,18 @@ class TokenTrainer:
         began, optim = time.perf_counter(), self.recipe.optim
         batch = self.batches[self.step]
         align, recon, pooled = self.backward(batch, self.step)
-        if not all(math.isfinite(loss) for loss in (align, recon) if loss is not None):
+        losses = {"alignment": align, "reconstruction": recon}
+        wrong = [f"the {name} loss became {loss}" for name, loss in losses.items() if not math.isfinite(loss or 0.0)]
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["full_lr"] * schedule(self.step, optim.warmup, optim.steps)
+            norm = float(torch.nn.utils.clip_grad_norm_(group["params"], optim.clip))
+            wrong += [] if math.isfinite(norm) else [f"a gradient's norm became {norm}"]
+        if wrong:
             raise TrainingError(
-                f"the loss became {align} (alignment), {recon} (reconstruction) at step {self.step} (batch starts with "
+                f"{' and '.join(wrong)} at step {self.step} (batch starts with "
                 f"{batch[0].text[:60]!r}); the state of step {self.step - self.step % SAVE_EVERY} is kept in {self.folder}: "
                 "lower the learning rates"
             )
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["full_lr"] * schedule(self.step, optim.warmup, optim.steps)
-            torch.nn.utils.clip_grad_norm_(group["params"], optim.clip)
         self.optimizer.step()
         if optim.align_memory and self.dim is not None:
             # After the loss was taken: the loss stays an honest look ahead at texts that the regression has not seen.
