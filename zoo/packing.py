@@ -66,8 +66,6 @@ def _attend(
     if segments is None:
         raise RuntimeError("packed attention needs to be told where the texts lie")
     groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
     rows = zip(*(tensor.split(list(segments.lengths), dim=2) for tensor in (query, key, value)), strict=True)
     parts, kept = [], []
     for place, (q, k, v) in enumerate(rows):
@@ -76,6 +74,8 @@ def _attend(
         if segments.before is not None:
             earlier = segments.before[module.layer_idx][place]
             k, v = torch.cat([earlier[0], k], dim=2), torch.cat([earlier[1], v], dim=2)
+        if groups > 1:
+            k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
         mask = segments.mask(q.shape[2], k.shape[2], sliding_window, q.device)
         options: dict[str, Any] = {"attn_mask": mask, "is_causal": mask is None, "scale": scaling}
         # An empty text has nothing to attend to, and some kernels refuse it.

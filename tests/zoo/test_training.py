@@ -255,3 +255,26 @@ def test_controls_equal_the_assembled_model(backbone):
     with torch.no_grad():
         assert found.recon_own == pytest.approx(float(response_loss(model, soft, ids)), abs=1e-4)
         assert found.recon_shuffled == pytest.approx(float(response_loss(model, soft.roll(1, 0), ids)), abs=1e-4)
+
+
+def test_full_disk_keeps_the_last_good_state(tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+
+    from genzoo.training import state
+
+    kept = state.StateFolder(tmp_path, {"recipe": "a"})
+    kept.save({"x": torch.ones(3)}, {"step": "25"})
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(state, "save_file", full)
+    with pytest.raises(TrainingError, match=r"No space left.*the last saved state is kept: free some space"):
+        kept.save({"x": torch.zeros(3)}, {"step": "50"})
+    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
+    tensors, facts = kept.load()
+    assert (facts["step"], tensors["x"].sum()) == ("25", 3)
+    (tmp_path / "state.safetensors").write_bytes(b"half")
+    with pytest.raises(TrainingError, match="is damaged"):
+        kept.load()

@@ -234,15 +234,11 @@ def train(
 
 
 def _print_plan(recipe: Recipe, log: list[Query], device: str | None, json: bool) -> None:
-    from rich.table import Table
-
     from genzoo.training.plan import make_plan, measure_speed
 
     rows = make_plan(recipe, log, measure_speed(device)).rows()
     if json:
         print_json(dict(rows))
         return
-    table = Table(box=None, show_header=False, pad_edge=False)
     for label, value in rows:
-        table.add_row(f"[bold]{label}[/]", value)
-    out.print(table, highlight=False)
+        out.print(f"[bold]{label:<20}[/] {value}", highlight=False)
