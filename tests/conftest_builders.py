@@ -15,9 +15,20 @@ SENTENCES = [
 
 
 def build_backbone(
-    folder: Path, family: str = "llama", *, bos: bool = True, tied: bool = False, spare: int = 16, chat: bool = True
+    folder: Path,
+    family: str = "llama",
+    *,
+    bos: bool = True,
+    tied: bool = False,
+    spare: int = 16,
+    chat: bool = True,
+    padding_side: str = "right",
+    **changes,
 ):
-    """Write a random model of the real architecture class with a trained byte-level tokenizer."""
+    """Write a random model of the real architecture class with a trained byte-level tokenizer.
+
+    ``changes`` go into the config, such as ``sliding_window=8``.
+    """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
@@ -39,8 +50,13 @@ def build_backbone(
             special_tokens=[("<|begin_of_text|>", tokenizer.token_to_id("<|begin_of_text|>"))],
         )
     options = {"bos_token": "<|begin_of_text|>"} if bos else {"pad_token": "<|endoftext|>"}
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", **options)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", padding_side=padding_side, **options
+    )
     fast.chat_template = CHAT if chat else None
+    facts = {"head_dim": 8} if family in ("qwen3", "mistral", "gemma3_text") else {}
+    if family == "gemma3_text":
+        facts |= {"query_pre_attn_scalar": 8, "layer_types": ["sliding_attention", "full_attention"]}
     config = AutoConfig.for_model(
         family,
         vocab_size=len(fast) + spare,
@@ -55,7 +71,7 @@ def build_backbone(
         bos_token_id=fast.bos_token_id,
         eos_token_id=fast.eos_token_id,
         pad_token_id=fast.pad_token_id,
-        **({"head_dim": 8} if family in ("qwen3", "mistral") else {}),
+        **(facts | changes),
     )
     torch.manual_seed(3)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)

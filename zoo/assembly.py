@@ -22,6 +22,7 @@ from genzoo.backbones import backbone_digest
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.errors import BackboneError, CheckpointError
 from genzoo.files import replace_folder, write_text
+from genzoo.lora import merge_lora
 from genzoo.prompts import all_prompts
 from genzoo.tokens import append_trained_tokens
 
@@ -67,6 +68,12 @@ def assemble(
             checkpoint.backbone_digest[:12],
         )
     transformer = _transformer(checkpoint, backbone, dtype)
+    if form == "adapter" and checkpoint.lora:
+        raise CheckpointError(
+            "this checkpoint changes the backbone by a LoRA, which the small form cannot hold: export the whole form "
+            "(genzoo export NAME DIR --merge)"
+        )
+    merge_lora(transformer.model, checkpoint.lora)
     if form == "adapter":
         _add_adapter(transformer.model, checkpoint)
     else:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from genzoo.errors import CheckpointError
 from genzoo.files import replace_folder
 
-WEIGHTS, CONFIG = "tokens.safetensors", "genzoo.json"
+WEIGHTS, LORA, CONFIG = "tokens.safetensors", "lora.safetensors", "genzoo.json"
 FORMAT = 1
 _TENSORS = ("rows", "recon_weight", "recon_bias", "align_weight", "align_bias")
 
@@ -65,6 +65,7 @@ class TokenCheckpoint:
         recipe_digest: Digest of the recipe, or of the source for an imported checkpoint.
         max_tokens: Longest input in tokens, trained tokens included.
         info: Free facts for people (steps, losses, data, date).
+        lora: Low-rank changes of the encoding pass, see `genzoo.lora`; usually none.
     """
 
     spec: TokenSpec
@@ -78,6 +79,7 @@ class TokenCheckpoint:
     recipe_digest: str
     max_tokens: int = 512
     info: dict[str, Any] = field(default_factory=dict)
+    lora: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, hidden, dim = len(self.spec), self.hidden_size, self.dim
@@ -103,7 +105,7 @@ class TokenCheckpoint:
     @property
     def n_parameters(self) -> int:
         """How many numbers were trained."""
-        return sum(getattr(self, name).numel() for name in _TENSORS)
+        return sum(tensor.numel() for tensor in (self.tensors() | self.lora).values())
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The five tensors by name, contiguous and on the CPU."""
@@ -112,7 +114,7 @@ class TokenCheckpoint:
     def digest(self) -> str:
         """40 hex characters over tensors, spec and backbone: equal digests give equal embeddings."""
         sha = hashlib.sha256(json.dumps([asdict(self.spec), self.backbone_digest, self.max_tokens]).encode())
-        for name, tensor in self.tensors().items():
+        for name, tensor in (self.tensors() | dict(sorted(self.lora.items()))).items():
             sha.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
             sha.update(tensor.view(torch.uint8).numpy().tobytes())
         return sha.hexdigest()[:40]
@@ -133,6 +135,9 @@ class TokenCheckpoint:
         }
         with replace_folder(folder) as new:
             save_file(self.tensors(), new / WEIGHTS, metadata={"format": "pt"})
+            if self.lora:
+                save_file(self.lora, new / LORA, metadata={"format": "pt"})
+                (new / LORA).chmod(0o644)
             (new / WEIGHTS).chmod(0o644)  # safetensors makes files that only their owner can read
             (new / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return folder
@@ -148,6 +153,7 @@ class TokenCheckpoint:
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             tensors = load_file(folder / WEIGHTS)
+            lora = load_file(folder / LORA) if (folder / LORA).is_file() else {}
         except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(
                 f"{folder} cannot be read ({error}): a file is missing, cut off or damaged; copy it again"
@@ -160,6 +166,7 @@ class TokenCheckpoint:
             }
             checkpoint = cls(
                 spec=TokenSpec(tuple(spec["ids"]), tuple(spec["names"]), spec["n_thought"], spec["n_compression"]),
+                lora=lora,
                 **facts,
             )
         except (KeyError, TypeError) as error:

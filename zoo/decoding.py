@@ -12,6 +12,7 @@ import torch
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.errors import InputError
 from genzoo.forward import freeze, token_states
+from genzoo.lora import changed_by
 from genzoo.prompts import all_prompts
 from genzoo.tokens import check_texts, plain_ids
 
@@ -107,7 +108,8 @@ class Decoder:
     def _read_batch(self, texts: list[str], prompt: str, max_new_tokens: int, top: int) -> list[Reading]:
         spec, t = self.checkpoint.spec, self._tensors
         ids = plain_ids(self.tokenizer, [prompt + text for text in texts], self.checkpoint.max_tokens - len(spec))
-        states = token_states(self.model, ids, t["rows"])[:, spec.n_thought :]
+        with changed_by(self.model, self.checkpoint.lora):
+            states = token_states(self.model, ids, t["rows"])[:, spec.n_thought :]
         soft_prompts = states.float() @ t["recon_weight"].T + t["recon_bias"]
         embeddings = soft_prompts.mean(dim=1) @ t["align_weight"].T + t["align_bias"]
         decoded = self.decode(soft_prompts, max_new_tokens)

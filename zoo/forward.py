@@ -6,11 +6,14 @@ It is exact: the trained tokens come last and attention is causal, so the states
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
+
+from genzoo.packing import Memory, Segments, can_pack, packed_states
 
 
 def freeze(model: Any) -> Any:
@@ -29,27 +32,80 @@ def pad_right(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[Tenso
     return padded.to(device), mask.to(device)
 
 
-def token_states(model: Any, ids: Sequence[Sequence[int]], rows: Tensor) -> Tensor:
+def flat_ids(ids: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """All token ids one after the other."""
+    return torch.tensor(list(chain.from_iterable(ids)), dtype=torch.long, device=device)
+
+
+def input_scale(model: Any) -> float:
+    """What the embedding layer multiplies its rows by: 1, but the square root of H in Gemma."""
+    scale = getattr(model.get_input_embeddings(), "embed_scale", 1.0)
+    return float(scale)
+
+
+def token_states(model: Any, ids: Sequence[Sequence[int]], rows: Tensor, *, text_grad: bool = False) -> Tensor:
     """Last hidden states at the trained tokens.
 
     Args:
-        model: Frozen causal LM.
+        model: Causal LM, frozen but for a LoRA.
         ids: Token ids of each text, without the trained tokens.
-        rows: ``(n, H)`` embeddings of the trained tokens.
+        rows: ``(n, H)`` embedding rows of the trained tokens, as they stand in the embedding matrix.
+        text_grad: Keep gradients through the text too, which a LoRA needs.
 
     Returns:
-        ``(batch, n, H)``, with gradients towards ``rows`` only.
+        ``(batch, n, H)``, with gradients towards ``rows`` (and the LoRA) only.
     """
-    batch, (n, _) = len(ids), rows.shape
-    appended = rows.to(model.dtype).expand(batch, n, -1)
-    lengths = torch.tensor([len(row) for row in ids], device=rows.device)
-    positions = lengths[:, None] + torch.arange(n, device=rows.device)
-    options: dict[str, Any] = {"position_ids": positions}
+    appended = (rows * input_scale(model)).to(model.dtype)
+    if can_pack(model):
+        return _packed_token_states(model, ids, appended, text_grad)
+    window = getattr(model.base_model.config, "sliding_window", None)
+    if text_grad or (window and max(map(len, ids)) + len(rows) > window):
+        return _whole_token_states(model, ids, appended)
+    return _padded_token_states(model, ids, appended)
+
+
+def _packed_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tensor, text_grad: bool) -> Tensor:
+    batch, (n, hidden) = len(ids), appended.shape
+    lengths = [len(row) for row in ids]
+    with torch.no_grad():
+        texts = model.get_input_embeddings()(flat_ids(ids, appended.device))
+    if text_grad:
+        pieces = [torch.cat([text, appended]) for text in texts.split(lengths)]
+        states = packed_states(model, torch.cat(pieces), Segments([length + n for length in lengths]), [0] * batch)
+        return torch.stack([part[-n:] for part in states.split([length + n for length in lengths])])
+    memory: Memory | None = None
+    if len(texts):
+        memory = {}
+        with torch.no_grad():
+            packed_states(model, texts, Segments(lengths, kept=memory), [0] * batch)
+    segments = Segments([n] * batch, before=memory)
+    return packed_states(model, appended.repeat(batch, 1), segments, lengths).view(batch, n, hidden)
+
+
+def _padded_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tensor) -> Tensor:
+    batch, (n, _) = len(ids), appended.shape
+    lengths = torch.tensor([len(row) for row in ids], device=appended.device)
+    options: dict[str, Any] = {"position_ids": lengths[:, None] + torch.arange(n, device=appended.device)}
     if int(lengths.max()) > 0:
-        padded, mask = pad_right(ids, rows.device)
+        padded, mask = pad_right(ids, appended.device)
         with torch.no_grad():
             cache = DynamicCache(config=model.config)
             model.base_model(input_ids=padded, attention_mask=mask, past_key_values=cache, use_cache=True)
         options["past_key_values"] = cache
         options["attention_mask"] = torch.cat([mask, mask.new_ones(batch, n)], dim=1)
-    return model.base_model(inputs_embeds=appended, use_cache=True, **options).last_hidden_state
+    return model.base_model(inputs_embeds=appended.expand(batch, n, -1), use_cache=True, **options).last_hidden_state
+
+
+def _whole_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tensor) -> Tensor:
+    """One pass over texts and trained tokens, padded on the right, gradients everywhere."""
+    n = len(appended)
+    padded, mask = pad_right([[*row, *[0] * n] for row in ids], appended.device)
+    with torch.no_grad():
+        texts = model.get_input_embeddings()(padded)
+    places = torch.tensor([len(row) for row in ids], device=appended.device)[:, None] + torch.arange(
+        n, device=mask.device
+    )
+    rows = torch.arange(len(ids), device=mask.device)[:, None]
+    inputs = texts.index_put((rows, places), appended.expand(len(ids), n, -1))
+    states = model.base_model(inputs_embeds=inputs, attention_mask=mask, use_cache=False).last_hidden_state
+    return states[rows, places]

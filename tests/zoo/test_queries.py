@@ -47,6 +47,17 @@ def test_every_kind_gives_the_same_queries(tmp_path, kind):
         ("a.parquet", b"PAR1 not really", "no readable Parquet"),
         ("a.txt.gz", b"not gzip", "no text in UTF-8"),
         ("a.docx", b"x", "unknown ending"),
+        ("a.txt", b"x" * 1_000_000, "1,000,000 characters"),
+        ("a.jsonl", b'{"query": "' + b"x" * 1_000_000 + b'"}', "1,000,000 characters"),
+        ("a.csv", b"query\n" + b"x" * 1_000_000, "1,000,000 characters"),
+        ("a.txt", b"\x00\x01\x02\x03" * 99, "holds control characters"),
+        ("a.csv", b"query\na\x00b\n", "holds control characters"),
+        ("a.jsonl", b'{"query": "a\\ud800b"}\n', "holds control characters"),
+        ("a.jsonl", b'{"query": null}\n', "line 1: the query is of type NoneType"),
+        ("a.jsonl", b'{"query": ["x"]}\n', "line 1: the query is of type list"),
+        ("a.csv", b"", "columns none"),
+        ("a.csv.gz", gzip.compress(b"query\nx\n")[:-9], "no text in UTF-8"),
+        ("a.jsonl", b"", "holds no query"),
     ],
 )
 def test_bad_logs(tmp_path, name, content, told):
@@ -58,3 +69,26 @@ def test_bad_logs(tmp_path, name, content, told):
 def test_missing_log(tmp_path):
     with pytest.raises(InputError, match="there is no query log"):
         read_queries(tmp_path / "none.txt")
+
+
+def test_parquet_holds_text_and_gaps(tmp_path):
+    path = tmp_path / "log.parquet"
+    pd.DataFrame({"query": ["a b", None, "c d"]}).to_parquet(path)
+    assert [query.text for query in read_queries(path)] == ["a b", "c d"]
+    pd.DataFrame({"query": [1, 2]}).to_parquet(path)
+    with pytest.raises(InputError, match="row 1: the query is of type int"):
+        read_queries(path)
+
+
+def test_column_by_name(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("searched,query\nred shoes,no\n")
+    assert [query.text for query in read_queries(path, "searched")] == ["red shoes"]
+    with pytest.raises(InputError, match="has no column 'words': it has the columns searched, query"):
+        read_queries(path, "words")
+
+
+def test_a_million_duplicates_are_one_query(tmp_path):
+    path = tmp_path / "log.txt"
+    path.write_text("same again\n" * 100_000)
+    assert len(read_queries(path)) == 1

@@ -11,6 +11,7 @@ from genzoo.assembly import assemble
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.errors import TrainingError
 from genzoo.recipes import RECIPES, LossOptions, OptimOptions, Recipe, ResponseOptions, ViewOptions
+from genzoo.training.engines import TransformersEngine
 from genzoo.training.heads import TokenHeads
 from genzoo.training.losses import response_loss
 from genzoo.training.pipeline import TrainingRun
@@ -108,14 +109,16 @@ def test_finished_stages_load_no_model(recipe, tmp_path, monkeypatch):
 def test_nan_stops_with_the_step_and_the_last_good_state_goes_on(recipe, tmp_path, monkeypatch):
     from genzoo.training.trainer import TokenTrainer
 
-    losses = TokenTrainer.losses
+    backward = TokenTrainer.backward
 
-    def broken(self, batch, with_recon):
-        align, recon, z = losses(self, batch, with_recon)
-        return (align * float("nan") if self.step == 27 else align), recon, z
+    def broken(self, batch, step):
+        align, recon, pooled = backward(self, batch, step)
+        return (align * float("nan") if step == 27 else align), recon, pooled
 
-    monkeypatch.setattr(TokenTrainer, "losses", broken)
-    with pytest.raises(TrainingError, match=r"the loss became nan at step 27 .*state of step 25 is kept"):
+    monkeypatch.setattr(TokenTrainer, "backward", broken)
+    with pytest.raises(
+        TrainingError, match=r"the alignment loss became nan at step 27 \(batch starts with .*state of step 25 is kept"
+    ):
         _run(recipe, tmp_path / "broken").train()
     monkeypatch.undo()
     assert _run(recipe, tmp_path / "broken").train().digest() == _run(recipe, tmp_path / "whole").train().digest()
@@ -125,12 +128,12 @@ def test_responses_survive_a_kill_at_any_byte(backbone, tmp_path):
     path = tmp_path / "responses.jsonl"
     model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(backbone)
-    load, options = (lambda: (model, tokenizer)), ResponseOptions(max_new_tokens=5)
-    whole = generate_responses(QUERIES, path, load, options, batch_size=4)
+    engine = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=5))
+    whole = generate_responses(QUERIES, tmp_path, lambda: engine, batch_size=4)
     data = path.read_bytes()
     for cut in range(1, len(data), len(data) // 7):
         path.write_bytes(data[:cut])
-        assert generate_responses(QUERIES, path, load, options, batch_size=4) == whole
+        assert generate_responses(QUERIES, tmp_path, lambda: engine, batch_size=4) == whole
         ids = [row.id for row in read_responses(path)]
         assert sorted(ids) == sorted(query.id for query in QUERIES)
 
@@ -138,9 +141,9 @@ def test_responses_survive_a_kill_at_any_byte(backbone, tmp_path):
 def test_batched_responses_equal_single_ones(backbone, tmp_path):
     model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(backbone)
-    options = ResponseOptions(max_new_tokens=6)
-    batched = generate_responses(QUERIES, tmp_path / "b.jsonl", lambda: (model, tokenizer), options, batch_size=8)
-    single = generate_responses(QUERIES, tmp_path / "s.jsonl", lambda: (model, tokenizer), options, batch_size=1)
+    engine = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=6))
+    batched = generate_responses(QUERIES, tmp_path / "b", lambda: engine, batch_size=8)
+    single = generate_responses(QUERIES, tmp_path / "s", lambda: engine, batch_size=1)
     assert batched == single
 
 
@@ -175,7 +178,7 @@ def test_sliced_logits_change_nothing(backbone, monkeypatch):
     soft = (torch.randn(2, 3, 32) * 0.2).requires_grad_()
     responses = [list(range(20, 45)), list(range(60, 70))]
     whole = torch.autograd.grad(response_loss(model, soft, responses), soft)[0]
-    monkeypatch.setattr(losses, "LOGIT_ROWS", 8)
+    monkeypatch.setattr(losses, "LOGIT_NUMBERS", 8 * model.config.vocab_size)
     sliced = torch.autograd.grad(response_loss(model, soft, responses), soft)[0]
     assert (whole - sliced).abs().max() <= 1e-4 * whole.abs().max()
 
@@ -252,3 +255,26 @@ def test_controls_equal_the_assembled_model(backbone):
     with torch.no_grad():
         assert found.recon_own == pytest.approx(float(response_loss(model, soft, ids)), abs=1e-4)
         assert found.recon_shuffled == pytest.approx(float(response_loss(model, soft.roll(1, 0), ids)), abs=1e-4)
+
+
+def test_full_disk_keeps_the_last_good_state(tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+
+    from genzoo.training import state
+
+    kept = state.StateFolder(tmp_path, {"recipe": "a"})
+    kept.save({"x": torch.ones(3)}, {"step": "25"})
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(state, "save_file", full)
+    with pytest.raises(TrainingError, match=r"No space left.*the last saved state is kept: free some space"):
+        kept.save({"x": torch.zeros(3)}, {"step": "50"})
+    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
+    tensors, facts = kept.load()
+    assert (facts["step"], tensors["x"].sum()) == ("25", 3)
+    (tmp_path / "state.safetensors").write_bytes(b"half")
+    with pytest.raises(TrainingError, match="is damaged"):
+        kept.load()

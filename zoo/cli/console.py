@@ -8,8 +8,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.status import Status
+from rich.text import Text
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
@@ -27,18 +36,30 @@ def busy(line: str) -> Iterator[Status]:
         yield status
 
 
-class Bars:
-    """A progress bar per stage, with the time left; used as a callback of long work."""
+class _TimeLeft(TimeRemainingColumn):
+    """The time left, unless the stage tells it itself, as one does whose steps are not all alike."""
 
-    def __init__(self) -> None:
+    def render(self, task: Task) -> Text:
+        return Text() if str(task.fields.get("remark", "")).endswith(" left") else super().render(task)
+
+
+class Bars:
+    """A progress bar per stage, with the time left; used as a callback of long work.
+
+    Args:
+        quiet: Draw nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
         self.progress = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            _TimeLeft(),
             TextColumn("{task.fields[remark]}"),
             console=err,
+            disable=quiet,
         )
         self._tasks: dict[str, Any] = {}
 

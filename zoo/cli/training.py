@@ -1,26 +1,29 @@
-"""Commands that make a model: responses, targets, train."""
+"""Commands that make a model: responses, teacher, targets, train."""
 
 from __future__ import annotations
 
+import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genzoo.cli.console import Bars, out
-from genzoo.cli.models import Device
+from genzoo.cli.console import Bars, out, print_json
+from genzoo.cli.models import Device, Json
 from genzoo.errors import InputError
 
 if TYPE_CHECKING:
+    from genzoo.recipes import Recipe
     from genzoo.training.pipeline import TrainingRun
+    from genzoo.training.queries import Query
 
 PANEL = "Training"
 RecipeName = Annotated[str, typer.Argument(help="Recipe: see genzoo list --recipes.")]
 Queries = Annotated[
     Path, typer.Option("--queries", "-q", help="Query log: .txt (one a line), .jsonl, .csv or .parquet.")
 ]
+Column = Annotated[str | None, typer.Option(help="Column of the log that holds the queries.")]
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="Folder of this run; run again to go on where it stopped.")
 ]
@@ -29,64 +32,142 @@ Steps = Annotated[int | None, typer.Option(min=1, help="Training steps, instead 
 Batch = Annotated[int | None, typer.Option(min=1, help="Examples per step, instead of the recipe's.")]
 Answers = Annotated[int | None, typer.Option(min=0, help="How many queries the backbone answers; 0 for all.")]
 Seed = Annotated[int | None, typer.Option(help="Random seed, instead of the recipe's.")]
-Backbone = Annotated[str | None, typer.Option(help="Key, folder or org/name@commit of another frozen LLM.")]
-Teacher = Annotated[str | None, typer.Option(help="Key or SentenceTransformer folder of another teacher.")]
+Backbone = Annotated[str | None, typer.Option(help="Key, folder or org/name[@commit] of another frozen LLM.")]
+Teacher = Annotated[
+    str | None, typer.Option(help="Key, SentenceTransformer folder, org/name[@commit], or unsupervised.")
+]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="field=value: any field of the recipe, as in losses.recon=0.")
+]
+ShardOption = Annotated[
+    str, typer.Option(help="i/n: answer only this part of the log; parts may run at the same time.")
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Queries answered at once.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
-    for command in (responses, targets, train):
+    for command in (responses, teacher, targets, train):
         app.command(rich_help_panel=PANEL)(command)
 
 
+def _recipe(name: str, changes: list[str] | None, **options: Any) -> Recipe:
+    """The named recipe with everything that was changed on the command line, the Hub's names pinned to commits."""
+    from genzoo.overrides import override, parse_change
+    from genzoo.recipes import RECIPES
+
+    recipe = RECIPES.get(name)
+    fields = {"steps": "optim.steps", "batch": "optim.batch", "answers": "response.limit"}
+    given = {fields.get(key, key): value for key, value in options.items() if value is not None}
+    return override(recipe, given | dict(map(parse_change, changes or [])))
+
+
+def _pinned(recipe: Recipe) -> Recipe:
+    from dataclasses import replace
+
+    from genzoo.backbones import pin_backbone
+    from genzoo.teachers import pin_teacher
+
+    return replace(recipe, backbone=pin_backbone(recipe.backbone), teacher=pin_teacher(recipe.teacher))
+
+
+def _log(queries: Path, column: str | None) -> list[Query]:
+    from genzoo.training.queries import read_queries
+
+    return read_queries(queries, column)
+
+
 def _run(
-    recipe: str,
-    queries: Path,
+    recipe: Recipe,
+    log: list[Query],
     output: Path,
     device: str | None,
     bars: Bars,
     made: Path | None = None,
-    **changes: Any,
+    batch_size: int = 32,
 ) -> TrainingRun:
     """The run that the options describe."""
-    from genzoo.recipes import RECIPES
     from genzoo.training.pipeline import TrainingRun
-    from genzoo.training.queries import read_queries
+    from genzoo.training.processes import Processes
 
-    chosen = RECIPES.get(recipe)
-    optim = {key: changes[key] for key in ("steps", "batch") if changes.get(key) is not None}
-    plain = {key: changes[key] for key in ("seed", "backbone", "teacher") if changes.get(key) is not None}
-    chosen = replace(chosen, optim=replace(chosen.optim, **optim), **plain)
-    if changes.get("answers") is not None:
-        chosen = replace(chosen, response=replace(chosen.response, limit=changes["answers"]))
-    log = read_queries(queries)
     if made is not None and not made.is_file():
         raise InputError(
             f"there is no file {made}: give the responses.jsonl of an earlier run, or leave --responses out"
         )
+    recipe = _pinned(recipe)
     output.mkdir(parents=True, exist_ok=True)
-    if made is not None and not (output / "responses.jsonl").is_file():
+    processes = Processes.from_environment(device)
+    if made is not None and processes.is_main and not (output / "responses.jsonl").is_file():
         shutil.copyfile(made, output / "responses.jsonl")
-    return TrainingRun(chosen, log, output, device, on_progress=bars)
+    processes.wait()
+    return TrainingRun(recipe, log, output, device, batch_size, bars, processes)
+
+
+def _bars() -> Bars:
+    """Progress bars, in the main process only."""
+    return Bars(quiet=os.environ.get("RANK", "0") != "0")
 
 
 def responses(
     recipe: RecipeName,
     queries: Queries,
+    column: Column = None,
     output: Output = Path("output/run"),
+    shard: ShardOption = "1/1",
     answers: Answers = None,
     backbone: Backbone = None,
+    changes: Changes = None,
+    batch_size: BatchSize = 32,
     device: Device = None,
 ) -> None:
     """Stage 1: let the frozen LLM answer the queries of a log."""
-    with Bars() as bars:
-        made = _run(recipe, queries, output, device, bars, answers=answers, backbone=backbone).responses()
-    out.print(f"{len(made)} responses in {output / 'responses.jsonl'}", highlight=False)
+    from genzoo.training.responses import Shard
+
+    part, chosen = Shard.parse(shard), _recipe(recipe, changes, answers=answers, backbone=backbone)
+    log = _log(queries, column)
+    with _bars() as bars:
+        made = _run(chosen, log, output, device, bars, batch_size=batch_size).responses(part)
+    out.print(f"{len(made)} responses in {output / part.file_name}", highlight=False)
+
+
+def teacher(
+    recipe: RecipeName,
+    queries: Queries,
+    column: Column = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the model.")] = Path("output/teacher"),
+    backbone: Backbone = None,
+    seed: Seed = None,
+    changes: Changes = None,
+    device: Device = None,
+) -> None:
+    """Make a teacher out of the frozen LLM itself, without labels, and write it as a SentenceTransformer folder."""
+    from genzoo.backbones import fetch_backbone
+    from genzoo.training.unsupervised import fit_teacher
+
+    chosen = _pinned(_recipe(recipe, changes, backbone=backbone, seed=seed))
+    log = _log(queries, column)
+    if output.exists() and not (output / "modules.json").is_file() and any(output.iterdir()):
+        raise InputError(f"{output} exists and is no SentenceTransformer folder: choose another --output")
+    with _bars() as bars:
+        fit_teacher(
+            fetch_backbone(chosen.backbone),
+            [query.text for query in log],
+            chosen.unsupervised,
+            output,
+            seed=chosen.seed,
+            device=device,
+            on_step=lambda stage, done, total: bars(stage, done, total),
+        )
+    out.print(f"wrote {output} ({chosen.unsupervised.whiten} dimensions)", highlight=False)
+    out.print(
+        f"Next: genzoo evaluate -m {output} ...  |  genzoo train {recipe} --teacher {output} ...", highlight=False
+    )
 
 
 def targets(
     recipe: RecipeName,
     queries: Queries,
+    column: Column = None,
     output: Output = Path("output/run"),
     made: Made = None,
     steps: Steps = None,
@@ -95,24 +176,15 @@ def targets(
     seed: Seed = None,
     backbone: Backbone = None,
     teacher: Teacher = None,
+    changes: Changes = None,
     device: Device = None,
 ) -> None:
     """Stage 2: let the teacher embed the responses (after stage 1, if that is not done)."""
-    with Bars() as bars:
-        run = _run(
-            recipe,
-            queries,
-            output,
-            device,
-            bars,
-            made,
-            steps=steps,
-            batch=batch,
-            answers=answers,
-            seed=seed,
-            backbone=backbone,
-            teacher=teacher,
-        )
+    options = {"steps": steps, "batch": batch, "answers": answers, "seed": seed}
+    chosen = _recipe(recipe, changes, backbone=backbone, teacher=teacher, **options)
+    log = _log(queries, column)
+    with _bars() as bars:
+        run = _run(chosen, log, output, device, bars, made)
         count = len(run.targets([one.target for one in run.examples()]))
     out.print(f"{count} targets in {output / 'targets'}", highlight=False)
 
@@ -120,6 +192,7 @@ def targets(
 def train(
     recipe: RecipeName,
     queries: Queries,
+    column: Column = None,
     output: Output = Path("output/run"),
     made: Made = None,
     steps: Steps = None,
@@ -128,26 +201,28 @@ def train(
     seed: Seed = None,
     backbone: Backbone = None,
     teacher: Teacher = None,
+    changes: Changes = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what it would take.")] = False,
     device: Device = None,
+    json: Json = False,
 ) -> None:
     """All stages: from a query log to a checkpoint. Run the same command again to go on after a stop."""
-    with Bars() as bars:
-        run = _run(
-            recipe,
-            queries,
-            output,
-            device,
-            bars,
-            made,
-            steps=steps,
-            batch=batch,
-            answers=answers,
-            seed=seed,
-            backbone=backbone,
-            teacher=teacher,
-        )
+    options = {"steps": steps, "batch": batch, "answers": answers, "seed": seed}
+    chosen = _recipe(recipe, changes, backbone=backbone, teacher=teacher, **options)
+    log = _log(queries, column)
+    if dry_run:
+        _print_plan(chosen, log, device, json)
+        return
+    with _bars() as bars:
+        run = _run(chosen, log, output, device, bars, made)
         checkpoint = run.train()
+    if not run.processes.is_main:
+        return
     folder = output / "checkpoint"
+    facts = {"folder": str(folder), "digest": checkpoint.digest(), "trained": checkpoint.n_parameters}
+    if json:
+        print_json(facts | {"controls": checkpoint.info.get("controls")})
+        return
     out.print(
         f"wrote {folder} (digest {checkpoint.digest()[:12]}, {checkpoint.n_parameters:,} trained numbers)",
         highlight=False,
@@ -156,3 +231,14 @@ def train(
         f'Next: genzoo decode -m {folder} "..."  |  genzoo export {folder} DIR  |  genzoo evaluate -m {folder} ...',
         highlight=False,
     )
+
+
+def _print_plan(recipe: Recipe, log: list[Query], device: str | None, json: bool) -> None:
+    from genzoo.training.plan import make_plan, measure_speed
+
+    rows = make_plan(recipe, log, measure_speed(device)).rows()
+    if json:
+        print_json(dict(rows))
+        return
+    for label, value in rows:
+        out.print(f"[bold]{label:<20}[/] {value}", highlight=False)

@@ -22,7 +22,7 @@ class TokenHeads(nn.Module):
     Args:
         rows: ``(n, H)`` start of the trained rows.
         n_compression: Trailing tokens that are pooled and decoded.
-        dim: D, the teacher's dimension.
+        dim: D, the teacher's dimension; None where there is no teacher: then the embedding is the mean soft prompt, H wide.
         embedding_rms: Size of a typical backbone embedding: soft prompts start at that size.
     """
 
@@ -32,12 +32,14 @@ class TokenHeads(nn.Module):
     gram: Tensor
     cross: Tensor
 
-    def __init__(self, rows: Tensor, n_compression: int, dim: int, embedding_rms: float) -> None:
+    def __init__(self, rows: Tensor, n_compression: int, dim: int | None, embedding_rms: float) -> None:
         super().__init__()
         hidden = rows.shape[1]
         self.n_compression = n_compression
         self.rows = nn.Parameter(rows.clone().float())
         self.recon = nn.Linear(hidden, hidden)
+        self.has_teacher = dim is not None
+        dim = dim or hidden
         self.align = nn.Linear(hidden, dim)
         self.register_buffer("mean", torch.zeros(hidden))
         self.register_buffer("scale", torch.ones(hidden))
@@ -49,6 +51,9 @@ class TokenHeads(nn.Module):
             self.recon.weight.copy_(torch.eye(hidden))
             self.recon.bias.zero_()
             self.align.bias.zero_()
+            if not self.has_teacher:
+                self.align.weight.copy_(torch.eye(hidden))
+                self.align.requires_grad_(False)
 
     def forward(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Hidden states ``(batch, n, H)`` -> embeddings ``(batch, D)`` (unit variance) and ``z (batch, n_compression, H)``."""
@@ -60,28 +65,29 @@ class TokenHeads(nn.Module):
         return self.embedding_rms * self.recon(z)
 
     @torch.no_grad()
-    def start_from(self, states: Tensor, targets: Tensor, ridge: float) -> None:
-        """Set the statistics from states ``(N, n, H)`` and solve the alignment on targets ``(N, D)``."""
+    def start_from(self, states: Tensor, targets: Tensor | None, ridge: float) -> None:
+        """Set the statistics from states ``(N, n, H)`` and solve the alignment on targets ``(N, D)``, if there are any."""
         kept = states[:, -self.n_compression :].double()
         self.mean.copy_(kept.mean(dim=(0, 1)))
         self.scale.copy_(kept.std(dim=(0, 1)).clamp(min=1e-4))
-        _, z = self(states)
-        self.solve_alignment(z, targets, ridge, keep=1.0)
+        if targets is not None:
+            _, z = self(states)
+            self.solve_alignment(z.mean(dim=1), targets, ridge, keep=1.0)
 
     @torch.no_grad()
-    def solve_alignment(self, z: Tensor, targets: Tensor, ridge: float, keep: float) -> None:
+    def solve_alignment(self, pooled: Tensor, targets: Tensor, ridge: float, keep: float) -> None:
         """Add a batch to the running ridge regression and set the alignment to its solution.
 
         Args:
-            z: ``(batch, n_compression, H)``.
+            pooled: ``(batch, H)``, the mean of ``z`` over the compression tokens.
             targets: ``(batch, D)``.
             ridge: Added to the diagonal; the constant is not held back.
             keep: Share of what was seen before that still counts.
         """
-        inputs = torch.cat([z.mean(dim=1).double(), z.new_ones(len(z), 1).double()], dim=1)
+        inputs = torch.cat([pooled.double(), pooled.new_ones(len(pooled), 1).double()], dim=1)
         self.gram.mul_(keep).addmm_(inputs.T, inputs)
         self.cross.mul_(keep).addmm_(inputs.T, targets.double())
-        diagonal = torch.full((len(self.gram),), ridge, dtype=torch.float64, device=z.device)
+        diagonal = torch.full((len(self.gram),), ridge, dtype=torch.float64, device=pooled.device)
         diagonal[-1] = 1e-6
         solution = torch.linalg.solve(self.gram + torch.diag(diagonal), self.cross).T
         self.align.weight.copy_(solution[:, :-1])
@@ -97,6 +103,10 @@ class TokenHeads(nn.Module):
         mean, scale = self.mean.double(), self.scale.double()
         recon = self.embedding_rms.double() * self.recon.weight.double() / scale
         recon_bias = self.embedding_rms.double() * self.recon.bias.double() - recon @ mean
+        tensors = {"rows": self.rows.detach(), "recon_weight": recon, "recon_bias": recon_bias}
+        if not self.has_teacher:
+            same = {"align_weight": self.align.weight, "align_bias": self.align.bias}
+            return {name: tensor.detach().float().cpu().contiguous() for name, tensor in (tensors | same).items()}
         direct = self.align.weight.double() / scale / target_scale
         direct_bias = self.align.bias.double() / target_scale - direct @ mean
         condition = float(torch.linalg.cond(self.recon.weight.double()))
@@ -106,6 +116,5 @@ class TokenHeads(nn.Module):
             )
         align = torch.linalg.solve(recon.T, direct.T).T
         align_bias = direct_bias - align @ recon_bias
-        tensors = {"rows": self.rows.detach(), "recon_weight": recon, "recon_bias": recon_bias}
         tensors |= {"align_weight": align, "align_bias": align_bias}
         return {name: tensor.float().cpu().contiguous() for name, tensor in tensors.items()}

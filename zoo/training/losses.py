@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
-from genzoo.forward import pad_right
+from genzoo.forward import flat_ids, pad_right
+from genzoo.packing import Segments, can_pack, packed_states
 
-LOGIT_ROWS = 512
-"""Response positions whose logits are held at once: 512 rows of 50,000 logits are 100 MB."""
+LOGIT_NUMBERS = 1 << 24
+"""Logits held at once: 64 MB in float32, 341 response positions of a vocabulary of 49,152."""
 
 
 def alignment_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
@@ -32,26 +32,71 @@ def response_loss(model: Any, soft_prompts: Tensor, responses: Sequence[Sequence
     Returns:
         Scalar: the mean over all response tokens of the batch.
     """
+    labels = flat_ids(responses, soft_prompts.device)
+    states = (_packed if can_pack(model) else _padded)(model, soft_prompts, responses)
+    return token_loss(model, states, labels) / len(labels)
+
+
+def _packed(model: Any, soft_prompts: Tensor, responses: Sequence[Sequence[int]]) -> Tensor:
+    """States that predict the response tokens, ``(tokens, H)``."""
+    n = soft_prompts.shape[1]
+    # The last token predicts nothing: it is never fed.
+    shorter = [row[:-1] for row in responses]
+    with torch.no_grad():
+        fed = model.get_input_embeddings()(flat_ids(shorter, soft_prompts.device))
+    texts = fed.split([len(row) for row in shorter])
+    pieces = [part for pair in zip(soft_prompts.to(fed.dtype), texts, strict=True) for part in pair]
+    lengths = [n + len(row) for row in shorter]
+    states = packed_states(model, torch.cat(pieces), Segments(lengths), [0] * len(lengths))
+    return torch.cat([part[n - 1 :] for part in states.split(lengths)])
+
+
+def _padded(model: Any, soft_prompts: Tensor, responses: Sequence[Sequence[int]]) -> Tensor:
     n = soft_prompts.shape[1]
     padded, mask = pad_right(responses, soft_prompts.device)
     with torch.no_grad():
-        # The last token predicts nothing: it is never fed.
         fed = model.get_input_embeddings()(padded[:, :-1])
     inputs = torch.cat([soft_prompts.to(fed.dtype), fed], dim=1)
     attention = torch.cat([mask.new_ones(len(responses), n), mask[:, :-1]], dim=1)
     states = model.base_model(inputs_embeds=inputs, attention_mask=attention, use_cache=False).last_hidden_state
-    keep = mask.bool()
-    return _token_loss(model, states[:, n - 1 :][keep], padded[keep]) / keep.sum()
+    return states[:, n - 1 :][mask.bool()]
 
 
-def _token_loss(model: Any, states: Tensor, labels: Tensor) -> Tensor:
-    """Summed cross-entropy, a slice of positions at a time; logits are made again in the backward pass, not kept."""
-    head: nn.Module = model.get_output_embeddings()
+def token_loss(model: Any, states: Tensor, labels: Tensor) -> Tensor:
+    """Summed cross-entropy of ``(tokens, H)`` states; the logits of all positions are never held together."""
+    head = model.get_output_embeddings()
+    cap = getattr(model.base_model.config, "final_logit_softcapping", None)
+    return _TokenLoss.apply(states, labels, head, cap)
 
-    def loss_of(part: Tensor, wanted: Tensor) -> Tensor:
-        return functional.cross_entropy(head(part).float(), wanted, reduction="sum")
 
-    parts = zip(states.split(LOGIT_ROWS), labels.split(LOGIT_ROWS), strict=True)
-    if len(states) <= LOGIT_ROWS or not torch.is_grad_enabled():
-        return torch.stack([loss_of(part, wanted) for part, wanted in parts]).sum()
-    return torch.stack([checkpoint(loss_of, part, wanted, use_reentrant=False) for part, wanted in parts]).sum()
+class _TokenLoss(torch.autograd.Function):
+    """Makes the gradient towards the states while it has the logits at hand, so that they are computed once and not kept."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, labels: Tensor, head: Any, cap: float | None) -> Tensor:
+        wanted = ctx.needs_input_grad[0]
+        gradient = torch.empty_like(states) if wanted else None
+        total = states.new_zeros((), dtype=torch.float32)
+        size = max(1, LOGIT_NUMBERS // head.weight.shape[0])
+        for start in range(0, len(labels), size):
+            part, label = states[start : start + size], labels[start : start + size, None]
+            logits = functional.linear(part, head.weight, head.bias).float()
+            slope = None
+            if cap:
+                logits = torch.tanh_(logits.div_(cap))
+                slope = 1 - logits.square()
+                logits.mul_(cap)
+            norm = logits.logsumexp(dim=1, keepdim=True)
+            total += (norm - logits.gather(1, label)).sum()
+            if gradient is not None:
+                # d loss / d logits = softmax - one-hot
+                logits.sub_(norm).exp_()
+                logits.scatter_add_(1, label, -torch.ones_like(norm))
+                logits = logits if slope is None else logits.mul_(slope)
+                gradient[start : start + size] = logits.to(head.weight.dtype) @ head.weight
+        ctx.gradient = gradient
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None, None]:
+        return (ctx.gradient * gradients[0]).to(ctx.gradient.dtype), None, None, None

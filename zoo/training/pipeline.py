@@ -1,13 +1,13 @@
 """The whole way from a query log to a checkpoint; each stage keeps its file in the output folder and is skipped when it is there.
 
-``responses.jsonl`` -> ``targets/`` -> ``tokens/`` (state and history) -> ``checkpoint/``
+``responses.jsonl`` -> ``teacher/`` -> ``targets/`` -> ``tokens/`` (state and history) -> ``checkpoint/``
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any
 from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.checkpoint import TokenCheckpoint, TokenSpec
 from genzoo.errors import TrainingError
-from genzoo.recipes import Recipe
+from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers import load_teacher
-from genzoo.tokens import spare_rows
+from genzoo.tokens import check_spare_rows, spare_rows
+from genzoo.training.pace import Pace, as_time
+from genzoo.training.processes import Processes
 from genzoo.training.queries import Query
-from genzoo.training.responses import Response, generate_responses
+from genzoo.training.responses import Response, Shard, check_options, echo_responses, generate_responses
 from genzoo.training.targets import compute_targets
 from genzoo.training.views import Example, make_examples
 
 if TYPE_CHECKING:
     from genzoo.training.controls import Controls
-    from genzoo.training.trainer import Progress
+    from genzoo.training.trainer import Progress, TokenTrainer
 
 OnProgress = Callable[[str, int, int, str], None]
 """Called with the stage, how much of it is done, how much there is, and a short remark."""
@@ -44,7 +46,19 @@ def load_causal_lm(folder: Path, device: str | None = None) -> tuple[Any, Any]:
 
 @dataclass
 class TrainingRun:
-    """One recipe on one query log in one output folder."""
+    """One recipe on one query log in one output folder.
+
+    Attributes:
+        recipe: What to make.
+        queries: The log.
+        output: Folder of this run; everything that a stage makes is kept there.
+        device: Where to compute.
+        batch_size: Queries that are answered at once.
+        on_progress: Told how far each stage is.
+        processes: Those that train together.
+        responses_folder: Where responses are kept, if not in the output folder: several runs may share them.
+        targets_folder: The same for teachers and targets.
+    """
 
     recipe: Recipe
     queries: Sequence[Query]
@@ -52,6 +66,9 @@ class TrainingRun:
     device: str | None = None
     batch_size: int = 32
     on_progress: OnProgress = lambda stage, done, total, remark: None
+    processes: Processes = field(default_factory=Processes)
+    responses_folder: Path | None = None
+    targets_folder: Path | None = None
 
     @cached_property
     def backbone_folder(self) -> Path:
@@ -61,20 +78,39 @@ class TrainingRun:
     @cached_property
     def causal_lm(self) -> tuple[Any, Any]:
         """The one copy of the backbone that all stages share, and its tokenizer."""
-        return load_causal_lm(self.backbone_folder, self.device)
+        return load_causal_lm(self.backbone_folder, self.processes.device or self.device)
 
-    def responses(self) -> list[Response]:
-        """Stage 1: the backbone answers the queries (the first ``recipe.response.limit`` of them)."""
-        asked = self.queries[: self.recipe.response.limit or None]
-        report = lambda done, total: self.on_progress("responses", done, total, "")  # noqa: E731
+    @cached_property
+    def backbone_digest(self) -> str:
+        """Digest of the frozen LLM's weights."""
+        return backbone_digest(self.backbone_folder)
+
+    def responses(self, shard: Shard | None = None) -> list[Response]:
+        """Stage 1: the backbone answers the queries (the first ``recipe.response.limit`` of them, or a shard of those)."""
+        from genzoo.training.engines import make_engine
+
+        options = self.recipe.response
+        asked = self.queries[: options.limit or None]
+        if options.source != "own":
+            return echo_responses(asked)
+        folder = self.responses_folder or self.output
+        facts: dict[str, Any] = {"backbone": Path(self.recipe.backbone).name, "system prompt": options.system_text}
+        facts |= {"longest": options.max_new_tokens, "temperature": options.temperature}
+        if self.processes.is_main:
+            check_options(folder, facts)
+        if self.processes.count > 1:
+            shard = Shard(self.processes.rank + 1, self.processes.count)
         made = generate_responses(
             asked,
-            self.output / "responses.jsonl",
-            lambda: self.causal_lm,
-            self.recipe.response,
+            folder,
+            lambda: make_engine(options, lambda: self.backbone_folder, lambda: self.causal_lm),
             self.batch_size,
-            report,
+            shard,
+            lambda done, total, remark: self.on_progress("responses", done, total, remark),
         )
+        if self.processes.count > 1:
+            self.processes.wait()
+            made = generate_responses(asked, folder, _no_engine, self.batch_size)
         return [row for row in made if row.response]
 
     def split(self, responses: Sequence[Response]) -> tuple[list[Response], list[Response]]:
@@ -82,79 +118,132 @@ class TrainingRun:
         held = min(self.recipe.held_out, len(responses) // 10)
         return list(responses[: len(responses) - held]), list(responses[len(responses) - held :])
 
+    def training_texts(self, held: Sequence[Response]) -> list[str]:
+        """Queries of the log that are not held out."""
+        unseen = {row.query for row in held}
+        return [query.text for query in self.queries if query.text not in unseen]
+
     def examples(self) -> list[Example]:
         """The training examples that follow from recipe, queries and responses."""
         train, held = self.split(self.responses())
         if not train:
             raise TrainingError("no query has a response: the backbone answered nothing; look at responses.jsonl")
-        unseen = {row.query for row in held}
-        texts = [query.text for query in self.queries if query.text not in unseen]
         optim = self.recipe.optim
-        return make_examples(self.recipe, train, texts, optim.steps * optim.batch)
+        return make_examples(self.recipe, train, self.training_texts(held), optim.steps * optim.batch)
+
+    @cached_property
+    def teacher(self) -> tuple[str, Callable[[], Any]]:
+        """The teacher's name in the targets' keys, and what loads it; an unsupervised one is fitted when first loaded."""
+        from genzoo.training.unsupervised import teacher_name
+
+        recipe, device = self.recipe, self.processes.device or self.device
+        if recipe.teacher != UNSUPERVISED:
+            return recipe.teacher, lambda: load_teacher(recipe.teacher, device)
+        texts = self.training_texts(self.split(self.responses())[1])
+        name = teacher_name(self.backbone_digest, recipe.unsupervised, texts, recipe.seed)
+        return name, lambda: load_teacher(str(self.fit_teacher(texts, name)), device)
+
+    def fit_teacher(self, texts: Sequence[str], name: str) -> Path:
+        """The unsupervised teacher's SentenceTransformer folder, fitted on the log where it is not there yet."""
+        from genzoo.training.unsupervised import fit_teacher
+
+        folder = (self.targets_folder or self.output) / "teacher" / name
+        if not (folder / "modules.json").is_file():
+            fit_teacher(
+                self.backbone_folder,
+                texts,
+                self.recipe.unsupervised,
+                folder,
+                seed=self.recipe.seed,
+                device=self.processes.device or self.device,
+                on_step=lambda stage, done, total: self.on_progress("teacher", done, total, stage),
+            )
+        return folder
 
     def targets(self, texts: Sequence[str]) -> dict[str, Any]:
-        """Stage 2: teacher embeddings of the target texts."""
+        """Stage 2: teacher embeddings of the target texts; none where the alignment loss is off."""
+        if not self.recipe.losses.align:
+            return {}
         report = lambda done, total: self.on_progress("targets", done, total, "")  # noqa: E731
-        name = self.recipe.teacher
-        return compute_targets(texts, lambda: load_teacher(name, self.device), name, self.output / "targets", report)
+        name, load = self.teacher
+        with self.processes.main_first():
+            return compute_targets(texts, load, name, (self.targets_folder or self.output) / "targets", report)
 
     def train(self) -> TokenCheckpoint:
         """Stages 1 to 3, then the checkpoint folder."""
+        from genzoo.training.batching import step_costs
         from genzoo.training.trainer import TokenTrainer
 
         examples = self.examples()
         targets = self.targets([one.target for one in examples])
         model, tokenizer = self.causal_lm
-        trainer = TokenTrainer(self.recipe, model, tokenizer, examples, targets, self.output / "tokens")
+        trainer = TokenTrainer(self.recipe, model, tokenizer, examples, targets, self.output / "tokens", self.processes)
+        costs, pace = step_costs(self.recipe, trainer.batches), None
 
         def report(progress: Progress) -> None:
-            recon = "" if progress.recon is None else f", reconstruction {progress.recon:.2f} nats/token"
-            self.on_progress("training", progress.step, progress.steps, f"alignment {progress.align:.3f}{recon}")
+            nonlocal pace
+            left = pace.seconds_left(progress.step) if pace else None
+            pace = pace or Pace(costs, progress.step)
+            words = [] if progress.align is None else [f"alignment {progress.align:.3f}"]
+            words += [] if progress.recon is None else [f"reconstruction {progress.recon:.2f} nats/token"]
+            words += [] if left is None else [f"{as_time(left)} left"]
+            self.on_progress("training", progress.step, progress.steps, ", ".join(words))
 
         trainer.run(report)
         checkpoint = self._checkpoint(trainer)
-        checkpoint.save(self.output / "checkpoint")
-        controls = self.controls(checkpoint)
-        if controls is not None:
-            checkpoint = replace(checkpoint, info=checkpoint.info | {"controls": asdict(controls)})
+        if self.processes.is_main:
             checkpoint.save(self.output / "checkpoint")
+            controls = self.controls(checkpoint)
+            if controls is not None:
+                checkpoint = replace(checkpoint, info=checkpoint.info | {"controls": asdict(controls)})
+                checkpoint.save(self.output / "checkpoint")
+        self.processes.wait()
         return checkpoint
 
     def controls(self, checkpoint: TokenCheckpoint) -> Controls | None:
         """Figures of a checkpoint on the held-out queries; None where fewer than two were held out."""
         from genzoo.training.controls import measure_controls
 
-        _, held = self.split(self.responses())
+        alone = replace(self, processes=Processes())
+        _, held = self.split(alone.responses())
         if len(held) < 2:
             return None
         self.on_progress("controls", 0, 1, f"{len(held)} held-out queries")
-        found = measure_controls(checkpoint, *self.causal_lm, held, self.targets([row.response for row in held]))
+        found = measure_controls(checkpoint, *self.causal_lm, held, alone.targets([row.response for row in held]))
         self.on_progress("controls", 1, 1, f"own against shuffled response: {found.recon_gap:.2f} nats/token")
         return found
 
-    def _checkpoint(self, trainer: Any) -> TokenCheckpoint:
+    def _checkpoint(self, trainer: TokenTrainer) -> TokenCheckpoint:
         recipe = self.recipe
         known = BACKBONES.get(recipe.backbone).spare_rows if recipe.backbone in BACKBONES else ()
+        model, tokenizer = self.causal_lm
         return TokenCheckpoint(
-            spec=make_spec(self.causal_lm[1], self.causal_lm[0].config.vocab_size, recipe, known),
+            spec=make_spec(tokenizer, model.get_input_embeddings().num_embeddings, recipe, known),
             **trainer.heads.fold(trainer.target_scale),
             backbone=recipe.backbone,
-            backbone_digest=backbone_digest(self.backbone_folder),
+            backbone_digest=self.backbone_digest,
             recipe_digest=recipe.digest(),
             max_tokens=recipe.max_tokens,
             info={
                 "recipe": recipe.as_dict(),
                 "queries": len(self.queries),
                 "examples": len(trainer.examples),
+                "precision": "bfloat16" if trainer.is_bfloat16 else "float32",
                 "date": time.strftime("%Y-%m-%d"),
             },
+            lora=trainer.lora.tensors() if trainer.lora is not None else {},
         )
+
+
+def _no_engine() -> Any:
+    raise TrainingError("a process left queries unanswered: run the same command again, it goes on there")
 
 
 def make_spec(tokenizer: Any, vocab_size: int, recipe: Recipe, known: Sequence[int]) -> TokenSpec:
     """Rows for the recipe's tokens: spare ones, or new ones behind the vocabulary where the backbone has none to spare."""
-    count = recipe.n_thought + recipe.n_compression
-    rows = spare_rows(tokenizer, vocab_size, known, count) or tuple(range(vocab_size, vocab_size + count))
+    rows = spare_rows(tokenizer, vocab_size, known, recipe.n_tokens)
+    check_spare_rows(tokenizer, rows, vocab_size)
+    rows = rows or tuple(range(vocab_size, vocab_size + recipe.n_tokens))
     names = tuple(
         tokenizer.convert_ids_to_tokens(row) if row < len(tokenizer) else f"<|gen_{place}|>"
         for place, row in enumerate(rows)

@@ -1,17 +1,21 @@
-"""Queries -> the backbone's own responses, batched, in a JSONL file that a stopped run goes on with (method step 1)."""
+"""Queries -> the backbone's own responses, batched, in JSONL files that a stopped run goes on with (method step 1)."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
-from genzoo.errors import TrainingError
-from genzoo.recipes import ResponseOptions
+from genzoo.errors import InputError, TrainingError
 from genzoo.training.queries import Query
+
+BLOCK = 16
+"""Batches whose queries are sorted by length together."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,41 @@ class Response:
         return self.finish_reason == "stop"
 
 
+class Engine(Protocol):
+    """What generates responses."""
+
+    def answer(self, queries: Sequence[Query]) -> list[Response]:
+        """One response per query, in their order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part ``number`` of ``count`` of a log, both counted from 1."""
+
+    number: int = 1
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read ``2/8``.
+
+        >>> Shard.parse("2/8")
+        Shard(number=2, count=8)
+        """
+        first, _, second = text.partition("/")
+        if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
+            raise InputError(f"{text!r} is no shard: write i/n with 1 <= i <= n, as in 2/8")
+        return cls(int(first), int(second))
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file that this shard writes; readers take all of them together."""
+        return "responses.jsonl" if self.count == 1 else f"responses-{self.number}-of-{self.count}.jsonl"
+
+
 def read_responses(path: Path) -> list[Response]:
-    """Read ``responses.jsonl``; a last line that was cut off by a kill is left out, any other damage is an error."""
+    """Read a responses file; a last line that was cut off by a kill is left out, any other damage is an error."""
     if not path.is_file():
         return []
     lines = path.read_bytes().split(b"\n")
@@ -51,6 +88,15 @@ def read_responses(path: Path) -> list[Response]:
     return rows
 
 
+def read_all_responses(folder: Path) -> dict[str, Response]:
+    """Query text -> response, over the folder's ``responses.jsonl`` and every shard's file."""
+    rows: dict[str, Response] = {}
+    for path in sorted(folder.glob("responses*.jsonl")):
+        for row in read_responses(path):
+            rows.setdefault(row.query, row)
+    return rows
+
+
 def _drop_cut_line(path: Path) -> None:
     """Remove a last line without its line end, so that appending never joins two records."""
     if path.is_file():
@@ -60,86 +106,117 @@ def _drop_cut_line(path: Path) -> None:
                 file.truncate(data.rfind(b"\n") + 1)
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[IO[bytes]]:
+    """The file, opened for appending by this process alone."""
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise TrainingError(
+            f"another process is writing {path}: wait for it, or divide the log with --shard 1/2 and --shard 2/2"
+        ) from error
+    try:
+        _drop_cut_line(path)
+        with path.open("ab", buffering=0) as file:
+            yield file
+    finally:
+        lock.release()
+
+
+def _append(file: IO[bytes], data: bytes) -> None:
+    """Bring all bytes to the disk; where that fails, at most a cut line stays behind, which the next run drops."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+    os.fsync(file.fileno())
+
+
 def generate_responses(
     queries: Sequence[Query],
-    path: Path,
-    load: Callable[[], tuple[Any, Any]],
-    options: ResponseOptions,
+    folder: Path,
+    load: Callable[[], Engine],
     batch_size: int = 32,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    shard: Shard | None = None,
+    on_progress: Callable[[int, int, str], None] = lambda done, total, remark: None,
 ) -> list[Response]:
-    """Answer every query that has no response yet, appending to ``path`` after each batch.
+    """Answer every query of the shard that has no response yet, appending to the shard's file after each batch.
 
     Args:
-        queries: The log; answers are matched to it by the text of the query.
-        path: ``responses.jsonl``; made where missing, gone on with where not.
-        load: Gives the causal LM and its tokenizer; not called when nothing is left to do.
-        options: Length and system prompt.
-        batch_size: Queries answered at once, sorted by length within blocks.
-        on_progress: Called with queries answered and in all.
+        queries: The whole log; answers are matched to it by the text of the query.
+        folder: Of the responses files; answers of all of them count.
+        load: Gives the engine; not called when nothing is left to do.
+        batch_size: Queries answered at once, of like length.
+        shard: The part of the log to answer; all of it by default.
+        on_progress: Called with queries answered, queries in all, and the speed.
 
     Returns:
-        One response per query, in the order of the log.
+        The responses that there are now to these queries, in the order of the log; all of them, unless other shards lack some.
+
+    Raises:
+        TrainingError: When another process writes the same file, or a file is damaged.
     """
-    _drop_cut_line(path)
-    known = {row.query: row for row in read_responses(path)}
-    left = [query for query in queries if query.text not in known]
-    on_progress(len(queries) - len(left), len(queries))
-    if left:
-        model, tokenizer = load()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        block = batch_size * 4
-        with path.open("a", encoding="utf-8") as file:
-            for start in range(0, len(left), block):
-                part = sorted(left[start : start + block], key=lambda query: len(query.text))
-                for at in range(0, len(part), batch_size):
-                    rows = _answer(model, tokenizer, part[at : at + batch_size], options)
-                    file.writelines(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    known.update({row.query: row for row in rows})
-                    on_progress(sum(query.text in known for query in queries), len(queries))
-    return [known[query.text] for query in queries]
+    shard = shard or Shard()
+    path = folder / shard.file_name
+    mine = queries[shard.number - 1 :: shard.count]
+    known = read_all_responses(folder)
+    if all(query.text in known for query in mine):
+        on_progress(len(mine), len(mine), "")
+        return [known[query.text] for query in queries if query.text in known]
+    with _writing(path) as file:
+        known = read_all_responses(folder)
+        left = [query for query in mine if query.text not in known]
+        done, tokens = len(mine) - len(left), 0
+        on_progress(done, len(mine), "")
+        engine = load()
+        began = time.perf_counter()
+        for batch in _batches(left, batch_size):
+            rows = engine.answer(batch)
+            _append(file, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows).encode())
+            known.update({row.query: row for row in rows})
+            done, tokens = done + len(rows), tokens + sum(row.n_tokens for row in rows)
+            on_progress(done, len(mine), f"{tokens / (time.perf_counter() - began):.0f} tokens/s")
+    return [known[query.text] for query in queries if query.text in known]
 
 
-def chat_text(tokenizer: Any, query: str, system_prompt: str | None) -> str:
-    """The query as the backbone wants to be asked: its chat template, thinking off, or a plain question without one."""
-    if not tokenizer.chat_template:
-        return f"Question: {query}\nAnswer:"
-    messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
-    messages.append({"role": "user", "content": query})
-    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+def _batches(queries: Sequence[Query], size: int) -> Iterator[Sequence[Query]]:
+    """Batches of like length, block by block: short and long ones alternate, so that the speed so far foretells the rest."""
+    for start in range(0, len(queries), size * BLOCK):
+        block = sorted(queries[start : start + size * BLOCK], key=lambda query: len(query.text))
+        places = list(range(0, len(block), size))
+        # First, last, second, last but one ...
+        order = [place for pair in zip(places, reversed(places), strict=True) for place in pair][: len(places)]
+        for place in order:
+            yield block[place : place + size]
 
 
-def _answer(model: Any, tokenizer: Any, queries: Sequence[Query], options: ResponseOptions) -> list[Response]:
-    import torch
+def echo_responses(queries: Sequence[Query]) -> list[Response]:
+    """Each query as its own response."""
+    return [Response(query.id, query.text, query.text, "stop", 0) for query in queries]
 
-    tokenizer.padding_side = "left"
-    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    texts = [chat_text(tokenizer, query.text, options.system_prompt) for query in queries]
-    inputs = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=not tokenizer.chat_template)
-    inputs = inputs.to(model.device)
-    with torch.inference_mode():
-        made = model.generate(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            max_new_tokens=options.max_new_tokens,
-            do_sample=False,
-            pad_token_id=tokenizer.pad_token_id,
-            stop_strings=None if tokenizer.chat_template else ["\nQuestion:"],
-            tokenizer=tokenizer,
-        )
-    stops = model.generation_config.eos_token_id
-    stops = set(stops) if isinstance(stops, list) else {stops}
-    rows = []
-    for query, ids in zip(queries, made[:, inputs["input_ids"].shape[1] :].tolist(), strict=True):
-        end = next((i for i, token in enumerate(ids) if token in stops), None)
-        text = tokenizer.decode(ids[:end], skip_special_tokens=True)
-        stopped = end is not None or "\nQuestion:" in text
-        text = text.split("\nQuestion:")[0].strip()
-        rows.append(
-            Response(
-                query.id, query.text, text, "stop" if stopped else "length", len(ids if end is None else ids[:end])
+
+def check_options(folder: Path, facts: dict[str, Any]) -> None:
+    """Refuse to mix responses of different backbones or options in one folder; the first run writes down what it uses."""
+    from genzoo.files import write_text
+
+    path = folder / "responses.json"
+    if path.is_file():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise TrainingError(
+                f"{path} is damaged ({error}): delete it if its responses are the ones you want"
+            ) from error
+        changed = [
+            f"{key} {before.get(key)!r}, now {value!r}" for key, value in facts.items() if before.get(key) != value
+        ]
+        if changed:
+            raise TrainingError(
+                f"{folder} holds responses made with another setting ({'; '.join(changed)}): choose another --output, or delete "
+                "its responses*.jsonl and responses.json"
             )
-        )
-    return rows
+    elif not any(folder.glob("responses*.jsonl")):
+        write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

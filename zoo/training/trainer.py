@@ -1,39 +1,40 @@
-"""Token training: examples and targets -> TokenCheckpoint, with a state file from which a stopped run goes on bit-equal."""
+"""Token training: examples and targets -> trained heads, with a state file from which a stopped run goes on bit-equal."""
 
 from __future__ import annotations
 
-import json
 import math
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from genzoo.errors import TrainingError
-from genzoo.forward import freeze, token_states
+from genzoo.forward import freeze, input_scale, token_states
+from genzoo.lora import Lora
 from genzoo.recipes import Recipe
 from genzoo.tokens import plain_ids
+from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches
 from genzoo.training.heads import TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
+from genzoo.training.processes import Processes
+from genzoo.training.state import StateFolder
 from genzoo.training.views import Example
 
 SAVE_EVERY = 25
-BUCKET = 16
 START_EXAMPLES = 768
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One training step: losses are those of its batch (``recon`` in nats per token, None where it was not computed)."""
+    """One training step: losses are those of its batch (``recon`` in nats per token), None where one was not computed."""
 
     step: int
     steps: int
-    align: float
+    align: float | None
     recon: float | None
     seconds: float
 
@@ -46,8 +47,9 @@ class TokenTrainer:
         model: Causal LM of the recipe's backbone; it is frozen here.
         tokenizer: Its tokenizer.
         examples: ``steps * batch`` of them.
-        targets: Target text -> ``(D,)`` teacher embedding.
+        targets: Target text -> ``(D,)`` teacher embedding; empty where the alignment loss is off.
         folder: Where state and history are kept.
+        processes: Those that train together.
     """
 
     def __init__(
@@ -58,35 +60,32 @@ class TokenTrainer:
         examples: Sequence[Example],
         targets: Mapping[str, torch.Tensor],
         folder: Path,
+        processes: Processes | None = None,
     ) -> None:
         self.recipe, self.model, self.tokenizer, self.folder = recipe, freeze(model), tokenizer, folder
-        self.examples, self.targets = examples, targets
-        self.dim = len(next(iter(targets.values())))
-        # Unit variance per dimension whatever the teacher's norm, so that learning rates mean the same for every teacher.
-        norms = torch.stack([targets[one.target] for one in examples[:2000]]).norm(dim=1)
-        self.target_scale = math.sqrt(self.dim) / float(norms.mean())
-        self.batches = self._plan()
+        self.examples, self.targets, self.processes = examples, targets, processes or Processes()
+        self.dim = len(next(iter(targets.values()))) if recipe.losses.align else None
+        self.target_scale = self._target_scale()
+        self.batches = plan_batches(recipe, examples)
         self.step, self.heads = 0, self._make_heads()
+        self.lora = _make_lora(recipe, model)
         self.optimizer = self._make_optimizer()
-        self.state_file, self.history_file = folder / "state.safetensors", folder / "history.jsonl"
+        self.is_bfloat16 = False
+        facts = {"recipe": recipe.digest(), "first": examples[0].text[:200], "examples": str(len(examples))}
+        self.state = StateFolder(folder, facts)
 
-    def _plan(self) -> list[list[Example]]:
-        """Batches of like length (no padding to compute), in an order that depends on the seed alone."""
-        optim, rng = self.recipe.optim, random.Random(self.recipe.seed)  # noqa: S311 - reproducible order
-        size = optim.batch * BUCKET
-        batches = []
-        for start in range(0, optim.steps * optim.batch, size):
-            bucket = sorted(self.examples[start : start + size], key=lambda one: len(one.text))
-            part = [bucket[at : at + optim.batch] for at in range(0, len(bucket), optim.batch)]
-            rng.shuffle(part)
-            batches += part
-        return batches
+    def _target_scale(self) -> float:
+        """Unit variance per dimension whatever the teacher's norm, so that learning rates mean the same for every teacher."""
+        if self.dim is None:
+            return 1.0
+        norms = torch.stack([self.targets[one.target] for one in self.examples[:2000]]).norm(dim=1)
+        return math.sqrt(self.dim) / float(norms.mean())
 
     def _make_heads(self) -> TokenHeads:
         embeddings = self.model.get_input_embeddings().weight
         recipe = self.recipe
-        rows = start_rows(self.model, self.tokenizer, recipe.n_thought + recipe.n_compression)
-        sample = embeddings[:: max(1, len(embeddings) // 4096)].float()
+        rows = start_rows(self.model, self.tokenizer, recipe.n_tokens)
+        sample = embeddings[:: max(1, len(embeddings) // 4096)].float() * input_scale(self.model)
         heads = TokenHeads(rows, recipe.n_compression, self.dim, float(sample.square().mean().sqrt()))
         return heads.to(self.model.device)
 
@@ -96,8 +95,10 @@ class TokenTrainer:
             {"params": [heads.rows], "lr": optim.lr_rows},
             {"params": list(heads.recon.parameters()), "lr": optim.lr_recon},
         ]
-        if not optim.align_memory:
+        if not optim.align_memory and self.dim is not None:
             groups.append({"params": list(heads.align.parameters()), "lr": optim.lr_align})
+        if self.lora is not None:
+            groups.append({"params": list(self.lora.parameters()), "lr": self.recipe.lora.lr})
         for group in groups:
             group["full_lr"] = group["lr"]
         return torch.optim.AdamW(groups, weight_decay=0.0)
@@ -119,66 +120,113 @@ class TokenTrainer:
         """``(batch, D)`` targets of unit variance."""
         return torch.stack([self.targets[one.target] for one in batch]).to(self.heads.rows.device) * self.target_scale
 
+    def states(self, batch: Sequence[Example]) -> torch.Tensor:
+        """Last hidden states at the trained tokens, ``(batch, n, H)``, with whatever is trained in the encoding pass."""
+        with self.lora.on() if self.lora is not None else nullcontext():
+            return token_states(self.model, self.text_ids(batch), self.heads.rows, text_grad=self.lora is not None)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """bfloat16 matrix products where the gradient check allowed them."""
+        return torch.autocast(self.heads.rows.device.type, torch.bfloat16, enabled=self.is_bfloat16)
+
     @torch.no_grad()
     def warm_start(self) -> None:
         """Statistics and ridge-regressed alignment, from examples that come last in the training."""
-        size, states = self.recipe.optim.batch, []
+        size = self.recipe.optim.batch
         ordered = sorted(self.examples[-START_EXAMPLES:], key=lambda one: len(one.text))
-        for at in range(0, len(ordered), size):
-            states.append(token_states(self.model, self.text_ids(ordered[at : at + size]), self.heads.rows))
-        self.heads.start_from(torch.cat(states), self.target_rows(ordered), self.recipe.optim.ridge)
+        states = [self.states(ordered[at : at + size]) for at in range(0, len(ordered), size)]
+        targets = None if self.dim is None else self.target_rows(ordered)
+        self.heads.start_from(torch.cat(states), targets, self.recipe.optim.ridge)
 
-    def losses(
-        self, batch: Sequence[Example], with_recon: bool
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
-        """Alignment loss per dimension, reconstruction loss in nats per token, and ``z``, of one batch."""
-        embeddings, z = self.heads(token_states(self.model, self.text_ids(batch), self.heads.rows))
-        align = alignment_loss(embeddings, self.target_rows(batch))
-        if not with_recon:
-            return align, None, z
-        rng = random.Random(f"{self.recipe.seed}-{self.step}")  # noqa: S311 - reproducible sampling
-        share = max(1, round(self.recipe.losses.recon_share * len(batch)))
-        chosen = sorted(rng.sample(range(len(batch)), share))
-        responses = self.response_ids([batch[place] for place in chosen])
-        return align, response_loss(self.model, self.heads.soft_prompts(z[chosen]), responses), z
+    def backward(self, batch: Sequence[Example], step: int) -> tuple[float | None, float | None, torch.Tensor]:
+        """Put the gradient of the whole batch's loss into the parameters of every process.
+
+        A process sees its share of the batch, a micro-batch at a time; each part is weighted so that the sum is the whole.
+
+        Returns:
+            Alignment loss per dimension, reconstruction loss in nats per token (None where off), and the pooled ``z (batch, H)``.
+        """
+        weights, device = self.recipe.losses, self.heads.rows.device
+        chosen = chosen_for_recon(self.recipe, step, len(batch)) if has_recon(self.recipe, step) else []
+        responses = (
+            dict(zip(chosen, self.response_ids([batch[place] for place in chosen]), strict=True)) if chosen else {}
+        )
+        tokens = sum(map(len, responses.values()))
+        pooled = torch.zeros(len(batch), self.heads.rows.shape[1], device=device)
+        sums = torch.zeros(2, dtype=torch.float64, device=device)
+        mine = self.processes.share(range(len(batch)))
+        size = self.recipe.optim.micro_batch or len(mine)
+        self.optimizer.zero_grad(set_to_none=True)
+        for at in range(0, len(mine), size):
+            places = list(mine[at : at + size])
+            part = [batch[place] for place in places]
+            with self.autocast():
+                embeddings, z = self.heads(self.states(part))
+                loss = embeddings.new_zeros((), dtype=torch.float32)
+                if self.dim is not None:
+                    align = alignment_loss(embeddings.float(), self.target_rows(part)) * len(part) / len(batch)
+                    sums[0] += align.detach()
+                    loss = loss + weights.align * align
+                scored = [place for place in places if place in responses]
+                if scored:
+                    own = [responses[place] for place in scored]
+                    soft = self.heads.soft_prompts(z[[places.index(place) for place in scored]])
+                    recon = response_loss(self.model, soft, own) * sum(map(len, own)) / tokens
+                    sums[1] += recon.detach()
+                    loss = loss + weights.recon * recon
+            if loss.requires_grad:
+                loss.backward()
+            pooled[places] = z.detach().float().mean(dim=1)
+        self._sum_gradients(with_recon=bool(responses))
+        align_loss, recon_loss = self.processes.sum(sums).tolist()
+        shared = self.processes.sum(pooled)
+        return None if self.dim is None else align_loss, recon_loss if responses else None, shared
+
+    def _sum_gradients(self, with_recon: bool) -> None:
+        if self.processes.count == 1:
+            return
+        unused = set() if with_recon else set(self.heads.recon.parameters())
+        for group in self.optimizer.param_groups:
+            for parameter in (one for one in group["params"] if one not in unused):
+                # A process whose share holds nothing for a parameter still takes part in its sum.
+                own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                parameter.grad = self.processes.sum(own)
 
     def train_step(self) -> Progress:
         """One optimiser step; raises `TrainingError` on NaN, with the last good state still on the disk."""
-        began, optim, weights = time.perf_counter(), self.recipe.optim, self.recipe.losses
-        with_recon = weights.recon > 0 and self.step >= optim.align_first
+        began, optim = time.perf_counter(), self.recipe.optim
         batch = self.batches[self.step]
-        align, recon, z = self.losses(batch, with_recon)
-        loss = weights.align * align + (weights.recon * recon if recon is not None else 0.0)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss became {loss.item()} at step {self.step} (batch starts with {batch[0].text[:60]!r}); "
-                f"the state of step {self.step - self.step % SAVE_EVERY} is kept in {self.folder}: lower the learning rates"
-            )
+        align, recon, pooled = self.backward(batch, self.step)
+        losses = {"alignment": align, "reconstruction": recon}
+        wrong = [f"the {name} loss became {loss}" for name, loss in losses.items() if not math.isfinite(loss or 0.0)]
         for group in self.optimizer.param_groups:
             group["lr"] = group["full_lr"] * schedule(self.step, optim.warmup, optim.steps)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        for group in self.optimizer.param_groups:
-            torch.nn.utils.clip_grad_norm_(group["params"], optim.clip)
+            norm = float(torch.nn.utils.clip_grad_norm_(group["params"], optim.clip))
+            wrong += [] if math.isfinite(norm) else [f"a gradient's norm became {norm}"]
+        if wrong:
+            raise TrainingError(
+                f"{' and '.join(wrong)} at step {self.step} (batch starts with "
+                f"{batch[0].text[:60]!r}); the state of step {self.step - self.step % SAVE_EVERY} is kept in {self.folder}: "
+                "lower the learning rates"
+            )
         self.optimizer.step()
-        if optim.align_memory:
+        if optim.align_memory and self.dim is not None:
             # After the loss was taken: the loss stays an honest look ahead at texts that the regression has not seen.
-            self.heads.solve_alignment(z, self.target_rows(batch), optim.ridge, keep=1 - 1 / optim.align_memory)
+            self.heads.solve_alignment(pooled, self.target_rows(batch), optim.ridge, keep=1 - 1 / optim.align_memory)
         self.step += 1
-        made = None if recon is None else float(recon.detach())
-        return Progress(self.step, optim.steps, float(align.detach()), made, time.perf_counter() - began)
+        return Progress(self.step, optim.steps, align, recon, time.perf_counter() - began)
 
     def run(self, on_step: Callable[[Progress], None] = lambda progress: None) -> None:
         """Train to the end from wherever the folder's state stands."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         if not self.restore():
             self.warm_start()
+            self.choose_precision()
             self.save_state()
         try:
             while self.step < self.recipe.optim.steps:
                 progress = self.train_step()
-                with self.history_file.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(vars(progress)) + "\n")
+                if self.processes.is_main:
+                    self.state.log(vars(progress))
                 if self.step % SAVE_EVERY == 0 or self.step == self.recipe.optim.steps:
                     self.save_state()
                 on_step(progress)
@@ -186,62 +234,55 @@ class TokenTrainer:
             self.save_state()
             raise
 
-    def _state(self) -> dict[str, torch.Tensor]:
-        state = {f"heads.{name}": tensor for name, tensor in self.heads.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            state |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-        return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    def choose_precision(self) -> None:
+        """bfloat16 where the recipe allows it and its gradients prove good enough on two batches; float32 everywhere else."""
+        if self.recipe.optim.precision == "auto" and self.heads.rows.device.type != "cpu":
+            from genzoo.training.precision import check_gradients
 
-    def _identity(self) -> dict[str, str]:
-        """What must not change between a state and the run that goes on with it."""
-        return {
-            "recipe": self.recipe.digest(),
-            "first": self.examples[0].text[:200],
-            "examples": str(len(self.examples)),
-        }
+            self.is_bfloat16 = check_gradients(self).is_good
 
     def save_state(self) -> None:
-        """Write parameters, moments and step, whole or not at all."""
-        temporary = self.state_file.with_suffix(".partial")
-        save_file(self._state(), temporary, metadata=self._identity() | {"step": str(self.step)})
-        temporary.replace(self.state_file)
+        """Write parameters, moments and step; only the main process does."""
+        if not self.processes.is_main:
+            return
+        tensors = {f"heads.{name}": tensor for name, tensor in self.heads.state_dict().items()}
+        if self.lora is not None:
+            tensors |= {f"lora.{name}": tensor for name, tensor in self.lora.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+        self.state.save(tensors, {"step": str(self.step), "bfloat16": str(self.is_bfloat16)})
 
     def restore(self) -> bool:
         """Take up the folder's state; False where there is none, `TrainingError` where it belongs to another run."""
-        from safetensors import safe_open
-
-        if not self.state_file.is_file():
+        found = self.state.load()
+        self.processes.wait()
+        if found is None:
             return False
-        with safe_open(self.state_file, "pt") as file:
-            facts: dict[str, str] = dict(file.metadata())
-        self.step = int(facts.pop("step"))
-        if facts != self._identity():
-            raise TrainingError(
-                f"{self.folder} holds the state of another run (recipe, queries or responses differ): choose another --output "
-                "or delete it"
-            )
-        state = load_file(self.state_file)
-        self.heads.load_state_dict({k.removeprefix("heads."): v for k, v in state.items() if k.startswith("heads.")})
+        tensors, facts = found
+        self.step, self.is_bfloat16 = int(facts["step"]), facts.get("bfloat16") == "True"
+        self.heads.load_state_dict(_part(tensors, "heads."))
+        if self.lora is not None:
+            self.lora.load_state_dict(_part(tensors, "lora."))
         moments: dict[int, dict[str, Any]] = {}
-        for name, tensor in state.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".", 2)
-                moments.setdefault(int(index), {})[key] = tensor
+        for name, tensor in _part(tensors, "optimizer.").items():
+            index, _, key = name.partition(".")
+            moments.setdefault(int(index), {})[key] = tensor
         plain = self.optimizer.state_dict()
         self.optimizer.load_state_dict({"state": moments, "param_groups": plain["param_groups"]})
-        self._trim_history()
+        if self.processes.is_main:
+            self.state.forget_after(self.step)
         return True
 
-    def _trim_history(self) -> None:
-        """Forget logged steps after the state's: they are run again."""
-        if self.history_file.is_file():
-            lines = [
-                json.loads(line)
-                for line in self.history_file.read_text(encoding="utf-8").splitlines()
-                if line.endswith("}")
-            ]
-            kept = [line for line in lines if line["step"] <= self.step]
-            self.history_file.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+def _make_lora(recipe: Recipe, model: Any) -> Lora | None:
+    options = recipe.lora
+    if not options.rank:
+        return None
+    return Lora.create(model, options.rank, options.modules, recipe.seed, options.alpha).to(model.device)
+
+
+def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def schedule(step: int, warmup: int, steps: int) -> float:

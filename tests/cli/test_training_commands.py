@@ -1,0 +1,149 @@
+"""The training commands as a user meets them."""
+
+import csv
+import json
+import sys
+
+import pytest
+from conftest_builders import SENTENCES
+
+from genzoo.cli import main
+
+
+@pytest.fixture
+def genzoo(monkeypatch, capsys, tmp_path):
+    """Runs a command in this process: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["genzoo", *map(str, words)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        got = capsys.readouterr()
+        return code, got.out, " ".join(got.err.split())
+
+    return run
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "log.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["searched", "day"])
+        writer.writerows([f"{text} {i}", i] for i, text in enumerate(SENTENCES))
+    return path
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(genzoo, log, tmp_path):
+    words = ("train", "llama-3.2-1b", "--queries", log, "--column", "searched", "--dry-run")
+    code, text, _ = genzoo(*words)
+    assert code == 0
+    for told in (
+        "1,236 M parameters",
+        "licence llama3.2, gated: https://huggingface.co/meta-llama",
+        "GB at the peak",
+        "160,000",
+    ):
+        assert told in text
+    plan = json.loads(genzoo(*words, "--json", "--set", "optim.steps=10", "--batch", 4)[1])
+    assert plan["training"] == "10 steps of 4: 40 examples"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv"]
+
+
+def test_shards_then_train_with_changed_fields(genzoo, log, llama, tiny_teacher, tmp_path):
+    words = [
+        "smollm2-135m",
+        "--queries",
+        log,
+        "--column",
+        "searched",
+        "--output",
+        tmp_path / "run",
+        "--backbone",
+        llama,
+    ]
+    words += ["--set", "response.max_new_tokens=3"]
+    for shard in ("1/2", "2/2"):
+        code, text, _ = genzoo("responses", *words, "--shard", shard)
+        assert code == 0
+    assert "16 responses in" in text
+    more = [
+        "--teacher",
+        tiny_teacher,
+        "--steps",
+        3,
+        "--batch",
+        2,
+        "--set",
+        "n_compression=2",
+        "--set",
+        "losses.recon=0",
+    ]
+    code, text, _ = genzoo("train", *words, *more, "--json")
+    assert code == 0
+    assert json.loads(text)["trained"] == 2 * 32 + 32 * 33 + 12 * 33
+    assert not (tmp_path / "run" / "responses.jsonl").exists()  # the shards had answered everything
+
+
+def test_teacher_is_a_model_like_any_other(genzoo, log, llama, tmp_path):
+    words = ["teacher", "smollm2-135m-self", "--queries", log, "--column", "searched", "--backbone", llama]
+    words += ["--set", "unsupervised.layer=1", "--set", "unsupervised.whiten=4"]
+    code, text, _ = genzoo(*words, "-o", tmp_path / "teacher")
+    assert code == 0
+    assert "4 dimensions" in text
+    from sentence_transformers import SentenceTransformer
+
+    assert SentenceTransformer(str(tmp_path / "teacher"), device="cpu").encode(["a"]).shape == (1, 4)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    code, _, errors = genzoo(*words, "-o", tmp_path / "mine")
+    assert code == 1
+    assert "is no SentenceTransformer folder" in errors
+
+
+def test_study_is_measured_through_mteb(genzoo, log, llama, tmp_path):
+    common = {
+        "backbone": str(llama),
+        "optim.steps": 2,
+        "optim.batch": 2,
+        "unsupervised.layer": 1,
+        "unsupervised.whiten": 4,
+    }
+    common |= {"response.max_new_tokens": 2, "max_tokens": 64}
+    facts = {"recipe": "smollm2-135m-self", "common": common, "seeds": [0], "variants": {"base": {}}}
+    (tmp_path / "mine.json").write_text(json.dumps(facts))
+    code, _, errors = genzoo(
+        "study", "mine.json", "-q", log, "--column", "searched", "-o", "out", "-t", "GenZooMiniSTS"
+    )
+    assert code == 0, errors
+    rows = list(csv.DictReader((tmp_path / "out" / "results.csv").open()))
+    assert {row["variant"] for row in rows if row["metric"] == "GenZooMiniSTS"} == {"base", "teacher of base"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["train", "smollm2-135m", "-q", "{log}"], "columns searched, day: one must be named query"),
+        (["train", "smollm2-135m", "-q", "{log}", "--column", "x"], "has no column 'x'"),
+        (["train", "smollm2-135m", "-q", "{log}", "--column", "searched", "--set", "steps"], "write field=value"),
+        (["train", "smollm2-135m", "-q", "{log}", "--set", "optim.step=2"], "there is no field 'optim.step'"),
+        (
+            ["train", "smollm2-135m", "-q", "{log}", "--set", "losses.align=0", "--set", "losses.recon=0"],
+            "both losses are off",
+        ),
+        (["responses", "smollm2-135m", "-q", "{log}", "--shard", "3/2"], "is no shard"),
+        (["study", "nope", "-q", "{log}"], "unknown study 'nope'"),
+        (["study", "nope.json", "-q", "{log}"], "is no study"),
+    ],
+)
+def test_bad_input_is_one_clear_error(genzoo, log, words, told, tmp_path):
+    code, text, errors = genzoo(*(word.format(log=log) for word in words))
+    assert code == 1
+    assert errors.count("error:") == 1
+    assert told in errors
+    assert text == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv"]

@@ -1,0 +1,214 @@
+"""What a training step and a generated response cost, against the plain way, in one run on one machine. Not a test: run it.
+
+    python tests/performance/benchmark_training.py smollm2-135m            # steps: time and peak memory
+    python tests/performance/benchmark_training.py smollm2-135m --generate # tokens per second
+    python tests/performance/benchmark_training.py smollm2-135m --check    # gradients: lean against plain, bfloat16 against float32
+
+The plain way is how the method is usually written down: two copies of the backbone, gradients through the whole query, padding,
+logits of all positions at once, gradient checkpointing, and the teacher in the loop. Every way runs in a process of its own, so that
+peak memory is its own; ways take turns, and times are CPU seconds of the process, which other load on the machine disturbs least.
+"""
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from genzoo.backbones import fetch_backbone
+from genzoo.options import LossOptions, OptimOptions, ResponseOptions
+from genzoo.recipes import Recipe
+from genzoo.teachers import load_teacher
+from genzoo.training.engines import TransformersEngine
+from genzoo.training.pipeline import load_causal_lm
+from genzoo.training.precision import check_gradients
+from genzoo.training.queries import Query
+from genzoo.training.trainer import TokenTrainer
+from genzoo.training.views import Example
+
+WORDS = [
+    "the",
+    "polar",
+    "bear",
+    "lives",
+    "on",
+    "ice",
+    "and",
+    "hunts",
+    "seals",
+    "near",
+    "open",
+    "water",
+    "while",
+    "people",
+    "ask",
+    "how",
+    "it",
+    "keeps",
+    "warm",
+    "in",
+    "winter",
+]
+WAYS = ("plain", "lean", "lean-micro-4")
+
+
+def make_examples(tokenizer, count: int, seed: int = 0) -> list[Example]:
+    """Queries of 20 to 60 tokens (mean 40), responses of 48 to 144 (mean 96)."""
+    rng = random.Random(seed)
+
+    def text(length: int) -> str:
+        ids = tokenizer(" ".join(rng.choices(WORDS, k=length)), add_special_tokens=False)["input_ids"][:length]
+        return tokenizer.decode(ids)
+
+    return [Example(text(rng.randint(20, 60)), text(rng.randint(48, 144)), False) for _ in range(count)]
+
+
+def make_trainer(backbone: str, batch: int, micro: int, folder: Path) -> TokenTrainer:
+    """A trainer of the lean way with random targets of the teacher's width."""
+    model, tokenizer = load_causal_lm(fetch_backbone(backbone), "cpu")
+    optim = OptimOptions(steps=4, batch=batch, warmup=1, micro_batch=micro)
+    recipe = Recipe("benchmark", backbone, "minilm", losses=LossOptions(recon_tokens=512), optim=optim)
+    examples = make_examples(tokenizer, 4 * batch)
+    generator = torch.Generator().manual_seed(0)
+    targets = {one.target: torch.randn(384, generator=generator) for one in examples}
+    return TokenTrainer(recipe, model, tokenizer, examples, targets, folder)
+
+
+class PlainWay:
+    """The textbook step on the same rows, projections and texts."""
+
+    def __init__(self, trainer: TokenTrainer, with_teacher: bool) -> None:
+        self.trainer = trainer
+        backbone = fetch_backbone(trainer.recipe.backbone)
+        self.encoder, self.decoder = trainer.model, load_causal_lm(backbone, "cpu")[0].requires_grad_(False)
+        self.teacher = load_teacher("minilm", "cpu") if with_teacher else None
+        for model in (self.encoder, self.decoder):
+            # Checkpointing is only done by a model in training mode; there is no dropout in these backbones.
+            model.train()
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+    def loss(self, batch) -> torch.Tensor:
+        """Alignment plus reconstruction loss of one batch, padded, with gradients through everything."""
+        trainer, heads = self.trainer, self.trainer.heads
+        n, pad = len(heads.rows), self.trainer.tokenizer.pad_token_id or 0
+        texts, answers = trainer.text_ids(batch), trainer.response_ids(batch)
+        longest = max(map(len, texts))
+        ids = torch.tensor([[pad] * (longest - len(row)) + row for row in texts])  # on the left: the tokens come last
+        mask = torch.tensor([[0] * (longest - len(row)) + [1] * (len(row) + n) for row in texts])
+        embedded = self.encoder.get_input_embeddings()(ids).requires_grad_(True)
+        inputs = torch.cat([embedded, heads.rows.expand(len(batch), n, -1)], dim=1)
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        states = self.encoder.base_model(
+            inputs_embeds=inputs, attention_mask=mask, position_ids=positions, use_cache=False
+        )
+        embeddings, z = heads(states.last_hidden_state[:, -n:])
+        targets = trainer.target_rows(batch)
+        if self.teacher is not None:
+            self.teacher.encode([one.target for one in batch], convert_to_tensor=True, show_progress_bar=False)
+        align = (embeddings - targets).square().mean()
+        wide = max(map(len, answers))
+        labels = torch.tensor([row + [-100] * (wide - len(row)) for row in answers])
+        fed = self.decoder.get_input_embeddings()(labels.clamp(min=0))
+        prompts = torch.cat([heads.soft_prompts(z), fed], dim=1)
+        seen = torch.tensor([[1] * (n + len(row)) + [0] * (wide - len(row)) for row in answers])
+        logits = self.decoder(inputs_embeds=prompts, attention_mask=seen, use_cache=False).logits.float()
+        recon = functional.cross_entropy(logits[:, n - 1 : -1].flatten(0, 1), labels.flatten(), ignore_index=-100)
+        return align + recon
+
+    def step(self, batch) -> None:
+        """Gradients of one batch, and an optimiser step."""
+        self.trainer.optimizer.zero_grad(set_to_none=True)
+        self.loss(batch).backward()
+        self.trainer.optimizer.step()
+
+
+def run_way(way: str, backbone: str, batch: int, steps: int, folder: Path) -> dict[str, float]:
+    """CPU seconds per step and peak memory of this process."""
+    trainer = make_trainer(backbone, batch, 4 if way == "lean-micro-4" else 0, folder)
+    plain = PlainWay(trainer, with_teacher=True) if way == "plain" else None
+    times = []
+    for step in range(steps):
+        began = time.process_time()
+        if plain is not None:
+            plain.step(trainer.batches[step])
+        else:
+            trainer.train_step()
+        times.append(time.process_time() - began)
+    return {"seconds": min(times), "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
+
+
+def compare_gradients(backbone: str, batch: int, folder: Path) -> None:
+    """Print the largest relative difference of each gradient, and the verdict on bfloat16."""
+    trainer = make_trainer(backbone, batch, 0, folder)
+    trainer.warm_start()
+    trainer.backward(trainer.batches[0], 0)
+    lean = {name: p.grad.clone() for name, p in trainer.heads.named_parameters() if p.grad is not None}
+    print(check_gradients(trainer, 1))
+    PlainWay(trainer, with_teacher=False).loss(trainer.batches[0]).backward()
+    for name, parameter in trainer.heads.named_parameters():
+        if parameter.grad is not None:
+            found = (parameter.grad - lean[name]).abs().max() / parameter.grad.abs().max()
+            print(f"{name}: {float(found):.1e} relative difference to the plain way")
+
+
+def compare_generation(backbone: str, count: int) -> None:
+    """Print tokens per CPU second, one query at a time and in batches of like length."""
+    model, tokenizer = load_causal_lm(fetch_backbone(backbone), "cpu")
+    engine = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=48))
+    queries = [Query(str(i), one.text) for i, one in enumerate(make_examples(tokenizer, count))]
+    queries.sort(key=lambda query: len(query.text))
+    speeds = []
+    for size in (1, count):
+        part = queries if size > 1 else queries[:: max(1, count // 4)]
+        began, tokens = time.process_time(), 0
+        for at in range(0, len(part), size):
+            tokens += sum(row.n_tokens for row in engine.answer(part[at : at + size]))
+        speeds.append(tokens / (time.process_time() - began))
+        print(f"{size} at a time: {speeds[-1]:.1f} tokens per CPU second ({tokens} tokens)")
+    print(f"ratio {speeds[1] / speeds[0]:.2f}")
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("backbone", nargs="?", default="smollm2-135m")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=Path("output/benchmark"))
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--generate", action="store_true")
+    parser.add_argument("--way", choices=WAYS)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    if given.way:
+        print(json.dumps(run_way(given.way, given.backbone, given.batch, given.steps, given.folder)))
+    elif given.check:
+        compare_gradients(given.backbone, given.batch, given.folder)
+    elif given.generate:
+        compare_generation(given.backbone, 32)
+    else:
+        found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+        for _ in range(given.rounds):
+            for way in WAYS:
+                words = [sys.executable, __file__, given.backbone, "--way", way, "--batch", str(given.batch)]
+                words += ["--steps", str(given.steps), "--folder", str(given.folder)]
+                done = subprocess.run(words, capture_output=True, text=True, check=True)
+                found[way].append(json.loads(done.stdout.splitlines()[-1]))
+        best = {way: {key: min(row[key] for row in rows) for key in rows[0]} for way, rows in found.items()}
+        for way, row in best.items():
+            speed, memory = best["plain"]["seconds"] / row["seconds"], row["peak_gb"] / best["plain"]["peak_gb"]
+            print(
+                f"{way:13} {row['seconds']:6.1f} CPU s/step (x{speed:.2f})   peak {row['peak_gb']:.2f} GB (x{memory:.2f})"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+"""Responses: shards, engines, the options of a folder, and a process that is killed at any moment."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import pytest
+from conftest_builders import SENTENCES, build_backbone
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from genzoo.errors import InputError, TrainingError
+from genzoo.options import SAFETY_PROMPT, ResponseOptions
+from genzoo.training.engines import TransformersEngine, VllmEngine, chat_text, make_engine
+from genzoo.training.queries import Query
+from genzoo.training.responses import (
+    Response,
+    Shard,
+    check_options,
+    generate_responses,
+    read_all_responses,
+    read_responses,
+)
+
+QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES * 3)]
+
+
+class Parrot:
+    """An engine that repeats the query."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def answer(self, queries):
+        self.sizes.append([len(query.text) for query in queries])
+        return [Response(query.id, query.text, query.text.upper(), "stop", 3) for query in queries]
+
+
+def _fail():
+    pytest.fail("loaded the engine")
+
+
+def test_shards_make_the_whole_and_nothing_twice(tmp_path):
+    for number in (3, 1, 2):
+        made = generate_responses(QUERIES, tmp_path, Parrot, 4, Shard(number, 3))
+    assert made == generate_responses(QUERIES, tmp_path, _fail)
+    assert [row.query for row in made] == [query.text for query in QUERIES]
+    rows = [row.id for path in tmp_path.glob("responses-*.jsonl") for row in read_responses(path)]
+    assert sorted(rows) == sorted(query.id for query in QUERIES)
+
+
+def test_a_whole_run_goes_on_with_what_shards_left(tmp_path):
+    generate_responses(QUERIES, tmp_path, Parrot, 4, Shard(2, 3))
+    generate_responses(QUERIES, tmp_path, Parrot, 4)
+    rows = [row.id for path in tmp_path.glob("responses*.jsonl") for row in read_responses(path)]
+    assert sorted(rows) == sorted(query.id for query in QUERIES)
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"])
+def test_bad_shards(text):
+    with pytest.raises(InputError, match="is no shard: write i/n"):
+        Shard.parse(text)
+
+
+def test_batches_are_of_like_length_and_progress_tells_the_speed(tmp_path):
+    engine, told = Parrot(), []
+    generate_responses(QUERIES, tmp_path, lambda: engine, 8, None, lambda *words: told.append(words))
+    assert sum(map(len, engine.sizes)) == len(QUERIES)
+    spread = [max(sizes) - min(sizes) for sizes in engine.sizes]
+    whole = [len(query.text) for query in QUERIES]
+    assert max(spread) < max(whole) - min(whole)
+    assert [done for done, _, _ in told] == [0, 8, 16, 24, 32, 40, 48]
+    assert told[-1][2].endswith("tokens/s")
+
+
+def test_two_writers_of_one_file_are_refused(tmp_path):
+    class Rude(Parrot):
+        def answer(self, queries):
+            with pytest.raises(TrainingError, match=r"another process is writing .*--shard 1/2"):
+                generate_responses(QUERIES, tmp_path, Parrot)
+            return super().answer(queries)
+
+    assert len(generate_responses(QUERIES, tmp_path, Rude, 48)) == len(QUERIES)
+
+
+def test_full_disk_keeps_what_was_written(tmp_path, monkeypatch):
+    from genzoo.training import responses
+
+    class Full:
+        """Takes half of the second batch."""
+
+        left = 600
+
+        def __init__(self, file):
+            self.file = file
+
+        def write(self, data):
+            if Full.left == 0:
+                raise OSError(28, "No space left on device")
+            count = self.file.write(bytes(data)[: Full.left])
+            Full.left -= count
+            return count
+
+        def fileno(self):
+            return self.file.fileno()
+
+    append = responses._append
+    monkeypatch.setattr(responses, "_append", lambda file, data: append(Full(file), data))
+    with pytest.raises(OSError, match="No space left"):
+        generate_responses(QUERIES, tmp_path, Parrot, 4)
+    assert (tmp_path / "responses.jsonl").stat().st_size == 600
+    monkeypatch.setattr(responses, "_append", append)
+    assert len(generate_responses(QUERIES, tmp_path, Parrot, 4)) == len(QUERIES)
+    assert len(read_responses(tmp_path / "responses.jsonl")) == len(QUERIES)
+
+
+def test_responses_of_other_options_are_not_mixed(tmp_path):
+    check_options(tmp_path, {"system prompt": None, "longest": 5})
+    check_options(tmp_path, {"system prompt": None, "longest": 5})
+    with pytest.raises(TrainingError, match=r"system prompt None, now 'Be brief\.'"):
+        check_options(tmp_path, {"system prompt": "Be brief.", "longest": 5})
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "responses.jsonl").write_text("")
+    check_options(given, {"longest": 7})  # made elsewhere: taken as they are
+    assert not (given / "responses.json").exists()
+
+
+def test_system_prompt_reaches_every_kind_of_backbone(llama, tmp_path):
+    tokenizer = AutoTokenizer.from_pretrained(llama)
+    assert ResponseOptions(system_prompt="safety").system_text == SAFETY_PROMPT
+    assert "system\nBe brief." in chat_text(tokenizer, "why?", "Be brief.")
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+        "[INST] {{ m['content'] }} [/INST]{% endfor %}"
+    )
+    assert chat_text(tokenizer, "why?", "Be brief.") == "[INST] Be brief.\n\nwhy? [/INST]"
+    tokenizer.chat_template = "{% for m in messages if m['role'] == 'user' %}<{{ m['content'] }}>{% endfor %}"
+    assert chat_text(tokenizer, "why?", "Be brief.") == "<Be brief.\n\nwhy?>"
+    tokenizer.chat_template = None
+    assert chat_text(tokenizer, "why?", "Be brief.") == "Be brief.\n\nQuestion: why?\nAnswer:"
+
+
+def test_sampled_responses_are_the_same_again(llama, tmp_path):
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(llama), AutoTokenizer.from_pretrained(llama)
+    sampled = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=6, temperature=1.5))
+    greedy = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=6))
+    assert sampled.answer(QUERIES[:4]) == sampled.answer(QUERIES[:4])
+    assert sampled.answer(QUERIES[:4]) != greedy.answer(QUERIES[:4])
+
+
+def test_vllm_is_an_extra(llama, monkeypatch):
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(TrainingError, match=r"pip install 'genzoo\[vllm\]'"):
+        make_engine(ResponseOptions(engine="vllm"), lambda: llama, lambda: pytest.fail("loaded the model"))
+
+
+def test_vllm_writes_the_same_records(llama, monkeypatch):
+    """Against a stand-in with vLLM's interface that decodes with the same model."""
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(llama), AutoTokenizer.from_pretrained(llama)
+
+    class LLM:
+        def __init__(self, model):
+            assert Path(model) == llama
+
+        def generate(self, prompts, sampling, use_tqdm):
+            import torch
+
+            rows = []
+            for prompt in prompts:
+                ids = torch.tensor([prompt["prompt_token_ids"]])
+                made = model.generate(ids, max_new_tokens=sampling.max_tokens, do_sample=False, pad_token_id=0)
+                new = made[0, ids.shape[1] :].tolist()
+                stopped = new[-1] == model.generation_config.eos_token_id
+                text = tokenizer.decode(new[:-1] if stopped else new, skip_special_tokens=True)
+                reason = "stop" if stopped else "length"
+                one = types.SimpleNamespace(text=text, token_ids=new[:-1] if stopped else new, finish_reason=reason)
+                rows.append(types.SimpleNamespace(outputs=[one]))
+            return rows
+
+    fake = types.ModuleType("vllm")
+    fake.LLM, fake.SamplingParams = LLM, lambda **options: types.SimpleNamespace(**options)
+    monkeypatch.setitem(sys.modules, "vllm", fake)
+    options = ResponseOptions(max_new_tokens=5)
+    mine = VllmEngine(llama, tokenizer, options).answer(QUERIES[:3])
+    assert mine == [TransformersEngine(model, tokenizer, options).answer([query])[0] for query in QUERIES[:3]]
+
+
+def test_a_base_models_next_question_is_cut_off(tmp_path):
+    from genzoo.training.engines import make_response
+
+    row = make_response(Query("a", "why?"), " Because.\nQuestion: and then?\nAnswer: no", False, 12)
+    assert (row.response, row.finish_reason) == ("Because.", "stop")
+
+
+KILLED = """
+import json, os, random, signal, sys, time
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from genzoo.options import ResponseOptions
+from genzoo.training.engines import TransformersEngine
+from genzoo.training.queries import Query
+from genzoo.training.responses import generate_responses, read_all_responses
+
+backbone, folder = Path(sys.argv[1]), Path(sys.argv[2])
+queries = [Query(str(i), f"question number {{i}}") for i in range(48)]
+engine = TransformersEngine(
+    AutoModelForCausalLM.from_pretrained(backbone), AutoTokenizer.from_pretrained(backbone), ResponseOptions(max_new_tokens=3)
+)
+began = time.perf_counter()
+whole = generate_responses(queries, folder / "whole", lambda: engine, 4)
+length, rng = time.perf_counter() - began, random.Random(0)
+trials = []
+for trial in range(20):
+    place = folder / str(trial)
+    number = rng.choice((signal.SIGKILL, signal.SIGTERM))
+    child = os.fork()
+    if child == 0:
+        generate_responses(queries, place, lambda: engine, 4)
+        os._exit(0)
+    time.sleep(rng.uniform(0, length))
+    os.kill(child, number)
+    os.waitpid(child, 0)
+    before = len(read_all_responses(place))
+    # Lock files of the dead hold nobody up.
+    after = generate_responses(queries, place, lambda: engine, 4)
+    lines = [json.loads(line)["id"] for line in (place / "responses.jsonl").read_text().splitlines()]
+    trials.append({{"before": before, "equal": after == whole, "ids": sorted(lines) == sorted(q.id for q in queries)}})
+print(json.dumps(trials))
+"""
+
+
+def test_killed_at_twenty_random_moments(llama, tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED.format(tests=str(Path(__file__).parents[1])))
+    done = subprocess.run(
+        [sys.executable, script, llama, tmp_path],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        check=True,
+    )
+    trials = json.loads(done.stdout.splitlines()[-1])
+    assert len(trials) == 20
+    assert all(trial["equal"] and trial["ids"] for trial in trials)
+    # The moments were spread: some before the first record, some in the middle.
+    assert len({trial["before"] for trial in trials}) > 3
+
+
+def test_terminated_training_goes_on(tmp_path, llama, tiny_teacher):
+    """SIGTERM to the real command in the middle of token training; the second call ends with the same weights."""
+    log = tmp_path / "log.txt"
+    log.write_text("\n".join(query.text for query in QUERIES))
+    words = [sys.executable, "-m", "genzoo.training", "smollm2-135m", "-q", log, "--backbone", llama]
+    words += ["--teacher", tiny_teacher, "--steps", "60", "--batch", "2", "--set", "response.max_new_tokens=3", "-o"]
+    child = subprocess.Popen([*words, tmp_path / "cut"], stderr=subprocess.PIPE, text=True)
+    history = tmp_path / "cut" / "tokens" / "history.jsonl"
+    while child.poll() is None and not (history.is_file() and history.read_text().count("\n") >= 5):
+        time.sleep(0.05)
+    child.send_signal(signal.SIGTERM)
+    _, errors = child.communicate()
+    assert child.returncode == 130
+    assert "run the same command to go on" in " ".join(errors.split())
+    assert not (tmp_path / "cut" / "checkpoint").exists()
+    from genzoo.cli.training import _recipe
+    from genzoo.training.pipeline import TrainingRun
+    from genzoo.training.queries import read_queries
+
+    changes = ["response.max_new_tokens=3"]
+    recipe = _recipe("smollm2-135m", changes, backbone=str(llama), teacher=str(tiny_teacher), steps=60, batch=2)
+    digests = [
+        TrainingRun(recipe, read_queries(log), tmp_path / n, device="cpu").train().digest() for n in ("cut", "new")
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_left_padding_and_no_bos_answer_like_single_queries(tmp_path):
+    for family, options in {"gemma3_text": {"chat": False}, "qwen2": {"bos": False}}.items():
+        folder = build_backbone(tmp_path / family, family, tied=True, **options)
+        model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+        engine = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=4))
+        assert engine.answer(QUERIES[:4]) == [engine.answer([query])[0] for query in QUERIES[:4]]
+        assert read_all_responses(tmp_path) == {}

@@ -1,0 +1,121 @@
+"""A study on tiny models: it resumes, shares what can be shared, and tells means with intervals."""
+
+import csv
+import json
+import math
+
+import pytest
+from conftest_builders import SENTENCES
+
+from genzoo.errors import InputError, TrainingError
+from genzoo.studies import STUDIES, Study, find_study
+from genzoo.training.queries import Query
+from genzoo.training.study import StudyRow, mean_interval, run_study, summarise
+
+QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES * 2)]
+
+
+@pytest.fixture
+def study(llama):
+    common = {"backbone": str(llama), "optim.steps": 3, "optim.batch": 4, "optim.align_first": 1, "max_tokens": 64}
+    common |= {
+        "unsupervised.layer": 1,
+        "unsupervised.whiten": 6,
+        "response.max_new_tokens": 3,
+        "unsupervised.fit_texts": 64,
+    }
+    variants = {"base": {}, "align-only": {"losses.recon": 0}, "echo": {"response.source": "echo"}}
+    return Study("tiny", "smollm2-135m-self", variants, seeds=(0, 1), common=common)
+
+
+def test_study_runs_resumes_and_tells_means(study, tmp_path, monkeypatch):
+    measured = []
+
+    def measure(model):
+        measured.append(model)
+        return {"ToyTask": float(len(measured))}
+
+    class StopError(Exception):
+        pass
+
+    def stop(stage, done, total, remark):
+        if stage == "study" and done == 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        run_study(study, QUERIES, tmp_path, measure=measure, device="cpu", on_progress=stop)
+    kept = list(measured)
+    rows = run_study(study, QUERIES, tmp_path, measure=measure, device="cpu")
+    assert measured[: len(kept)] == kept
+    assert len(set(measured)) == len(measured)  # no cell and no teacher twice
+    assert {(row.variant, row.seed) for row in rows if row.metric == "recon_gap"} == {
+        (variant, seed) for variant in study.variants for seed in study.seeds
+    }
+    # One file of answers for all cells that ask alike, one teacher per seed and response source.
+    assert len(list((tmp_path / "responses").glob("*/responses.jsonl"))) == 1
+    table = list(csv.DictReader((tmp_path / "results.csv").open()))
+    assert [StudyRow(**row | {"seed": int(row["seed"]), "value": float(row["value"])}) for row in table] == rows
+    summary = {(row["variant"], row["metric"]): row for row in csv.DictReader((tmp_path / "summary.csv").open())}
+    assert summary["base", "ToyTask"]["n"] == "2"
+    assert float(summary["base", "ToyTask"]["difference"]) == 0.0
+    assert ("teacher of base", "ToyTask") in summary
+    # Nothing is trained again.
+    from genzoo.training import study as module
+
+    monkeypatch.setattr(module, "TrainingRun", lambda *a, **k: pytest.fail("trained a finished cell"))
+    assert run_study(study, QUERIES, tmp_path, measure=measure) == rows
+
+
+def test_cells_of_another_recipe_are_refused(study, tmp_path):
+    folder = tmp_path / "runs" / "base--seed-0"
+    folder.mkdir(parents=True)
+    row = {"study": "tiny", "variant": "base", "seed": 0, "metric": "x", "value": 1.0, "recipe_digest": "0" * 16}
+    (folder / "result.json").write_text(json.dumps([row]))
+    with pytest.raises(TrainingError, match="made with another recipe"):
+        run_study(study, QUERIES, tmp_path)
+
+
+def test_means_and_intervals():
+    study = Study("s", "smollm2-135m", {"a": {}, "b": {"losses.recon": 0}}, seeds=(0, 1, 2))
+    rows = [
+        StudyRow("s", name, seed, "m", seed + shift, "d")
+        for name, shift in (("a", 0.0), ("b", 2.0))
+        for seed in range(3)
+    ]
+    first, second = summarise(study, rows)
+    assert (first.mean, second.mean) == (1.0, 3.0)
+    # Student's t for two degrees of freedom: 4.302653 standard errors.
+    assert second.high - second.mean == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    # Seed by seed the difference is exact, however much the seeds differ.
+    assert (second.difference, second.difference_low, second.difference_high) == (2.0, 2.0, 2.0)
+    assert math.isnan(mean_interval([1.0])[1])
+    assert all(map(math.isnan, mean_interval([])))
+
+
+def test_study_files(tmp_path):
+    path = tmp_path / "mine.json"
+    facts = {"recipe": "smollm2-135m", "variants": {"base": {}, "one": {"n_compression": 1}}, "seeds": [5]}
+    path.write_text(json.dumps(facts))
+    study = find_study(str(path))
+    assert (study.name, study.seeds) == ("mine", (5,))
+    assert study.recipe_of("one", 5).n_compression == 1
+    for broken, told in (
+        ("{", "is no study"),
+        (json.dumps(facts | {"variants": {"a": {"no.such": 1}}}), "there is no field 'no.such'"),
+        (json.dumps(facts | {"variants": {"../a": {}}}), "cannot name a folder"),
+        (json.dumps(facts | {"variants": {}}), "no variants"),
+        (json.dumps(facts | {"colour": 1}), "is no study"),
+    ):
+        path.write_text(broken)
+        with pytest.raises(InputError, match=told):
+            find_study(str(path))
+
+
+def test_the_ablation_covers_what_was_asked():
+    study = STUDIES.get("ablation")
+    recipes = {name: study.recipe_of(name, 0) for name in study.variants}
+    assert {recipe.n_compression for recipe in recipes.values()} >= {1, 5, 10}
+    assert {recipe.response.source for recipe in recipes.values()} == {"own", "echo", "none"}
+    assert len({recipe.teacher for recipe in recipes.values()}) > 1
+    assert len({recipe.digest() for recipe in recipes.values()}) == len(recipes)
+    assert len(study.seeds) > 1

@@ -1,0 +1,131 @@
+"""Low-rank changes of a frozen LLM's projections: on while it encodes, off while it decodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genzoo.errors import CheckpointError, InputError
+
+
+class Lora(nn.Module):
+    """``W x`` becomes ``W x + B A x`` in the named projections, as long as ``with lora.on()`` holds.
+
+    The backbone's own modules stay as they are: the change is added by hooks, so that one copy serves both passes.
+
+    Args:
+        model: Causal LM; gains hooks.
+        down: Projection -> ``A (r, in)``.
+        up: Projection -> ``B (out, r)``.
+        scale: Multiplies the change while it is trained (alpha / r); `tensors` has it folded into ``B``.
+    """
+
+    def __init__(self, model: Any, down: Mapping[str, Tensor], up: Mapping[str, Tensor], scale: float = 1.0) -> None:
+        super().__init__()
+        self.names = sorted(down)
+        self.down = nn.ParameterList([down[name].clone().float() for name in self.names])
+        self.up = nn.ParameterList([up[name].clone().float() for name in self.names])
+        self.scale, self.is_on = scale, False
+        self._handles: list[Any] = []
+        modules = dict(model.base_model.named_modules())
+        for place, name in enumerate(self.names):
+            if name not in modules:
+                raise CheckpointError(
+                    f"the backbone has no projection {name}: the LoRA was trained on another architecture"
+                )
+            self._handles.append(modules[name].register_forward_hook(self._hook(place)))
+
+    @classmethod
+    def create(cls, model: Any, rank: int, modules: str, seed: int, alpha: float | None = None) -> Lora:
+        """A LoRA that changes nothing yet: A random, B zero."""
+        wanted = tuple(word.strip() for word in modules.split(","))
+        found = {
+            name: module
+            for name, module in model.base_model.named_modules()
+            if isinstance(module, nn.Linear) and name.rpartition(".")[2] in wanted
+        }
+        if not found:
+            names = {n.rpartition(".")[2] for n, m in model.base_model.named_modules() if isinstance(m, nn.Linear)}
+            raise InputError(f"no projection is named {modules}: this backbone has {', '.join(sorted(names))}")
+        generator = torch.Generator().manual_seed(seed)
+        down = {n: torch.randn(rank, m.in_features, generator=generator) / m.in_features**0.5 for n, m in found.items()}
+        up = {name: torch.zeros(module.out_features, rank) for name, module in found.items()}
+        return cls(model, down, up, 1.0 if alpha is None else alpha / rank)
+
+    @classmethod
+    def from_tensors(cls, model: Any, tensors: Mapping[str, Tensor]) -> Lora:
+        """The LoRA of a checkpoint, see `tensors`."""
+        parts: dict[str, dict[str, Tensor]] = {"down": {}, "up": {}}
+        for key, tensor in tensors.items():
+            name, _, part = key.rpartition(".")
+            parts[part][name] = tensor
+        return cls(model, parts["down"], parts["up"])
+
+    def _hook(self, place: int) -> Any:
+        def add(module: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
+            if not self.is_on:
+                return None
+            change = nn.functional.linear(nn.functional.linear(inputs[0].float(), self.down[place]), self.up[place])
+            return output + (self.scale * change).to(output.dtype)
+
+        return add
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Changes hold inside the block."""
+        self.is_on = True
+        try:
+            yield
+        finally:
+            self.is_on = False
+
+    def remove(self) -> None:
+        """Take the hooks off the backbone again."""
+        for handle in self._handles:
+            handle.remove()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """``<projection>.down`` and ``.up``, on the CPU, ``W + up @ down`` being the changed projection."""
+        rows = zip(self.names, self.down, self.up, strict=True)
+        made: dict[str, Tensor] = {}
+        for name, down, up in rows:
+            made[f"{name}.down"] = down.detach().cpu().contiguous()
+            made[f"{name}.up"] = (self.scale * up.detach()).cpu().contiguous()
+        return made
+
+
+@contextmanager
+def changed_by(model: Any, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+    """Inside the block a causal LM encodes with a checkpoint's low-rank changes; without any, nothing happens."""
+    if not tensors:
+        yield
+        return
+    lora = Lora.from_tensors(model, tensors).to(model.device).requires_grad_(False)
+    try:
+        with lora.on():
+            yield
+    finally:
+        lora.remove()
+
+
+@torch.no_grad()
+def merge_lora(model: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Add a checkpoint's low-rank changes to the weights of a model in place.
+
+    Args:
+        model: The backbone without its head, as sentence-transformers holds it.
+        tensors: ``<projection>.down (r, in)`` and ``<projection>.up (out, r)``.
+    """
+    modules = dict(model.named_modules())
+    for key in (key for key in tensors if key.endswith(".down")):
+        name = key.removesuffix(".down")
+        if name not in modules:
+            raise CheckpointError(
+                f"the backbone has no projection {name}: the LoRA was trained on another architecture"
+            )
+        weight = modules[name].weight
+        weight += (tensors[f"{name}.up"] @ tensors[key]).to(weight)

@@ -1,0 +1,158 @@
+"""The groups of fields that a `Recipe` is made of. Defaults are the method's; every field is part of the recipe's digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SAFETY_PROMPT = (
+    "You are a careful assistant. If a request could help to hurt, deceive, rob or threaten anyone, refuse it in one clear "
+    "sentence and say why; answer every other request fully and directly."
+)
+"""What `ResponseOptions.system_prompt` says where refusals of the backbone alone are too weak."""
+
+
+@dataclass(frozen=True)
+class ResponseOptions:
+    """What a query's target is: by default what the backbone answers, greedily and with its chat template (method step 1).
+
+    Attributes:
+        max_new_tokens: Answers are cut there.
+        system_prompt: Said to the backbone before each query; ``safety`` stands for `SAFETY_PROMPT`.
+        limit: Only this many queries of the log are answered, the others serve as texts; 0 answers all.
+        source: ``own`` answers of the backbone; ``echo``: the query is its own response; ``none``: the target is the teacher's
+            embedding of the query, and nothing is reconstructed.
+        engine: What generates; both write the same records.
+        temperature: 0 is greedy; above it the answers are sampled.
+        top_p: Share of the probability that sampling draws from.
+    """
+
+    max_new_tokens: int = 64
+    system_prompt: str | None = None
+    limit: int = 0
+    source: Literal["own", "echo", "none"] = "own"
+    engine: Literal["transformers", "vllm"] = "transformers"
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+    @property
+    def system_text(self) -> str | None:
+        """The system prompt in full."""
+        return SAFETY_PROMPT if self.system_prompt == "safety" else self.system_prompt
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Which (text, target) pairs are made of a query and its response; shares sum to 1.
+
+    Attributes:
+        answer: Query -> target of the response: the method itself.
+        document: Response as a passage -> target of the response, so that passages land where answers do.
+        meaning: Short text -> target of that text, for symmetric tasks.
+        topic: The same under the classification and clustering prompts.
+        unprompted: Of the answer views, the share whose query stands without a prompt.
+        long: Of the document views, the share that joins several responses to one long passage.
+    """
+
+    answer: float = 1.0
+    document: float = 0.0
+    meaning: float = 0.0
+    topic: float = 0.0
+    unprompted: float = 0.0
+    long: float = 0.0
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """Weights of the two losses (paper: equal) and what keeps the expensive one cheap.
+
+    Attributes:
+        align: Weight of the mean squared error between embedding and target, per dimension, target of unit variance; 0 turns
+            it off: then no teacher is needed and the embedding is the mean soft prompt itself, H wide.
+        recon: Weight of the next-token loss of the response given the soft prompts, in nats per token; 0 turns it off.
+        recon_share: Share of each batch that the reconstruction loss looks at.
+        recon_tokens: Only the first tokens of a response are scored.
+    """
+
+    align: float = 1.0
+    recon: float = 1.0
+    recon_share: float = 1.0
+    recon_tokens: int = 512
+
+
+@dataclass(frozen=True)
+class OptimOptions:
+    """AdamW with linear warm-up and decay; a learning rate for each kind of parameter.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch: Examples per step, over all processes together.
+        warmup: Steps until the learning rates are full.
+        lr_rows: Of the trained rows.
+        lr_recon: Of the reconstruction projection.
+        lr_align: Of the alignment projection.
+        clip: Largest gradient norm, for each group of parameters.
+        align_first: Steps at the start that train the alignment alone.
+        align_memory: Solve the alignment projection at every step by a running ridge regression that remembers about this
+            many steps; 0 trains it with ``lr_align`` instead.
+        ridge: Strength of that regression, and of the one that starts every training.
+        micro_batch: Examples whose activations are held at once; 0 holds the whole batch. Changes memory, not the gradient.
+        precision: ``auto`` uses bfloat16 where `genzoo.training.precision` finds its gradients good enough; otherwise float32.
+    """
+
+    steps: int = 5000
+    batch: int = 32
+    warmup: int = 100
+    lr_rows: float = 3e-4
+    lr_recon: float = 3e-4
+    lr_align: float = 3e-4
+    clip: float = 1.0
+    align_first: int = 0
+    align_memory: int = 0
+    ridge: float = 80.0
+    micro_batch: int = 0
+    precision: Literal["float32", "auto"] = "float32"
+
+
+@dataclass(frozen=True)
+class LoraOptions:
+    """Low-rank changes of the encoding pass (the paper's ablation); the frozen LLM still decodes. Rank 0 is off.
+
+    Attributes:
+        rank: r of each changed projection.
+        alpha: The change is multiplied by ``alpha / rank``.
+        lr: Learning rate.
+        modules: Names of the projections that are changed, separated by commas.
+    """
+
+    rank: int = 0
+    alpha: float = 16.0
+    lr: float = 1e-4
+    modules: str = "q_proj,v_proj"
+
+
+@dataclass(frozen=True)
+class UnsupervisedOptions:
+    """The teacher that is made of the backbone itself, without labels (`genzoo.training.unsupervised`).
+
+    Attributes:
+        layer: States are read after this many layers; early ones, before the LLM turns to predicting.
+        whiten: Dimensions that are kept after whitening; at most H.
+        fit_texts: Texts of the log that the whitening is fitted on.
+        wrap: ``prompt`` asks for the meaning in one word around the text; ``echo`` repeats the text; ``plain`` leaves it alone.
+        simcse_steps: Steps of unsupervised SimCSE in a LoRA before the whitening; 0 does without.
+        simcse_rank: r of that LoRA.
+        simcse_batch: Texts per SimCSE step; the others of the batch are the negatives.
+        simcse_lr: Learning rate of that LoRA.
+        max_tokens: Longest text that the teacher reads.
+    """
+
+    layer: int = 3
+    whiten: int = 128
+    fit_texts: int = 2000
+    wrap: Literal["prompt", "echo", "plain"] = "prompt"
+    simcse_steps: int = 0
+    simcse_rank: int = 8
+    simcse_batch: int = 64
+    simcse_lr: float = 1e-4
+    max_tokens: int = 256

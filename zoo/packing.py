@@ -1,0 +1,128 @@
+"""Texts one after the other in one row, without padding: every position that is computed is a real one.
+
+A dense mask over the row would cost more than the padding it saves, so attention runs text by text; all the rest of the model
+sees one long row. Registered as an attention of transformers, hence the same for every architecture that takes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import AttentionInterface
+
+NAME = "genzoo_packed"
+Memory = dict[int, list[tuple[Tensor, Tensor]]]
+"""Layer -> keys and values of each text, ``(1, heads, length, head dim)``."""
+
+
+@dataclass
+class Segments:
+    """Where the texts lie in the row.
+
+    Attributes:
+        lengths: Of each text's part of the row.
+        before: Keys and values that each text can look back on, from an earlier pass.
+        kept: Filled with this pass's keys and values when it is a dictionary.
+    """
+
+    lengths: Sequence[int]
+    before: Memory | None = None
+    kept: Memory | None = None
+    _masks: dict[tuple[int, int, int | None], Tensor | None] = field(default_factory=dict)
+
+    def mask(self, length: int, total: int, window: int | None, device: torch.device) -> Tensor | None:
+        """Which of ``total`` keys each of the last ``length`` positions sees; None for plain causal attention."""
+        key = (length, total, window)
+        if key not in self._masks:
+            plain = length == total and (window is None or total <= window)
+            self._masks[key] = None if plain else _window_mask(length, total, window).to(device)
+        return self._masks[key]
+
+
+def _window_mask(length: int, total: int, window: int | None) -> Tensor:
+    distance = torch.arange(total - length, total)[:, None] - torch.arange(total)
+    seen = distance >= 0
+    return seen if window is None else seen & (distance < window)
+
+
+def _attend(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    segments: Segments | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attention of ``(1, heads, row, head dim)`` within each text."""
+    if segments is None:
+        raise RuntimeError("packed attention needs to be told where the texts lie")
+    groups = query.shape[1] // key.shape[1]
+    rows = zip(*(tensor.split(list(segments.lengths), dim=2) for tensor in (query, key, value)), strict=True)
+    parts, kept = [], []
+    for place, (q, k, v) in enumerate(rows):
+        if segments.kept is not None:
+            kept.append((k, v))
+        if segments.before is not None:
+            earlier = segments.before[module.layer_idx][place]
+            k, v = torch.cat([earlier[0], k], dim=2), torch.cat([earlier[1], v], dim=2)
+        if groups > 1:
+            k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
+        mask = segments.mask(q.shape[2], k.shape[2], sliding_window, q.device)
+        options: dict[str, Any] = {"attn_mask": mask, "is_causal": mask is None, "scale": scaling}
+        # An empty text has nothing to attend to, and some kernels refuse it.
+        parts.append(functional.scaled_dot_product_attention(q, k, v, **options) if q.shape[2] else q)
+    if segments.kept is not None:
+        segments.kept[module.layer_idx] = kept
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(NAME, _attend)
+
+
+def can_pack(model: Any) -> bool:
+    """Whether the architecture takes a registered attention, and packing pays: on a GPU one padded call is faster than many."""
+    return model.device.type == "cpu" and bool(getattr(model.base_model, "_supports_attention_backend", False))
+
+
+@contextmanager
+def _packed(model: Any) -> Iterator[Any]:
+    config = model.base_model.config
+    usual = config._attn_implementation
+    config._attn_implementation = NAME
+    try:
+        yield model.base_model
+    finally:
+        config._attn_implementation = usual
+
+
+def packed_states(model: Any, embeddings: Tensor, segments: Segments, starts: Sequence[int]) -> Tensor:
+    """Last hidden states of packed texts.
+
+    Args:
+        model: Causal LM.
+        embeddings: ``(row, H)``, the texts' input embeddings one after the other.
+        segments: Where the texts lie, and what they look back on.
+        starts: Position of each text's first embedding.
+
+    Returns:
+        ``(row, H)``.
+    """
+    lengths = zip(starts, segments.lengths, strict=True)
+    positions = torch.cat([torch.arange(start, start + length) for start, length in lengths])[None]
+    with _packed(model) as base:
+        out = base(
+            inputs_embeds=embeddings[None],
+            position_ids=positions.to(embeddings.device),
+            use_cache=False,
+            segments=segments,
+        )
+    return out.last_hidden_state[0]

@@ -1,0 +1,90 @@
+"""Studies: one recipe, several changes of it, several seeds; data only. `genzoo.training.study` runs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from genzoo.errors import InputError
+from genzoo.overrides import override
+from genzoo.recipes import RECIPES, UNSUPERVISED, Recipe
+from genzoo.registry import Registry
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is compared.
+
+    Attributes:
+        name: Of the study.
+        recipe: Name of the recipe that is changed.
+        variants: Name -> fields that differ from the recipe, by dotted name. The first one is what the others are compared with.
+        seeds: Every variant is trained with each of them.
+        common: Fields that all variants change.
+    """
+
+    name: str
+    recipe: str
+    variants: Mapping[str, Mapping[str, Any]]
+    seeds: tuple[int, ...] = (0, 1, 2)
+    common: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.variants or not self.seeds:
+            raise InputError(f"the study {self.name} has no variants or no seeds: name at least one of each")
+        for name in self.variants:
+            if not name or not all(char.isalnum() or char in "-_.+" for char in name):
+                raise InputError(f"the variant {name!r} cannot name a folder: use letters, digits and - _ . +")
+            self.recipe_of(name, self.seeds[0])  # raises for fields that do not exist
+
+    def recipe_of(self, variant: str, seed: int) -> Recipe:
+        """The recipe of one cell of the study."""
+        changes = {**self.common, **self.variants[variant], "seed": seed}
+        return replace(override(RECIPES.get(self.recipe), changes), name=f"{self.recipe}--{variant}")
+
+
+STUDIES: Registry[Study] = Registry("study", "genzoo study --help")
+
+STUDIES.register(
+    "ablation",
+    Study(
+        name="ablation",
+        recipe="smollm2-135m-self",
+        variants={
+            "base": {},
+            "tokens-1": {"n_compression": 1},
+            "tokens-5": {"n_compression": 5},
+            "thought-5+5": {"n_thought": 5, "n_compression": 5},
+            "alignment-only": {"losses.recon": 0.0},
+            "reconstruction-only": {"losses.align": 0.0},
+            "teacher-minilm": {"teacher": "minilm"},
+            "response-echo": {"response.source": "echo"},
+            "response-none": {"response.source": "none"},
+            "answers-1000": {"response.limit": 1000},
+            "answers-4000": {"response.limit": 4000},
+            "safety-prompt": {"response.system_prompt": "safety"},
+            "lora-8": {"lora.rank": 8},
+        },
+        common={"teacher": UNSUPERVISED, "response.limit": 12_160},
+    ),
+)
+
+
+def find_study(name: str) -> Study:
+    """A study by name, or from a JSON file with the fields of `Study`."""
+    path = Path(name)
+    if path.suffix != ".json":
+        return STUDIES.get(name)
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts["seeds"] = tuple(facts.get("seeds", (0, 1, 2)))
+        return Study(**({"name": path.stem} | facts))
+    except (OSError, ValueError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path} is no study ({error}): expected JSON with recipe, variants (name to changed fields), seeds and common"
+        ) from error

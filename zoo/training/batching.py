@@ -1,0 +1,51 @@
+"""Examples -> batches in an order that depends on the seed alone, and what each of them will cost."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from genzoo.recipes import Recipe
+from genzoo.training.views import Example
+
+BUCKET = 16
+CHARACTERS_PER_TOKEN = 4.2
+GRADIENT = 2.0
+"""A pass with gradients costs about this many forward passes: the weights are frozen and need none."""
+
+
+def plan_batches(recipe: Recipe, examples: Sequence[Example]) -> list[list[Example]]:
+    """Batches of like length, so that a step's memory is even and there is little padding where a GPU pads."""
+    optim, rng = recipe.optim, random.Random(recipe.seed)  # noqa: S311 - reproducible order
+    size = optim.batch * BUCKET
+    batches = []
+    for start in range(0, optim.steps * optim.batch, size):
+        bucket = sorted(examples[start : start + size], key=lambda one: len(one.text))
+        part = [bucket[at : at + optim.batch] for at in range(0, len(bucket), optim.batch)]
+        rng.shuffle(part)
+        batches += part
+    return batches
+
+
+def chosen_for_recon(recipe: Recipe, step: int, size: int) -> list[int]:
+    """Places in the batch that the reconstruction loss looks at."""
+    rng = random.Random(f"{recipe.seed}-{step}")  # noqa: S311 - reproducible sampling
+    return sorted(rng.sample(range(size), max(1, round(recipe.losses.recon_share * size))))
+
+
+def has_recon(recipe: Recipe, step: int) -> bool:
+    """Whether a step computes the reconstruction loss."""
+    return recipe.reconstructs and step >= recipe.optim.align_first
+
+
+def step_costs(recipe: Recipe, batches: Sequence[Sequence[Example]]) -> list[float]:
+    """Tokens that each step pushes through the backbone, a token with gradients counted `GRADIENT` times."""
+    costs = []
+    for step, batch in enumerate(batches):
+        text = sum(min(len(one.text) / CHARACTERS_PER_TOKEN, recipe.max_tokens) for one in batch)
+        cost = text * (GRADIENT if recipe.lora.rank else 1) + GRADIENT * recipe.n_tokens * len(batch)
+        if has_recon(recipe, step):
+            answers = sum(min(len(one.target) / CHARACTERS_PER_TOKEN, recipe.losses.recon_tokens) for one in batch)
+            cost += GRADIENT * recipe.losses.recon_share * (answers + recipe.n_compression * len(batch))
+        costs.append(cost)
+    return costs

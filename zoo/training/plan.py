@@ -1,0 +1,211 @@
+"""What a training run will take, told before it starts: parameters, memory, tokens, time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genzoo.backbones import BACKBONES, Backbone
+from genzoo.recipes import UNSUPERVISED, Recipe
+from genzoo.training.batching import CHARACTERS_PER_TOKEN, GRADIENT
+from genzoo.training.pace import as_time
+from genzoo.training.queries import Query
+
+GENERATING, TRAINING = 0.4, 0.85
+"""Share of the plain matrix-product speed that generation and training reach."""
+FLOAT = 4
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a plan needs to know of a backbone.
+
+    Attributes:
+        n_parameters: Numbers in it.
+        hidden_size: H.
+        n_layers: Decoder layers.
+        vocab_size: Rows of its embedding matrix.
+    """
+
+    n_parameters: int
+    hidden_size: int
+    n_layers: int
+    vocab_size: int
+
+    @property
+    def kept_per_token(self) -> int:
+        """Numbers that the backward pass needs of one token in one layer; the MLP's width follows from the parameters."""
+        inner = max(
+            0.0, (self.n_parameters - self.vocab_size * self.hidden_size) / self.n_layers - 2.5 * self.hidden_size**2
+        )
+        return round(6 * self.hidden_size + inner / self.hidden_size)
+
+
+def shape_of(backbone: str) -> Shape | None:
+    """Shape of a backbone without loading it: from its row, or from the config of its folder; None for one not at hand."""
+    if backbone in BACKBONES:
+        row: Backbone = BACKBONES.get(backbone)
+        return Shape(row.n_parameters, row.hidden_size, row.n_layers, row.vocab_size)
+    if not Path(backbone).is_dir():
+        return None
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(backbone).get_text_config()
+    with torch.device("meta"):
+        count = sum(one.numel() for one in AutoModelForCausalLM.from_config(config).parameters())
+    return Shape(count, config.hidden_size, config.num_hidden_layers, config.vocab_size)
+
+
+def measure_speed(device: str | None = None) -> float:
+    """Floating-point operations per second of a float32 matrix product on this machine now; takes half a second."""
+    import torch
+
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    left, right = (torch.randn(1024, 1024, device=where) for _ in range(2))
+    best, began = float("inf"), time.perf_counter()
+    while time.perf_counter() - began < 0.5:
+        start = time.perf_counter()
+        (left @ right)[0, 0].item()
+        best = min(best, time.perf_counter() - start)
+    return 2 * 1024**3 / best
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run's size.
+
+    Attributes:
+        recipe: What would be made.
+        shape: Of its backbone, if known.
+        n_queries: In the log.
+        n_answered: Queries that the backbone answers.
+        query_tokens: Mean length of a query.
+        speed: Floating-point operations per second.
+        dim: D, if it is known before the teacher is loaded.
+    """
+
+    recipe: Recipe
+    shape: Shape | None
+    n_queries: int
+    n_answered: int
+    query_tokens: float
+    speed: float
+    dim: int | None
+
+    @property
+    def n_trained(self) -> int | None:
+        """Numbers that are trained, a LoRA apart."""
+        if self.shape is None or self.dim is None:
+            return None
+        hidden = self.shape.hidden_size
+        return self.recipe.n_tokens * hidden + hidden * (hidden + 1) + self.dim * (hidden + 1)
+
+    @property
+    def response_tokens(self) -> int:
+        """Tokens to generate, at most."""
+        return self.n_answered * self.recipe.response.max_new_tokens if self.recipe.response.source == "own" else 0
+
+    @property
+    def scored_tokens(self) -> int:
+        """Response tokens of an example that the reconstruction loss scores, at most."""
+        longest = (
+            self.recipe.response.max_new_tokens if self.recipe.response.source == "own" else round(self.query_tokens)
+        )
+        return min(longest, self.recipe.losses.recon_tokens)
+
+    @property
+    def training_tokens(self) -> float:
+        """Forward passes of a token over the whole training, one with gradients counted `GRADIENT` times."""
+        recipe, optim = self.recipe, self.recipe.optim
+        text = min(self.query_tokens + 6, recipe.max_tokens) * (GRADIENT if recipe.lora.rank else 1)
+        each = text + GRADIENT * recipe.n_tokens
+        total = each * optim.steps * optim.batch
+        if recipe.reconstructs:
+            scored = GRADIENT * recipe.losses.recon_share * (self.scored_tokens + recipe.n_compression)
+            total += scored * max(0, optim.steps - optim.align_first) * optim.batch
+        return total
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes at the peak of a step: one float32 backbone, the activations of a micro-batch, the logits at hand."""
+        if self.shape is None:
+            return None
+        optim, recipe = self.recipe.optim, self.recipe
+        held = min(optim.micro_batch or optim.batch, optim.batch)
+        tokens = held * recipe.n_tokens
+        if recipe.reconstructs:
+            tokens += max(1, round(held * recipe.losses.recon_share)) * (recipe.n_compression + self.scored_tokens)
+        activations = tokens * self.shape.n_layers * self.shape.kept_per_token
+        trained = 4 * (self.n_trained or 2 * self.shape.hidden_size**2)  # itself, its gradient, two moments
+        return FLOAT * (self.shape.n_parameters + activations + trained + 3 * (1 << 24))
+
+    def seconds(self) -> dict[str, float] | None:
+        """Stage -> seconds on this machine; None for a backbone that is not at hand."""
+        if self.shape is None:
+            return None
+        per_token = 2 * self.shape.n_parameters / self.speed
+        asked = self.n_answered * (self.query_tokens + 20) if self.response_tokens else 0
+        return {
+            "responses": (self.response_tokens + asked) * per_token / GENERATING,
+            "training": self.training_tokens * per_token / TRAINING,
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The plan for people: what, and how much."""
+        recipe, row = self.recipe, BACKBONES.get(self.recipe.backbone) if self.recipe.backbone in BACKBONES else None
+        licence = f", licence {row.licence}{', gated: ' + row.page if row.gated else ''}" if row else ""
+        size = f"{self.shape.n_parameters / 1e6:,.0f} M parameters" if self.shape else "size known once it is fetched"
+        trained = f"{self.n_trained:,}" if self.n_trained else "known once the teacher is loaded"
+        made = [
+            ("recipe", f"{recipe.name} (digest {recipe.digest()})"),
+            ("backbone", f"{recipe.backbone}: {size}{licence}"),
+            ("teacher", recipe.teacher if recipe.losses.align else "none: the alignment loss is off"),
+            (
+                "trained parameters",
+                f"{trained} ({recipe.n_thought} thought + {recipe.n_compression} compression tokens)",
+            ),
+            ("queries", f"{self.n_queries:,}, of which {self.n_answered:,} are answered"),
+            (
+                "response tokens",
+                f"at most {self.response_tokens:,}" if self.response_tokens else f"none ({recipe.response.source})",
+            ),
+            (
+                "training",
+                f"{recipe.optim.steps:,} steps of {recipe.optim.batch}: {recipe.optim.steps * recipe.optim.batch:,} examples",
+            ),
+            ("training tokens", f"about {self.training_tokens / 1e6:,.1f} M"),
+            ("memory", f"about {self.memory / 1e9:.1f} GB at the peak of a step" if self.memory else "unknown"),
+        ]
+        times = self.seconds()
+        if times is None:
+            return [*made, ("time", "unknown: fetch the backbone first")]
+        made += [(f"time, {stage}", f"about {as_time(value)}") for stage, value in times.items() if value]
+        return [
+            *made,
+            (
+                "time in all",
+                f"about {as_time(sum(times.values()))}, and the teacher's; measured at {self.speed / 1e9:.0f} GFLOP/s",
+            ),
+        ]
+
+
+def make_plan(recipe: Recipe, queries: Sequence[Query], speed: float) -> Plan:
+    """The plan of a recipe on a log; nothing is fetched, loaded or written."""
+    answered = min(recipe.response.limit or len(queries), len(queries))
+    mean = sum(len(query.text) for query in queries) / len(queries) / CHARACTERS_PER_TOKEN
+    shape = shape_of(recipe.backbone)
+    return Plan(recipe, shape, len(queries), answered, mean, speed, _dim(recipe, shape))
+
+
+def _dim(recipe: Recipe, shape: Shape | None) -> int | None:
+    from genzoo.teachers import TEACHERS
+
+    known: dict[str, Any] = {UNSUPERVISED: recipe.unsupervised.whiten}
+    known |= {row.key: row.dim for row in TEACHERS}
+    if not recipe.losses.align:
+        return shape.hidden_size if shape else None
+    return known.get(recipe.teacher)

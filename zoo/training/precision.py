@@ -1,0 +1,65 @@
+"""Are bfloat16 gradients good enough for this backbone? On SmolLM2-135M they are not: noise as large as that between batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from genzoo.training.trainer import TokenTrainer
+
+ENOUGH = 0.99
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """Cosines of the bfloat16 gradient with the float32 one, for each trained tensor; 1 is equal, 0 is noise.
+
+    Attributes:
+        cosines: Trained tensor -> the smallest cosine over the batches.
+    """
+
+    cosines: dict[str, float]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every tensor's cosine is at least `ENOUGH`."""
+        return all(value >= ENOUGH for value in self.cosines.values())
+
+    def __str__(self) -> str:
+        found = ", ".join(f"{name} {value:.3f}" for name, value in self.cosines.items())
+        return f"bfloat16 gradients against float32: {found} (at least {ENOUGH} wanted)"
+
+
+def check_gradients(trainer: TokenTrainer, batches: int = 2) -> GradientCheck:
+    """Compare the gradients of the first batches that have both losses; the trainer is left as it was, without gradients.
+
+    Args:
+        trainer: After its warm start.
+        batches: How many are compared.
+    """
+    first = min(trainer.recipe.optim.align_first, len(trainer.batches) - 1)
+    cosines: dict[str, float] = {}
+    usual = trainer.is_bfloat16
+    try:
+        for step in range(first, min(first + batches, len(trainer.batches))):
+            exact, rough = (_gradients(trainer, step, is_bfloat16) for is_bfloat16 in (False, True))
+            for name, gradient in exact.items():
+                found = float(functional.cosine_similarity(gradient, rough[name], dim=0))
+                cosines[name] = min(found, cosines.get(name, 1.0))
+    finally:
+        trainer.is_bfloat16 = usual
+        trainer.optimizer.zero_grad(set_to_none=True)
+    return GradientCheck(cosines)
+
+
+def _gradients(trainer: TokenTrainer, step: int, is_bfloat16: bool) -> dict[str, torch.Tensor]:
+    trainer.is_bfloat16 = is_bfloat16
+    trainer.backward(trainer.batches[step], step)
+    named = list(trainer.heads.named_parameters())
+    if trainer.lora is not None:
+        named += [(f"lora.{name}", parameter) for name, parameter in trainer.lora.named_parameters()]
+    return {name: p.grad.flatten().double() for name, p in named if p.grad is not None and bool(p.grad.any())}

@@ -1,0 +1,219 @@
+"""A study's cells -> trained checkpoints -> one tidy file. Finished cells are kept; the same call goes on after a stop."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from genzoo.errors import TrainingError
+from genzoo.files import write_text
+from genzoo.recipes import UNSUPERVISED, Recipe
+from genzoo.studies import Study
+from genzoo.training.pipeline import OnProgress, TrainingRun
+from genzoo.training.queries import Query
+
+Measure = Callable[[str], Mapping[str, float]]
+"""Model (a run's folder, a teacher's key or folder) -> metric -> value."""
+TEACHER = "teacher of "
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """One figure of one cell: a line of ``results.csv``.
+
+    Attributes:
+        study: Name of the study.
+        variant: What was changed; ``teacher of <variant>`` for the teacher itself.
+        seed: Of the training.
+        metric: ``recon_gap`` and the other held-out controls, or a task's name with its main score.
+        value: The figure.
+        recipe_digest: Of the cell's recipe.
+    """
+
+    study: str
+    variant: str
+    seed: int
+    metric: str
+    value: float
+    recipe_digest: str
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """A variant's mean over seeds.
+
+    Attributes:
+        variant: What was changed.
+        metric: Which figure.
+        n: Seeds.
+        mean: Over the seeds.
+        low: Lower end of the 95 % interval of that mean (Student's t); NaN for one seed.
+        high: Upper end.
+        difference: Mean difference to the first variant, seed by seed.
+        difference_low: Lower end of its 95 % interval.
+        difference_high: Upper end.
+    """
+
+    variant: str
+    metric: str
+    n: int
+    mean: float
+    low: float
+    high: float
+    difference: float
+    difference_low: float
+    difference_high: float
+
+
+def run_study(
+    study: Study,
+    queries: Sequence[Query],
+    output: Path,
+    *,
+    measure: Measure | None = None,
+    device: str | None = None,
+    on_progress: OnProgress = lambda stage, done, total, remark: None,
+) -> list[StudyRow]:
+    """Train and measure every cell that is not finished yet, and write ``results.csv`` and ``summary.csv`` after each.
+
+    Answers are shared by all cells that ask alike, targets by all cells.
+
+    Args:
+        study: What to compare.
+        queries: The log.
+        output: Folder of the study.
+        measure: Measures a model further; its teacher is measured too, once.
+        device: Where to compute.
+        on_progress: Told how far each stage is; the stage ``study`` counts cells.
+    """
+    cells = [(variant, seed) for seed in study.seeds for variant in study.variants]
+    rows: list[StudyRow] = []
+    for done, (variant, seed) in enumerate(cells):
+        on_progress("study", done, len(cells), f"{variant}, seed {seed}")
+        recipe = study.recipe_of(variant, seed)
+        folder = output / "runs" / f"{variant}--seed-{seed}"
+        rows += _finished(folder, recipe) or _run_cell(
+            study, recipe, variant, queries, output, folder, measure, device, on_progress
+        )
+        _write(output / "results.csv", rows, StudyRow)
+        _write(output / "summary.csv", summarise(study, rows), StudySummary)
+    on_progress("study", len(cells), len(cells), "")
+    return rows
+
+
+def _finished(folder: Path, recipe: Recipe) -> list[StudyRow] | None:
+    """The rows of a cell that was finished with the same recipe."""
+    path = folder / "result.json"
+    if not path.is_file():
+        return None
+    try:
+        rows = [StudyRow(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise TrainingError(f"{path} is damaged ({error}): delete it, the cell is measured again") from error
+    if any(row.recipe_digest != recipe.digest() for row in rows):
+        raise TrainingError(f"{folder} was made with another recipe: choose another --output, or delete that folder")
+    return rows
+
+
+def _run_cell(
+    study: Study,
+    recipe: Recipe,
+    variant: str,
+    queries: Sequence[Query],
+    output: Path,
+    folder: Path,
+    measure: Measure | None,
+    device: str | None,
+    on_progress: OnProgress,
+) -> list[StudyRow]:
+    run = TrainingRun(
+        recipe,
+        queries,
+        folder,
+        device,
+        on_progress=on_progress,
+        responses_folder=output / "responses" / _asked_alike(recipe),
+        targets_folder=output / "shared",
+    )
+    figures: dict[str, float] = {}
+    controls = run.train().info.get("controls")
+    if controls:
+        figures |= {key: value for key, value in controls.items() if key != "n" and value is not None}
+        figures["recon_gap"] = controls["recon_shuffled"] - controls["recon_own"]
+    digest = recipe.digest()
+    rows = []
+    if measure:
+        figures |= measure(str(folder))
+        rows += [
+            StudyRow(study.name, TEACHER + variant, recipe.seed, metric, value, digest)
+            for metric, value in _measure_teacher(run, measure, output).items()
+        ]
+    rows += [StudyRow(study.name, variant, recipe.seed, metric, value, digest) for metric, value in figures.items()]
+    if not rows:
+        raise TrainingError(f"{variant}, seed {recipe.seed}: nothing was measured; give more queries, or a benchmark")
+    write_text(folder / "result.json", json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    return rows
+
+
+def _measure_teacher(run: TrainingRun, measure: Measure, output: Path) -> Mapping[str, float]:
+    """The teacher of a run on the same tasks, which read the same raw texts; measured once for all cells that share it."""
+    if not run.recipe.losses.align:
+        return {}
+    name = run.teacher[0]
+    path = output / "teachers" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
+    if not path.is_file():
+        where = str(output / "shared" / "teacher" / name) if run.recipe.teacher == UNSUPERVISED else name
+        write_text(path, json.dumps(dict(measure(where)), indent=1) + "\n")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _asked_alike(recipe: Recipe) -> str:
+    options = recipe.response
+    facts = (recipe.backbone, options.system_text, options.max_new_tokens, options.temperature, options.top_p)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def summarise(study: Study, rows: Sequence[StudyRow]) -> list[StudySummary]:
+    """Mean and 95 % interval of every figure of every variant, and of its difference to the first variant, seed by seed."""
+    values: dict[tuple[str, str], dict[int, float]] = {}
+    for row in rows:
+        values.setdefault((row.variant, row.metric), {})[row.seed] = row.value
+    first = next(iter(study.variants))
+    made = []
+    for (variant, metric), by_seed in values.items():
+        base = values.get((TEACHER + first if variant.startswith(TEACHER) else first, metric), {})
+        mean = mean_interval(list(by_seed.values()))
+        difference = mean_interval([value - base[seed] for seed, value in by_seed.items() if seed in base])
+        made.append(StudySummary(variant, metric, len(by_seed), *mean, *difference))
+    return made
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean and the ends of its 95 % interval by Student's t; NaN where there is too little to tell.
+
+    >>> [round(end, 3) for end in mean_interval([1.0, 2.0, 3.0])]
+    [2.0, -0.484, 4.484]
+    """
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return (values[0] if values else math.nan), math.nan, math.nan
+    mean = fmean(values)
+    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
+def _write(path: Path, rows: Sequence[Any], kind: type[Any]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [one.name for one in fields(kind)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_text(path, text.getvalue())

@@ -1,0 +1,228 @@
+"""A teacher made of the backbone itself, without labels: early-layer states, averaged over the text and whitened on the query log.
+
+The last layers of an LLM are about the next token; an early one is about the words. Whitening removes what all texts share, which
+is most of such a mean. Optionally the layers are first tuned by unsupervised SimCSE (Gao et al. 2021) in a LoRA: two passes of one
+text with different dropout are each other's positive, the other texts of the batch the negatives.
+
+The result is a SentenceTransformer of built-in modules: ``Transformer`` (the first layers; its tokenizer wraps every text) ->
+``Pooling`` (mean) -> ``Dense`` (whitening). So mteb can measure it like any other model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+from torch import Tensor, nn
+from torch.nn import functional
+
+from genzoo.errors import InputError, TrainingError
+from genzoo.files import replace_folder
+from genzoo.lora import Lora, merge_lora
+from genzoo.options import UnsupervisedOptions
+
+BEFORE, AFTER = 'This sentence: "', '" means in one word: "'
+TEMPERATURE = 0.05
+"""Of the SimCSE loss, as in its paper."""
+DROPOUT = 0.1
+OnStep = Callable[[str, int, int], None]
+
+
+def fit_teacher(
+    backbone: Path,
+    texts: Sequence[str],
+    options: UnsupervisedOptions,
+    folder: Path,
+    *,
+    seed: int = 0,
+    device: str | None = None,
+    on_step: OnStep = lambda stage, done, total: None,
+) -> Path:
+    """Fit the teacher on unlabeled texts and write its SentenceTransformer folder, whole or not at all.
+
+    Args:
+        backbone: Local folder of the frozen LLM.
+        texts: Queries, or any texts of the domain.
+        options: Layer, wrapping, whitening, SimCSE.
+        folder: Where to.
+        seed: Of the choice of texts and of SimCSE.
+        device: As in sentence-transformers.
+        on_step: Told how far the fit is.
+
+    Raises:
+        InputError: For fewer texts than whitened dimensions, a layer that the backbone has not, or too many dimensions.
+    """
+    chosen = list(texts)
+    random.Random(seed).shuffle(chosen)  # noqa: S311 - reproducible choice
+    chosen = chosen[: options.fit_texts]
+    transformer = _early_layers(backbone, options)
+    width = transformer.model.config.hidden_size
+    if options.whiten > width:
+        raise InputError(f"unsupervised.whiten is {options.whiten}, the backbone is {width} wide: give at most that")
+    if len(chosen) <= options.whiten:
+        raise InputError(
+            f"whitening to {options.whiten} dimensions needs more than {options.whiten} texts, the log has {len(chosen)}: give "
+            "more, or lower unsupervised.whiten"
+        )
+    pooled = SentenceTransformer(modules=[transformer, Pooling(width, "mean")], device=device)
+    if options.simcse_steps:
+        train_simcse(pooled, chosen, options, seed, on_step)
+    states = []
+    for start in range(0, len(chosen), 256):
+        part = chosen[start : start + 256]
+        states.append(pooled.encode(part, batch_size=32, convert_to_tensor=True, show_progress_bar=False).cpu())
+        on_step("whitening", start + len(part), len(chosen))
+    weight, bias = whitening(torch.cat(states), options.whiten)
+    dense = Dense(
+        width, options.whiten, activation_function=nn.Identity(), init_weight=weight.float(), init_bias=bias.float()
+    )
+    model = SentenceTransformer(modules=[*pooled, dense], similarity_fn_name="cosine", device="cpu")
+    with replace_folder(folder) as new:
+        model.save_pretrained(str(new), create_model_card=False)
+    return folder
+
+
+def whitening(states: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """The affine map after which the states have mean 0 and the identity as covariance.
+
+    Args:
+        states: ``(texts, H)``.
+        dim: Principal directions that are kept, largest variance first.
+
+    Returns:
+        Weight ``(dim, H)`` and bias ``(dim,)``.
+    """
+    states = states.double()
+    mean = states.mean(dim=0)
+    values, vectors = torch.linalg.eigh((states - mean).T.cov())
+    values, vectors = values[-dim:].flip(0), vectors[:, -dim:].flip(1)
+    if not bool(values[-1] > 1e-12 * values[0]):
+        raise TrainingError(
+            f"the texts span fewer than {dim} directions of the backbone's states: give more texts, or lower unsupervised.whiten"
+        )
+    weight = (vectors / values.sqrt()).T
+    return weight, -weight @ mean
+
+
+def _early_layers(backbone: Path, options: UnsupervisedOptions) -> Transformer:
+    """The first layers, with the final norm's gains taken away: each position only gets unit size."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(backbone)
+    layers = config.num_hidden_layers
+    if not 1 <= options.layer <= layers:
+        raise InputError(f"unsupervised.layer is {options.layer}, the backbone has layers 1 to {layers}")
+    kept: dict[str, Any] = {"num_hidden_layers": options.layer}
+    if getattr(config, "layer_types", None):
+        kept["layer_types"] = config.layer_types[: options.layer]
+    module = Transformer(
+        str(backbone),
+        model_kwargs={"dtype": torch.float32},
+        config_kwargs=kept,
+        max_seq_length=options.max_tokens,
+        unpad_inputs=False,
+        modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+        module_output_name="token_embeddings",
+    )
+    norm = module.model.norm
+    with torch.no_grad():
+        # Gemma stores the gain less one.
+        norm.weight.fill_(0.0 if "Gemma" in type(norm).__name__ else 1.0)
+    _wrap(module.tokenizer, options.wrap)
+    return module
+
+
+def _wrap(tokenizer: Any, wrap: str) -> None:
+    """Make the tokenizer put every text into its frame by itself, also under truncation."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.chat_template = None
+    around = tokenizer("", add_special_tokens=True)["input_ids"]
+    words: list[list[int]] = [[], []]
+    if wrap == "prompt":
+        words = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (BEFORE, AFTER)]
+    frame = {"before": [*around, *words[0]], "after": words[1]}
+    middle = ["$A:0", "$A:0"] if wrap == "echo" else ["$A:0"]
+    pieces = [*(["before:0"] if frame["before"] else []), *middle, *(["after:0"] if frame["after"] else [])]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=pieces,
+        special_tokens=[
+            {"id": name, "ids": ids, "tokens": [str(tokenizer.convert_ids_to_tokens(token)) for token in ids]}
+            for name, ids in frame.items()
+            if ids
+        ],
+    )
+    for key, value in {"split_special_tokens": True, "padding_side": "right", "truncation_side": "right"}.items():
+        setattr(tokenizer, key, value)
+        tokenizer.init_kwargs[key] = value  # what is only an attribute is not saved
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+
+
+def train_simcse(
+    pooled: SentenceTransformer, texts: Sequence[str], options: UnsupervisedOptions, seed: int, on_step: OnStep
+) -> None:
+    """Tune the layers of ``[Transformer, Pooling]`` in place by unsupervised SimCSE; the LoRA is merged at the end.
+
+    Loss (SimCSE eq. 1): ``-log softmax_j(cos(h_i, h'_j) / 0.05)[i]``, where h and h' are two passes of a text under dropout.
+    """
+    if len(texts) < 2 * options.simcse_batch:
+        raise InputError(
+            f"SimCSE with batches of {options.simcse_batch} needs twice as many texts, there are {len(texts)}"
+        )
+    transformer: Any = pooled[0]
+    lora = Lora.create(_Headless(transformer.model), options.simcse_rank, "q_proj,k_proj,v_proj,o_proj", seed)
+    lora.to(pooled.device)
+    transformer.model.requires_grad_(False)
+    rng = random.Random(seed)  # noqa: S311 - reproducible choice
+    torch.manual_seed(seed)
+    optimizer = torch.optim.AdamW(lora.parameters(), lr=options.simcse_lr)
+    noise = transformer.model.get_input_embeddings().register_forward_hook(
+        lambda module, inputs, output: functional.dropout(output, DROPOUT)
+    )
+    try:
+        with lora.on():
+            for step in range(options.simcse_steps):
+                batch = rng.sample(list(texts), options.simcse_batch)
+                first, second = (_pooled(pooled, batch) for _ in range(2))
+                scores = functional.normalize(first) @ functional.normalize(second).T / TEMPERATURE
+                loss = functional.cross_entropy(scores, torch.arange(len(batch), device=scores.device))
+                if not torch.isfinite(loss):
+                    raise TrainingError(f"SimCSE diverged at step {step}: lower unsupervised.simcse_lr")
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                on_step("simcse", step + 1, options.simcse_steps)
+    finally:
+        noise.remove()
+    merge_lora(transformer.model, {key: tensor.to(pooled.device) for key, tensor in lora.tensors().items()})
+
+
+def _pooled(model: SentenceTransformer, texts: Sequence[str]) -> Tensor:
+    features = {
+        key: value.to(model.device) if isinstance(value, Tensor) else value
+        for key, value in model.preprocess(list(texts)).items()
+    }
+    return model(features)["sentence_embedding"]
+
+
+class _Headless:
+    """A model without head, where one with `base_model` is expected."""
+
+    def __init__(self, model: Any) -> None:
+        self.base_model = model
+
+
+def teacher_name(backbone_digest: str, options: UnsupervisedOptions, texts: Sequence[str], seed: int) -> str:
+    """A name that changes with everything that the teacher is made of; part of every target's key."""
+    sha = hashlib.sha256(f"{backbone_digest}\0{options}\0{seed}".encode())
+    for text in texts:
+        sha.update(text.encode() + b"\0")
+    return f"unsupervised-{sha.hexdigest()[:16]}"
