@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.backbones import fetch_backbone
-from genzoo.checkpoint import CONFIG, TokenCheckpoint
+from genzoo.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
 from genzoo.entries import ENTRIES, get_entry
 from genzoo.errors import CheckpointError, UnknownNameError
+from genzoo.exported import is_exported, read_exported
+from genzoo.inspection import check_model_folder
 from genzoo.sources import Status
 
 if TYPE_CHECKING:
@@ -16,11 +19,15 @@ if TYPE_CHECKING:
 
     from genzoo.decoding import Decoder
 
+log = logging.getLogger(__name__)
+
 
 def find_checkpoint(name: str) -> TokenCheckpoint:
     """Checkpoint of a zoo model (short name or hub id) or of a folder that `genzoo train` wrote."""
     folder = Path(name)
     if folder.is_dir():
+        if is_exported(folder) and not (folder / WEIGHTS).is_file():
+            return read_exported(folder)
         inner = folder / "checkpoint"
         return TokenCheckpoint.load(inner if (inner / CONFIG).is_file() else folder)
     try:
@@ -49,13 +56,26 @@ def load(
         options: Passed on to `genzoo.assembly.assemble` (``dtype``).
     """
     if (Path(name) / "modules.json").is_file():
-        from sentence_transformers import SentenceTransformer
-
-        return SentenceTransformer(name, device=device)
+        return _load_exported(Path(name), device)
     checkpoint = find_checkpoint(name)
     from genzoo.assembly import assemble
 
     return assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, status), device=device, **options)
+
+
+def _load_exported(folder: Path, device: str | None) -> SentenceTransformer:
+    """A SentenceTransformer folder, once it is known to hold no code and no pickle."""
+    from safetensors import SafetensorError
+    from sentence_transformers import SentenceTransformer
+
+    check_model_folder(folder)
+    try:
+        model = SentenceTransformer(str(folder), device=device)
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, OSError, SafetensorError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise CheckpointError(
+            f"{folder} cannot be loaded ({first}): a file is missing, damaged or of another version"
+        ) from error
 
 
 def load_decoder(
