@@ -172,13 +172,16 @@ class TokenCheckpoint:
         return cls.from_parts(config, tensors, folder)
 
     @classmethod
-    def from_parts(cls, config: dict[str, Any], tensors: dict[str, torch.Tensor], source: Path) -> TokenCheckpoint:
+    def from_parts(
+        cls, config: dict[str, Any], tensors: dict[str, torch.Tensor], source: Path, *, is_checked: bool = True
+    ) -> TokenCheckpoint:
         """Put the content of ``genzoo.json`` and the five tensors together, and check the one against the other.
 
         Args:
             config: As `config` gives it.
             tensors: The five tensors by name; others are ignored.
             source: Where both come from, for messages.
+            is_checked: Whether other numbers than those of the digest are refused.
         """
         try:
             spec = config["spec"]
@@ -195,7 +198,7 @@ class TokenCheckpoint:
             raise CheckpointError(
                 f"{source}: {CONFIG} or {WEIGHTS} lacks {error}; it is no checkpoint of this format"
             ) from error
-        if stated != (FORMAT, checkpoint.digest(), checkpoint.hidden_size, checkpoint.dim):
+        if is_checked and stated != (FORMAT, checkpoint.digest(), checkpoint.hidden_size, checkpoint.dim):
             raise CheckpointError(
                 f"{source}: the weights do not match the digest in {CONFIG} (format {stated[0]}, this genzoo reads "
                 f"{FORMAT}): the files were changed after training; copy the checkpoint again"

@@ -20,15 +20,19 @@ def is_exported(folder: Path) -> bool:
     return (Path(folder) / "modules.json").is_file() and (Path(folder) / CONFIG).is_file()
 
 
-def read_exported(folder: Path) -> TokenCheckpoint:
+def read_exported(folder: Path, *, is_checked: bool = True) -> TokenCheckpoint:
     """The trained rows and projections of an exported folder, checked against the digest in its ``genzoo.json``.
+
+    Args:
+        folder: What `genzoo export` or `genzoo convert` wrote.
+        is_checked: Whether other numbers than those that were exported are refused.
 
     Raises:
         CheckpointError: When a file is missing or damaged, or the numbers are not those that were exported.
     """
     folder = Path(folder)
     config = read_json_file(folder / CONFIG, "genzoo checkpoint")
-    return TokenCheckpoint.from_parts(config, read_exported_tensors(folder), folder)
+    return TokenCheckpoint.from_parts(config, read_exported_tensors(folder), folder, is_checked=is_checked)
 
 
 def read_exported_tensors(folder: Path) -> dict[str, torch.Tensor]:

@@ -6,12 +6,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.backbones import fetch_backbone
+from genzoo.backbones import backbone_digest, fetch_backbone
 from genzoo.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
 from genzoo.entries import ENTRIES, get_entry
 from genzoo.errors import CheckpointError, UnknownNameError
-from genzoo.exported import is_exported, read_exported
-from genzoo.inspection import check_model_folder
+from genzoo.exported import base_folder, is_exported, read_exported
+from genzoo.inspection import check_model_folder, read_json_file
 from genzoo.sources import Status
 
 if TYPE_CHECKING:
@@ -76,6 +76,31 @@ def _load_exported(folder: Path, device: str | None) -> SentenceTransformer:
         raise CheckpointError(
             f"{folder} cannot be loaded ({first}): a file is missing, damaged or of another version"
         ) from error
+    if is_exported(folder):
+        _warn_of_other_backbone(folder)
+    return model
+
+
+def _warn_of_other_backbone(folder: Path) -> None:
+    """Neither peft nor sentence-transformers looks at which revision of its base an adapter gets."""
+    base = base_folder(folder)
+    if base is None or base == folder:
+        return  # a whole folder brings its own
+    config = read_json_file(folder / CONFIG, "genzoo checkpoint")
+    pinned = str(config.get("backbone", "")).partition("@")[2]
+    commit = base.name if base.parent.name == "snapshots" else ""
+    expected, found = pinned, commit
+    if not (pinned and commit):
+        expected, found = str(config.get("backbone_digest")), backbone_digest(base)
+    if found != expected:
+        log.warning(
+            "the backbone in %s is %s, %s was trained on %s: embeddings will differ; see genzoo verify %s",
+            base,
+            found[:12],
+            folder.name,
+            expected[:12],
+            folder,
+        )
 
 
 def load_decoder(
