@@ -84,11 +84,13 @@ def _summary(board: Leaderboard, key: ModelKey) -> str:
     found = row.comparison if row else None
     if found is None or found.delta is None or found.interval is None:
         return ""
-    low, high = found.interval.low * 100, found.interval.high * 100
+    delta, low, high = (
+        f"{value * 100:+.1f}".replace("-", "−") for value in (found.delta, found.interval.low, found.interval.high)
+    )
     weak = " That is few tasks: the interval says little." if found.is_weak else ""
     return (
-        f"Mean difference to its teacher over {found.n} tasks: {found.delta * 100:+.1f} points, 95 % interval "
-        f"[{low:+.1f}, {high:+.1f}] (paired bootstrap over tasks).{weak}"
+        f"Mean difference to its teacher over {found.n} tasks: {delta} points, 95 % interval "
+        f"[{low}, {high}] (paired bootstrap over tasks).{weak}"
     )
 
 

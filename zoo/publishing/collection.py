@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genzoo.errors import InputError, PublishError
 from genzoo.publishing.hub import Sleep, attempt, explain
@@ -56,7 +56,7 @@ def group_models(
                 f"{', '.join(missing)} is not on the Hub (or hidden from this token): publish it first. Nothing was made"
             )
         owner = namespace or repo_ids[0].partition("/")[0]
-        options = {
+        options: dict[str, Any] = {
             "namespace": owner,
             "description": description[:150] or None,
             "private": is_private,

@@ -140,13 +140,18 @@ def take_fingerprint(
             "digest": checkpoint.backbone_digest,
             "numbers": digest_backbone_numbers(backbone, checkpoint.spec.ids),
         },
-        prompts=dict(model.prompts),
+        prompts=prompts_of(model),
         dtype=dtype_of(model),
         probes=measure_probes(model),
         versions={
             name: importlib.metadata.version(name) for name in ("torch", "transformers", "sentence-transformers")
         },
     )
+
+
+def prompts_of(model: SentenceTransformer) -> dict[str, str]:
+    """Every instruction that a model carries, by name."""
+    return {name: prompt or "" for name, prompt in model.prompts.items()}
 
 
 def dtype_of(model: SentenceTransformer) -> str:

@@ -76,13 +76,15 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
     environment = jinja2.Environment(loader=loader, trim_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701
     licence, spec = licence_of(facts.licence), checkpoint.spec
     page = environment.get_template("model_card.md.j2").render(
-        **{name: getattr(facts, name) for name in ("repo_id", "base_model", "base_revision", "licence", "teacher", "backbone_note", "scores")},
+        **{name: getattr(facts, name) for name in ("repo_id", "base_model", "licence", "teacher", "backbone_note", "scores")},
         title=facts.repo_id.rpartition("/")[2],
         form=_FORMS[facts.form],
         built_with=licence.built_with,
-        licence_link=licence.link,
+        terms=f" ([terms]({licence.link}))" if licence.link else "",
+        # Weights that came from elsewhere are no commit of the Hub's repository; the note says what they are.
+        base_at=f" at `{facts.base_revision}`" if facts.base_revision and not facts.backbone_note else "",
         n_tokens=len(spec),
-        n_thought=spec.n_thought,
+        thought=f" ({spec.n_thought} of them scratch space)" if spec.n_thought else "",
         n_parameters=f"{checkpoint.n_parameters:,}",
         dim=checkpoint.dim,
         max_tokens=checkpoint.max_tokens,

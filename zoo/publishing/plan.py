@@ -16,7 +16,7 @@ from genzoo.errors import InputError
 from genzoo.files import sha256_of, write_text
 from genzoo.inspection import check_model_folder
 from genzoo.loading import find_checkpoint
-from genzoo.publishing.fingerprint import take_fingerprint
+from genzoo.publishing.fingerprint import prompts_of, take_fingerprint
 from genzoo.publishing.licences import licence_files, licence_of, lint_licence
 from genzoo.publishing.model_card import CardFacts, render_card, run_usage
 from genzoo.publishing.scores import CardScores, write_eval_results
@@ -138,7 +138,7 @@ def build_plan(
     take_fingerprint(model, checkpoint, backbone, revision_of(checkpoint)).save(folder)
     _write_licence(folder, facts.licence, texts)
     write_eval_results(facts.scores, folder)
-    write_text(folder / "README.md", render_card(checkpoint, facts, dict(model.prompts), run_usage(runnable)))
+    write_text(folder / "README.md", render_card(checkpoint, facts, prompts_of(model), run_usage(runnable)))
     files = list_files(folder)
     problems += lint_files(folder, files)
     return PublishPlan(

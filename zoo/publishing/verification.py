@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -223,7 +223,7 @@ def _compare(model: SentenceTransformer, recorded: Fingerprint) -> list[Finding]
 def _check_method(model: SentenceTransformer, checkpoint: TokenCheckpoint) -> list[Finding]:
     """What must hold of any such model: batches, hostile texts and long texts change nothing that they must not."""
     texts = [text for _, text in PROBES[:-1]]  # the long one would pad all others to its length
-    options = {"show_progress_bar": False, "convert_to_tensor": True, "prompt": ""}
+    options: dict[str, Any] = {"show_progress_bar": False, "convert_to_tensor": True, "prompt": ""}
     alone = [model.encode(text, **options).float() for text in texts]
     together = model.encode(texts, batch_size=len(texts), **options).float()
     gap = max(float((a - b).abs().max()) for a, b in zip(alone, together, strict=True))
