@@ -16,6 +16,8 @@ from loopback_hub.storage import Hub, HubError
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # headers and body in one packet: two would wait 40 ms for each other
+    disable_nagle_algorithm = True
     hub: Hub
     has_xet = False
 
@@ -89,7 +91,7 @@ class Server(ThreadingHTTPServer):
 @contextlib.contextmanager
 def serve(hub, has_xet=False):
     server = Server(hub, has_xet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield server
     finally:

@@ -256,3 +256,51 @@ def test_fuzzed_reference_never_crashes(source):
         path.write_bytes(data)
     assert read + refused == 1260
     assert refused > 100
+
+
+def write_reference(folder, backbone, dim=384):
+    """A checkpoint in the reference's layout with random numbers, as its `save_pretrained` leaves it behind."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    config, tokenizer = AutoConfig.from_pretrained(backbone), AutoTokenizer.from_pretrained(backbone)
+    hidden, tokens = config.hidden_size, list(range(len(tokenizer), len(tokenizer) + 10))
+    torch.manual_seed(0)
+    (folder / "encoder").mkdir(parents=True)
+    table = load_file(backbone / "model.safetensors")["model.embed_tokens.weight"].float()
+    matrix = torch.cat([table[: len(tokenizer)], torch.zeros(10, hidden)])
+    prefix = "base_model.model.embed_tokens."
+    delta = torch.randn(10, hidden) * 0.1
+    save_file(
+        {f"{prefix}trainable_tokens_delta": delta, f"{prefix}base_layer.weight": matrix},
+        folder / "encoder" / "adapter_model.safetensors",
+    )
+    (folder / "encoder" / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "TRAINABLE_TOKENS", "token_indices": tokens, "base_model_name_or_path": str(backbone)})
+    )
+    (folder / "encoder" / "config.json").write_text(json.dumps({"special_tokens": tokens, "dtype": "float32"}))
+    (folder / "encoder_decoder_config.json").write_text(
+        json.dumps({"encoding_mode": "last_10_tokens", "save_decoder": False})
+    )
+    for name, width in ((RECON, hidden), (ALIGN, dim)):
+        state = {"projection.weight": torch.randn(width, hidden) * 0.05, "projection.bias": torch.zeros(width)}
+        torch.save({"state_dict": state, "config": {"size": 1, "pooling_mode": "linear"}}, folder / name)
+    return folder
+
+
+@pytest.mark.slow
+def test_smollm2_becomes_twenty_times_smaller(tmp_path):
+    from genzoo.backbones import BACKBONES, fetch_backbone
+    from genzoo.errors import BackboneError
+
+    try:
+        backbone = fetch_backbone("smollm2-135m")
+    except BackboneError as error:
+        pytest.skip(f"the backbone cannot be fetched here: {error}")
+    source = write_reference(tmp_path / "source", backbone)
+    made = convert(str(source), tmp_path / "ours", backbone="smollm2-135m")
+    assert made["form"] == "adapter"
+    assert made["ids"] == BACKBONES.get("smollm2-135m").spare_rows[:10]
+    assert made["source_bytes"] > 115_000_000
+    assert made["source_bytes"] / made["bytes"] >= 20  # the whole folder, tokenizer included
+    weights = sum(path.stat().st_size for path in (tmp_path / "ours").rglob("*.safetensors"))
+    assert weights < 2_500_000

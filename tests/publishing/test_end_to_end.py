@@ -1,5 +1,6 @@
 """As a user would: publish by the command line, load in a fresh process without genzoo, carry into a network without a Hub."""
 
+import itertools
 import json
 import os
 import re
@@ -89,7 +90,7 @@ def serve_sts(hub, folder):
     folder.mkdir()
     rows = [
         {"sentence1": a, "sentence2": b, "score": float(i)}
-        for i, (a, b) in enumerate(zip(SENTENCES[:5], SENTENCES[1:6], strict=True))
+        for i, (a, b) in enumerate(itertools.pairwise(SENTENCES[:6]))
     ]
     (folder / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
     hub.import_folder("dataset", STS, folder, commit=STS_COMMIT)
@@ -151,7 +152,7 @@ def test_a_failed_publish_prints_no_token(running, environment, token, qwen3, tm
     assert "alice/tiny is as it was" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert_no_token(token, done, tmp_path, environment)
-    assert [path for path in running.hub.contents("model", "alice/tiny")] == [".gitattributes"]
+    assert list(running.hub.contents("model", "alice/tiny")) == [".gitattributes"]
 
 
 def test_bundle_works_in_a_network_without_a_hub(running, environment, qwen3, tmp_path):

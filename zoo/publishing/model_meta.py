@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from genzoo.entries import get_entry
@@ -63,10 +64,13 @@ def published_meta(
 
 def render_source(meta: ModelMeta) -> str:
     """A whole Python module that defines the ModelMeta, for ``mteb/models/model_implementations``."""
+    kinds = {type(value) for _, value in meta if isinstance(value, Enum)}
+    imports = "".join(f"from {kind.__module__} import {kind.__name__}\n" for kind in sorted(kinds, key=str))
     variable = re.sub(r"\W+", "_", str(meta.name).rpartition("/")[2]).lower()
     return (
         '"""Generative embeddings (LLM2Vec-Gen), trained with genzoo."""\n\n'
         "from mteb.models import ModelMeta\n"
-        "from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper\n\n"
+        "from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper\n"
+        f"{imports}\n"
         f"{variable} = {meta.to_python()}\n"
     )
