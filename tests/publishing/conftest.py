@@ -66,3 +66,14 @@ def plan(qwen3, options, tmp_path_factory):
     root = tmp_path_factory.mktemp("plan")
     checkpoint = build_checkpoint(qwen3).save(root / "checkpoint")
     return build_plan(str(checkpoint), REPO, root / "staging", options)
+
+
+@pytest.fixture
+def quick(lfs_only, monkeypatch):
+    """The client library waits a second and more between its own tries of an upload."""
+    from huggingface_hub.utils import _http, logging
+
+    monkeypatch.setattr(_http.time, "sleep", lambda _: None)
+    logging.set_verbosity_error()
+    yield
+    logging.set_verbosity_warning()

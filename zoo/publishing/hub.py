@@ -64,8 +64,13 @@ def _is_loopback(host: str) -> bool:
 
 def status_of(error: BaseException) -> int | None:
     """HTTP status behind an error of huggingface_hub, None where there was no answer."""
-    response = getattr(error, "response", None)
-    return getattr(response, "status_code", None)
+    cause: BaseException | None = error
+    while cause is not None:  # an upload's own error is wrapped into another
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if status is not None:
+            return int(status)
+        cause = cause.__cause__
+    return None
 
 
 def is_transient(error: BaseException) -> bool:

@@ -62,6 +62,11 @@ class CardScores:
     conditions: str = ""
     readings: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any score has an interval over its queries."""
+        return any(row.low is not None for row in self.rows)
+
 
 def write_eval_results(scores: CardScores, folder: Path) -> list[Path]:
     """Write ``.eval_results/<Task>.yaml`` for every task whose data set is on the Hub, in the Hub's own format."""
