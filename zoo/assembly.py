@@ -22,7 +22,6 @@ from genzoo.backbones import backbone_digest
 from genzoo.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.errors import BackboneError, CheckpointError
 from genzoo.files import replace_folder, write_text
-from genzoo.prompts import all_prompts
 from genzoo.reachability import check_out_of_reach
 from genzoo.tokens import append_trained_tokens
 
@@ -78,18 +77,8 @@ def assemble(
     ]
     weights = _word_weights(checkpoint, transformer.tokenizer)
     modules: list[nn.Module] = [transformer, *heads, weights, Pooling(checkpoint.dim, "mean")]
-    prompts = model_prompts(checkpoint)
+    prompts = checkpoint.prompts()
     return SentenceTransformer(modules=modules, prompts=prompts, similarity_fn_name="cosine", device=device)
-
-
-def model_prompts(checkpoint: TokenCheckpoint) -> dict[str, str]:
-    """The instructions that a checkpoint brings along (a converted one has its own), else the zoo's."""
-    own = checkpoint.info.get("prompts")
-    if own is None:
-        return all_prompts()
-    if not isinstance(own, dict) or not all(isinstance(text, str) for pair in own.items() for text in pair):
-        raise CheckpointError(f"{CONFIG}: info.prompts must map names to texts")
-    return dict(own)
 
 
 def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype) -> Transformer:

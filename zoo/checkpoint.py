@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from genzoo.errors import CheckpointError
 from genzoo.files import replace_folder
 from genzoo.inspection import check_links, read_json_file
+from genzoo.prompts import all_prompts
 
 WEIGHTS, CONFIG = "tokens.safetensors", "genzoo.json"
 FORMAT = 1
@@ -121,6 +122,15 @@ class TokenCheckpoint:
     def tensors(self) -> dict[str, torch.Tensor]:
         """The five tensors by name, contiguous and on the CPU."""
         return {name: getattr(self, name).detach().cpu().contiguous() for name in _TENSORS}
+
+    def prompts(self) -> dict[str, str]:
+        """The instructions that the checkpoint brings along (a converted one has its own), else the zoo's."""
+        own = self.info.get("prompts")
+        if own is None:
+            return all_prompts()
+        if not isinstance(own, dict) or not all(isinstance(text, str) for pair in own.items() for text in pair):
+            raise CheckpointError(f"{CONFIG}: info.prompts must map names to texts")
+        return dict(own)
 
     def digest(self) -> str:
         """40 hex characters over tensors, spec and backbone: equal digests give equal embeddings."""
