@@ -19,11 +19,11 @@ from sentence_transformers.sentence_transformer.modules import Pooling, WordWeig
 from torch import nn
 
 from genzoo.backbones import backbone_digest
-from genzoo.checkpoint import TokenCheckpoint
+from genzoo.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.errors import BackboneError, CheckpointError
 from genzoo.files import replace_folder, write_text
 from genzoo.lora import merge_lora
-from genzoo.prompts import all_prompts
+from genzoo.reachability import check_out_of_reach
 from genzoo.tokens import append_trained_tokens
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,8 @@ def assemble(
     ]
     weights = _word_weights(checkpoint, transformer.tokenizer)
     modules: list[nn.Module] = [transformer, *heads, weights, Pooling(checkpoint.dim, "mean")]
-    return SentenceTransformer(modules=modules, prompts=all_prompts(), similarity_fn_name="cosine", device=device)
+    prompts = checkpoint.prompts()
+    return SentenceTransformer(modules=modules, prompts=prompts, similarity_fn_name="cosine", device=device)
 
 
 def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype) -> Transformer:
@@ -104,6 +105,12 @@ def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype
             f"{backbone} has hidden size {hidden}, the checkpoint was trained on {checkpoint.hidden_size} "
             f"({checkpoint.backbone}): give that backbone"
         )
+    rows = module.model.get_input_embeddings().num_embeddings
+    if max(checkpoint.spec.ids) >= rows + len(checkpoint.spec):
+        raise CheckpointError(
+            f"the checkpoint puts a trained token on row {max(checkpoint.spec.ids)}, its backbone has {rows}: it belongs to another"
+        )
+    check_out_of_reach(module.tokenizer, checkpoint.spec.ids)
     module.tokenizer.chat_template = None
     append_trained_tokens(module.tokenizer, checkpoint.spec.ids, checkpoint.spec.names)
     return module
@@ -175,13 +182,20 @@ def export(
     base = base or str(Path(backbone).resolve())
     with replace_folder(folder) as new:
         model.save_pretrained(str(new), create_model_card=False)
-        _finish(new, form, base)
+        _finish(new, form, base, checkpoint)
         write_text(new / "README.md", _readme(name, checkpoint, form, base))
     return folder
 
 
-def _finish(folder: Path, form: Form, base: str) -> None:
-    """Declare what the folder needs, and name the adapter's base."""
+def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint) -> None:
+    """Declare what the folder needs, name the adapter's base, and keep what only genzoo reads (decoding, verifying)."""
+    write_text(folder / CONFIG, json.dumps(checkpoint.config(), indent=1, ensure_ascii=False) + "\n")
+    for long in (folder / "tokenizer.json", *folder.glob("*_WordWeights/*.json")):
+        # Written with a line per vocabulary entry; without the blanks the small form is a third smaller.
+        content = json.loads(long.read_text(encoding="utf-8"))
+        write_text(long, json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)  # safetensors makes files that only their owner can read
     path = folder / "config_sentence_transformers.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config["requirements"] = REQUIREMENTS | (PEFT_REQUIREMENT if form == "adapter" else {})

@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from genzoo.errors import CheckpointError
 from genzoo.files import replace_folder
+from genzoo.inspection import check_links, read_json_file
+from genzoo.prompts import all_prompts
 
 WEIGHTS, LORA, CONFIG = "tokens.safetensors", "lora.safetensors", "genzoo.json"
 FORMAT = 1
@@ -38,6 +40,7 @@ class TokenSpec:
     n_compression: int
 
     def __post_init__(self) -> None:
+        _check_types(self)
         n = self.n_thought + self.n_compression
         if not (len(self.ids) == len(self.names) == n and len(set(self.ids)) == n and self.n_compression > 0):
             raise CheckpointError(
@@ -82,14 +85,25 @@ class TokenCheckpoint:
     lora: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.rows.ndim != 2 or self.align_weight.ndim != 2:
+            raise CheckpointError(
+                f"rows and align_weight must be matrices, got shapes {tuple(self.rows.shape)} and {tuple(self.align_weight.shape)}"
+            )
         n, hidden, dim = len(self.spec), self.hidden_size, self.dim
         shapes = {"rows": (n, hidden), "recon_weight": (hidden, hidden), "recon_bias": (hidden,)}
         shapes |= {"align_weight": (dim, hidden), "align_bias": (dim,)}
+        strings = (self.backbone, self.backbone_digest, self.recipe_digest)
+        if not (all(isinstance(text, str) for text in strings) and isinstance(self.info, dict)):
+            raise CheckpointError(f"{CONFIG} must hold texts for backbone and digests, and an object for info")
+        if type(self.max_tokens) is not int or self.max_tokens <= n:
+            raise CheckpointError(
+                f"max_tokens is {self.max_tokens!r}: a whole number above {n} (the trained tokens) is needed"
+            )
         for name, shape in shapes.items():
             tensor = getattr(self, name)
             if tuple(tensor.shape) != shape:
                 raise CheckpointError(f"tensor {name} has shape {tuple(tensor.shape)}, expected {shape}")
-            if not torch.isfinite(tensor).all():
+            if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
                 raise CheckpointError(f"tensor {name} holds NaN or infinite numbers: the checkpoint is damaged")
 
     @property
@@ -111,6 +125,15 @@ class TokenCheckpoint:
         """The five tensors by name, contiguous and on the CPU."""
         return {name: getattr(self, name).detach().cpu().contiguous() for name in _TENSORS}
 
+    def prompts(self) -> dict[str, str]:
+        """The instructions that the checkpoint brings along (a converted one has its own), else the zoo's."""
+        own = self.info.get("prompts")
+        if own is None:
+            return all_prompts()
+        if not isinstance(own, dict) or not all(isinstance(text, str) for pair in own.items() for text in pair):
+            raise CheckpointError(f"{CONFIG}: info.prompts must map names to texts")
+        return dict(own)
+
     def digest(self) -> str:
         """40 hex characters over tensors, spec and backbone: equal digests give equal embeddings."""
         sha = hashlib.sha256(json.dumps([asdict(self.spec), self.backbone_digest, self.max_tokens]).encode())
@@ -119,9 +142,9 @@ class TokenCheckpoint:
             sha.update(tensor.view(torch.uint8).numpy().tobytes())
         return sha.hexdigest()[:40]
 
-    def save(self, folder: Path) -> Path:
-        """Write the checkpoint folder; an existing one is replaced only once the new one is complete."""
-        config = {
+    def config(self) -> dict[str, Any]:
+        """What ``genzoo.json`` holds: everything but the numbers."""
+        return {
             "format": FORMAT,
             "digest": self.digest(),
             "spec": asdict(self.spec),
@@ -133,13 +156,16 @@ class TokenCheckpoint:
             "dim": self.dim,
             "info": self.info,
         }
+
+    def save(self, folder: Path) -> Path:
+        """Write the checkpoint folder; an existing one is replaced only once the new one is complete."""
         with replace_folder(folder) as new:
             save_file(self.tensors(), new / WEIGHTS, metadata={"format": "pt"})
             if self.lora:
                 save_file(self.lora, new / LORA, metadata={"format": "pt"})
                 (new / LORA).chmod(0o644)
             (new / WEIGHTS).chmod(0o644)  # safetensors makes files that only their owner can read
-            (new / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            (new / CONFIG).write_text(json.dumps(self.config(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return folder
 
     @classmethod
@@ -150,14 +176,36 @@ class TokenCheckpoint:
             raise CheckpointError(
                 f"{folder} is no genzoo checkpoint: it has no {CONFIG}. Expected a folder that `genzoo train` wrote"
             )
+        check_links(folder)
+        config = read_json_file(folder / CONFIG, "genzoo checkpoint")
         try:
-            config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             tensors = load_file(folder / WEIGHTS)
             lora = load_file(folder / LORA) if (folder / LORA).is_file() else {}
         except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(
-                f"{folder} cannot be read ({error}): a file is missing, cut off or damaged; copy it again"
+                f"{folder / WEIGHTS} cannot be read ({error}): it is missing, cut off or damaged; copy it again"
             ) from error
+        return cls.from_parts(config, tensors, folder, lora=lora)
+
+    @classmethod
+    def from_parts(
+        cls,
+        config: dict[str, Any],
+        tensors: dict[str, torch.Tensor],
+        source: Path,
+        *,
+        lora: dict[str, torch.Tensor] | None = None,
+        is_checked: bool = True,
+    ) -> TokenCheckpoint:
+        """Put the content of ``genzoo.json`` and the five tensors together, and check the one against the other.
+
+        Args:
+            config: As `config` gives it.
+            tensors: The five tensors by name; others are ignored.
+            source: Where both come from, for messages.
+            lora: The tensors of a LoRA, if there is one.
+            is_checked: Whether other numbers than those of the digest are refused.
+        """
         try:
             spec = config["spec"]
             facts: dict[str, Any] = {name: tensors[name] for name in _TENSORS}
@@ -166,16 +214,29 @@ class TokenCheckpoint:
             }
             checkpoint = cls(
                 spec=TokenSpec(tuple(spec["ids"]), tuple(spec["names"]), spec["n_thought"], spec["n_compression"]),
-                lora=lora,
+                lora=lora or {},
                 **facts,
             )
+            stated = (config["format"], config["digest"], config["hidden_size"], config["dim"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{folder}: {CONFIG} or {WEIGHTS} lacks {error}; it is no checkpoint of this format"
+                f"{source}: {CONFIG} or {WEIGHTS} lacks {error}; it is no checkpoint of this format"
             ) from error
-        if config["format"] != FORMAT or config["digest"] != checkpoint.digest():
+        if is_checked and stated != (FORMAT, checkpoint.digest(), checkpoint.hidden_size, checkpoint.dim):
             raise CheckpointError(
-                f"{folder}: the weights do not match the digest in {CONFIG} (format {config['format']}, this genzoo reads "
+                f"{source}: the weights do not match the digest in {CONFIG} (format {stated[0]}, this genzoo reads "
                 f"{FORMAT}): the files were changed after training; copy the checkpoint again"
             )
         return checkpoint
+
+
+def _check_types(spec: TokenSpec) -> None:
+    """Refuse what a hand-written ``genzoo.json`` could bring: counts and rows below zero, names that are no single word."""
+    counts = (*spec.ids, spec.n_thought, spec.n_compression)
+    if not all(type(number) is int and 0 <= number < 1 << 31 for number in counts):
+        raise CheckpointError(f"token spec has rows {spec.ids[:4]}...: rows and counts must be whole numbers from 0 on")
+    if len(set(spec.names)) != len(spec.names) or not all(
+        isinstance(name, str) and name and not any(c.isspace() for c in name) and not name.startswith("$")
+        for name in spec.names
+    ):
+        raise CheckpointError(f"token spec has the names {spec.names[:4]}...: each must be one word, and no two equal")

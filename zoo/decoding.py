@@ -13,7 +13,6 @@ from genzoo.checkpoint import TokenCheckpoint
 from genzoo.errors import InputError
 from genzoo.forward import freeze, token_states
 from genzoo.lora import changed_by
-from genzoo.prompts import all_prompts
 from genzoo.tokens import check_texts, plain_ids
 
 
@@ -84,7 +83,7 @@ class Decoder:
                 say nothing about their end.
         """
         texts = check_texts(texts)
-        prompts = all_prompts()
+        prompts = self.checkpoint.prompts()
         if prompt_name is not None and prompt_name not in prompts:
             raise InputError(f"unknown prompt {prompt_name!r}: there are {', '.join(prompts)}, or none")
         prompt = prompts[prompt_name] if prompt_name else ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from genzoo.errors import UnknownNameError
 from genzoo.registry import Registry
+from genzoo.upstream import UPSTREAM
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
@@ -59,6 +61,11 @@ def get_entry(name: str) -> ZooEntry:
     for entry in ENTRIES:
         if entry.hub_id == name:
             return entry
+    for model in UPSTREAM:
+        if name in (model.name, model.hub_id):
+            raise UnknownNameError(
+                f"{name} is in the reference's format, which must be converted first: {model.command}"
+            )
     return ENTRIES.get(name)
 
 

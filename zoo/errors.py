@@ -27,3 +27,11 @@ class InputError(ZooError, ValueError):
 
 class TrainingError(ZooError):
     """Training cannot start or go on (no data, NaN loss, changed recipe)."""
+
+
+class PublishError(ZooError):
+    """A model could not be published, or not completely; the message says what the repository holds now and what to do."""
+
+
+class VerifyError(ZooError):
+    """A model is not what was recorded of it."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.backbones import fetch_backbone
-from genzoo.checkpoint import CONFIG, TokenCheckpoint
+from genzoo.backbones import backbone_digest, fetch_backbone
+from genzoo.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
 from genzoo.entries import ENTRIES, get_entry
 from genzoo.errors import CheckpointError, UnknownNameError
+from genzoo.exported import base_folder, is_exported, read_exported
+from genzoo.inspection import check_model_folder, read_json_file
 from genzoo.sources import Status
 
 if TYPE_CHECKING:
@@ -16,11 +19,15 @@ if TYPE_CHECKING:
 
     from genzoo.decoding import Decoder
 
+log = logging.getLogger(__name__)
+
 
 def find_checkpoint(name: str) -> TokenCheckpoint:
     """Checkpoint of a zoo model (short name or hub id) or of a folder that `genzoo train` wrote."""
     folder = Path(name)
     if folder.is_dir():
+        if is_exported(folder) and not (folder / WEIGHTS).is_file():
+            return read_exported(folder)
         inner = folder / "checkpoint"
         return TokenCheckpoint.load(inner if (inner / CONFIG).is_file() else folder)
     try:
@@ -51,15 +58,53 @@ def load(
         options: Passed on to `genzoo.assembly.assemble` (``dtype``).
     """
     if (Path(name) / "modules.json").is_file():
-        from sentence_transformers import SentenceTransformer
-
-        return SentenceTransformer(name, device=device)
+        return _load_exported(Path(name), device)
     checkpoint = find_checkpoint(name)
     from genzoo.assembly import assemble
     from genzoo.packed_encoding import pack
 
     model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, status), device=device, **options)
     return pack(model, len(checkpoint.spec))
+
+
+def _load_exported(folder: Path, device: str | None) -> SentenceTransformer:
+    """A SentenceTransformer folder, once it is known to hold no code and no pickle."""
+    from safetensors import SafetensorError
+    from sentence_transformers import SentenceTransformer
+
+    check_model_folder(folder)
+    try:
+        model = SentenceTransformer(str(folder), device=device)
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, OSError, SafetensorError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise CheckpointError(
+            f"{folder} cannot be loaded ({first}): a file is missing, damaged or of another version"
+        ) from error
+    if is_exported(folder):
+        _warn_of_other_backbone(folder)
+    return model
+
+
+def _warn_of_other_backbone(folder: Path) -> None:
+    """Neither peft nor sentence-transformers looks at which revision of its base an adapter gets."""
+    base = base_folder(folder)
+    if base is None or base == folder:
+        return  # a whole folder brings its own
+    config = read_json_file(folder / CONFIG, "genzoo checkpoint")
+    pinned = str(config.get("backbone", "")).partition("@")[2]
+    commit = base.name if base.parent.name == "snapshots" else ""
+    expected, found = pinned, commit
+    if not (pinned and commit):
+        expected, found = str(config.get("backbone_digest")), backbone_digest(base)
+    if found != expected:
+        log.warning(
+            "the backbone in %s is %s, %s was trained on %s: embeddings will differ; see genzoo verify %s",
+            base,
+            found[:12],
+            folder.name,
+            expected[:12],
+            folder,
+        )
 
 
 def load_decoder(

@@ -29,12 +29,23 @@ def list_(
     backbones: Annotated[bool, typer.Option("--backbones", help="List the frozen LLMs instead.")] = False,
     teachers: Annotated[bool, typer.Option("--teachers", help="List the teachers instead.")] = False,
     recipes: Annotated[bool, typer.Option("--recipes", help="List the training recipes instead.")] = False,
+    upstream: Annotated[
+        bool, typer.Option("--upstream", help="List the reference's published models instead, to be converted.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """List the zoo's models."""
     columns: tuple[str, ...]
     rows: Sequence[tuple[object, ...]]
-    if recipes:
+    if upstream:
+        from genzoo.upstream import UPSTREAM
+
+        columns = ("name", "hub id", "status", "backbone", "licence", "reported by its authors")
+        rows = [
+            (u.name, u.hub_id, u.status, u.backbone, u.licence, "; ".join(f"{k} {v[0]}" for k, v in u.reported.items()))
+            for u in map(UPSTREAM.get, UPSTREAM.names(pattern))
+        ]
+    elif recipes:
         from genzoo.recipes import RECIPES
 
         columns = ("name", "backbone", "teacher", "tokens", "steps")

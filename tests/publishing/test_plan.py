@@ -1,0 +1,159 @@
+"""What would be published: files, licences, and the card."""
+
+import json
+import re
+import shutil
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest_builders import build_checkpoint
+from huggingface_hub import ModelCard
+
+from genzoo.errors import InputError
+from genzoo.publishing.licences import lint_licence
+from genzoo.publishing.plan import ALLOWED, PublishOptions, build_plan
+from genzoo.publishing.scores import CardScore, CardScores, write_eval_results
+
+REPO = "alice/Tiny-LLM2Vec-Gen"
+
+
+def test_plan_holds_what_may_go_up_and_nothing_else(plan, tmp_path_factory):
+    assert not plan.problems
+    paths = [file.path for file in plan.files]
+    assert paths == sorted(paths)
+    assert {"README.md", "fingerprint.json", "genzoo.json", "modules.json", "model.safetensors"} <= set(paths)
+    assert all(any(re.fullmatch(pattern, path) for pattern in ALLOWED) for path in paths)
+    assert not [path for path in paths if path.endswith((".bin", ".pt", ".py", ".env"))]
+    for file in plan.files:
+        text = file.source.read_bytes()
+        assert file.size == len(text)
+        if file.path.endswith((".md", ".json")):
+            assert str(tmp_path_factory.getbasetemp()).encode() not in text, file.path
+
+
+def test_what_lies_beside_the_model_stays_at_home(qwen3, tmp_path):
+    folder = build_checkpoint(qwen3).save(tmp_path / "c")
+    for name in (".env", "optimizer.pt", "notes.txt", "__pycache__/x.pyc"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("secret")
+    made = build_plan(str(folder), REPO, tmp_path / "staging", PublishOptions(licence="mit", merge=True))
+    assert made.left_out == (".env", "__pycache__/x.pyc", "notes.txt", "optimizer.pt")
+    assert b"secret" not in b"".join(file.source.read_bytes() for file in made.files)
+
+
+def test_plan_is_the_same_every_time(plan, options, qwen3, tmp_path):
+    """Or a second run could not tell that the first had finished."""
+    checkpoint = build_checkpoint(qwen3).save(tmp_path / "checkpoint")
+    again = build_plan(str(checkpoint), REPO, tmp_path / "staging", options)
+    assert {f.path: f.sha256 for f in again.files} == {f.path: f.sha256 for f in plan.files}
+
+
+def problems(qwen3, tmp_path, repo=REPO, **options):
+    checkpoint = build_checkpoint(qwen3).save(tmp_path / "c")
+    return " / ".join(build_plan(str(checkpoint), repo, tmp_path / "s", PublishOptions(**options)).problems)
+
+
+def test_lint_names_everything_at_once(qwen3, tmp_path):
+    told = problems(qwen3, tmp_path)
+    for part in ("--licence", "--training-data", "--base-model"):
+        assert part in told
+
+
+def test_llama_licence(qwen3, tmp_path):
+    options = {
+        "licence": "llama3.2",
+        "training_data": "ours",
+        "base_model": "meta-llama/Llama-3.2-1B-Instruct",
+        "merge": True,
+    }
+    told = problems(qwen3, tmp_path, **options)
+    assert "must begin with 'Llama'" in told
+    assert "no LICENSE file" in told
+    own = shutil.copytree(qwen3, tmp_path / "with-licence")
+    (own / "LICENSE").write_text("LLAMA 3.2 COMMUNITY LICENSE AGREEMENT")
+    checkpoint = build_checkpoint(own).save(tmp_path / "d")
+    made = build_plan(str(checkpoint), "alice/Llama-3.2-1B-LLM2Vec-Gen", tmp_path / "t", PublishOptions(**options))
+    assert not made.problems
+    texts = {
+        file.path: file.source.read_text() for file in made.files if file.path in ("LICENSE", "NOTICE", "README.md")
+    }
+    assert "COMMUNITY LICENSE" in texts["LICENSE"]
+    assert "Llama 3.2 is licensed under the Llama 3.2 Community License" in texts["NOTICE"]
+    assert "**Built with Llama**" in texts["README.md"]
+
+
+def test_gemma_terms_are_passed_on(qwen3, tmp_path):
+    checkpoint = build_checkpoint(qwen3).save(tmp_path / "c")
+    options = PublishOptions(licence="gemma", training_data="ours", base_model="google/gemma-3-270m", merge=True)
+    made = build_plan(str(checkpoint), REPO, tmp_path / "s", options)
+    (notice,) = [file.source.read_text() for file in made.files if file.path == "NOTICE"]
+    assert "ai.google.dev/gemma/terms" in notice
+
+
+def test_licence_is_inherited():
+    assert "inherits" in lint_licence("mit", "apache-2.0", REPO, [])[0]
+    assert "none that the Hub knows" in lint_licence("free", "", REPO, [])[0]
+    assert "by hand" in lint_licence("other", "other", REPO, [])[0]
+    assert lint_licence("apache-2.0", "apache-2.0", REPO, [Path("LICENSE")]) == []
+
+
+@pytest.mark.parametrize("repo", ["tiny", "a/b/c", "../x/y", "a/-b c", "alice/../bob", ""])
+def test_bad_repository_name(qwen3, tmp_path, repo):
+    checkpoint = build_checkpoint(qwen3).save(tmp_path / "c")
+    with pytest.raises(InputError, match="write org/name"):
+        build_plan(str(checkpoint), repo, tmp_path / "s", PublishOptions())
+
+
+def test_card_metadata_and_usage(plan, tmp_path):
+    (card_file,) = [file.source for file in plan.files if file.path == "README.md"]
+    card = ModelCard.load(card_file)
+    data = card.data.to_dict()
+    assert (data["license"], data["base_model"], data["base_model_relation"]) == (
+        "apache-2.0",
+        "alice/tiny-backbone",
+        "finetune",
+    )
+    assert data["library_name"] == "sentence-transformers"
+    assert "{{" not in card.text
+    assert "{%" not in card.text
+    code = re.search(r"```python\n(.*?)```", card.text, re.S)[1]
+    printed = re.search(r"printed:\n\n```\n(.*?)\n```", card.text, re.S)[1]
+    folder = plan.files[0].source
+    while not (folder / "modules.json").is_file():
+        folder = folder.parent
+    out = StringIO()
+    with redirect_stdout(out):
+        exec(code.replace(f'"{REPO}", revision="v1"', f'"{folder}", device="cpu"'), {})  # noqa: S102 - the card's own code
+    assert out.getvalue().strip() == printed
+    assert np.isfinite([float(number) for number in re.findall(r"-?\d\.\d+", printed)]).all()
+
+
+def test_eval_results_are_read_back_by_the_client(plan, server, api, lfs_only, tmp_path):
+    row = CardScore(
+        "STSBenchmark", "Spearman ↑", "82.0", "–", 82.0325, 80.1, 83.9, "mteb/stsbenchmark-sts", "b" * 40, "2026-11-22"
+    )
+    local = CardScore("GenZooMiniSTS", "Spearman ↑", "56.6", "66.3", 56.6)
+    (written,) = write_eval_results(CardScores((row, local)), tmp_path)
+    assert yaml.safe_load(written.read_text())[0]["dataset"] == {
+        "id": "mteb/stsbenchmark-sts",
+        "task_id": "STSBenchmark",
+        "revision": "b" * 40,
+    }
+    assert (row.interval, local.interval) == ("[80.1, 83.9]", "–")
+    server.hub.import_folder("model", REPO, tmp_path)
+    (found,) = api.model_info(REPO, expand=["evalResults"]).eval_results
+    assert (found.dataset_id, found.task_id, found.value) == ("mteb/stsbenchmark-sts", "STSBenchmark", 82.0325)
+
+
+def test_adapter_form_names_its_base_and_its_commit(qwen3, tmp_path):
+    checkpoint = build_checkpoint(qwen3)
+    options = PublishOptions(licence="mit", training_data="ours", base_model="alice/tiny-backbone")
+    made = build_plan(str(checkpoint.save(tmp_path / "c")), REPO, tmp_path / "s", options)
+    (adapter,) = [json.loads(file.source.read_text()) for file in made.files if file.path == "adapter_config.json"]
+    assert adapter["base_model_name_or_path"] == "alice/tiny-backbone"
+    assert not made.problems
+    assert made.size < 1_000_000

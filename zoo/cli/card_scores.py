@@ -1,0 +1,111 @@
+"""From a results folder to what a model card shows of it: the command line is where the two rooms meet."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genzoo.errors import UnknownNameError
+from genzoo.publishing.scores import CardScore, CardScores
+
+if TYPE_CHECKING:
+    from genzoo.leaderboards import Leaderboard, ResultStore
+    from genzoo.leaderboards.facts import ModelKey
+
+N_READINGS = 6
+
+
+def read_card_scores(results: Path, name: str) -> CardScores:
+    """Scores, conditions and decoded examples of one model.
+
+    Args:
+        results: Folder that `genzoo evaluate` wrote.
+        name: The model, as `genzoo leaderboard` would find it.
+    """
+    from genzoo.leaderboards import Leaderboard, ResultStore
+
+    store = ResultStore.load(results)
+    key = store.find(name)
+    facts = store.models[key]
+    teacher = _find(store, facts.teacher)
+    board = Leaderboard.from_store(store, reference=None)
+    readings = tuple((one.text, one.decoded) for one in store.evidence.get(key, ())[:N_READINGS])
+    return CardScores(
+        rows=tuple(_rows(store, board, key, teacher)),
+        teacher=teacher.model if teacher else "",
+        summary=_summary(board, key) if teacher else "",
+        conditions=_conditions(store, key),
+        readings=tuple((_cell(text), _cell(decoded)) for text, decoded in readings),
+    )
+
+
+def _find(store: ResultStore, name: str | None) -> ModelKey | None:
+    try:
+        return store.find(name) if name else None
+    except UnknownNameError:
+        return None
+
+
+def _rows(store: ResultStore, board: Leaderboard, key: ModelKey, teacher: ModelKey | None) -> list[CardScore]:
+    own, other = board.row(key), board.row(teacher) if teacher else None
+    date = store.models[key].date or ""
+    rows = []
+    for task, facts in board.tasks.items():
+        value = own.scores.get(task) if own else None
+        if value is None or math.isnan(value):
+            continue
+        measure = facts.metric
+        rows.append(
+            CardScore(
+                task=task,
+                metric=f"{measure.label} {measure.arrow}".strip(),
+                shown=measure.display(value),
+                teacher=measure.display(other.scores.get(task) if other else None),
+                value=value * 100,
+                dataset=facts.dataset_path or "",
+                dataset_revision=facts.dataset_revision or "",
+                date=_day(date),
+            )
+        )
+    return rows
+
+
+def _day(text: str) -> str:
+    try:
+        return dt.datetime.fromisoformat(text).date().isoformat()
+    except ValueError:
+        return ""
+
+
+def _summary(board: Leaderboard, key: ModelKey) -> str:
+    row = board.row(key)
+    found = row.comparison if row else None
+    if found is None or found.delta is None or found.interval is None:
+        return ""
+    delta, low, high = (
+        f"{value * 100:+.1f}".replace("-", "−") for value in (found.delta, found.interval.low, found.interval.high)
+    )
+    weak = " That is few tasks: the interval says little." if found.is_weak else ""
+    return (
+        f"Mean difference to its teacher over {found.n} tasks: {delta} points, 95 % interval "
+        f"[{low}, {high}] (paired bootstrap over tasks).{weak}"
+    )
+
+
+def _conditions(store: ResultStore, key: ModelKey) -> str:
+    facts = store.models[key]
+    versions = ", ".join(
+        f"{name} {facts.versions[name]}" for name in ("torch", "transformers", "mteb") if name in facts.versions
+    )
+    parts = [
+        part
+        for part in (facts.dtype, f"on {facts.device}" if facts.device else "", f"({versions})" if versions else "")
+        if part
+    ]
+    return f"Measured in {' '.join(parts)}." if facts.dtype else ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,197 @@
+"""What a model must still be on another machine: digests of its parts, and its embeddings of a few fixed texts."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import safe_open
+
+from genzoo.checkpoint import TokenCheckpoint
+from genzoo.errors import CheckpointError
+from genzoo.files import write_text
+from genzoo.inspection import read_json_file
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+FILE = "fingerprint.json"
+FORMAT = 1
+PROBES: tuple[tuple[str | None, str], ...] = (
+    ("query", "where do polar bears live?"),
+    ("query", "how do I get red wine out of a carpet?"),
+    ("document", "Polar bears live on the sea ice of the Arctic, where they hunt seals."),
+    ("document", ""),
+    (None, "Çà et là: naïve café — 東京 🙂, 3.14159 == π?"),
+    (None, "a long text is cut, never the trained tokens; " * 80),
+)
+"""Prompt name and text. A change here is a change of `FORMAT`."""
+N_VALUES = 16
+TOLERANCES = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
+"""Largest difference of a number of an embedding that another machine or batch size may bring; the norm's is as large."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One fixed text as the model saw it.
+
+    Attributes:
+        n_ids: How many tokens it became, prompt and trained tokens included.
+        ids: Digest of those tokens.
+        values: The first 16 numbers of its embedding.
+        norm: Length of the whole embedding, which no change of a later number leaves as it is.
+    """
+
+    n_ids: int
+    ids: str
+    values: tuple[float, ...]
+    norm: float
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Recorded once, recomputed by `genzoo verify`.
+
+    Attributes:
+        checkpoint: Digest of the trained tokens.
+        parts: Digest of each trained tensor, so that a difference can be named.
+        backbone: Name, revision and file digest of the frozen LLM, and the digest of its numbers in any file layout.
+        prompts: Every instruction that the model carries.
+        dtype: Precision of the weights.
+        probes: One for each of `PROBES`.
+        versions: Of the libraries that it was recorded with; for people, never compared.
+    """
+
+    checkpoint: str
+    parts: dict[str, str]
+    backbone: dict[str, str]
+    prompts: dict[str, str]
+    dtype: str
+    probes: tuple[Probe, ...]
+    versions: dict[str, str]
+
+    @property
+    def tolerance(self) -> float:
+        """Largest difference that counts as equal."""
+        return TOLERANCES[self.dtype]
+
+    def save(self, folder: Path) -> Path:
+        """Write ``fingerprint.json`` into a folder."""
+        return write_text(
+            folder / FILE, json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False) + "\n"
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Fingerprint:
+        """Read ``fingerprint.json``; raise `CheckpointError` when it is no fingerprint of this format."""
+        content = read_json_file(Path(folder) / FILE, "fingerprint")
+        if content.pop("format", None) != FORMAT:
+            raise CheckpointError(
+                f"{folder}/{FILE} has another format than {FORMAT}: run genzoo verify {folder} --write"
+            )
+        try:
+            probes = tuple(Probe(int(p["n_ids"]), str(p["ids"]), tuple(map(float, p["values"])), float(p["norm"])) for p in content.pop("probes"))  # fmt: skip
+            found = cls(probes=probes, **content)
+            dictionaries = (found.parts, found.backbone, found.prompts, found.versions)
+            if found.dtype not in TOLERANCES or not all(isinstance(one, dict) for one in dictionaries):
+                raise TypeError("a field of the wrong kind")
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{folder}/{FILE} is no fingerprint ({error}): fetch the folder again") from error
+        if len(found.probes) != len(PROBES):
+            raise CheckpointError(f"{folder}/{FILE} holds {len(found.probes)} probes, expected {len(PROBES)}")
+        return found
+
+
+def measure_probes(model: SentenceTransformer) -> tuple[Probe, ...]:
+    """Tokens and embeddings of the fixed texts, one text at a time: no batch, no padding."""
+    probes = []
+    for prompt_name, text in PROBES:
+        prompt = (model.prompts.get(prompt_name) or "") if prompt_name else ""
+        ids = model.preprocess([prompt + text])["input_ids"][0].tolist()
+        vector = model.encode(prompt + text, prompt="", convert_to_tensor=True, show_progress_bar=False).float().cpu()
+        values = tuple(round(float(number), 6) for number in vector[:N_VALUES])
+        digest = hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:16]
+        probes.append(Probe(len(ids), digest, values, round(float(vector.norm()), 6)))
+    return tuple(probes)
+
+
+def take_fingerprint(
+    model: SentenceTransformer, checkpoint: TokenCheckpoint, backbone: Path, revision: str = ""
+) -> Fingerprint:
+    """Fingerprint of a loaded model.
+
+    Args:
+        model: As `genzoo.load` or ``SentenceTransformer(folder)`` gives it.
+        checkpoint: Its trained tokens.
+        backbone: Folder of its frozen LLM.
+        revision: Commit of the frozen LLM, where it has one.
+    """
+    return Fingerprint(
+        checkpoint=checkpoint.digest(),
+        parts=digest_parts(checkpoint.tensors()),
+        backbone={
+            "name": checkpoint.backbone if "/" not in checkpoint.backbone[:1] else Path(checkpoint.backbone).name,
+            "revision": revision,
+            "digest": checkpoint.backbone_digest,
+            "numbers": digest_backbone_numbers(backbone, checkpoint.spec.ids),
+        },
+        prompts=prompts_of(model),
+        dtype=dtype_of(model),
+        probes=measure_probes(model),
+        versions={
+            name: importlib.metadata.version(name) for name in ("torch", "transformers", "sentence-transformers")
+        },
+    )
+
+
+def prompts_of(model: SentenceTransformer) -> dict[str, str]:
+    """Every instruction that a model carries, by name."""
+    return {name: prompt or "" for name, prompt in model.prompts.items()}
+
+
+def dtype_of(model: SentenceTransformer) -> str:
+    """Precision of the backbone's weights: ``float32``, ``bfloat16`` ..."""
+    return str(next(model[0].parameters()).dtype).removeprefix("torch.")
+
+
+def digest_parts(tensors: dict[str, torch.Tensor]) -> dict[str, str]:
+    """Digest of each tensor's numbers in float32."""
+    return {
+        name: hashlib.sha256(tensor.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
+        for name, tensor in sorted(tensors.items())
+    }
+
+
+def digest_backbone_numbers(folder: Path, trained: tuple[int, ...]) -> str:
+    """Digest of a frozen LLM's numbers in float32 without its head, whether it stands alone or inside a merged model.
+
+    The rows of the trained tokens, which a merged model has replaced or appended, are left out.
+    """
+    tensors = _tensors_of(folder)
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        with safe_open(tensors[name][0], "pt") as file:
+            tensor = file.get_tensor(tensors[name][1]).float()
+        if name == "embed_tokens.weight":
+            is_kept = torch.ones(len(tensor), dtype=torch.bool)
+            is_kept[[row for row in trained if row < len(tensor)]] = False
+            tensor = tensor[is_kept]
+        sha.update(f"{name}{tuple(tensor.shape)}".encode())
+        sha.update(tensor.contiguous().numpy().tobytes())
+    return sha.hexdigest()[:40]
+
+
+def _tensors_of(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Name without the ``model.`` in front -> file and name in it."""
+    found = {}
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            for name in file.keys():  # noqa: SIM118
+                if not name.startswith("lm_head"):
+                    found[name.removeprefix("model.")] = (path, name)
+    return found

@@ -1,0 +1,115 @@
+"""What a frozen LLM's licence asks of every model that is made from it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+KNOWN = frozenset(
+    [
+        "apache-2.0",
+        "mit",
+        "bsd-3-clause",
+        "cc-by-4.0",
+        "cc-by-sa-4.0",
+        "cc-by-nc-4.0",
+        "gemma",
+        "llama2",
+        "llama3",
+        "llama3.1",
+        "llama3.2",
+        "llama3.3",
+        "other",
+    ]
+)
+"""Identifiers that the Hub knows and that a backbone of this zoo may have."""
+
+
+@dataclass(frozen=True)
+class Licence:
+    """What must come along with a model under one licence.
+
+    Attributes:
+        identifier: As the Hub spells it.
+        name_prefix: How the repository's name must begin, empty for any.
+        built_with: What the model card must say.
+        notice: Text of the NOTICE file, empty for none.
+        needs_text: Whether the licence's own text must be passed on; it is taken from the backbone's folder.
+        link: Where the terms are.
+    """
+
+    identifier: str
+    name_prefix: str = ""
+    built_with: str = ""
+    notice: str = ""
+    needs_text: bool = False
+    link: str = ""
+
+
+_VERSIONS = {"llama2": "2", "llama3": "3", "llama3.1": "3.1", "llama3.2": "3.2", "llama3.3": "3.3"}
+
+
+def licence_of(identifier: str) -> Licence:
+    """The row of a licence; one without demands of its own has only its identifier."""
+    if identifier in _VERSIONS:
+        version = _VERSIONS[identifier]
+        return Licence(
+            identifier,
+            name_prefix="Llama",
+            built_with="Built with Llama",
+            notice=(
+                f"Llama {version} is licensed under the Llama {version} Community License, Copyright © Meta Platforms, Inc. "
+                "All Rights Reserved.\n"
+            ),
+            needs_text=True,
+            link=f"https://www.llama.com/{identifier.replace('.', '_')}/license/",
+        )
+    if identifier == "gemma":
+        return Licence(
+            identifier,
+            notice=(
+                "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms\n\n"
+                "Modified: rows of the embedding matrix were replaced by trained tokens, and two projections were added.\n"
+            ),
+            link="https://ai.google.dev/gemma/terms",
+        )
+    return Licence(identifier)
+
+
+def lint_licence(identifier: str, inherited: str, repo_id: str, texts: list[Path]) -> list[str]:
+    """Everything about the licence that stands in the way of publishing, one sentence each.
+
+    Args:
+        identifier: Licence that the model card will carry.
+        inherited: The frozen LLM's own.
+        repo_id: ``org/name``.
+        texts: Licence files found beside the backbone.
+    """
+    problems = []
+    if not identifier:
+        return ["the backbone's licence is not known here: name it with --licence, as its own model card does"]
+    if identifier not in KNOWN:
+        problems.append(f"licence {identifier!r} is none that the Hub knows: use one of {', '.join(sorted(KNOWN))}")
+    if inherited and identifier != inherited:
+        problems.append(f"licence {identifier!r} is not the backbone's ({inherited}): a derived model inherits it")
+    if identifier == "other":
+        problems.append(
+            "licence 'other' needs its name and a link, which this command cannot fill in: publish such a model by hand"
+        )
+    rule, name = licence_of(identifier), repo_id.rpartition("/")[2]
+    if rule.name_prefix and not name.startswith(rule.name_prefix):
+        problems.append(
+            f"the name {name!r} must begin with {rule.name_prefix!r}: {identifier} demands it of every derived model"
+        )
+    if rule.needs_text and not texts:
+        problems.append(
+            f"{identifier} must be passed on with the model, but the backbone's folder holds no LICENSE file: put it there"
+        )
+    return problems
+
+
+def licence_files(folder: Path) -> list[Path]:
+    """Licence texts beside a backbone."""
+    pattern = re.compile(r"(LICENSE|LICENCE|USE_POLICY)(\.(md|txt))?", re.IGNORECASE)
+    return sorted(path for path in Path(folder).iterdir() if path.is_file() and pattern.fullmatch(path.name))

@@ -1,0 +1,114 @@
+"""The list of a bundle's files with their sha256: what was carried over is what was packed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from genzoo.errors import InputError, ZooError
+from genzoo.files import sha256_of, write_text
+from genzoo.inspection import read_json_file
+from genzoo.sources import Status
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle holds.
+
+    Attributes:
+        models: ``{"hub_id", "revision"}`` of each model that ``SentenceTransformer`` finds.
+        caches: Folders of genzoo's own cache: frozen LLMs and teachers.
+        datasets: ``{"path", "revision"}`` of each data set.
+        files: Path below the bundle -> ``{"size", "sha256"}``.
+    """
+
+    models: tuple[dict[str, str], ...]
+    caches: tuple[str, ...]
+    datasets: tuple[dict[str, str], ...]
+    files: dict[str, dict[str, Any]]
+
+    @classmethod
+    def of_folder(
+        cls, folder: Path, models: list[dict[str, str]], caches: list[str], datasets: list[dict[str, str]]
+    ) -> Manifest:
+        """Measure every file of a folder."""
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+        files = {
+            path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": sha256_of(path)}
+            for path in paths
+        }
+        return cls(tuple(models), tuple(caches), tuple(datasets), files)
+
+    def save(self, folder: Path) -> Path:
+        """Write ``manifest.json``."""
+        content = {
+            "format": FORMAT,
+            "models": self.models,
+            "caches": self.caches,
+            "datasets": self.datasets,
+            "files": self.files,
+        }
+        return write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Read ``manifest.json`` and check its form, so that no path in it leads out of the bundle."""
+        if not (folder / MANIFEST).is_file():
+            raise InputError(f"{folder} is no bundle: it has no {MANIFEST}. `genzoo bundle NAME -o {folder}` makes one")
+        content = read_json_file(folder / MANIFEST, "bundle")
+        if content.get("format") != FORMAT:
+            raise ZooError(f"{folder}/{MANIFEST} has format {content.get('format')}, this genzoo reads {FORMAT}")
+        try:
+            found = cls(
+                tuple({"hub_id": str(m["hub_id"]), "revision": str(m["revision"])} for m in content["models"]),
+                tuple(map(str, content["caches"])),
+                tuple({"path": str(d["path"]), "revision": str(d["revision"])} for d in content["datasets"]),
+                {
+                    str(path): {"size": int(f["size"]), "sha256": str(f["sha256"])}
+                    for path, f in content["files"].items()
+                },
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ZooError(f"{folder}/{MANIFEST} is damaged ({error}): copy the bundle again") from error
+        for path in found.files:
+            parts = PurePosixPath(path).parts
+            if (
+                path.startswith("/")
+                or "\\" in path
+                or ".." in parts
+                or parts[:1] not in (("hub",), ("datasets",), ("genzoo",))
+            ):
+                raise ZooError(
+                    f"{folder}/{MANIFEST} names {path!r}, which is no place inside a bundle: nothing was copied"
+                )
+        return found
+
+    def check(self, folder: Path, status: Status = lambda _: None) -> None:
+        """Compare every file with the manifest.
+
+        Raises:
+            ZooError: Names the files that are missing, changed, or not in the manifest.
+        """
+        here = {
+            path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() or path.is_symlink()
+        }
+        here.discard(MANIFEST)
+        if links := sorted(path for path in here if (folder / path).is_symlink()):
+            raise ZooError(f"{folder} holds links ({', '.join(links[:3])}): a bundle holds plain files only")
+        if missing := sorted(set(self.files) - here):
+            raise ZooError(f"{folder} lacks {len(missing)} files ({', '.join(missing[:3])}): copy the bundle again")
+        if extra := sorted(here - set(self.files)):
+            raise ZooError(
+                f"{folder} holds {len(extra)} files that were not packed ({', '.join(extra[:3])}): remove them"
+            )
+        for place, (path, facts) in enumerate(self.files.items(), 1):
+            status(f"checking {place}/{len(self.files)} {path}")
+            if (folder / path).stat().st_size != facts["size"] or sha256_of(folder / path) != facts["sha256"]:
+                raise ZooError(
+                    f"{folder}/{path} is not what was packed (size or sha256 differs): copy the bundle again"
+                )

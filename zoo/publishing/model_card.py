@@ -1,0 +1,166 @@
+"""The model card: metadata that the Hub reads, and a page that says only what is known."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genzoo.assembly import PEFT_REQUIREMENT, REQUIREMENTS
+from genzoo.checkpoint import TokenCheckpoint
+from genzoo.publishing.licences import licence_of
+from genzoo.publishing.scores import CardScores
+
+USAGE = """from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("{model}"{options})
+queries = model.encode_query(["where do polar bears live?", "how long should I boil an egg?"])
+documents = model.encode_document([
+    "Polar bears roam the frozen sea around the North Pole, where they hunt seals.",
+    "For a firm yolk leave it in simmering water for ten minutes.",
+])
+print(model.similarity(queries, documents))"""
+_FORMS = {
+    "adapter": "the trained numbers only; the frozen LLM is loaded from its own repository",
+    "merged": "self-contained, the frozen LLM included",
+}
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """Everything on a card that is not read off the checkpoint.
+
+    Attributes:
+        repo_id: ``org/name``.
+        form: ``adapter`` or ``merged``.
+        base_model: Hub id of the frozen LLM.
+        base_revision: Its commit, empty where it has none.
+        licence: Hub identifier.
+        teacher: Hub id of the encoder that gave the targets, empty where unknown.
+        training_data: What was trained on, with licences.
+        backbone_note: What a user must know about the frozen LLM's weights.
+        scores: Measurements.
+        options: Further arguments of ``SentenceTransformer`` in the usage, such as ``revision="v1"``.
+    """
+
+    repo_id: str
+    form: str
+    base_model: str
+    base_revision: str
+    licence: str
+    teacher: str = ""
+    training_data: str = ""
+    backbone_note: str = ""
+    scores: CardScores = field(default_factory=CardScores)
+    options: str = ""
+
+
+def run_usage(folder: Path) -> str:
+    """Run the card's own code on a folder and return what it prints."""
+    printed = io.StringIO()
+    code = USAGE.format(model=folder, options=', device="cpu"')
+    with redirect_stdout(printed):
+        exec(compile(code, "usage", "exec"), {})  # noqa: S102 - our own fixed text
+    return printed.getvalue().strip()
+
+
+def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str, str], usage_output: str) -> str:
+    """The whole README.md: metadata block and page."""
+    import jinja2
+
+    folder = Path(__file__).parent / "templates"
+    loader = jinja2.FileSystemLoader(folder)
+    # Markdown, never shown as HTML by us: escaping would spoil the code in it.
+    environment = jinja2.Environment(loader=loader, trim_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701
+    licence, spec = licence_of(facts.licence), checkpoint.spec
+    page = environment.get_template("model_card.md.j2").render(
+        **{name: getattr(facts, name) for name in ("repo_id", "base_model", "licence", "teacher", "backbone_note", "scores")},
+        title=facts.repo_id.rpartition("/")[2],
+        form=_FORMS[facts.form],
+        built_with=licence.built_with,
+        terms=f" ([terms]({licence.link}))" if licence.link else "",
+        # Weights that came from elsewhere are no commit of the Hub's repository; the note says what they are.
+        base_at=f" at `{facts.base_revision}`" if facts.base_revision and not facts.backbone_note else "",
+        n_tokens=len(spec),
+        thought=f" ({spec.n_thought} of them scratch space)" if spec.n_thought else "",
+        n_parameters=f"{checkpoint.n_parameters:,}",
+        dim=checkpoint.dim,
+        max_tokens=checkpoint.max_tokens,
+        usage=USAGE.format(model=facts.repo_id, options=facts.options),
+        usage_output=usage_output,
+        prompts={name: _cell(text) for name, text in prompts.items() if text},
+        training_data=_sentence(facts.training_data),
+        controls=_controls(checkpoint.info.get("controls")),
+        limits=list_limits(checkpoint, facts),
+        digest=checkpoint.digest(),
+        requirements=", ".join(f"{name} {row['specifier']}" for name, row in _requirements(facts.form).items()),
+    )  # fmt: skip
+    return f"---\n{_metadata(facts)}---\n{page}"
+
+
+def _metadata(facts: CardFacts) -> str:
+    import yaml
+
+    licence = licence_of(facts.licence)
+    rows: dict[str, Any] = {
+        "license": facts.licence,
+        "base_model": facts.base_model,
+        "base_model_relation": "adapter" if facts.form == "adapter" else "finetune",
+        "library_name": "sentence-transformers",
+        "pipeline_tag": "sentence-similarity",
+        "language": "en",
+        "tags": ["sentence-transformers", "generative-embeddings", "llm2vec-gen", "mteb"],
+    }
+    if licence.link:
+        rows["license_link"] = licence.link
+    return yaml.safe_dump(rows, sort_keys=False, allow_unicode=True)
+
+
+def _requirements(form: str) -> dict[str, dict[str, str]]:
+    return REQUIREMENTS | (PEFT_REQUIREMENT if form == "adapter" else {})
+
+
+def _controls(found: Any) -> dict[str, str] | None:
+    try:
+        return {
+            "n": str(int(found["n"])),
+            "own": f"{found['recon_own']:.2f}",
+            "shuffled": f"{found['recon_shuffled']:.2f}",
+            "top1": f"{found['top1']:.0%}",
+        }
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def list_limits(checkpoint: TokenCheckpoint, facts: CardFacts) -> list[str]:
+    """What a user must not expect, from what is known."""
+    limits = [
+        "An embedding says what this LLM would answer, with its knowledge, its mistakes and its manners.",
+        "Trained and measured on English text.",
+        f"A text of more than {checkpoint.max_tokens - len(checkpoint.spec)} tokens, its instruction included, is cut.",
+    ]
+    if checkpoint.info.get("source") == "llm2vec-gen":
+        limits.append("Converted from a checkpoint of llm2vec-gen; it was not trained again.")
+    if not facts.scores.rows:
+        limits.append("No score was measured for this card.")
+    elif not any(row.dataset for row in facts.scores.rows):
+        limits.append(
+            "Measured on small sets only: they tell strong models from weak ones, not close ones from each other."
+        )
+    if facts.form == "adapter":
+        limits.append(
+            "The library loads the newest frozen LLM of that name, whatever its revision: `genzoo.load` warns when it changed."
+        )
+    return limits
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if not text or text.endswith(".") else f"{text}."
+
+
+def _cell(text: str) -> str:
+    """A text as one cell of a Markdown table."""
+    return text.strip().replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -1,0 +1,259 @@
+"""What would be published: every file with size and digest, and everything that stands in the way."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from genzoo.assembly import Form, export
+from genzoo.backbones import BACKBONES, Backbone, fetch_backbone
+from genzoo.checkpoint import TokenCheckpoint
+from genzoo.entries import ENTRIES, ZooEntry, get_entry
+from genzoo.errors import InputError
+from genzoo.files import sha256_of, write_text
+from genzoo.inspection import check_model_folder
+from genzoo.loading import find_checkpoint
+from genzoo.publishing.fingerprint import prompts_of, take_fingerprint
+from genzoo.publishing.licences import licence_files, licence_of, lint_licence
+from genzoo.publishing.model_card import CardFacts, render_card, run_usage
+from genzoo.publishing.scores import CardScores, write_eval_results
+from genzoo.publishing.verification import revision_of
+from genzoo.sources import HubSource, Status
+from genzoo.teachers import TEACHERS
+
+ALLOWED = (
+    r"README\.md", r"LICENSE(\.md|\.txt)?", r"LICENCE(\.md|\.txt)?", r"USE_POLICY(\.md|\.txt)?", r"NOTICE",
+    r"genzoo\.json", r"fingerprint\.json", r"modules\.json", r"config(_sentence_transformers)?\.json",
+    r"sentence_bert_config\.json", r"generation_config\.json", r"adapter_config\.json", r"adapter_model\.safetensors",
+    r"model(-\d{5}-of-\d{5})?\.safetensors", r"model\.safetensors\.index\.json",
+    r"tokenizer(_config)?\.json", r"special_tokens_map\.json", r"\d_(Dense|WordWeights|Pooling)/(config\.json|model\.safetensors)",
+    r"\.eval_results/[\w.+-]+\.yaml",
+)  # fmt: skip
+"""Whole paths that may go up. Whatever else lies in a folder stays at home."""
+REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """One file that would go up: its path in the repository, its bytes and their sha256."""
+
+    path: str
+    source: Path
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PublishPlan:
+    """All that `genzoo publish` is about to do.
+
+    Attributes:
+        repo_id: ``org/name``.
+        form: ``adapter`` or ``merged``.
+        files: In order of path.
+        problems: What must be put right first; a plan with problems is never carried out.
+        left_out: Files of the given folder that stay at home.
+        is_private: Whether the repository stays private.
+        tag: Name for the commit, or None.
+        overwrite: Whether another model in the repository may be replaced.
+    """
+
+    repo_id: str
+    form: str
+    files: tuple[PlannedFile, ...]
+    problems: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    is_private: bool = False
+    tag: str | None = None
+    overwrite: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True)
+class PublishOptions:
+    """What the user asks for.
+
+    Attributes:
+        merge: Publish the self-contained form.
+        is_private: Keep the repository private.
+        tag: Name for the commit.
+        overwrite: Replace another model in the repository.
+        licence: The backbone's licence, where genzoo does not know the backbone.
+        training_data: What was trained on, with licences, where genzoo did not train it.
+        base_model: Hub id of the backbone, where the checkpoint names a folder.
+        scores: Measurements for the card.
+    """
+
+    merge: bool = False
+    is_private: bool = False
+    tag: str | None = None
+    overwrite: bool = False
+    licence: str = ""
+    training_data: str = ""
+    base_model: str = ""
+    scores: CardScores = field(default_factory=CardScores)
+
+
+def build_plan(
+    name: str, repo_id: str, staging: Path, options: PublishOptions, status: Status = lambda _: None
+) -> PublishPlan:
+    """Write the repository's files into a staging folder and check them.
+
+    Args:
+        name: Zoo model, checkpoint folder or exported folder.
+        repo_id: ``org/name``.
+        staging: An empty folder; it holds exactly what would go up.
+        options: What the user asks for.
+        status: Told what is being done.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    if not REPO_ID.fullmatch(repo_id):
+        raise InputError(
+            f"--repo {repo_id!r} is no name of a repository: write org/name, in letters, digits, - _ and ."
+        )
+    checkpoint = find_checkpoint(name)
+    status("looking at the backbone")
+    backbone = fetch_backbone(checkpoint.backbone, status)
+    facts, problems = _gather(name, checkpoint, repo_id, options)
+    form: Form = "merged" if options.merge else "adapter"
+    checkpoint = dataclasses.replace(checkpoint, backbone=_public_name(checkpoint, facts.base_model))
+    problems += _lint_base(checkpoint, facts, form)
+    texts = licence_files(backbone)
+    problems += lint_licence(facts.licence, _inherited(checkpoint), repo_id, texts)
+    status("writing the model")
+    folder = export(checkpoint, backbone, staging / "model", form, name=repo_id, base=facts.base_model or None)
+    _pin_base(folder, facts.base_revision)
+    # The staged adapter names a repository that may be out of reach: the same files are run on the local backbone.
+    runnable = folder if form == "merged" else export(checkpoint, backbone, staging / "run", form, name=repo_id)
+    status("running the model card's own code")
+    model = SentenceTransformer(str(runnable), device="cpu")
+    take_fingerprint(model, checkpoint, backbone, revision_of(checkpoint)).save(folder)
+    _write_licence(folder, facts.licence, texts)
+    write_eval_results(facts.scores, folder)
+    write_text(folder / "README.md", render_card(checkpoint, facts, prompts_of(model), run_usage(runnable)))
+    files = list_files(folder)
+    problems += lint_files(folder, files)
+    return PublishPlan(
+        repo_id, form, tuple(files), tuple(problems), tuple(_left_out(name)), options.is_private, options.tag, options.overwrite
+    )  # fmt: skip
+
+
+def _gather(
+    name: str, checkpoint: TokenCheckpoint, repo_id: str, options: PublishOptions
+) -> tuple[CardFacts, list[str]]:
+    entry = _entry(name)
+    row = _backbone_row(checkpoint)
+    base = options.base_model or (row.hub_id if row else checkpoint.backbone.partition("@")[0])
+    problems = []
+    if not REPO_ID.fullmatch(base):
+        problems.append(
+            "the card needs the Hub id of the frozen LLM, the checkpoint names a folder: give it with --base-model org/name"
+        )
+    data = options.training_data or (entry.training_data if entry else "")
+    if not data.strip():
+        problems.append(
+            "what the model was trained on, and under which licences, is not known here: say it with --training-data"
+        )
+    teacher = entry.teacher if entry else str((checkpoint.info.get("recipe") or {}).get("teacher", ""))
+    return CardFacts(
+        repo_id=repo_id,
+        form="merged" if options.merge else "adapter",
+        base_model=base,
+        base_revision=revision_of(checkpoint),
+        licence=options.licence or _inherited(checkpoint),
+        teacher=TEACHERS.get(teacher).hub_id if teacher in TEACHERS else "",
+        training_data=data,
+        backbone_note=row.note if row else "",
+        scores=options.scores,
+        options=f', revision="{options.tag}"' if options.tag else "",
+    ), problems
+
+
+def _entry(name: str) -> ZooEntry | None:
+    known = name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES)
+    return get_entry(name) if known and not Path(name).is_dir() else None
+
+
+def _backbone_row(checkpoint: TokenCheckpoint) -> Backbone | None:
+    return BACKBONES.get(checkpoint.backbone) if checkpoint.backbone in BACKBONES else None
+
+
+def _inherited(checkpoint: TokenCheckpoint) -> str:
+    row = _backbone_row(checkpoint)
+    return row.licence if row else ""
+
+
+def _public_name(checkpoint: TokenCheckpoint, base_model: str) -> str:
+    """The backbone's name for everybody: never a folder of this machine."""
+    if checkpoint.backbone in BACKBONES or checkpoint.backbone.partition("@")[0] == base_model:
+        return checkpoint.backbone
+    return base_model if REPO_ID.fullmatch(base_model) else Path(checkpoint.backbone).name
+
+
+def _lint_base(checkpoint: TokenCheckpoint, facts: CardFacts, form: Form) -> list[str]:
+    """Whether the small form would load the weights that the tokens were trained on."""
+    row = _backbone_row(checkpoint)
+    if form == "merged" or row is None or any(isinstance(source, HubSource) for source in row.sources):
+        return []
+    return [
+        f"the small form would load {facts.base_model} from the Hub, but the tokens were trained on {row.note}: publish with --merge"
+    ]
+
+
+def _pin_base(folder: Path, revision: str) -> None:
+    """Say in the adapter which commit of the base is meant; peft has a field for it, though no library reads it yet."""
+    path = folder / "adapter_config.json"
+    if path.is_file() and revision:
+        write_text(
+            path, json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"revision": revision}, indent=2) + "\n"
+        )
+
+
+def _write_licence(folder: Path, identifier: str, texts: list[Path]) -> None:
+    for text in texts:
+        write_text(folder / text.name, text.read_text(encoding="utf-8"))
+    notice = licence_of(identifier).notice
+    if notice:
+        write_text(folder / "NOTICE", notice)
+
+
+def list_files(folder: Path) -> list[PlannedFile]:
+    """Every file below a folder with its size and digest."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [
+        PlannedFile(path.relative_to(folder).as_posix(), path, path.stat().st_size, sha256_of(path)) for path in paths
+    ]
+
+
+def lint_files(folder: Path, files: list[PlannedFile]) -> list[str]:
+    """Files that may not go up, and declarations that are missing."""
+    check_model_folder(folder)
+    problems = [
+        f"{file.path} is not on the list of files that may be published"
+        for file in files
+        if not any(re.fullmatch(pattern, file.path) for pattern in ALLOWED)
+    ]
+    config = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
+    if not config.get("requirements"):
+        problems.append(
+            "config_sentence_transformers.json has no requirements block: users could not tell which versions they need"
+        )
+    return problems
+
+
+def _left_out(name: str) -> list[str]:
+    """What lies in the given folder and does not go up."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return []
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    known = (*ALLOWED, r"tokens\.safetensors")
+    return [path for path in paths if not any(re.fullmatch(pattern, path) for pattern in known)]

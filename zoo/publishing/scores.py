@@ -1,0 +1,90 @@
+"""The scores that a model card shows; the command line reads them from a results folder and hands them over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from genzoo.files import write_text
+
+NOTES = "measured with genzoo through mteb"
+
+
+@dataclass(frozen=True)
+class CardScore:
+    """One task's main score.
+
+    Attributes:
+        task: Name of the task.
+        metric: Its label with an arrow to the better side.
+        shown: The score as tables show it.
+        teacher: The teacher's score on it as tables show it, or a dash.
+        value: The score times 100.
+        low: Lower end of its 95 % interval over queries, times 100; None where the results hold no scores per query.
+        high: Upper end.
+        dataset: Hub id of the data set, empty for a set that ships with genzoo.
+        dataset_revision: Its commit.
+        date: ISO date of the measurement.
+    """
+
+    task: str
+    metric: str
+    shown: str
+    teacher: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    dataset: str = ""
+    dataset_revision: str = ""
+    date: str = ""
+
+    @property
+    def interval(self) -> str:
+        """``[low, high]``, or a dash."""
+        return "–" if self.low is None or self.high is None else f"[{self.low:.1f}, {self.high:.1f}]"
+
+
+@dataclass(frozen=True)
+class CardScores:
+    """All that a card says about measurements.
+
+    Attributes:
+        rows: One for each task.
+        teacher: The teacher's name, empty where it was not measured.
+        summary: The mean difference to the teacher with its interval, in a sentence.
+        conditions: Device, precision and library versions of the run, in a sentence.
+        readings: Text and what its embedding was decoded to.
+    """
+
+    rows: tuple[CardScore, ...] = ()
+    teacher: str = ""
+    summary: str = ""
+    conditions: str = ""
+    readings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any score has an interval over its queries."""
+        return any(row.low is not None for row in self.rows)
+
+
+def write_eval_results(scores: CardScores, folder: Path) -> list[Path]:
+    """Write ``.eval_results/<Task>.yaml`` for every task whose data set is on the Hub, in the Hub's own format."""
+    import yaml
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    written = []
+    for row in scores.rows:
+        if not (row.dataset and len(row.dataset_revision) == 40):
+            continue
+        entry = EvalResultEntry(
+            dataset_id=row.dataset,
+            task_id=row.task,
+            value=round(row.value, 4),
+            dataset_revision=row.dataset_revision,
+            date=row.date or None,
+            notes=NOTES,
+        )
+        text = yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False)
+        written.append(write_text(folder / ".eval_results" / f"{row.task}.yaml", text))
+    return written
