@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -111,9 +112,20 @@ class Leaderboard:
         """The columns of one kind: "mean", "type" or "task"."""
         return tuple(column for column in self.columns if column.kind == kind)
 
+    @functools.cached_property
+    def _values(self) -> dict[tuple[str, str], list[float]]:
+        return {
+            (column.kind, column.key): [value for row in self.rows if (value := row.value(column)) is not None]
+            for column in self.columns
+        }
+
+    def values(self, column: BoardColumn) -> list[float]:
+        """Every score of a column."""
+        return self._values[column.kind, column.key]
+
     def best(self, column: BoardColumn) -> float | None:
         """The best value of a column in its own direction; None without a direction or with one value only."""
-        values = [value for row in self.rows if (value := row.value(column)) is not None]
+        values = self.values(column)
         if column.metric.higher_is_better is None or len(values) < 2:
             return None
         return max(values) if column.metric.higher_is_better else min(values)
@@ -138,21 +150,22 @@ def _rows(store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFact
     ranks = aggregation.borda(scores, {name: facts.metric.higher_is_better for name, facts in tasks.items()})
     covered, labels = aggregation.coverage(scores), store.labels
     rows = []
-    for index in scores.index:
+    # By place, not by label: a lookup in a MultiIndex for each cell of a large board takes seconds.
+    for place, index in enumerate(scores.index):
         key = ModelKey(*index)
-        rank = _number(ranks.loc[index, "rank"])
+        rank = _number(ranks["rank"].iloc[place])
         rows.append(
             LeaderboardRow(
                 key=key,
                 label=labels[key],
                 facts=store.models[key],
-                scores={name: _number(value) for name, value in scores.loc[index].items()},
-                types={kind: _number(value) for kind, value in by_type.loc[index].items()},
-                mean_task=_number(means[index]),
-                mean_type=_number(type_means[index]),
+                scores=_cells(scores, place),
+                types=_cells(by_type, place),
+                mean_task=_number(means.iloc[place]),
+                mean_type=_number(type_means.iloc[place]),
                 borda=None if rank is None else int(rank),
-                borda_points=_number(ranks.loc[index, "points"]),
-                covered=int(covered[index]),
+                borda_points=_number(ranks["points"].iloc[place]),
+                covered=int(covered.iloc[place]),
             )
         )
     return sorted(rows, key=lambda row: (row.mean_task is None, -(row.mean_task or 0), -row.covered, row.label))
@@ -186,6 +199,11 @@ def _own_teacher(row: LeaderboardRow, rows: Sequence[LeaderboardRow]) -> ModelKe
     if not candidates:
         return None
     return max(candidates, key=lambda other: (other.covered, other.facts.date or "", other.key.revision)).key
+
+
+def _cells(frame: pd.DataFrame, place: int) -> dict[str, float | None]:
+    values = frame.iloc[place].tolist()
+    return {str(name): _number(value) for name, value in zip(frame.columns, values, strict=True)}
 
 
 def _number(value: object) -> float | None:

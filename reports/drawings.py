@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from genzoo.leaderboards.facets import OVER_REFUSAL, SAFETY, tasks_of
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
-from genzoo.leaderboards.metrics import metric
+from genzoo.leaderboards.metrics import format_count, metric
 from genzoo.reports import figures
 from genzoo.reports.document import Drawing
 from genzoo.reports.figures import Point, Series
@@ -92,7 +92,7 @@ def size_drawing(board: Leaderboard) -> Drawing | None:
     ]
     if len(points) < 2:
         return None
-    listed = "; ".join(f"{p.label}: {figures.format_count(p.x)} parameters, {_SCORE.display(p.y)}" for p in points)
+    listed = "; ".join(f"{p.label}: {format_count(p.x)} parameters, {_SCORE.display(p.y)}" for p in points)
 
     def draw(width: float, palette: Palette) -> Figure:
         return _figure(

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from genzoo.errors import InputError
 from genzoo.leaderboards.comparison import TIE
-from genzoo.leaderboards.metrics import metric
+from genzoo.leaderboards.metrics import format_count, metric
 from genzoo.reports.label_placement import place_labels
 from genzoo.reports.style import MARKERS, NARROW, Palette
 from genzoo.reports.text import clean, shorten
@@ -141,19 +141,6 @@ def safety_against_over_refusal(
         0.99, 0.98, "safe and helpful ↗", transform=ax.transAxes, ha="right", va="top", color=palette.muted, size=7.5
     )
     return ax, left_out
-
-
-def format_count(value: float) -> str:
-    """A count with a unit.
-
-    >>> format_count(134_515_008), format_count(22_700_000), format_count(7.1e9)
-    ('135M', '22.7M', '7.1B')
-    """
-    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= limit:
-            number = value / limit
-            return f"{number:.0f}{unit}" if number >= 100 else f"{number:.1f}".removesuffix(".0") + unit
-    return f"{value:.0f}"
 
 
 def _scatter(ax: Axes, points: Sequence[Point], palette: Palette) -> list[str]:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from genzoo.leaderboards.comparison import TIE, Comparison
 from genzoo.leaderboards.leaderboard import BoardColumn, Leaderboard, LeaderboardRow
-from genzoo.leaderboards.metrics import MISSING, metric
+from genzoo.leaderboards.metrics import MISSING, format_count, metric
 from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.store import ResultStore
-from genzoo.reports.figures import format_count
 from genzoo.reports.table import Cell, Column, Table, Value, number_cell, shade, text_cell
 
 ROLES = {"zoo": "zoo", "teacher": "teacher", "baseline": "baseline", "other": ""}
@@ -218,8 +217,7 @@ def _score(
     best = board.best(column)
     styles = ["best"] if value is not None and best is not None and abs(value - best) < 1e-12 else []
     if is_shaded and column.metric.higher_is_better is not None:
-        others = [other for each in board.rows if (other := each.value(column)) is not None]
-        mark = shade(value, others)
+        mark = shade(value, board.values(column))
         if mark and column.metric.higher_is_better is False:
             mark = f"shade-{9 - int(mark.removeprefix('shade-'))}"
         styles.append(mark)

@@ -113,12 +113,13 @@ def cost_section(board: Leaderboard) -> Section:
 
 def _safety_table(board: Leaderboard, store: ResultStore, safety: Sequence[str], twins: Sequence[str]) -> Table:
     heads, values = [Column("Model", is_text=True, is_name=True)], []
-    labels = {row.key: row.label for row in board.rows}
     for task in (*safety, *twins):
         main = board.tasks[task].main_score
         extra = _SAFETY_METRICS if task in safety else ()
         for name in dict.fromkeys((main, *extra)):
-            column = {key: store.values(key, "main_score" if name == main else name).get(task) for key in labels}
+            column = {
+                row.key: row.scores[task] if name == main else store.value(row.key, task, name) for row in board.rows
+            }
             if any(value is not None for value in column.values()):
                 known = metric(name)
                 siblings = safety if task in safety else twins

@@ -114,11 +114,13 @@ def leaderboard(
 ) -> None:
     """Rank the models of a results folder; print it, or write Markdown, CSV and JSON."""
     from genzoo.leaderboards import Leaderboard, ResultStore
-    from genzoo.reports import leaderboard_table, write_leaderboard
+    from genzoo.reports import leaderboard_table
 
     store = ResultStore.load(results)
     board = Leaderboard.from_store(store, benchmark, reference)
     if output is not None:
+        from genzoo.reports import write_leaderboard
+
         for path in write_leaderboard(board, output, store=store):
             out.print(f"wrote {path}", highlight=False)
     elif json:
