@@ -131,37 +131,36 @@ class _Kept:
         kept.words = {word: number for number, word in enumerate(data["words"])}
         kept.columns, kept.parts = data["columns"], data["parts"]
         kept.reasons = {int(row): reasons for row, reasons in data["reasons"].items()}
-        kept.leaning = np.zeros(len(data["stamps"]), dtype=bool)
+        stamps = data["stamps"]
+        kept.leaning = np.zeros(len(stamps["source"]), dtype=bool)
         kept.leaning[data["leaning"]] = True
-        kept.rows = {(source, size, time): row for row, (source, size, time) in enumerate(data["stamps"])}
+        kept.rows = {stamp: row for row, stamp in enumerate(zip(stamps["source"], stamps["size"], stamps["time"], strict=True))}
         # A score that was found by the metric's name stands only while tasks.json names the same metric.
         changed = {word for word in data["words"] if main_scores.get(word) != data["main_scores"].get(word)}
         names = data["words"]
-        for stamp, row in list(kept.rows.items()):
-            if kept.leaning[row] and names[kept.columns["task"][row]] in changed:
-                kept.rows[stamp] = -1
+        for row in data["leaning"]:
+            if names[kept.columns["task"][row]] in changed:
+                kept.rows[stamps["source"][row], stamps["size"][row], stamps["time"][row]] = -1
         return kept
 
     def add(self, found: Sequence[FileScores]) -> int:
         """Append the scores of more files; the row of the first."""
-        code, columns, parts = self._code, self.columns, self.parts
+        columns, parts, words = self.columns, self.parts, self.words
         first = len(columns["task"])
-        for row, scores in enumerate(found, first):
-            columns["task"].append(code(scores.task))
-            columns["mteb_version"].append(code(scores.mteb_version))
-            columns["data_revision"].append(code(scores.data_revision))
-            columns["counts"].append(len(scores.parts))
-            for split, subset, value in scores.parts:
-                parts["split"].append(code(split))
-                parts["subset"].append(code(subset))
-                parts["value"].append(value)
-            if scores.reasons:
-                self.reasons[row] = scores.reasons
+
+        def codes(texts: list[str]) -> list[int]:
+            return [words.setdefault(text, len(words)) for text in texts]
+
+        columns["task"] += codes([scores.task for scores in found])
+        columns["mteb_version"] += codes([scores.mteb_version for scores in found])
+        columns["data_revision"] += codes([scores.data_revision for scores in found])
+        columns["counts"] += [len(scores.parts) for scores in found]
+        parts["split"] += codes([part[0] for scores in found for part in scores.parts])
+        parts["subset"] += codes([part[1] for scores in found for part in scores.parts])
+        parts["value"] += [part[2] for scores in found for part in scores.parts]
+        self.reasons |= {row: scores.reasons for row, scores in enumerate(found, first) if scores.reasons}
         self.leaning = np.append(self.leaning, [scores.is_leaning for scores in found]).astype(bool)
         return first
-
-    def _code(self, word: str) -> int:
-        return self.words.setdefault(word, len(self.words))
 
     def arranged(self, order: Codes) -> tuple[ScoreIndex, list[list[str]]]:
         """The files of the given rows, in this order, and the reasons why parts of them could not be used."""
@@ -189,7 +188,11 @@ def _record(
         "format": _FORMAT,
         "main_scores": dict(main_scores),
         "words": index.words,
-        "stamps": [(file.source, file.size, file.mtime_ns) for file in files],
+        "stamps": {
+            "source": [file.source for file in files],
+            "size": [file.size for file in files],
+            "time": [file.mtime_ns for file in files],
+        },
         "columns": {name: getattr(index, name).tolist() for name in columns},
         "parts": {name: getattr(index, name).tolist() for name in ("split", "subset", "value")},
         "leaning": np.flatnonzero(leaning).tolist(),

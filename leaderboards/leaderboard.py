@@ -113,15 +113,14 @@ class Leaderboard:
         return tuple(column for column in self.columns if column.kind == kind)
 
     @functools.cached_property
-    def _values(self) -> dict[tuple[str, str], list[float]]:
-        return {
-            (column.kind, column.key): [value for row in self.rows if (value := row.value(column)) is not None]
-            for column in self.columns
-        }
+    def _values(self) -> dict[BoardColumn, list[float]]:
+        return {}
 
     def values(self, column: BoardColumn) -> list[float]:
         """Every score of a column."""
-        return self._values[column.kind, column.key]
+        if column not in self._values:
+            self._values[column] = [value for row in self.rows if (value := row.value(column)) is not None]
+        return self._values[column]
 
     def best(self, column: BoardColumn) -> float | None:
         """The best value of a column in its own direction; None without a direction or with one value only."""
@@ -149,6 +148,7 @@ def _rows(store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFact
     means, type_means = aggregation.mean_by_task(scores[names]), aggregation.mean_by_type(scores[names], types)
     ranks = aggregation.borda(scores, {name: facts.metric.higher_is_better for name, facts in tasks.items()})
     covered, labels = aggregation.coverage(scores), store.labels
+    score_cells, type_cells = _cells(scores), _cells(by_type)
     rows = []
     # By place, not by label: a lookup in a MultiIndex for each cell of a large board takes seconds.
     for place, index in enumerate(scores.index):
@@ -159,8 +159,8 @@ def _rows(store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFact
                 key=key,
                 label=labels[key],
                 facts=store.models[key],
-                scores=_cells(scores, place),
-                types=_cells(by_type, place),
+                scores=dict(zip(scores.columns, score_cells[place], strict=True)),
+                types=dict(zip(by_type.columns, type_cells[place], strict=True)),
                 mean_task=_number(means.iloc[place]),
                 mean_type=_number(type_means.iloc[place]),
                 borda=None if rank is None else int(rank),
@@ -201,9 +201,9 @@ def _own_teacher(row: LeaderboardRow, rows: Sequence[LeaderboardRow]) -> ModelKe
     return max(candidates, key=lambda other: (other.covered, other.facts.date or "", other.key.revision)).key
 
 
-def _cells(frame: pd.DataFrame, place: int) -> dict[str, float | None]:
-    values = frame.iloc[place].tolist()
-    return {str(name): _number(value) for name, value in zip(frame.columns, values, strict=True)}
+def _cells(frame: pd.DataFrame) -> list[list[float | None]]:
+    """The rows of a frame with None in place of NaN."""
+    return [[None if value != value else value for value in row] for row in frame.to_numpy(dtype=float).tolist()]
 
 
 def _number(value: object) -> float | None:

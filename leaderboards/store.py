@@ -98,7 +98,7 @@ class ResultStore:
         if not len(index.value):
             raise ZooError(f"no usable result in {root}{_first(problems)}. {expected(root)}")
         is_first = _without_repeats(index, files, problems)
-        keys = {file.key for file, count in zip(files, index.counts, strict=True) if count}
+        keys = {file.key for file, count in zip(files, index.counts.tolist(), strict=True) if count}
         models = _model_facts(root, files, keys, problems)
         measured = {index.words[code] for code in np.unique(index.task[index.counts > 0])}
         tasks = {name: declared.get(name, TaskFacts(name)) for name in sorted(measured)}
