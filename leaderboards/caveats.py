@@ -53,7 +53,9 @@ def collect_caveats(
 def _reported(store: ResultStore, scores: pd.DataFrame, labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
     named = [labels[key] for key, facts in store.models.items() if facts.is_reported and key in scores.index]
     if named:
-        text = f"Written down by somebody and not measured here, so nothing about them could be checked: {_some(named)}."
+        text = (
+            f"Written down by somebody and not measured here, so nothing about them could be checked: {_some(named)}."
+        )
         yield Caveat("reported", f"Reported scores: {_count(named, 'model')}", text)
 
 

@@ -134,7 +134,9 @@ class _Kept:
         stamps = data["stamps"]
         kept.leaning = np.zeros(len(stamps["source"]), dtype=bool)
         kept.leaning[data["leaning"]] = True
-        kept.rows = {stamp: row for row, stamp in enumerate(zip(stamps["source"], stamps["size"], stamps["time"], strict=True))}
+        kept.rows = {
+            stamp: row for row, stamp in enumerate(zip(stamps["source"], stamps["size"], stamps["time"], strict=True))
+        }
         # A score that was found by the metric's name stands only while tasks.json names the same metric.
         changed = {word for word in data["words"] if main_scores.get(word) != data["main_scores"].get(word)}
         names = data["words"]

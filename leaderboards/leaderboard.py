@@ -8,16 +8,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from genzoo.errors import ZooError
 from genzoo.leaderboards import aggregation
 from genzoo.leaderboards.caveats import Caveat, collect_caveats
-from genzoo.leaderboards.comparison import Comparison
+from genzoo.leaderboards.comparison import FEW_TASKS, Comparison
 from genzoo.leaderboards.facts import ModelFacts, ModelKey, TaskFacts
 from genzoo.leaderboards.metrics import Metric, metric
 from genzoo.leaderboards.naming import short_name
 from genzoo.leaderboards.significance import holm
+from genzoo.leaderboards.standing import Standing, rank_standings
 from genzoo.leaderboards.store import ResultStore
 
 
@@ -107,6 +109,16 @@ class Leaderboard:
     def row(self, key: ModelKey) -> LeaderboardRow | None:
         """The row of a model, None if it has no result on this board."""
         return next((row for row in self.rows if row.key == key), None)
+
+    @functools.cached_property
+    def standings(self) -> dict[ModelKey, Standing]:
+        """Rank interval and tie group of the models with a Mean (task), empty with too few tasks to say anything."""
+        names = aggregation.averaged_tasks(self.tasks, self.tasks)
+        complete = [row for row in self.rows if row.mean_task is not None]
+        if len(names) < FEW_TASKS or len(complete) < 2:
+            return {}
+        scores = np.array([[row.scores[name] for name in names] for row in complete], dtype=float)
+        return dict(zip((row.key for row in complete), rank_standings(scores), strict=True))
 
     def columns_of(self, kind: str) -> tuple[BoardColumn, ...]:
         """The columns of one kind: "mean", "type" or "task"."""

@@ -56,8 +56,7 @@ def test_nothing_is_dropped_silently(published, store):
 def test_every_main_score_is_the_one_of_mteb(store, theirs):
     """mteb's own objects, split by split and subset by subset."""
     ours = {
-        (row.model, row.revision, row.task, row.split, row.subset): row.value
-        for row in store.main_scores.itertuples()
+        (row.model, row.revision, row.task, row.split, row.subset): row.value for row in store.main_scores.itertuples()
     }
     count = 0
     for model in theirs.model_results:

@@ -10,7 +10,9 @@ from genzoo.leaderboards.reported import ReportedScore
 
 def test_long_and_wide_csv(tmp_path):
     long, wide = tmp_path / "long.csv", tmp_path / "wide.csv"
-    long.write_text("model,task,main_score,revision,subset\nacme/m,T,0.5,abc,en\nacme/m,T,0.7,abc,de\nacme/n,U,0.25,,\n")
+    long.write_text(
+        "model,task,main_score,revision,subset\nacme/m,T,0.5,abc,en\nacme/m,T,0.7,abc,de\nacme/n,U,0.25,,\n"
+    )
     wide.write_text("model,T,U\nacme/m,0.6,\nacme/n,0.1,0.25\n")
     store = ResultStore.load(long)
     assert list(store.models) == [ModelKey("acme/m", "abc+reported"), ModelKey("acme/n", "reported")]
