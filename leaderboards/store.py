@@ -15,21 +15,14 @@ import numpy as np
 import pandas as pd
 
 from genzoo.errors import UnknownNameError, ZooError
-from genzoo.leaderboards.facts import (
-    Decoded,
-    ModelFacts,
-    ModelKey,
-    Problem,
-    TaskFacts,
-    read_decoded,
-    read_model_facts,
-    read_task_facts,
-)
+from genzoo.leaderboards.companions import declared_tasks, read_benchmarks, read_evidence, read_models
+from genzoo.leaderboards.facts import Decoded, ModelFacts, ModelKey, Problem, TaskFacts
 from genzoo.leaderboards.index import ScoreIndex, read_index
 from genzoo.leaderboards.naming import find_model, labels
-from genzoo.leaderboards.reading import UNKNOWN, ResultFile, read_object, read_result
+from genzoo.leaderboards.reading import UNKNOWN, ResultFile, read_result
 from genzoo.leaderboards.reported import ReportedScore, as_files, read_csv
 from genzoo.leaderboards.scanning import expected, find_results, tree_root
+from genzoo.leaderboards.searches import Judgements, Outcome, QueryKey, agrees, read_judgements, read_outcomes
 
 COLUMNS = (
     *("model", "revision", "task", "type", "subset", "split", "metric", "value"),
@@ -50,6 +43,7 @@ class ResultStore:
         tasks: Facts by task; a task without a row in `tasks.json` has type None.
         benchmarks: Benchmark to task names.
         evidence: Decoded examples of the zoo's models.
+        readings: What the zoo's models read in the texts of single searches, by text.
         predictions: Number of per-query prediction files beside the results.
         problems: Files, or parts of one, that could not be used. Nothing is dropped without a line here.
     """
@@ -61,6 +55,7 @@ class ResultStore:
     tasks: Mapping[str, TaskFacts]
     benchmarks: Mapping[str, tuple[str, ...]]
     evidence: Mapping[ModelKey, tuple[Decoded, ...]]
+    readings: Mapping[ModelKey, Mapping[str, Decoded]]
     predictions: int
     problems: tuple[Problem, ...]
 
@@ -88,7 +83,7 @@ class ResultStore:
         root = root.parent if tables else tree_root(root)
         files = [] if tables else find_results(root, problems)
         shelves = [folder for folder in (catalogue, None if tables else root) if folder is not None]
-        declared = {name: facts for folder in shelves for name, facts in _declared_tasks(folder, problems).items()}
+        declared = {name: facts for folder in shelves for name, facts in declared_tasks(folder, problems).items()}
         tables = tables or sorted((root / "reported").glob("*.csv"))
         rows = [row for path in tables for row in read_csv(path, path.relative_to(root).as_posix(), problems)]
         claimed, extra = as_files([*rows, *reported])
@@ -99,12 +94,13 @@ class ResultStore:
             raise ZooError(f"no usable result in {root}{_first(problems)}. {expected(root)}")
         is_first = _without_repeats(index, files, problems)
         keys = {file.key for file, count in zip(files, index.counts.tolist(), strict=True) if count}
-        models = _model_facts(root, files, keys, problems)
+        models = read_models(root, files, keys, problems)
         measured = {index.words[code] for code in np.unique(index.task[index.counts > 0])}
         tasks = {name: declared.get(name, TaskFacts(name)) for name in sorted(measured)}
-        benchmarks = {name: own for folder in shelves for name, own in _benchmarks(folder, problems).items()}
+        benchmarks = {name: own for folder in shelves for name, own in read_benchmarks(folder, problems).items()}
         for name in {task for members in benchmarks.values() for task in members} & set(declared):
             tasks.setdefault(name, declared[name])
+        evidence, readings = read_evidence(root, models, problems)
         return cls(
             root=root,
             main_scores=_tidy(index, files, models, tasks)[is_first].reset_index(drop=True),
@@ -112,7 +108,8 @@ class ResultStore:
             models=models,
             tasks=tasks,
             benchmarks=benchmarks,
-            evidence=_evidence(root, models, problems),
+            evidence=evidence,
+            readings=readings,
             predictions=sum(1 for _ in (root / "predictions").glob("*/*/*_predictions.json")),
             problems=tuple(problems),
         )
@@ -183,7 +180,29 @@ class ResultStore:
             files=tuple(file for file in self.files if file.key in wanted),
             models={key: facts for key, facts in self.models.items() if key in wanted},
             evidence={key: examples for key, examples in self.evidence.items() if key in wanted},
+            readings={key: examples for key, examples in self.readings.items() if key in wanted},
         )
+
+    @functools.cached_property
+    def _searches(self) -> dict[tuple[str, ...], Any]:
+        return {}
+
+    def judgements(self, task: str) -> Judgements | None:
+        """The queries of a retrieval task and what is right for them; None where the folder does not say."""
+        if (task,) not in self._searches:
+            found = read_judgements(self.root, task, [])
+            stated = {str(name) for name in self.main_scores.loc[self.main_scores["task"] == task, "data_revision"]}
+            self._searches[(task,)] = found if found is not None and found.data_revision in stated else None
+        return self._searches[(task,)]
+
+    def outcomes(self, key: ModelKey, task: str) -> dict[QueryKey, Outcome]:
+        """How each query of a task went for a model; empty unless predictions and judgements give its main score."""
+        place = (*key, task)
+        if place not in self._searches:
+            judgements, metric_name = self.judgements(task), self.tasks[task].main_score if task in self.tasks else ""
+            found = read_outcomes(self.root, key, judgements, metric_name, []) if judgements is not None else {}
+            self._searches[place] = found if agrees(found, self.value(key, task, "main_score")) else {}
+        return self._searches[place]
 
     def value(self, key: ModelKey, task: str, metric_name: str) -> float | None:
         """The mean of any metric over the splits and subsets of a task, None where the model's file lacks it."""
@@ -215,69 +234,6 @@ def _without_repeats(index: ScoreIndex, files: Sequence[ResultFile], problems: l
         here, there = (files[int(index.file[number])].source for number in (part, first))
         problems.append(Problem(here, f"{task} {split}/{subset} is already in {there}: this one was left out"))
     return ~repeated
-
-
-def _declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
-    rows = read_object(root / "tasks.json", "tasks.json", problems)
-    facts = {}
-    for name, row in rows.items():
-        if isinstance(row, dict):
-            facts[name] = read_task_facts(name, row)
-        else:
-            problems.append(Problem("tasks.json", f"its row of {name} is no object and was left out"))
-    return facts
-
-
-def _benchmarks(root: Path, problems: list[Problem]) -> dict[str, tuple[str, ...]]:
-    rows = read_object(root / "benchmarks.json", "benchmarks.json", problems)
-    benchmarks = {}
-    for name, tasks in rows.items():
-        if isinstance(tasks, list) and tasks:
-            benchmarks[name] = tuple(dict.fromkeys(str(task) for task in tasks))
-        else:
-            problems.append(Problem("benchmarks.json", f"{name} is no list of tasks and was left out"))
-    return benchmarks
-
-
-def _model_facts(
-    root: Path, files: Sequence[ResultFile], keys: Collection[ModelKey], problems: list[Problem]
-) -> dict[ModelKey, ModelFacts]:
-    # A result lies in <root>/results/<org__model>/<revision>/ or, of a bare tree, two folders below the root.
-    first = {file.key: file for file in reversed(files) if file.key in keys}
-    folders = {key: _revision_folder(root, file) for key, file in first.items()}
-    facts = {}
-    for key in sorted(folders, key=lambda key: (key.model.casefold(), key.revision)):
-        folder = folders[key]
-        if folder is None:
-            facts[key] = ModelFacts(key, is_reported=True)
-            continue
-        meta = read_object(folder / "model_meta.json", "model_meta.json", [])  # its problems were noted with its name
-        below = f"environment/{folder.parent.name}/{folder.name}.json"
-        facts[key] = read_model_facts(key, meta, read_object(root / below, below, problems))
-    return facts
-
-
-def _revision_folder(root: Path, file: ResultFile) -> Path | None:
-    """The folder of a model's revision; None for scores that lie in no result file."""
-    if not file.path:
-        return None
-    depth = 3 if file.source.startswith("results/") and (root / "results").is_dir() else 2
-    return root.joinpath(*file.source.split("/")[:depth])
-
-
-def _evidence(
-    root: Path, models: Mapping[ModelKey, ModelFacts], problems: list[Problem]
-) -> dict[ModelKey, tuple[Decoded, ...]]:
-    evidence = {}
-    for key in models:
-        below = f"evidence/{key.model.replace('/', '__').replace(' ', '_')}/{key.revision}.json"
-        rows: Any = read_object(root / below, below, problems).get("decoded")
-        examples = read_decoded(rows)
-        if isinstance(rows, list) and len(examples) < len(rows):
-            problems.append(Problem(below, f"{len(rows) - len(examples)} of {len(rows)} examples have no text"))
-        if examples:
-            evidence[key] = examples
-    return evidence
 
 
 def _tidy(

@@ -46,7 +46,7 @@ def evaluate(
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Measure again what is already there.")] = False,
     evidence: Annotated[
-        bool, typer.Option(help="Also read 20 everyday questions back from each zoo model's embeddings.")
+        bool, typer.Option(help="Also keep queries and documents, and read some back from each zoo model's embeddings.")
     ] = True,
 ) -> None:
     """Measure models on mteb tasks or ours. Run the same command again to go on after a stop."""
@@ -79,9 +79,17 @@ def evaluate(
             facts=facts,
         )
     if evidence:
+        from genzoo.cli.evidence import write_judgements, write_searches
+
+        with busy("keeping the queries and documents behind the scores"):
+            failed = write_judgements(chosen, output)
+        if failed:
+            err.print(f"note: no single searches for {', '.join(failed)}", markup=False, highlight=False)
         for name, (meta, known) in zip(dict.fromkeys(models), resolved, strict=True):
             if known.role == "zoo":
                 _write_evidence(name, meta, output, device, overwrite)
+                with busy(f"reading telling searches back from {meta.name}"):
+                    write_searches(name, meta, output, device)
     out.print(
         f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report",
         highlight=False,
