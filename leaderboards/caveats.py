@@ -40,6 +40,7 @@ def collect_caveats(
         *_reported(store, scores, labels),
         *_coverage(scores, tasks, labels),
         *_grounds(grounds, labels),
+        *_contamination(store, scores, tasks, labels),
         *_mixed_data(rows),
         *_mixed_versions(rows),
         *_directions(tasks),
@@ -72,6 +73,25 @@ def _coverage(scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapp
     absent = [labels[key] for key in labels if key not in scores.index]
     if absent:
         yield Caveat("coverage", "Not on this board", f"No score on any of its tasks: {_some(absent)}.")
+
+
+def _contamination(
+    store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapping[ModelKey, str]
+) -> Iterator[Caveat]:
+    lines, silent = [], []
+    for index in scores.index:
+        key = ModelKey(*index)
+        facts = store.models[key]
+        seen = [name for name in tasks if facts.has_seen(name)]
+        if seen:
+            lines.append(f"{labels[key]} on {_some(seen, 3)}")
+        if facts.training_datasets is None:
+            silent.append(labels[key])
+    if lines:
+        text = f"Trained on data of the tasks themselves: {_some(lines, separator='; ')}. Such scores say little about new data."
+        if silent:
+            text += f" Of {_count(silent, 'model')} the training data are not known."
+        yield Caveat("contamination", f"Seen in training: {_count(lines, 'model')}", text)
 
 
 def _grounds(grounds: Mapping[str, Ground], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:

@@ -106,7 +106,7 @@ def legend(table: Table, best: str) -> list[str]:
     if "best" in table.marks:
         lines.append(f"{best}: the best of its {table.best_of}, which is no claim of significance.")
     if "strong" in table.marks:
-        lines.append("Bold: a difference that is significant at 5\u00a0% over tasks after Holm's correction.")
+        lines.append(f"Bold: a difference that is significant at 5\u00a0% over {table.sample} after Holm's correction.")
     return [*lines, *table.notes]
 
 
