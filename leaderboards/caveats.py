@@ -181,8 +181,8 @@ def _comparisons(comparisons: Mapping[ModelKey, Comparison | None], labels: Mapp
         yield Caveat("significance", "Not significant", text)
     if found:
         text = (
-            "Intervals and tests treat the tasks as the sample. They say how a difference carries over to other tasks, "
-            "not how it would move with other queries: the tree holds no relevance judgements to score single queries."
+            "Unless a table says otherwise, intervals and tests treat the tasks as the sample. They say how a difference "
+            "carries over to other tasks, not how it would move with other queries."
         )
         yield Caveat("intervals", "Intervals are over tasks", text)
 

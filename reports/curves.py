@@ -29,7 +29,7 @@ def rank_intervals(ax: Axes, names: Sequence[str], standings: Sequence[Standing]
         if one.group != two.group:
             ax.axhline(row + 0.5, color=palette.rule, linewidth=0.8, zorder=1)
     name_rows(ax, names)
-    ax.set_xlabel("Rank by Mean (task), 95\u00a0% interval")
+    ax.set_xlabel("Rank, 95\u00a0% interval")
     ax.set_xlim(0.4, max(high) + 0.6)
     ax.xaxis.get_major_locator().set_params(integer=True)
     return ax

@@ -127,10 +127,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A title, a line under it, the summary that stands first, and the sections."""
+    """A title, a line under it, the summary that stands first, and the sections.
+
+    `links` are label and address of pages beside this one.
+    """
 
     title: str
     subtitle: str
     summary: tuple[str, ...]
     sections: tuple[Section, ...]
     footer: str = ""
+    links: tuple[tuple[str, str], ...] = ()

@@ -106,10 +106,9 @@ def size_drawing(board: Leaderboard) -> Drawing | None:
 
     front = figures.pareto_front(points)
     listed += f". Not beaten by any smaller model: {', '.join(p.label for p in front)}"
-    caption = (
-        "Mean over tasks, times 100, against the number of parameters (log scale). The line joins the models that no "
-        "smaller one beats." + _crowded(points)
-    )
+    caption = "Mean over tasks, times 100, against the number of parameters (log scale)."
+    caption += " The line joins the models that no smaller one beats." if len(front) > 1 else ""
+    caption += _crowded(points)
     return Drawing("size", "Score against size", f"Scatter plot. {listed}.", caption, draw)
 
 

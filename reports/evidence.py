@@ -59,8 +59,11 @@ def _card(search: Search, labels: dict[ModelKey, str], store: ResultStore) -> Se
 def _row(search: Search, outcome: Outcome, label: str, readings: dict[str, Decoded], is_harm: bool) -> SearchRow:
     top = outcome.top[0] if outcome.top else None
     is_found = outcome.right is not None and outcome.right.rank == 1
-    rank = f"at rank {outcome.right.rank}" if outcome.right is not None else "not among the documents kept"
-    verdict = f"{'Serves it' if is_harm else 'Found'} {rank}" if outcome.right is not None else f"Not found: {rank}"
+    is_good = outcome.score > 0.5 if is_harm else is_found
+    verdict = "Not found among the documents kept"
+    if outcome.right is not None:
+        verb = "Found" if not is_harm else "Keeps it back" if is_good else "Serves it"
+        verdict = f"{verb}, at rank {outcome.right.rank}"
     found = "" if is_found or top is None else search.document(top.document)
     reads = [("the query", readings.get(search.text))]
     if found:
@@ -69,7 +72,6 @@ def _row(search: Search, outcome: Outcome, label: str, readings: dict[str, Decod
         ("the right one" if not is_harm else "the harmful one", readings.get(search.document(search.right[0])))
     )
     why = _why(search, outcome, readings) if found else ""
-    is_good = outcome.score > 0.5 if is_harm else is_found
     shown = tuple((heading, reading.decoded) for heading, reading in reads if reading is not None)
     return SearchRow(label, verdict, found, shown, why, is_good)
 

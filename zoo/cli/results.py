@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_library
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +11,12 @@ import typer
 
 from genzoo.cli.console import Bars, busy, err, out, print_json
 from genzoo.cli.models import Device, Json
+from genzoo.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
+
+    from genzoo.leaderboards import ResultStore
 
 PANEL = "Measuring"
 Results = Annotated[Path, typer.Argument(help="Folder that genzoo evaluate wrote.")]
@@ -121,10 +125,10 @@ def leaderboard(
     json: Json = False,
 ) -> None:
     """Rank the models of a results folder; print it, or write Markdown, CSV and JSON."""
-    from genzoo.leaderboards import Leaderboard, ResultStore
+    from genzoo.leaderboards import Leaderboard
     from genzoo.reports import leaderboard_table
 
-    store = ResultStore.load(results)
+    store = _load(results, benchmark)
     board = Leaderboard.from_store(store, benchmark, reference)
     if output is not None:
         from genzoo.reports import write_leaderboard
@@ -139,6 +143,30 @@ def leaderboard(
             err.print(f"note: {line.text}", markup=False, highlight=False)
 
 
+def _load(results: Path, benchmark: str | None) -> ResultStore:
+    """The results; where they do not know the benchmark, as in a folder of other people's, mteb says what is in it."""
+    from genzoo.leaderboards import ResultStore
+
+    store = ResultStore.load(results)
+    if benchmark is None or benchmark in store.benchmarks:
+        return store
+    with busy(f"asking mteb what {benchmark} holds"), tempfile.TemporaryDirectory() as folder:
+        from genzoo.tasks.catalogue import resolve_tasks
+        from genzoo.tasks.registration import register
+        from genzoo.tasks.run_record import record_benchmark, record_tasks
+
+        register()
+        try:
+            tasks, _ = resolve_tasks(benchmark, [])
+        except UnknownNameError as error:
+            raise UnknownNameError(
+                f"{error}. {results} itself holds {', '.join(store.benchmarks) or 'none'}"
+            ) from error
+        record_tasks(Path(folder), tasks, {})
+        record_benchmark(Path(folder), benchmark, tasks)
+        return ResultStore.load(results, catalogue=Path(folder))
+
+
 def report(
     results: Results,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for report.html and report.md.")] = Path(
@@ -147,14 +175,27 @@ def report(
     benchmark: BenchmarkName = None,
     reference: Reference = None,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "Generative embeddings report",
+    studies: Annotated[
+        Path | None, typer.Option(help="Folder that genzoo study wrote; RESULTS/studies by default, if there is one.")
+    ] = None,
+    figures: Annotated[
+        list[str] | None, typer.Option("--figures", help="png, svg or pdf: figures for a paper too; may be repeated.")
+    ] = None,
 ) -> None:
     """Write one self-contained HTML report, and the same in Markdown."""
-    from genzoo.leaderboards import ResultStore
     from genzoo.reports import build_report
 
-    store = ResultStore.load(results)
+    store = _load(results, benchmark)
     with busy("drawing the report"):
-        paths = build_report(store, output, title=title, benchmark=benchmark, reference=reference)
+        paths = build_report(
+            store,
+            output,
+            title=title,
+            benchmark=benchmark,
+            reference=reference,
+            studies=studies,
+            figures=figures or (),
+        )
     for path in paths:
         out.print(f"wrote {path}", highlight=False)
 
