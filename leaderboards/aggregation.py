@@ -6,12 +6,12 @@ not all run is null, never a half-mean.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from genzoo.leaderboards.facts import ModelKey, TaskFacts
@@ -49,29 +49,68 @@ def score_matrix(
     run over twenty languages and a run over English meet on English. A model that lacks one of them has no score.
     """
     index = pd.MultiIndex.from_tuples(list(keys), names=["model", "revision"])
-    scores = pd.DataFrame(np.nan, index=index, columns=list(names), dtype=float)
-    grounds = {}
-    for task, results in _parts_by_task(main, set(names)).items():
-        facts = tasks.get(task, TaskFacts(task))
-        counts = Counter(part for parts in results.values() for part in parts)
-        used = _common_ground(counts, facts)
-        # A score that the metric cannot have is an error of its file: no mean, no rank may rest on it.
-        low, high = facts.metric.limits
-        complete = {key: [parts[part] for part in used] for key, parts in results.items() if parts.keys() >= set(used)}
-        means = {key: np.mean(values) for key, values in complete.items() if all(low <= v <= high for v in values)}
-        scores[task] = pd.Series(means, dtype=float).reindex(index) if means else np.nan
-        left_out = tuple(part for part in counts if part not in used)
-        grounds[task] = Ground(used, left_out, tuple(key for key in results if key not in complete))
-    return ScoreMatrix(scores, grounds)
+    owner, parts = _places(main, index)
+    wanted, columns, grounds = set(names), {name: np.full(len(index), np.nan) for name in names}, {}
+    task = main["task"].cat
+    # One stable sort brings each task's rows together, in the order in which they were read.
+    order = np.argsort(task.codes.to_numpy(), kind="stable")
+    bounds = np.searchsorted(task.codes.to_numpy()[order], np.arange(len(task.categories) + 1))
+    values = main["value"].to_numpy()
+    for name, start, end in zip(map(str, task.categories), bounds[:-1], bounds[1:], strict=True):
+        rows = order[start:end]
+        if name in wanted and len(rows):
+            facts = tasks.get(name, TaskFacts(name))
+            columns[name], grounds[name] = _column(owner[rows], parts.take(rows), values[rows], facts, index)
+    return ScoreMatrix(pd.DataFrame(columns, index=index, columns=list(names), dtype=float), grounds)
 
 
-def _parts_by_task(main: pd.DataFrame, names: Collection[str]) -> dict[str, dict[ModelKey, dict[Part, float]]]:
-    results: dict[str, dict[ModelKey, dict[Part, float]]] = {}
-    columns = (main[name] for name in ("model", "revision", "task", "split", "subset", "value"))
-    for model, revision, task, split, subset, value in zip(*columns, strict=True):
-        if task in names:
-            results.setdefault(task, {}).setdefault(ModelKey(model, revision), {})[Part(split, subset)] = value
-    return results
+def _places(main: pd.DataFrame, index: pd.MultiIndex) -> tuple[npt.NDArray[np.int64], pd.Categorical]:
+    """For each row of the frame its model's place in the index, and its split and subset as a `Part`."""
+
+    def pairs(first: str, second: str) -> tuple[npt.NDArray[np.int64], list[tuple[str, str]]]:
+        one, two = main[first].cat, main[second].cat
+        width = max(1, len(two.categories))
+        found, codes = np.unique(
+            one.codes.to_numpy(np.int64) * width + two.codes.to_numpy(np.int64), return_inverse=True
+        )
+        return codes, [(str(one.categories[n // width]), str(two.categories[n % width])) for n in found.tolist()]
+
+    codes, keys = pairs("model", "revision")
+    numbers = {key: number for number, key in enumerate(index)}
+    part_codes, names = pairs("split", "subset")
+    parts = pd.Index([Part(*name) for name in names], dtype=object, tupleize_cols=False)
+    return np.asarray([numbers[key] for key in keys], dtype=np.int64)[codes], pd.Categorical.from_codes(
+        part_codes, parts
+    )
+
+
+def _column(
+    owner: npt.NDArray[np.int64],
+    parts: pd.Categorical,
+    values: npt.NDArray[np.float64],
+    facts: TaskFacts,
+    index: pd.MultiIndex,
+) -> tuple[npt.NDArray[np.float64], Ground]:
+    """One task's score for each model, ``(n_models,)``, and what it is made of; the rest is ``(rows,)``."""
+    codes, firsts, sizes = np.unique(parts.codes, return_index=True, return_counts=True)
+    counts = {parts.categories[codes[place]]: int(sizes[place]) for place in np.argsort(firsts)}
+    used = _common_ground(counts, facts)
+    numbers = {part: number for number, part in enumerate(used)}
+    by_code = np.asarray([numbers.get(part, -1) for part in parts.categories], dtype=np.int64)
+    number = by_code[parts.codes]
+    is_used = number >= 0
+    table = np.full((len(index), len(used)), np.nan)
+    table[owner[is_used], number[is_used]] = values[is_used]
+    has = np.zeros(table.shape, dtype=bool)
+    has[owner[is_used], number[is_used]] = True
+    is_complete = has.all(axis=1)
+    # A score that the metric cannot have is an error of its file: no mean, no rank may rest on it.
+    low, high = facts.metric.limits
+    with np.errstate(invalid="ignore"):
+        is_possible = ((table >= low) & (table <= high)).all(axis=1)
+    scores = np.where(is_complete & is_possible, table.mean(axis=1), np.nan)
+    partial = tuple(ModelKey(*index[place]) for place in np.unique(owner) if not is_complete[place])
+    return scores, Ground(used, tuple(part for part in counts if part not in numbers), partial)
 
 
 def _common_ground(counts: Mapping[Part, int], task: TaskFacts) -> tuple[Part, ...]:

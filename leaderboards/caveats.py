@@ -37,8 +37,10 @@ def collect_caveats(
     rows = store.main_scores[store.main_scores["task"].isin(list(tasks))]
     labels = store.labels
     return (
+        *_reported(store, scores, labels),
         *_coverage(scores, tasks, labels),
         *_grounds(grounds, labels),
+        *_contamination(store, scores, tasks, labels),
         *_mixed_data(rows),
         *_mixed_versions(rows),
         *_directions(tasks),
@@ -49,11 +51,20 @@ def collect_caveats(
     )
 
 
+def _reported(store: ResultStore, scores: pd.DataFrame, labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
+    named = [labels[key] for key, facts in store.models.items() if facts.is_reported and key in scores.index]
+    if named:
+        text = (
+            f"Written down by somebody and not measured here, so nothing about them could be checked: {_some(named)}."
+        )
+        yield Caveat("reported", f"Reported scores: {_count(named, 'model')}", text)
+
+
 def _coverage(scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
     partial = scores[scores.isna().any(axis=1)]
-    lines = []
-    for index, row in partial.iterrows():
-        missing = [str(name) for name in scores.columns if pd.isna(row[name])]
+    lines, names = [], [str(name) for name in scores.columns]
+    for index, lacks in zip(partial.index, partial.isna().to_numpy(), strict=True):
+        missing = [name for name, is_missing in zip(names, lacks, strict=True) if is_missing]
         line = f"{labels[ModelKey(*index)]} has {len(tasks) - len(missing)} of {len(tasks)}"
         lines.append(line + (f" (without {_some(missing, 3)})" if len(partial) <= _SHOWN else ""))
     if lines:
@@ -62,6 +73,25 @@ def _coverage(scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapp
     absent = [labels[key] for key in labels if key not in scores.index]
     if absent:
         yield Caveat("coverage", "Not on this board", f"No score on any of its tasks: {_some(absent)}.")
+
+
+def _contamination(
+    store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapping[ModelKey, str]
+) -> Iterator[Caveat]:
+    lines, silent = [], []
+    for index in scores.index:
+        key = ModelKey(*index)
+        facts = store.models[key]
+        seen = [name for name in tasks if facts.has_seen(name)]
+        if seen:
+            lines.append(f"{labels[key]} on {_some(seen, 3)}")
+        if facts.training_datasets is None:
+            silent.append(labels[key])
+    if lines:
+        text = f"Trained on data of the tasks themselves: {_some(lines, separator='; ')}. Such scores say little about new data."
+        if silent:
+            text += f" Of {_count(silent, 'model')} the training data are not known."
+        yield Caveat("contamination", f"Seen in training: {_count(lines, 'model')}", text)
 
 
 def _grounds(grounds: Mapping[str, Ground], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
@@ -80,14 +110,22 @@ def _grounds(grounds: Mapping[str, Ground], labels: Mapping[ModelKey, str]) -> I
         yield Caveat("parts", f"Different splits or subsets: {_count(lines, 'task')}", text)
 
 
+def data_revisions(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Task to the revisions of its data that results name, in order."""
+    found: dict[str, list[str]] = {}
+    for task, revision in rows[["task", "data_revision"]].drop_duplicates().itertuples(index=False):
+        found.setdefault(str(task), []).append(str(revision))
+    return {task: sorted(revisions) for task, revisions in sorted(found.items())}
+
+
 def _mixed_data(rows: pd.DataFrame) -> Iterator[Caveat]:
     mixed, unstated = [], []
-    for task, group in rows.groupby("task", observed=True):
-        stated = sorted({str(revision) for revision in group["data_revision"]} - {UNKNOWN})
+    for task, found in data_revisions(rows).items():
+        stated = [revision for revision in found if revision != UNKNOWN]
         if len(stated) > 1:
             mixed.append(f"{task} ({', '.join(revision[:7] for revision in stated)})")
-        if stated and (group["data_revision"] == UNKNOWN).any():
-            unstated.append(str(task))
+        if stated and UNKNOWN in found:
+            unstated.append(task)
     if mixed:
         text = (
             f"Measured on more than one revision of the data: {_some(mixed)}. Such scores are not strictly comparable."
@@ -99,7 +137,7 @@ def _mixed_data(rows: pd.DataFrame) -> Iterator[Caveat]:
 
 
 def _mixed_versions(rows: pd.DataFrame) -> Iterator[Caveat]:
-    versions = sorted({str(version) for version in rows["mteb_version"]})
+    versions = sorted({str(version) for version in rows["mteb_version"].unique()})
     if len(versions) > 1:
         text = f"Results come from {len(versions)} versions of mteb: {_some(versions)}. "
         yield Caveat("versions", "Mixed mteb versions", text + "Metrics and defaults may differ between them.")
@@ -119,11 +157,10 @@ def _directions(tasks: Mapping[str, TaskFacts]) -> Iterator[Caveat]:
 def _out_of_range(
     rows: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapping[ModelKey, str]
 ) -> Iterator[Caveat]:
-    odd = []
-    for row in rows.itertuples():
-        found = tasks[row.task].metric
-        if pd.notna(row.value) and not found.contains(row.value):
-            odd.append(f"{labels[ModelKey(row.model, row.revision)]} on {row.task}: {row.value:g}")
+    limits = {name: facts.metric.limits for name, facts in tasks.items()}
+    low, high = (rows["task"].map({name: pair[side] for name, pair in limits.items()}).astype(float) for side in (0, 1))
+    found = rows[(rows["value"] < low) | (rows["value"] > high)]
+    odd = [f"{labels[ModelKey(row.model, row.revision)]} on {row.task}: {row.value:g}" for row in found.itertuples()]
     if odd:
         text = f"Outside of the metric's range and counted as missing: {_some(odd)}. Check the files."
         yield Caveat("range", "Impossible scores", text)
@@ -144,8 +181,8 @@ def _comparisons(comparisons: Mapping[ModelKey, Comparison | None], labels: Mapp
         yield Caveat("significance", "Not significant", text)
     if found:
         text = (
-            "Intervals and tests treat the tasks as the sample. They say how a difference carries over to other tasks, "
-            "not how it would move with other queries: the tree holds no relevance judgements to score single queries."
+            "Unless a table says otherwise, intervals and tests treat the tasks as the sample. They say how a difference "
+            "carries over to other tasks, not how it would move with other queries."
         )
         yield Caveat("intervals", "Intervals are over tasks", text)
 

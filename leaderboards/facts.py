@@ -20,7 +20,12 @@ class ModelKey(NamedTuple):
 class ModelFacts:
     """What the environment record and mteb's `model_meta.json` say about one model and revision.
 
-    `role` is "zoo", "teacher", "baseline" or "other"; unknown numbers are None, unknown mappings empty.
+    Attributes:
+        role: "zoo", "teacher", "baseline" or "other".
+        training_datasets: mteb names of what it was trained on; None is unknown, which is not the same as clean.
+        is_reported: Whether its scores were written down by somebody, not read from result files.
+
+    Other unknown numbers are None, unknown mappings empty.
     """
 
     key: ModelKey
@@ -40,6 +45,12 @@ class ModelFacts:
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
     has_environment: bool = False
+    training_datasets: frozenset[str] | None = None
+    is_reported: bool = False
+
+    def has_seen(self, task: str) -> bool | None:
+        """Whether the model was trained on a task's data set; None where its training data are unknown."""
+        return None if self.training_datasets is None else task in self.training_datasets
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,7 @@ def read_model_facts(key: ModelKey, meta: Mapping[str, Any], environment: Mappin
         versions=_strings(environment.get("versions")),
         machine=_strings(environment.get("machine")),
         has_environment=bool(environment),
+        training_datasets=_datasets(meta.get("training_datasets")),
     )
 
 
@@ -171,6 +183,11 @@ def _prompt(value: object) -> str:
 
 def _names(value: object) -> tuple[str, ...]:
     return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()
+
+
+def _datasets(value: object) -> frozenset[str] | None:
+    """The list of today's files, or the keys of the object that older ones hold."""
+    return frozenset(map(str, value)) if isinstance(value, list | Mapping) else None
 
 
 def _strings(value: object) -> dict[str, str]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from genzoo.errors import ZooError
 from genzoo.leaderboards import aggregation
 from genzoo.leaderboards.caveats import Caveat, collect_caveats
-from genzoo.leaderboards.comparison import Comparison
+from genzoo.leaderboards.comparison import FEW_TASKS, Comparison
 from genzoo.leaderboards.facts import ModelFacts, ModelKey, TaskFacts
 from genzoo.leaderboards.metrics import Metric, metric
 from genzoo.leaderboards.naming import short_name
 from genzoo.leaderboards.significance import holm
+from genzoo.leaderboards.standing import Standing, rank_standings
 from genzoo.leaderboards.store import ResultStore
 
 
@@ -107,13 +110,33 @@ class Leaderboard:
         """The row of a model, None if it has no result on this board."""
         return next((row for row in self.rows if row.key == key), None)
 
+    @functools.cached_property
+    def standings(self) -> dict[ModelKey, Standing]:
+        """Rank interval and tie group of the models with a Mean (task), empty with too few tasks to say anything."""
+        names = aggregation.averaged_tasks(self.tasks, self.tasks)
+        complete = [row for row in self.rows if row.mean_task is not None]
+        if len(names) < FEW_TASKS or len(complete) < 2:
+            return {}
+        scores = np.array([[row.scores[name] for name in names] for row in complete], dtype=float)
+        return dict(zip((row.key for row in complete), rank_standings(scores), strict=True))
+
     def columns_of(self, kind: str) -> tuple[BoardColumn, ...]:
         """The columns of one kind: "mean", "type" or "task"."""
         return tuple(column for column in self.columns if column.kind == kind)
 
+    @functools.cached_property
+    def _values(self) -> dict[BoardColumn, list[float]]:
+        return {}
+
+    def values(self, column: BoardColumn) -> list[float]:
+        """Every score of a column."""
+        if column not in self._values:
+            self._values[column] = [value for row in self.rows if (value := row.value(column)) is not None]
+        return self._values[column]
+
     def best(self, column: BoardColumn) -> float | None:
         """The best value of a column in its own direction; None without a direction or with one value only."""
-        values = [value for row in self.rows if (value := row.value(column)) is not None]
+        values = self.values(column)
         if column.metric.higher_is_better is None or len(values) < 2:
             return None
         return max(values) if column.metric.higher_is_better else min(values)
@@ -137,22 +160,24 @@ def _rows(store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFact
     means, type_means = aggregation.mean_by_task(scores[names]), aggregation.mean_by_type(scores[names], types)
     ranks = aggregation.borda(scores, {name: facts.metric.higher_is_better for name, facts in tasks.items()})
     covered, labels = aggregation.coverage(scores), store.labels
+    score_cells, type_cells = _cells(scores), _cells(by_type)
     rows = []
-    for index in scores.index:
+    # By place, not by label: a lookup in a MultiIndex for each cell of a large board takes seconds.
+    for place, index in enumerate(scores.index):
         key = ModelKey(*index)
-        rank = _number(ranks.loc[index, "rank"])
+        rank = _number(ranks["rank"].iloc[place])
         rows.append(
             LeaderboardRow(
                 key=key,
                 label=labels[key],
                 facts=store.models[key],
-                scores={name: _number(value) for name, value in scores.loc[index].items()},
-                types={kind: _number(value) for kind, value in by_type.loc[index].items()},
-                mean_task=_number(means[index]),
-                mean_type=_number(type_means[index]),
+                scores=dict(zip(scores.columns, score_cells[place], strict=True)),
+                types=dict(zip(by_type.columns, type_cells[place], strict=True)),
+                mean_task=_number(means.iloc[place]),
+                mean_type=_number(type_means.iloc[place]),
                 borda=None if rank is None else int(rank),
-                borda_points=_number(ranks.loc[index, "points"]),
-                covered=int(covered[index]),
+                borda_points=_number(ranks["points"].iloc[place]),
+                covered=int(covered.iloc[place]),
             )
         )
     return sorted(rows, key=lambda row: (row.mean_task is None, -(row.mean_task or 0), -row.covered, row.label))
@@ -186,6 +211,11 @@ def _own_teacher(row: LeaderboardRow, rows: Sequence[LeaderboardRow]) -> ModelKe
     if not candidates:
         return None
     return max(candidates, key=lambda other: (other.covered, other.facts.date or "", other.key.revision)).key
+
+
+def _cells(frame: pd.DataFrame) -> list[list[float | None]]:
+    """The rows of a frame with None in place of NaN."""
+    return [[None if value != value else value for value in row] for row in frame.to_numpy(dtype=float).tolist()]
 
 
 def _number(value: object) -> float | None:

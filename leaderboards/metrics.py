@@ -152,3 +152,16 @@ def _label(template: str, name: str, match: re.Match[str]) -> str:
     text = template.format(*words, name=_NAMES.get(name, name), what=_NAMES.get(what, what))
     text = text[:1].upper() + text[1:] if template.startswith("{") else text
     return f"{text} ({_SIMILARITY[groups['by']]})" if groups.get("by") else text
+
+
+def format_count(value: float) -> str:
+    """A count with a unit.
+
+    >>> format_count(134_515_008), format_count(22_700_000), format_count(7.1e9)
+    ('135M', '22.7M', '7.1B')
+    """
+    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            number = value / limit
+            return f"{number:.0f}{unit}" if number >= 100 else f"{number:.1f}".removesuffix(".0") + unit
+    return f"{value:.0f}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr, stdtrit
 
 from genzoo.errors import InputError
 
@@ -33,7 +34,10 @@ class Interval:
 def paired_bootstrap(
     a: Values, b: Values, *, n_resamples: int = 10_000, level: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Percentile interval of mean(a - b), resampling pairs with replacement.
+    """Interval of mean(a - b), resampling pairs with replacement.
+
+    The plain percentile interval is too narrow on few pairs (ten pairs: 90 % where 95 % are promised), so its level is
+    raised to what a t interval would need: the expanded percentile interval of Hesterberg (2015), section 5.3.
 
     Args:
         a: Scores of one system, `(n,)`.
@@ -43,35 +47,68 @@ def paired_bootstrap(
         seed: Of the numpy Generator; the same seed gives the same interval.
     """
     difference = _difference(a, b)
+    low, high = bootstrap_intervals(difference[None], n_resamples=n_resamples, level=level, seed=seed)
+    return Interval(float(difference.mean()), float(low[0]), float(high[0]), len(difference), level)
+
+
+def bootstrap_intervals(
+    differences: npt.NDArray[np.float64], *, n_resamples: int = 10_000, level: float = 0.95, seed: int = 0
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Lower and upper ends, `(m,)` each, for `(m, n)` paired differences; all rows share their resamples."""
     if not 0 < level < 1:
         raise InputError(f"level is {level}: a coverage between 0 and 1 is needed, for example 0.95")
-    n, rng = len(difference), np.random.default_rng(seed)
-    means = np.concatenate(
-        [difference[rng.integers(0, n, size=(rows, n))].mean(axis=1) for rows in _blocks(n_resamples, n)]
-    )
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(difference.mean()), float(low), float(high), n, level)
+    means = bootstrap_means(differences, n_resamples, seed)
+    tail = _expanded_tail((1 - level) / 2, differences.shape[1])
+    low, high = np.quantile(means, [tail, 1 - tail], axis=1)
+    return low, high
+
+
+def bootstrap_means(values: npt.NDArray[np.float64], n_resamples: int, seed: int) -> npt.NDArray[np.float64]:
+    """Means of resampled columns: `(m, n)` values to `(m, n_resamples)` means."""
+    n, rng = values.shape[1], np.random.default_rng(seed)
+    means = []
+    for rows in _blocks(n_resamples, n):
+        drawn = rng.integers(0, n, size=(rows, n)) + n * np.arange(rows)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
+        means.append(values @ (counts.T / n))
+    return np.concatenate(means, axis=1)
+
+
+def _expanded_tail(tail: float, n: int) -> float:
+    """The tail of the percentile interval that is as wide as a t interval over n items.
+
+    >>> round(_expanded_tail(0.025, 10), 4)
+    0.0086
+    """
+    if n < 2:
+        return tail
+    return float(ndtr((n / (n - 1)) ** 0.5 * stdtrit(n - 1, tail)))
 
 
 def permutation_test(a: Values, b: Values, *, n_resamples: int = 10_000, seed: int = 0) -> float:
-    """Two-sided p-value of mean(a - b) = 0 when the sign of every pair is a coin flip.
+    """Two-sided p-value of mean(a - b) = 0 when the sign of every pair is a coin flip: see `sign_flip_p`."""
+    return float(sign_flip_p(_difference(a, b)[None], n_resamples=n_resamples, seed=seed)[0])
+
+
+def sign_flip_p(
+    differences: npt.NDArray[np.float64], *, n_resamples: int = 10_000, seed: int = 0
+) -> npt.NDArray[np.float64]:
+    """Two-sided p-values, `(m,)`, that the rows of `(m, n)` paired differences have mean zero; rows share their signs.
 
     All sign patterns are enumerated while there are no more than `n_resamples` of them (the observed one is among
     them, so p is never 0). Otherwise patterns are drawn and p = (hits + 1) / (draws + 1), for the same reason.
     """
-    difference = _difference(a, b)
-    n = len(difference)
-    observed = abs(difference.sum())
+    n = differences.shape[1]
     # The observed pattern comes out of another order of summation: equal sums must count as equal.
-    threshold = observed - 1e-12 * max(1.0, float(np.abs(difference).sum()))
+    slack = 1e-12 * np.maximum(1.0, np.abs(differences).sum(axis=1))
+    threshold = (np.abs(differences.sum(axis=1)) - slack)[:, None]
     if n < 63 and 2**n <= n_resamples:
-        patterns = np.arange(2**n)[:, None] >> np.arange(n) & 1
-        sums = np.abs((1 - 2 * patterns) @ difference)
-        return float((sums >= threshold).mean())
-    rng, hits = np.random.default_rng(seed), 0
-    for rows in _blocks(n_resamples, n):
-        signs = 1 - 2 * rng.integers(0, 2, size=(rows, n), dtype=np.int8)
-        hits += int((np.abs(signs @ difference) >= threshold).sum())
+        patterns = 1.0 - 2.0 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+        return (np.abs(differences @ patterns.T) >= threshold).mean(axis=1)
+    rng, hits = np.random.default_rng(seed), np.zeros(len(differences))
+    for rows in _blocks(n_resamples, max(n, len(differences))):
+        signs = 1.0 - 2.0 * rng.integers(0, 2, size=(rows, n), dtype=np.int8)
+        hits += (np.abs(differences @ signs.T) >= threshold).sum(axis=1)
     return (hits + 1) / (n_resamples + 1)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-from collections.abc import Collection, Iterator, Mapping
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,24 +15,19 @@ import numpy as np
 import pandas as pd
 
 from genzoo.errors import UnknownNameError, ZooError
-from genzoo.leaderboards.facts import (
-    Decoded,
-    ModelFacts,
-    ModelKey,
-    Problem,
-    TaskFacts,
-    read_decoded,
-    read_model_facts,
-    read_task_facts,
-)
+from genzoo.leaderboards.companions import declared_tasks, read_benchmarks, read_evidence, read_models
+from genzoo.leaderboards.facts import Decoded, ModelFacts, ModelKey, Problem, TaskFacts
+from genzoo.leaderboards.index import ScoreIndex, read_index
 from genzoo.leaderboards.naming import find_model, labels
-from genzoo.leaderboards.reading import Record, ResultFile, read_object, read_result
+from genzoo.leaderboards.reading import UNKNOWN, ResultFile, read_result
+from genzoo.leaderboards.reported import ReportedScore, as_files, read_csv
+from genzoo.leaderboards.scanning import expected, find_results, tree_root
+from genzoo.leaderboards.searches import Judgements, Outcome, QueryKey, agrees, read_judgements, read_outcomes
 
-_HEAD = ("model", "revision", "task", "type", "subset", "split")
-_ORIGIN = ("mteb_version", "data_revision", "source")
-COLUMNS = (*_HEAD, "metric", "value", *_ORIGIN)
-# What mteb and genzoo write beside the results of a revision.
-_COMPANIONS = {"model_meta.json"}
+COLUMNS = (
+    *("model", "revision", "task", "type", "subset", "split", "metric", "value"),
+    *("n", "mteb_version", "data_revision", "prompts", "source"),
+)
 
 
 @dataclass(frozen=True)
@@ -40,58 +36,103 @@ class ResultStore:
 
     Attributes:
         root: The folder it was read from.
-        frame: One row per number: see `COLUMNS`; `metric` is "main_score" for the score that ranks.
+        main_scores: One row per main score, see `COLUMNS`: `value` is NaN where a file has none, `n` the number of
+            texts of the task (NaN if unknown), `prompts` a digest of the prompt set ("unknown" without a run record).
+        files: The result file behind each row's `source`.
         models: Facts by model and revision, in order of name.
         tasks: Facts by task; a task without a row in `tasks.json` has type None.
         benchmarks: Benchmark to task names.
         evidence: Decoded examples of the zoo's models.
+        readings: What the zoo's models read in the texts of single searches, by text.
         predictions: Number of per-query prediction files beside the results.
         problems: Files, or parts of one, that could not be used. Nothing is dropped without a line here.
     """
 
     root: Path
-    frame: pd.DataFrame
+    main_scores: pd.DataFrame
+    files: tuple[ResultFile, ...]
     models: Mapping[ModelKey, ModelFacts]
     tasks: Mapping[str, TaskFacts]
     benchmarks: Mapping[str, tuple[str, ...]]
     evidence: Mapping[ModelKey, tuple[Decoded, ...]]
+    readings: Mapping[ModelKey, Mapping[str, Decoded]]
     predictions: int
     problems: tuple[Problem, ...]
 
     @classmethod
-    def load(cls, root: Path | str) -> ResultStore:
-        """Read the folder that `genzoo evaluate -o` or mteb's ResultCache wrote."""
-        root, problems = _tree_root(Path(root)), list[Problem]()
-        files = _find_results(root, problems)
-        declared = _declared_tasks(root, problems)
-        records = _read_records(files, declared, problems)
-        if not records:
-            first = (
-                f"; the first of {len(problems)} problems: {problems[0].source} {problems[0].reason}"
-                if problems
-                else ""
-            )
-            raise ZooError(f"no usable result in {root}{first}. {_expected(root)}")
-        tasks = {name: declared.get(name, TaskFacts(name)) for name in sorted({record.task for record in records})}
-        benchmarks = _benchmarks(root, problems)
+    def load(
+        cls,
+        root: Path | str,
+        *,
+        reported: Sequence[ReportedScore] = (),
+        catalogue: Path | None = None,
+        is_kept: bool = True,
+    ) -> ResultStore:
+        """Read the folder that `genzoo evaluate -o` or mteb's ResultCache wrote, or a CSV file of scores.
+
+        CSV files in the folder's `reported/` are read too; their rows, and those of `reported`, are marked as reported.
+
+        Args:
+            root: The folder, its `results` folder, or a CSV file.
+            reported: Scores that a source outside of the folder reports.
+            catalogue: Folder with a `tasks.json` and a `benchmarks.json` for what the tree's own do not say.
+            is_kept: Whether to remember in the user's cache what large folders hold, so that the next load is fast.
+        """
+        root, problems = Path(root), list[Problem]()
+        tables = [root] if root.suffix.lower() == ".csv" and root.is_file() else []
+        root = root.parent if tables else tree_root(root)
+        files = [] if tables else find_results(root, problems)
+        shelves = [folder for folder in (catalogue, None if tables else root) if folder is not None]
+        declared = {name: facts for folder in shelves for name, facts in declared_tasks(folder, problems).items()}
+        tables = tables or sorted((root / "reported").glob("*.csv"))
+        rows = [row for path in tables for row in read_csv(path, path.relative_to(root).as_posix(), problems)]
+        claimed, extra = as_files([*rows, *reported])
+        main_names = {name: facts.main_score for name, facts in declared.items()}
+        index = read_index(files, main_names, problems, root=root, extra=extra, is_kept=is_kept)
+        files += claimed
+        if not len(index.value):
+            raise ZooError(f"no usable result in {root}{_first(problems)}. {expected(root)}")
+        is_first = _without_repeats(index, files, problems)
+        keys = {file.key for file, count in zip(files, index.counts.tolist(), strict=True) if count}
+        models = read_models(root, files, keys, problems)
+        measured = {index.words[code] for code in np.unique(index.task[index.counts > 0])}
+        tasks = {name: declared.get(name, TaskFacts(name)) for name in sorted(measured)}
+        benchmarks = {name: own for folder in shelves for name, own in read_benchmarks(folder, problems).items()}
         for name in {task for members in benchmarks.values() for task in members} & set(declared):
             tasks.setdefault(name, declared[name])
-        models = _model_facts(root, files, {record.key for record in records}, problems)
+        evidence, readings = read_evidence(root, models, problems)
         return cls(
             root=root,
-            frame=_tidy(records, tasks),
+            main_scores=_tidy(index, files, models, tasks)[is_first].reset_index(drop=True),
+            files=tuple(files),
             models=models,
             tasks=tasks,
             benchmarks=benchmarks,
-            evidence=_evidence(root, models, problems),
+            evidence=evidence,
+            readings=readings,
             predictions=sum(1 for _ in (root / "predictions").glob("*/*/*_predictions.json")),
             problems=tuple(problems),
         )
 
-    @property
-    def main_scores(self) -> pd.DataFrame:
-        """The rows of the frame that hold main scores."""
-        return self.frame[self.frame["metric"] == "main_score"]
+    @functools.cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row per number of every file, main scores and all other metrics; reads all files anew."""
+        names = {name: facts.main_score for name, facts in self.tasks.items()}
+        rows, values = [], list[tuple[str, float]]()
+        main = self.main_scores
+        read = (record for file in self.files if file.path for record in read_result(file, names, []))
+        scores = {
+            (*record.key, record.task, record.split, record.subset, record.source): record.scores for record in read
+        }
+        places = zip(*(main[name] for name in ("model", "revision", "task", "split", "subset", "source")), strict=True)
+        for number, (place, value) in enumerate(zip(places, main["value"], strict=True)):
+            found = scores.get(place, {"main_score": value})
+            rows += [number] * len(found)
+            values += found.items()
+        frame = main.iloc[rows].reset_index(drop=True)
+        frame["metric"] = pd.Categorical([name for name, _ in values])
+        frame["value"] = np.fromiter((value for _, value in values), float, len(values))
+        return frame
 
     @property
     def labels(self) -> dict[ModelKey, str]:
@@ -101,7 +142,7 @@ class ResultStore:
     def task_names(self, benchmark: str | None = None) -> tuple[str, ...]:
         """The tasks of a benchmark, or every task that has a result."""
         if benchmark is None:
-            return tuple(sorted(self.frame["task"].unique(), key=str.casefold))
+            return tuple(sorted(map(str, self.main_scores["task"].unique()), key=str.casefold))
         if benchmark not in self.benchmarks:
             near = difflib.get_close_matches(benchmark, self.benchmarks, n=3, cutoff=0.3)
             known = ", ".join(near or self.benchmarks) or "none (its benchmarks.json is missing)"
@@ -116,11 +157,11 @@ class ResultStore:
 
     @functools.cached_property
     def _sources(self) -> dict[tuple[str, ...], tuple[str, ...]]:
-        rows = self.main_scores[
-            ["model", "revision", "task", "source", "mteb_version", "data_revision"]
-        ].drop_duplicates()
+        names = ["model", "revision", "task", "source", "mteb_version", "data_revision"]
         sources: dict[tuple[str, ...], tuple[str, ...]] = {}
-        for model, revision, task, source, version, data in rows.itertuples(index=False):
+        for model, revision, task, source, version, data in (
+            self.main_scores[names].drop_duplicates().itertuples(index=False)
+        ):
             origin = (source, f"mteb {version}", f"data {data}")
             sources[model, revision, task] = (*sources.get((model, revision, task), ()), *origin)
         return sources
@@ -131,147 +172,111 @@ class ResultStore:
 
     def only(self, keys: Collection[ModelKey]) -> ResultStore:
         """The same store with some of its models."""
-        chosen = pd.MultiIndex.from_frame(self.frame[["model", "revision"]].astype(str)).isin(list(keys))
+        main, wanted = self.main_scores, set(keys)
+        chosen = [key in wanted for key in zip(main["model"], main["revision"], strict=True)]
         return dataclasses.replace(
             self,
-            frame=self.frame[chosen],
-            models={key: facts for key, facts in self.models.items() if key in keys},
-            evidence={key: examples for key, examples in self.evidence.items() if key in keys},
+            main_scores=main[chosen],
+            files=tuple(file for file in self.files if file.key in wanted),
+            models={key: facts for key, facts in self.models.items() if key in wanted},
+            evidence={key: examples for key, examples in self.evidence.items() if key in wanted},
+            readings={key: examples for key, examples in self.readings.items() if key in wanted},
         )
 
-    def values(self, key: ModelKey, metric_name: str) -> dict[str, float]:
-        """Task to the mean over its splits and subsets of any metric, where the model has it."""
-        frame = self.frame
-        chosen = frame[
-            (frame["model"] == key.model) & (frame["revision"] == key.revision) & (frame["metric"] == metric_name)
+    @functools.cached_property
+    def _searches(self) -> dict[tuple[str, ...], Any]:
+        return {}
+
+    def judgements(self, task: str) -> Judgements | None:
+        """The queries of a retrieval task and what is right for them; None where the folder does not say."""
+        if (task,) not in self._searches:
+            found = read_judgements(self.root, task, [])
+            stated = {str(name) for name in self.main_scores.loc[self.main_scores["task"] == task, "data_revision"]}
+            self._searches[(task,)] = found if found is not None and found.data_revision in stated else None
+        return self._searches[(task,)]
+
+    def outcomes(self, key: ModelKey, task: str) -> dict[QueryKey, Outcome]:
+        """How each query of a task went for a model; empty unless predictions and judgements give its main score."""
+        place = (*key, task)
+        if place not in self._searches:
+            judgements, metric_name = self.judgements(task), self.tasks[task].main_score if task in self.tasks else ""
+            found = read_outcomes(self.root, key, judgements, metric_name, []) if judgements is not None else {}
+            self._searches[place] = found if agrees(found, self.value(key, task, "main_score")) else {}
+        return self._searches[place]
+
+    def value(self, key: ModelKey, task: str, metric_name: str) -> float | None:
+        """The mean of any metric over the splits and subsets of a task, None where the model's file lacks it."""
+        sources = set(self.sources(key, task)[::3])
+        names = {task: self.tasks[task].main_score} if task in self.tasks else {}
+        found = [
+            record.scores[metric_name]
+            for file in self.files
+            if file.path and file.key == key and file.source in sources
+            for record in read_result(file, names, [])
+            if record.task == task and metric_name in record.scores
         ]
-        return {
-            str(task): float(value) for task, value in chosen.groupby("task", observed=True)["value"].mean().items()
-        }
+        return float(np.mean(found)) if found else None
 
 
-def _expected(root: Path) -> str:
-    return (
-        "Expected a folder with results/<org__model>/<revision>/<Task>.json; "
-        f"`genzoo evaluate -m MODEL -b BENCHMARK -o {root}` makes one"
-    )
+def _first(problems: Sequence[Problem]) -> str:
+    return f"; the first of {len(problems)} problems: {problems[0].source} {problems[0].reason}" if problems else ""
 
 
-def _tree_root(root: Path) -> Path:
-    """The tree itself where its `results` folder was given."""
-    return root.parent if root.name == "results" and (root.parent / "tasks.json").is_file() else root
+def _without_repeats(index: ScoreIndex, files: Sequence[ResultFile], problems: list[Problem]) -> np.ndarray:
+    """Which parts to keep, ``(m,)``: of a task, split and subset that a model has twice, the first."""
+    owners = {key: number for number, key in enumerate(dict.fromkeys(file.key for file in files))}
+    owner = np.asarray([owners[file.key] for file in files], dtype=np.int64)[index.file]
+    place = pd.DataFrame({0: owner, 1: index.task[index.file], 2: index.split, 3: index.subset})
+    repeated = place.duplicated().to_numpy()
+    for part in np.flatnonzero(repeated).tolist():
+        first = int(np.flatnonzero((place == place.iloc[part]).all(axis=1))[0])
+        task, split, subset = (index.words[int(place.iloc[part, column])] for column in (1, 2, 3))
+        here, there = (files[int(index.file[number])].source for number in (part, first))
+        problems.append(Problem(here, f"{task} {split}/{subset} is already in {there}: this one was left out"))
+    return ~repeated
 
 
-def _find_results(root: Path, problems: list[Problem]) -> list[ResultFile]:
-    """Every result file below `root/results` (or `root`, where the results folder itself was given)."""
-    if not root.is_dir():
-        raise ZooError(f"{root} is {'no folder' if root.exists() else 'not there'}. {_expected(root)}")
-    base = root / "results" if (root / "results").is_dir() else root
-    files, names = [], dict[Path, str]()
-    for path in sorted(base.rglob("*.json")):
-        source, parts = path.relative_to(root).as_posix(), path.relative_to(base).parts
-        if path.name in _COMPANIONS or (base == root and parts[0] in {"environment", "evidence", "predictions"}):
-            continue
-        if len(parts) < 3:
-            if base != root:  # tasks.json and the like lie in the root itself
-                problems.append(Problem(source, "lies outside of <org__model>/<revision>/: left out"))
-            continue
-        folder = base / parts[0] / parts[1]
-        if folder not in names:
-            names[folder] = _model_name(folder, root, problems)
-        # mteb keeps runs with other keyword arguments in experiments/<arguments>: rows of their own.
-        variant = "/".join(part for part in parts[2:-1] if part != "experiments")
-        key = ModelKey(names[folder], parts[1] + (f"+{variant}" if variant else ""))
-        files.append(ResultFile(path, source, folder, key))
-    return files
+def _tidy(
+    index: ScoreIndex,
+    files: Sequence[ResultFile],
+    models: Mapping[ModelKey, ModelFacts],
+    tasks: Mapping[str, TaskFacts],
+) -> pd.DataFrame:
+    """One row per main score. Columns are built from codes, as a public repository has 700,000 rows."""
+    file, task = index.file, index.task[index.file]
+    types = [tasks[word].type or "unknown" if word in tasks else "unknown" for word in index.words]
+    sizes = [float(tasks[word].n_texts or np.nan) if word in tasks else np.nan for word in index.words]
+    prompts = {key: _prompt_digest(facts) for key, facts in models.items()}
+
+    def by_file(texts: Sequence[str]) -> pd.Categorical:
+        codes, names = pd.factorize(np.asarray(texts, dtype=object))
+        return pd.Categorical.from_codes(codes[file], categories=pd.Index(names, dtype=object))
+
+    def by_word(codes: np.ndarray) -> pd.Categorical:
+        used, places = np.unique(codes, return_inverse=True)
+        names = pd.Index([index.words[code] for code in used], dtype=object)  # arrow's strings are slow one by one
+        return pd.Categorical.from_codes(places, categories=names)
+
+    columns = {
+        "model": by_file([each.key.model for each in files]),
+        "revision": by_file([each.key.revision for each in files]),
+        "task": by_word(task),
+        "type": pd.Categorical(types, categories=sorted(set(types)))[task],
+        "subset": by_word(index.subset),
+        "split": by_word(index.split),
+        "metric": pd.Categorical.from_codes(np.zeros(len(task), dtype=int), categories=["main_score"]),
+        "value": index.value,
+        "n": np.asarray(sizes)[task],
+        "mteb_version": by_word(index.mteb_version[file]),
+        "data_revision": by_word(index.data_revision[file]),
+        "prompts": by_file([prompts.get(each.key, UNKNOWN) for each in files]),
+        "source": by_file([each.source for each in files]),
+    }
+    return pd.DataFrame({name: columns[name] for name in COLUMNS})
 
 
-def _model_name(folder: Path, root: Path, problems: list[Problem]) -> str:
-    """The name in `model_meta.json` where it belongs to the folder, else the folder's own."""
-    meta = folder / "model_meta.json"
-    name = read_object(meta, meta.relative_to(root).as_posix(), problems).get("name")
-    if isinstance(name, str) and name.replace("/", "__").replace(" ", "_") == folder.parent.name:
-        return name
-    return folder.parent.name.replace("__", "/", 1)
-
-
-def _declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
-    rows = read_object(root / "tasks.json", "tasks.json", problems)
-    facts = {}
-    for name, row in rows.items():
-        if isinstance(row, dict):
-            facts[name] = read_task_facts(name, row)
-        else:
-            problems.append(Problem("tasks.json", f"its row of {name} is no object and was left out"))
-    return facts
-
-
-def _benchmarks(root: Path, problems: list[Problem]) -> dict[str, tuple[str, ...]]:
-    rows = read_object(root / "benchmarks.json", "benchmarks.json", problems)
-    benchmarks = {}
-    for name, tasks in rows.items():
-        if isinstance(tasks, list) and tasks:
-            benchmarks[name] = tuple(dict.fromkeys(str(task) for task in tasks))
-        else:
-            problems.append(Problem("benchmarks.json", f"{name} is no list of tasks and was left out"))
-    return benchmarks
-
-
-def _read_records(files: list[ResultFile], declared: Mapping[str, TaskFacts], problems: list[Problem]) -> list[Record]:
-    main_scores = {name: facts.main_score for name, facts in declared.items()}
-    records, seen = list[Record](), dict[tuple[str, ...], str]()
-    for file in files:
-        for record in read_result(file, main_scores, problems):
-            place = (*record.key, record.task, record.split, record.subset)
-            if place in seen:
-                where = f"{record.task} {record.split}/{record.subset}"
-                problems.append(Problem(record.source, f"{where} is already in {seen[place]}: this one was left out"))
-                continue
-            seen[place] = record.source
-            records.append(record)
-    return records
-
-
-def _model_facts(
-    root: Path, files: list[ResultFile], keys: set[ModelKey], problems: list[Problem]
-) -> dict[ModelKey, ModelFacts]:
-    folders = {file.key: file.folder for file in files if file.key in keys}
-    facts = {}
-    for key in sorted(folders, key=lambda key: (key.model.casefold(), key.revision)):
-        folder = folders[key]
-        meta = read_object(folder / "model_meta.json", "model_meta.json", [])  # its problems were noted with its name
-        below = f"environment/{folder.parent.name}/{folder.name}.json"
-        facts[key] = read_model_facts(key, meta, read_object(root / below, below, problems))
-    return facts
-
-
-def _evidence(
-    root: Path, models: Mapping[ModelKey, ModelFacts], problems: list[Problem]
-) -> dict[ModelKey, tuple[Decoded, ...]]:
-    evidence = {}
-    for key in models:
-        below = f"evidence/{key.model.replace('/', '__').replace(' ', '_')}/{key.revision}.json"
-        rows: Any = read_object(root / below, below, problems).get("decoded")
-        examples = read_decoded(rows)
-        if isinstance(rows, list) and len(examples) < len(rows):
-            problems.append(Problem(below, f"{len(rows) - len(examples)} of {len(rows)} examples have no text"))
-        if examples:
-            evidence[key] = examples
-    return evidence
-
-
-def _tidy(records: list[Record], tasks: Mapping[str, TaskFacts]) -> pd.DataFrame:
-    """One row per number. Columns of a record are built once and repeated, as a file holds some 50 numbers."""
-
-    def rows() -> Iterator[tuple[str, ...]]:
-        for record in records:
-            kind = tasks[record.task].type or "unknown"
-            yield (*record.key, record.task, kind, record.subset, record.split,
-                   record.mteb_version, record.data_revision, record.source)  # fmt: skip
-
-    heads = pd.DataFrame(list(rows()), columns=[*_HEAD, *_ORIGIN]).astype("category")
-    counts = [len(record.scores) for record in records]
-    frame = heads.iloc[np.repeat(np.arange(len(records)), counts)].reset_index(drop=True)
-    frame["metric"] = pd.Categorical([name for record in records for name in record.scores])
-    frame["value"] = np.fromiter((value for record in records for value in record.scores.values()), float, sum(counts))
-    return frame[list(COLUMNS)]
+def _prompt_digest(facts: ModelFacts) -> str:
+    """Eight hex digits that tell prompt sets apart."""
+    if not facts.has_environment:
+        return UNKNOWN
+    return hashlib.sha256(repr(sorted(facts.prompts.items())).encode(errors="surrogatepass")).hexdigest()[:8]

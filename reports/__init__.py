@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from genzoo.reports.comparison import compare
     from genzoo.reports.report import build_report, write_leaderboard
     from genzoo.reports.score_tables import leaderboard_table
+    from genzoo.reports.site import build_site
     from genzoo.reports.table import Cell, Column, Table
 
 _HOMES = {
@@ -19,11 +20,12 @@ _HOMES = {
     "Column": "table",
     "Table": "table",
     "build_report": "report",
+    "build_site": "site",
     "compare": "comparison",
     "leaderboard_table": "score_tables",
     "write_leaderboard": "report",
 }
-__all__ = ["Cell", "Column", "Table", "build_report", "compare", "leaderboard_table", "write_leaderboard"]
+__all__ = ["Cell", "Column", "Table", "build_report", "build_site", "compare", "leaderboard_table", "write_leaderboard"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,45 +1,17 @@
-"""The chapters of a report that let a reader check it: evidence, provenance, caveats."""
+"""The chapters of a report that let a reader check it: provenance and caveats."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-from genzoo.leaderboards.facts import Decoded, Problem
+from genzoo.leaderboards.facts import Problem
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.metrics import metric
 from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.store import ResultStore
-from genzoo.reports.document import Block, Example, Examples, Listing, Prose, Section, TableBlock
+from genzoo.reports.document import Block, Listing, Prose, Section, TableBlock
 from genzoo.reports.table import Cell, Column, Table, text_cell
-
-
-def evidence_section(board: Leaderboard, store: ResultStore) -> Section:
-    """What the embeddings say when the frozen LLM reads them back."""
-    shown = {row.key: row.label for row in board.rows if row.key in store.evidence}
-    if not shown:
-        text = (
-            "No decoded examples lie beside these results. Only models of the zoo can be decoded; "
-            "`genzoo evaluate` writes examples for them."
-        )
-        return Section("evidence", "Evidence", (Prose(text),))
-    readings: dict[str, list[tuple[str, Decoded]]] = defaultdict(list)
-    for key, label in shown.items():
-        for example in store.evidence[key]:
-            readings[example.text].append((label, example))
-    # Texts that several models read come first: they can be compared.
-    texts = sorted(readings, key=lambda text: -len(readings[text]))
-    prompts = {reading.prompt for text in texts for _, reading in readings[text]}
-    if len(prompts) == 1:  # said once, above
-        readings = defaultdict(list, {t: [(label, d._replace(prompt="")) for label, d in readings[t]] for t in texts})
-    examples = tuple(Example(text, tuple(readings[text])) for text in texts)
-    lead = (
-        "An embedding of this kind can be read: the frozen LLM decodes it back to text. Below each text stands what "
-        "its embedding says, then the tokens nearest to each trained token (the logit lens), the nearest first."
-    )
-    only = next(iter(prompts)).strip() if len(prompts) == 1 else ""
-    lead += f" All were encoded with the prompt `{only}`." if only else ""
-    return Section("evidence", "Evidence", (Prose(lead), Examples(examples)))
 
 
 def provenance_section(board: Leaderboard, store: ResultStore) -> Section:
@@ -56,9 +28,12 @@ def provenance_section(board: Leaderboard, store: ResultStore) -> Section:
         names = ", ".join(bare[:6]) + (f" and {len(bare) - 6} more" if len(bare) > 6 else "")
         blocks.append(Prose(f"No environment record (prompts, versions, machine) for {names}.", is_quiet=True))
     if store.predictions:
-        text = (
-            f"{store.predictions} files with per-query predictions lie under `predictions/`. They hold no relevance "
-            "judgements, so no score per query is derived from them here."
+        judged = sum(store.judgements(name) is not None for name in board.tasks)
+        text = f"{store.predictions} files with per-query predictions lie under `predictions/`. "
+        text += (
+            f"For {judged} of {board.total} tasks `judgements/` says what is right for each query."
+            if judged
+            else "No judgements lie beside them, so no score per query is derived: run `genzoo evaluate` again to add them."
         )
         blocks.append(Prose(text, is_quiet=True))
     return Section("provenance", "Provenance", tuple(blocks))

@@ -9,9 +9,11 @@ from pathlib import Path
 from genzoo.errors import InputError, ZooError
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.store import ResultStore
-from genzoo.reports.appendix import caveats_section, evidence_section, provenance_section
+from genzoo.reports.appendix import caveats_section, provenance_section
+from genzoo.reports.difference_tables import query_table
 from genzoo.reports.document import Block, Prose, Report, Section, TableBlock
 from genzoo.reports.drawings import dumbbell_drawing
+from genzoo.reports.evidence import evidence_section
 from genzoo.reports.report import PAGE_FORMATS, checked_formats, footer, measured_on, write_report
 from genzoo.reports.score_tables import comparison_table
 from genzoo.reports.sections import cost_section, safety_section
@@ -61,6 +63,9 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
         "Δ is the first minus the second. A win is a difference of more than 0.05 points to the better side; intervals "
         "and tests are over tasks."
     )
+    queries = query_table(store, found.model, found.reference, tuple(board.tasks))
+    if queries.rows:
+        blocks += [TableBlock(queries, len(queries.rows) > 12)]
     sections = (
         Section("tasks", "Task by task", (*blocks, Prose(about, is_quiet=True))),
         safety_section(board, store),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from genzoo.leaderboards.facts import Decoded
 from genzoo.reports.style import Palette
 from genzoo.reports.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,47 @@ class Examples:
     shown: int = 6
 
 
-Block = Prose | Listing | TableBlock | Drawing | Examples
+@dataclass(frozen=True)
+class SearchRow:
+    """How one search went for one model.
+
+    Attributes:
+        model: Its label.
+        verdict: What happened, in a few words.
+        found: The document on top, "" where it is the right one.
+        reads: What the query's embedding, and those of the documents, decode to, each with a heading.
+        why: A sentence from the similarities and the decoded words.
+        is_good: Whether this is what one hopes for.
+    """
+
+    model: str
+    verdict: str
+    found: str
+    reads: tuple[tuple[str, str], ...]
+    why: str
+    is_good: bool
+
+
+@dataclass(frozen=True)
+class SearchCard:
+    """One query, what it should have found, and what each model did."""
+
+    task: str
+    query: str
+    heading: str
+    right: str
+    rows: tuple[SearchRow, ...]
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Single searches; the first `shown` are open, the rest is folded."""
+
+    items: tuple[SearchCard, ...]
+    shown: int = 4
+
+
+Block = Prose | Listing | TableBlock | Drawing | Examples | Searches
 
 
 @dataclass(frozen=True)
@@ -85,10 +127,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A title, a line under it, the summary that stands first, and the sections."""
+    """A title, a line under it, the summary that stands first, and the sections.
+
+    `links` are label and address of pages beside this one.
+    """
 
     title: str
     subtitle: str
     summary: tuple[str, ...]
     sections: tuple[Section, ...]
     footer: str = ""
+    links: tuple[tuple[str, str], ...] = ()

@@ -10,13 +10,18 @@ from matplotlib.figure import Figure
 
 from genzoo.leaderboards.facets import OVER_REFUSAL, SAFETY, tasks_of
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
-from genzoo.leaderboards.metrics import metric
-from genzoo.reports import figures
+from genzoo.leaderboards.metrics import format_count, metric
+from genzoo.leaderboards.operating_point import DEPTH, UTILITIES, operating_curve, safety_at_utility
+from genzoo.leaderboards.store import ResultStore
+from genzoo.leaderboards.studies import LOSSES, Curve, Effect, Study
+from genzoo.reports import curves, figures
 from genzoo.reports.document import Drawing
 from genzoo.reports.figures import Point, Series
+from genzoo.reports.operating_table import operating_values
 from genzoo.reports.style import NARROW, Palette, figure_style, new_figure
 
 _SCORE = metric("mean_task")
+_MOST_RANKS = 40  # rows of the rank figure
 _FEW_MODELS = 6  # as many as the palette tells apart
 
 
@@ -92,15 +97,111 @@ def size_drawing(board: Leaderboard) -> Drawing | None:
     ]
     if len(points) < 2:
         return None
-    listed = "; ".join(f"{p.label}: {figures.format_count(p.x)} parameters, {_SCORE.display(p.y)}" for p in points)
+    listed = "; ".join(f"{p.label}: {format_count(p.x)} parameters, {_SCORE.display(p.y)}" for p in points)
 
     def draw(width: float, palette: Palette) -> Figure:
         return _figure(
             width, _square(width), palette, lambda ax: figures.score_against_size(ax, points, palette=palette)
         )
 
-    caption = "Mean over tasks, times 100, against the number of parameters (log scale)." + _crowded(points)
+    front = figures.pareto_front(points)
+    listed += f". Not beaten by any smaller model: {', '.join(p.label for p in front)}"
+    caption = "Mean over tasks, times 100, against the number of parameters (log scale)."
+    caption += " The line joins the models that no smaller one beats." if len(front) > 1 else ""
+    caption += _crowded(points)
     return Drawing("size", "Score against size", f"Scatter plot. {listed}.", caption, draw)
+
+
+def rank_drawing(board: Leaderboard) -> Drawing | None:
+    """The rank of each model with its interval, for at least three models."""
+    ranked = [row for row in board.rows if row.key in board.standings][:_MOST_RANKS]
+    if len(ranked) < 3:
+        return None
+    standings = [board.standings[row.key] for row in ranked]
+    listed = "; ".join(f"{row.label}: {each.low} to {each.high}" for row, each in zip(ranked, standings, strict=True))
+
+    def draw(width: float, palette: Palette) -> Figure:
+        labels = [row.label for row in ranked]
+        fill = lambda ax: curves.rank_intervals(ax, labels, standings, palette=palette)  # noqa: E731
+        return _figure(width, 0.7 + 0.22 * len(ranked), palette, fill)
+
+    caption = (
+        "Dot: rank by Mean (task). Bar: where the rank lies in 95 of 100 boards over other tasks of the same kind. Models "
+        "between two lines cannot be told apart from the best of them."
+    )
+    if len(ranked) < len(board.standings):
+        caption += f" The first {len(ranked)} of {len(board.standings)} models."
+    return Drawing("ranks", "How sure the ranks are", f"Intervals of ranks. {listed}.", caption, draw)
+
+
+def operating_drawing(board: Leaderboard, store: ResultStore) -> Drawing | None:
+    """Safety at every utility that a threshold of similarity can reach."""
+    found = operating_values(board, store)
+    if not found:
+        return None
+    shown = [(row.label, operating_curve(*found[row.key])) for row in board.rows if row.key in found][:_FEW_MODELS]
+    listed = "; ".join(f"{row.label}: " + _at_utilities(found[row.key]) for row in board.rows if row.key in found)
+
+    def draw(width: float, palette: Palette) -> Figure:
+        columns = 2 if width > NARROW else 1
+        fill = lambda ax: curves.operating_curves(ax, shown, palette=palette, columns=columns)  # noqa: E731
+        return _figure(width, _square(width) + 0.16 * len(shown), palette, fill)
+
+    caption = (
+        "Each line lowers the threshold of similarity from left (nothing is answered) to right. A request counts as served "
+        f"when its own passage is among the first {DEPTH} and above the threshold. Higher is better; a line that ends "
+        "early cannot reach more utility."
+    )
+    return Drawing("operating", "Safety at a given utility", f"Line chart. {listed}.", caption, draw)
+
+
+def _at_utilities(values: tuple[list[float], list[float]]) -> str:
+    points = [(share, safety_at_utility(*values, share)) for share in UTILITIES]
+    return ", ".join(
+        f"{point.safety * 100:.1f} at {share * 100:.0f}\u00a0%" if point else f"{share * 100:.0f}\u00a0% not reached"
+        for share, point in points
+    )
+
+
+def study_drawings(study: Study, identity: str) -> list[Drawing]:
+    """One figure per metric of a study, and one per loss of its runs."""
+    drawings = []
+    for place, (name, effects) in enumerate(study.effects.items()):
+        if len(effects) > 1:
+            drawings.append(_ablation_drawing(study.name, name, effects, f"{identity}-{place}"))
+    for loss, label in (("align", "Alignment loss"), ("recon", "Reconstruction loss, nats per token")):
+        shown = [curve for curve in study.curves if curve.loss == loss][:_FEW_MODELS]
+        if shown:
+            drawings.append(_training_drawing(study.name, label, shown, f"{identity}-{loss}"))
+    return drawings
+
+
+def _ablation_drawing(title: str, name: str, effects: Sequence[Effect], identity: str) -> Drawing:
+    known = metric(name)
+    scale = 100.0 if name not in LOSSES and all(abs(each.mean) <= 1 for each in effects) else 1.0
+    listed = "; ".join(f"{each.variant}: {each.mean * scale:.2f}" for each in effects)
+    label = known.label + (", times 100" if scale > 1 else "")
+
+    def draw(width: float, palette: Palette) -> Figure:
+        fill = lambda ax: curves.ablation(ax, effects, palette=palette, x_label=label, scale=scale)  # noqa: E731
+        return _figure(width, 0.75 + 0.24 * len(effects), palette, fill)
+
+    seeds = max(each.n for each in effects)
+    caption = f"Hollow: {effects[0].variant}, from which the others differ. Mean over {seeds} seed{'s' * (seeds > 1)}"
+    caption += ", bar: its 95\u00a0% interval (Student’s t)." if seeds > 1 else "; one seed allows no interval."
+    return Drawing(identity, f"{title}: {known.label}", f"Dot chart. {listed}.", caption, draw)
+
+
+def _training_drawing(title: str, label: str, shown: Sequence[Curve], identity: str) -> Drawing:
+    listed = "; ".join(f"{each.label}: from {each.values[0]:.3g} to {each.values[-1]:.3g}" for each in shown)
+
+    def draw(width: float, palette: Palette) -> Figure:
+        columns = 2 if width > NARROW else 1
+        fill = lambda ax: curves.training_curves(ax, shown, palette=palette, y_label=label, columns=columns)  # noqa: E731
+        return _figure(width, _square(width), palette, fill)
+
+    caption = "Faint: each logged batch. Strong: a running median over a twentieth of the run. The first seed of each."
+    return Drawing(identity, f"{title}: {label.lower()}", f"Line chart. {listed}.", caption, draw)
 
 
 def safety_drawing(board: Leaderboard) -> Drawing | None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 
 from genzoo.reports.table import Cell, Column, Table
 from genzoo.reports.text import (
@@ -18,6 +19,8 @@ from genzoo.reports.text import (
     prose_markdown,
 )
 
+# An anchor of the page, a page beside it, or an address: never a script.
+_SAFE_LINK = re.compile(r"#|https://|[a-z0-9-]+\.html$")
 _DIRECTIONS = {True: "higher is better", False: "lower is better", None: None}
 
 
@@ -106,7 +109,7 @@ def legend(table: Table, best: str) -> list[str]:
     if "best" in table.marks:
         lines.append(f"{best}: the best of its {table.best_of}, which is no claim of significance.")
     if "strong" in table.marks:
-        lines.append("Bold: a difference that is significant at 5\u00a0% over tasks after Holm's correction.")
+        lines.append(f"Bold: a difference that is significant at 5\u00a0% over {table.sample} after Holm's correction.")
     return [*lines, *table.notes]
 
 
@@ -133,7 +136,7 @@ def _row_html(row: tuple[Cell, ...], columns: tuple[Column, ...]) -> str:
         classes = " ".join(part for part in (("text" if column.is_text else "number"), cell.style) if part)
         value = "" if cell.is_missing else str(cell.value)
         shown = breakable_html(cell.display) if column.is_name else escape_html(cell.display)
-        if cell.href and cell.href.startswith(("#", "https://")):
+        if cell.href and _SAFE_LINK.match(cell.href):
             shown = f'<a href="{escape_html(cell.href)}">{shown}</a>'
         note = f"<small>{escape_html(cell.note)}</small>" if cell.note else ""
         title = f' title="{escape_html(cell.description)}"' if cell.description else ""

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from genzoo.errors import InputError
 from genzoo.leaderboards.comparison import TIE
-from genzoo.leaderboards.metrics import metric
+from genzoo.leaderboards.metrics import format_count, metric
 from genzoo.reports.label_placement import place_labels
 from genzoo.reports.style import MARKERS, NARROW, Palette
 from genzoo.reports.text import clean, shorten
@@ -59,10 +59,10 @@ def dumbbell(
     for row, (start, end, color) in enumerate(zip(before, after, colors, strict=True)):
         difference = _SCORE.display((end - start) / 100, signed=True)
         ax.text(1.02, row, difference, transform=ax.get_yaxis_transform(), va="center", color=color)
-    _name_rows(ax, names)
+    name_rows(ax, names)
     ax.set_xlabel("Main score")
     ax.margins(x=0.06)
-    _legend(ax, columns=1)
+    legend_above(ax, columns=1)
     return ax
 
 
@@ -81,9 +81,9 @@ def task_profile(
             values[place], rows, s=36, marker=MARKERS[place % len(MARKERS)], color=palette.color(place),
             edgecolor=palette.surface, linewidth=0.6, zorder=len(series) + 2 - place, label=shorten(item.label, 34),
         )  # fmt: skip
-    _name_rows(ax, names)
+    name_rows(ax, names)
     ax.set_xlabel("Main score")
-    _legend(ax, columns=columns)
+    legend_above(ax, columns=columns)
     return ax
 
 
@@ -126,7 +126,26 @@ def score_against_size(ax: Axes, points: Sequence[Point], *, palette: Palette) -
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if is_roomy else (1.0,)))
     ax.set_xlabel("Parameters")
     ax.set_ylabel("Mean over tasks")
+    front = pareto_front(points)
+    if 1 < len(front) < len(points):
+        edge = [*front, front[-1]._replace(x=ax.get_xlim()[1])]
+        ax.plot(
+            [p.x for p in edge], [p.y * 100 for p in edge], drawstyle="steps-post", color=palette.muted, lw=1, zorder=1
+        )
     return ax, _scatter(ax, points, palette)
+
+
+def pareto_front(points: Sequence[Point]) -> list[Point]:
+    """The points that no smaller or equally small one beats, by size.
+
+    >>> [p.label for p in pareto_front([Point("a", 1, 0.4), Point("b", 2, 0.3), Point("c", 3, 0.6)])]
+    ['a', 'c']
+    """
+    front: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.x, -point.y)):
+        if not front or point.y > front[-1].y:
+            front.append(point)
+    return front
 
 
 def safety_against_over_refusal(
@@ -141,19 +160,6 @@ def safety_against_over_refusal(
         0.99, 0.98, "safe and helpful ↗", transform=ax.transAxes, ha="right", va="top", color=palette.muted, size=7.5
     )
     return ax, left_out
-
-
-def format_count(value: float) -> str:
-    """A count with a unit.
-
-    >>> format_count(134_515_008), format_count(22_700_000), format_count(7.1e9)
-    ('135M', '22.7M', '7.1B')
-    """
-    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= limit:
-            number = value / limit
-            return f"{number:.0f}{unit}" if number >= 100 else f"{number:.1f}".removesuffix(".0") + unit
-    return f"{value:.0f}"
 
 
 def _scatter(ax: Axes, points: Sequence[Point], palette: Palette) -> list[str]:
@@ -177,14 +183,15 @@ def _change_color(difference: float, palette: Palette) -> str:
     return palette.gain if difference > 0 else palette.loss
 
 
-def _name_rows(ax: Axes, names: Sequence[str]) -> None:
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """Rows from the top, named on the left."""
     ax.set_yticks(range(len(names)), [shorten(clean(name), 34 if _is_wide(ax) else 24) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.spines["left"].set_visible(False)
     ax.grid(visible=True, axis="x")
 
 
-def _legend(ax: Axes, columns: int) -> None:
+def legend_above(ax: Axes, columns: int) -> None:
     """Above the axes and as wide as the figure: inside of the axes it would squeeze a narrow figure."""
     handles, labels = ax.get_legend_handles_labels()
     _root(ax).legend(

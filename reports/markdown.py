@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genzoo.reports.document import Block, Drawing, Example, Listing, Prose, Report, TableBlock
+from genzoo.reports.document import Block, Drawing, Example, Listing, Prose, Report, SearchCard, Searches, TableBlock
 from genzoo.reports.style import PAPER, WIDE, figure_style, to_svg_file
 from genzoo.reports.text import escape_markdown, prose_markdown
 
@@ -31,6 +31,8 @@ def _block(block: Block, heading: str, folder: str, figures: dict[str, str]) -> 
         return title + block.table.to_markdown()
     if isinstance(block, Drawing):
         return _drawing(block, folder, figures)
+    if isinstance(block, Searches):
+        return "\n\n".join(_search(card) for card in block.items)
     return "\n\n".join(_example(example) for example in block.items)
 
 
@@ -50,3 +52,18 @@ def _example(example: Example) -> str:
         lines.append(f"- {escape_markdown(label)}: {escape_markdown(reading.decoded) or '(nothing)'}")
         lines += [f"  - logit lens: {lens}"] if lens else []
     return f"{lines[0]}\n\n" + "\n".join(lines[1:])
+
+
+def _search(card: SearchCard) -> str:
+    lines = [
+        f"> {escape_markdown(card.query)}",
+        "",
+        f"*{escape_markdown(card.task)}*. {card.heading}: {escape_markdown(card.right)}",
+        "",
+    ]
+    for row in card.rows:
+        found = f" On top: {escape_markdown(row.found)}" if row.found else ""
+        lines.append(f"- **{escape_markdown(row.model)}.** {escape_markdown(row.verdict)}.{found}")
+        lines += [f"  - {escape_markdown(row.why)}"] if row.why else []
+        lines += [f"  - Decoded, {heading}: {escape_markdown(text)}" for heading, text in row.reads]
+    return "\n".join(lines)

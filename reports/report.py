@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from genzoo.errors import InputError
 from genzoo.files import write_text
+from genzoo.leaderboards.facts import Problem
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.store import ResultStore
-from genzoo.reports.appendix import caveats_section, evidence_section, provenance_section
+from genzoo.leaderboards.studies import Study, read_studies
+from genzoo.reports.appendix import caveats_section, provenance_section
 from genzoo.reports.document import Report
+from genzoo.reports.evidence import evidence_section
+from genzoo.reports.figure_files import FIGURE_FORMATS, write_figures
 from genzoo.reports.html import render_html
 from genzoo.reports.markdown import render_markdown
 from genzoo.reports.score_tables import leaderboard_table
@@ -20,6 +25,7 @@ from genzoo.reports.sections import (
     leaderboard_section,
     reasoning_section,
     safety_section,
+    studies_sections,
     tasks_section,
     teacher_section,
 )
@@ -37,6 +43,8 @@ def build_report(
     benchmark: str | None = None,
     reference: str | None = None,
     formats: Iterable[str] = PAGE_FORMATS,
+    studies: Path | str | None = None,
+    figures: Iterable[str] = (),
 ) -> list[Path]:
     """Write `report.html` and `report.md` (with its figures), and return every file written.
 
@@ -47,12 +55,21 @@ def build_report(
         benchmark: Restricts the report to its tasks; None means every task of the store.
         reference: Compares all models with this one; None means each with its own teacher.
         formats: Of "html", "md" and, for the leaderboard alone, "csv", "json", "tex".
+        studies: Folder that `genzoo study` wrote; by default `studies/` in the results folder, if it is there.
+        figures: Of "png", "svg" and "pdf": each figure also as a file, for one and for two columns of a paper.
     """
+    drawn = checked_formats(figures, FIGURE_FORMATS)
     wanted = checked_formats(formats, (*PAGE_FORMATS, *TABLE_FORMATS))
     board = Leaderboard.from_store(store, benchmark, reference)
-    report = _report(board, store, title)
+    problems: list[Problem] = []
+    found = read_studies(Path(studies) if studies is not None else store.root / "studies", problems)
+    if studies is not None and not found:
+        raise InputError(f"{studies} holds no study: give a folder that `genzoo study` wrote, with a results.csv")
+    store = dataclasses.replace(store, problems=(*store.problems, *problems))
+    report = _report(board, store, title, found)
     paths = write_report(report, Path(output_dir), "report", [name for name in wanted if name in PAGE_FORMATS])
     tables = [name for name in wanted if name in TABLE_FORMATS]
+    paths += write_figures(report, Path(output_dir) / "figures", drawn) if drawn else []
     return [*paths, *write_leaderboard(board, output_dir, store=store, formats=tables)]
 
 
@@ -110,17 +127,18 @@ def measured_on(board: Leaderboard) -> str:
     return f"measured {dates[0]}" if len(dates) == 1 else f"measured {dates[0]} to {dates[-1]}"
 
 
-def _report(board: Leaderboard, store: ResultStore, title: str) -> Report:
+def _report(board: Leaderboard, store: ResultStore, title: str, studies: Sequence[Study] = ()) -> Report:
     counts = f"{count_words(len(board.rows), 'model')}, {count_words(board.total, 'task')}"
     parts = [board.benchmark or "", counts, measured_on(board)]
     sections = (
         leaderboard_section(board, store),
-        teacher_section(board),
+        teacher_section(board, store),
         tasks_section(board, store),
         safety_section(board, store),
         reasoning_section(board, store),
         cost_section(board),
         evidence_section(board, store),
+        *studies_sections(studies),
         provenance_section(board, store),
         caveats_section(board, store),
     )

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from genzoo.leaderboards.comparison import TIE, Comparison
 from genzoo.leaderboards.leaderboard import BoardColumn, Leaderboard, LeaderboardRow
-from genzoo.leaderboards.metrics import MISSING, metric
+from genzoo.leaderboards.metrics import MISSING, format_count, metric
 from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.store import ResultStore
-from genzoo.reports.figures import format_count
 from genzoo.reports.table import Cell, Column, Table, Value, number_cell, shade, text_cell
 
 ROLES = {"zoo": "zoo", "teacher": "teacher", "baseline": "baseline", "other": ""}
@@ -35,7 +34,17 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
                 f"Δ {against}", True, 1, f"Mean difference to the {against} over the tasks, with its 95\u00a0% interval"
             )
         )
+    if board.standings:
+        columns.append(
+            Column(
+                "Rank interval", None, None, "95\u00a0% interval of the rank by Mean (task) over tasks", is_text=True
+            )
+        )
     columns.append(Column("Tasks", None, 0, "Tasks with a score"))
+    has_seen = {row.key: seen_tasks(board, row) for row in board.rows}
+    shows_seen = any(has_seen.values())
+    if shows_seen:
+        columns.append(Column("Seen", None, 0, "Tasks whose data the model states to have been trained on"))
     columns += [Column(column.label, True, 1, f"Mean over the tasks of type {column.label}") for column in types]
     tasks = board.columns_of("task") if is_full else ()
     columns += [_heading(column) for column in tasks]
@@ -46,15 +55,31 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
         cells = [_model_cell(row), *(_score(board, row, column) for column in board.columns_of("mean"))]
         if has_reference:
             cells.append(_difference_cell(row, board))
+        cells += [_standing_cell(board, row)] if board.standings else []
         cells.append(
             Cell(row.covered, f"{row.covered}/{board.total}", style="" if row.covered == board.total else "loss")
         )
+        cells += [_seen_cell(has_seen[row.key])] if shows_seen else []
         cells += [_score(board, row, column, is_shaded=True) for column in types]
         cells += [_score(board, row, column, store) for column in tasks]
         if is_full:
             cells += [text_cell(row.key.model), text_cell(row.key.revision), text_cell(row.facts.role)]
         rows.append(tuple(cells))
-    return Table("Leaderboard", tuple(columns), tuple(rows))
+    notes = (_GROUPS,) if board.standings else ()
+    return Table("Leaderboard", tuple(columns), tuple(rows), notes=notes)
+
+
+_GROUPS = (
+    "Rank interval: over tasks, at 95\u00a0%. Models of one group cannot be told apart from the group's best at 5\u00a0%, in a "
+    "sign-flip test over the tasks with Holm's correction."
+)
+
+
+def seen_tasks(board: Leaderboard, row: LeaderboardRow) -> list[str] | None:
+    """The tasks of the board that a model states to have been trained on; None where it states nothing."""
+    if row.facts.training_datasets is None:
+        return None
+    return [name for name in board.tasks if row.facts.has_seen(name)]
 
 
 def task_table(board: Leaderboard, store: ResultStore, names: Sequence[str], title: str) -> Table:
@@ -201,9 +226,23 @@ def _heading(column: BoardColumn) -> Column:
 
 
 def _model_cell(row: LeaderboardRow) -> Cell:
-    note = ROLES[row.facts.role]
+    note = "reported" if row.facts.is_reported else ROLES[row.facts.role]
     description = f"{row.key.model} @ {short_revision(row.key.revision)}"
     return Cell(row.label, row.label, description, None, "model", (row.key.model, row.key.revision), note)
+
+
+def _standing_cell(board: Leaderboard, row: LeaderboardRow) -> Cell:
+    found = board.standings.get(row.key)
+    if found is None:
+        return Cell(None, MISSING, "no mean, so no rank", style="quiet")
+    shown = str(found.low) if found.low == found.high else f"{found.low} to {found.high}"
+    return Cell(f"{found.rank:04d}", shown, f"rank {found.rank}", style="fixed", note=f"group {found.group}")
+
+
+def _seen_cell(seen: list[str] | None) -> Cell:
+    if seen is None:
+        return Cell(None, "unknown", "its training data are not stated, which is not the same as clean", style="quiet")
+    return Cell(len(seen), str(len(seen)), ", ".join(seen) or "none of them", style="loss" if seen else "")
 
 
 def _score(
@@ -218,15 +257,15 @@ def _score(
     best = board.best(column)
     styles = ["best"] if value is not None and best is not None and abs(value - best) < 1e-12 else []
     if is_shaded and column.metric.higher_is_better is not None:
-        others = [other for each in board.rows if (other := each.value(column)) is not None]
-        mark = shade(value, others)
+        mark = shade(value, board.values(column))
         if mark and column.metric.higher_is_better is False:
             mark = f"shade-{9 - int(mark.removeprefix('shade-'))}"
         styles.append(mark)
+    note = "seen" if column.kind == "task" and value is not None and row.facts.has_seen(column.key) else ""
     sources: tuple[str, ...] = ()
     if store is not None and column.kind == "task":
         sources = store.sources(row.key, column.key)
-    return number_cell(value, column.metric, style=" ".join(filter(None, styles)), provenance=sources)
+    return number_cell(value, column.metric, style=" ".join(filter(None, styles)), provenance=sources, note=note)
 
 
 def _difference_cell(row: LeaderboardRow, board: Leaderboard) -> Cell:

@@ -8,9 +8,25 @@ from genzoo.leaderboards.facets import OVER_REFUSAL, REASONING, SAFETY, tasks_of
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.metrics import metric
 from genzoo.leaderboards.store import ResultStore
+from genzoo.leaderboards.studies import Study
+from genzoo.reports.difference_tables import query_table, study_table
 from genzoo.reports.document import Block, Drawing, Prose, Section, TableBlock
-from genzoo.reports.drawings import dumbbell_drawing, safety_drawing, size_drawing, task_drawing
-from genzoo.reports.score_tables import cost_table, leaderboard_table, reference_table, task_table
+from genzoo.reports.drawings import (
+    dumbbell_drawing,
+    operating_drawing,
+    rank_drawing,
+    safety_drawing,
+    size_drawing,
+    study_drawings,
+    task_drawing,
+)
+from genzoo.reports.operating_table import operating_table
+from genzoo.reports.score_tables import (
+    cost_table,
+    leaderboard_table,
+    reference_table,
+    task_table,
+)
 from genzoo.reports.table import Column, Table, number_cell, text_cell
 
 _MANY_ROWS = 8  # from here on a table gets a search field
@@ -36,10 +52,11 @@ def leaderboard_section(board: Leaderboard, store: ResultStore) -> Section:
     )
     table = leaderboard_table(board, store)
     is_long = len(table.rows) >= _MANY_ROWS
-    return Section("leaderboard", "Leaderboard", (TableBlock(table, is_long), Prose(how, is_quiet=True)))
+    blocks = (TableBlock(table, is_long), Prose(how, is_quiet=True), *_present(rank_drawing(board)))
+    return Section("leaderboard", "Leaderboard", blocks)
 
 
-def teacher_section(board: Leaderboard) -> Section:
+def teacher_section(board: Leaderboard, store: ResultStore) -> Section:
     """What changed from the reference to each model."""
     is_own = board.reference is None
     title = "Against the teacher" if is_own else "Against the reference"
@@ -61,9 +78,21 @@ def teacher_section(board: Leaderboard) -> Section:
         "Δ is the mean difference over the tasks that both models have; its interval is a paired bootstrap over tasks, "
         "p a sign-flip permutation test over the same tasks."
     )
-    return Section(
-        "teacher", title, (*blocks, TableBlock(table, len(table.rows) >= _MANY_ROWS), Prose(about, is_quiet=True))
-    )
+    blocks += [TableBlock(table, len(table.rows) >= _MANY_ROWS), Prose(about, is_quiet=True)]
+    for row, reference in shown:
+        queries = query_table(store, row.key, reference.key, tuple(board.tasks))
+        if queries.rows:
+            blocks.append(TableBlock(queries, len(queries.rows) >= _MANY_ROWS))
+    return Section("teacher", title, tuple(blocks))
+
+
+def studies_sections(studies: Sequence[Study]) -> tuple[Section, ...]:
+    """What each change of a recipe did, and how training went; no chapter without a study."""
+    blocks: list[Block] = []
+    for place, study in enumerate(studies):
+        blocks += study_drawings(study, f"study-{place}")
+        blocks.append(TableBlock(study_table(study)))
+    return (Section("ablations", "Ablations", tuple(blocks)),) if blocks else ()
 
 
 def tasks_section(board: Leaderboard, store: ResultStore) -> Section:
@@ -89,6 +118,9 @@ def safety_section(board: Leaderboard, store: ResultStore) -> Section:
     blocks: list[Block] = [Prose(lead), *_present(safety_drawing(board))]
     blocks += [Prose(missing)] if missing else []
     blocks.append(TableBlock(_safety_table(board, store, safety, twins)))
+    together = operating_table(board, store)
+    if together is not None:
+        blocks += [*_present(operating_drawing(board, store)), TableBlock(together)]
     return Section("safety", "Safety beside over-refusal", tuple(blocks))
 
 
@@ -113,12 +145,13 @@ def cost_section(board: Leaderboard) -> Section:
 
 def _safety_table(board: Leaderboard, store: ResultStore, safety: Sequence[str], twins: Sequence[str]) -> Table:
     heads, values = [Column("Model", is_text=True, is_name=True)], []
-    labels = {row.key: row.label for row in board.rows}
     for task in (*safety, *twins):
         main = board.tasks[task].main_score
         extra = _SAFETY_METRICS if task in safety else ()
         for name in dict.fromkeys((main, *extra)):
-            column = {key: store.values(key, "main_score" if name == main else name).get(task) for key in labels}
+            column = {
+                row.key: row.scores[task] if name == main else store.value(row.key, task, name) for row in board.rows
+            }
             if any(value is not None for value in column.values()):
                 known = metric(name)
                 siblings = safety if task in safety else twins

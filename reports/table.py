@@ -73,6 +73,7 @@ class Table:
     Attributes:
         best_of: What a cell marked "best" is the best of, "column" or "row".
         notes: Sentences under the table.
+        sample: What its tests of significance are over, "tasks" or "queries".
     """
 
     title: str
@@ -80,6 +81,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     best_of: str = "column"
     notes: tuple[str, ...] = ()
+    sample: str = "tasks"
 
     @property
     def marks(self) -> set[str]:

@@ -86,6 +86,20 @@ class ResultsTree:
         ]  # fmt: skip
         self.write(f"evidence/{slug(name)}/{revision}.json", {"decoded": decoded})
 
+    def judge(self, task, relevance, documents, data="v1") -> None:
+        """`judgements/<Task>.json`: query to right document, and document to text."""
+        part = {"queries": {query: f"text of {query}" for query in relevance}, "documents": documents,
+                "relevance": {query: {right: 1} for query, right in relevance.items()}}  # fmt: skip
+        self.write(
+            f"judgements/{task}.json", {"task": task, "data_revision": data, "parts": {"default": {"test": part}}}
+        )
+
+    def predict(self, model, task, rankings) -> None:
+        """mteb's predictions file: query to document to similarity."""
+        name, revision = model
+        below = f"predictions/{slug(name)}/{revision}/{task}_predictions.json"
+        self.write(below, {"mteb_model_meta": {"model_name": name}, "default": {"test": rankings}})
+
     def write(self, below, content) -> Path:
         path = self.root / below
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from genzoo.errors import InputError
 from genzoo.forward import freeze, token_states
 from genzoo.lora import changed_by
 from genzoo.tokens import check_texts, plain_ids
+from genzoo.words import shared_words
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,42 @@ class Reading:
         facts = asdict(self)
         del facts["embedding"]
         return facts
+
+
+@dataclass(frozen=True)
+class Found:
+    """A document of one explained search.
+
+    Attributes:
+        place: Its place among the documents as given, from 1.
+        rank: Its place by similarity, 1 is the nearest.
+        similarity: Cosine to the query, between -1 and 1.
+        reading: Its embedding, read.
+        shared_decoded: Words that the decoded query and the decoded document share: what the embeddings have in common.
+        shared_lens: Logit-lens words that they share, at any position.
+        shared_text: Words that the two texts themselves share.
+    """
+
+    place: int
+    rank: int
+    similarity: float
+    reading: Reading
+    shared_decoded: tuple[str, ...]
+    shared_lens: tuple[str, ...]
+    shared_text: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One search, explained: the query's reading and the documents, nearest first."""
+
+    query: Reading
+    found: tuple[Found, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines: everything but the embeddings."""
+        rows = [{**vars(each), "reading": each.reading.as_dict()} for each in self.found]
+        return {"query": self.query.as_dict(), "documents": rows}
 
 
 class Decoder:
@@ -94,6 +131,44 @@ class Decoder:
             readings += self._read_batch(texts[start : start + batch_size], prompt, max_new_tokens, top)
         return readings
 
+    def explain(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        query_prompt: str | None = "query",
+        document_prompt: str | None = "document",
+        max_new_tokens: int = 48,
+        truncate: bool = False,
+    ) -> Explanation:
+        """Why a search finds what it finds: similarities, and what the query's and each document's embedding say.
+
+        Args:
+            query: What was searched for.
+            documents: The candidates; at least one.
+            query_prompt: Name of the query's prompt, or None.
+            document_prompt: Name of the documents' prompt, or None.
+            max_new_tokens: Longest decoded text.
+            truncate: As in `read`.
+        """
+        settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "truncate": truncate}
+        (asked,) = self.read(query, prompt_name=query_prompt, **settings)
+        readings = self.read(documents, prompt_name=document_prompt, **settings)
+        similarities = torch.nn.functional.cosine_similarity(
+            torch.tensor([asked.embedding]), torch.tensor([reading.embedding for reading in readings])
+        ).tolist()
+        order = sorted(range(len(readings)), key=lambda place: -similarities[place])
+        found = []
+        for rank, place in enumerate(order, 1):
+            reading = readings[place]
+            shared = (
+                shared_words(asked.decoded, reading.decoded),
+                shared_words(_lens_words(asked), _lens_words(reading)),
+                shared_words(asked.text, reading.text),
+            )
+            found.append(Found(place + 1, rank, similarities[place], reading, *shared))
+        return Explanation(asked, tuple(found))
+
     def _refuse_long(self, texts: list[str]) -> None:
         room = self.checkpoint.max_tokens - len(self.checkpoint.spec)
         for place, ids in enumerate(plain_ids(self.tokenizer, texts)):
@@ -132,3 +207,7 @@ class Decoder:
             pad_token_id=self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else end,
         )
         return [text.strip() for text in self.tokenizer.batch_decode(made, skip_special_tokens=True)]
+
+
+def _lens_words(reading: Reading) -> str:
+    return " ".join(token for nearest in reading.logit_lens for token in nearest)

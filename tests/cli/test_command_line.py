@@ -55,6 +55,8 @@ def test_help_names_every_command(genzoo):
         "leaderboard",
         "report",
         "compare",
+        "explain",
+        "site",
     ]:
         assert f" {command} " in text
         code, own, _ = genzoo(command, "--help")

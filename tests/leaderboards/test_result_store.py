@@ -46,7 +46,8 @@ def test_every_scalar_is_a_row_and_bare_nan_is_read(full_tree, builder):
     rows = store.frame.query("task == 'SciFact'")
     assert set(rows["metric"]) == {"ndcg_at_10", "nauc_ndcg_at_10_max", "main_score"}
     assert rows[rows["metric"] == "nauc_ndcg_at_10_max"]["value"].isna().all()
-    assert store.values(ModelKey(*builder.STUDENT), "any_harmful_at_5") == {"GenZooMiniSafetyRetrieval": 0.178}
+    assert store.value(ModelKey(*builder.STUDENT), "GenZooMiniSafetyRetrieval", "any_harmful_at_5") == 0.178
+    assert store.value(ModelKey(*builder.STUDENT), "SciFact", "any_harmful_at_5") is None
     assert store.sources(ModelKey(*builder.STUDENT), "SciFact")[1:] == ("mteb 2.26.24", "data v1")
 
 
@@ -138,7 +139,7 @@ def test_missing_main_score_is_taken_from_the_declared_metric(tree):
     tree.write("results/acme__m/r1/T.json", {"task_name": "T", "scores": {"test": [row]}})
     tree.write("results/acme__m/r2/T.json", {"task_name": "T", "scores": {"test": [{"x": 1, "hf_subset": "default"}]}})
     store = ResultStore.load(tree.root)
-    assert store.values(ModelKey("acme/m", "r1"), "main_score") == {"T": 0.9}
+    assert store.value(ModelKey("acme/m", "r1"), "T", "main_score") == 0.9
     assert "nor safety_at_5" in reasons(store)["results/acme__m/r2/T.json"]
 
 

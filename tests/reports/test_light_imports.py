@@ -15,7 +15,7 @@ from genzoo.reports import build_report, compare
 store = ResultStore.load(sys.argv[1])
 build_report(store, sys.argv[2], title="T")
 compare(store, "SmolLM2-135M-Instruct-LLM2Vec-Gen", "all-MiniLM-L6-v2", sys.argv[2])
-heavy = {"torch", "sentence_transformers", "mteb", "transformers", "datasets", "scipy", "matplotlib.pyplot"}
+heavy = {"torch", "sentence_transformers", "mteb", "transformers", "datasets", "matplotlib.pyplot"}
 print(",".join(sorted(heavy & set(sys.modules))))
 """
 

@@ -57,3 +57,21 @@ def test_long_text_is_refused_or_cut(pair):
 def test_bad_texts(pair, bad):
     with pytest.raises(InputError):
         pair[0].read(bad)
+
+
+def test_explained_search_is_the_models_own(pair):
+    decoder, model = pair
+    query = "the brown foxes live where"
+    found = decoder.explain(query, TEXTS[1:], max_new_tokens=4)
+    similarities = model.similarity(model.encode_query([query]), model.encode_document(TEXTS[1:]))[0].tolist()
+    assert [each.rank for each in found.found] == [1, 2]
+    assert {each.place: each.similarity for each in found.found} == pytest.approx(
+        dict(enumerate(similarities, 1)), abs=1e-5
+    )
+    assert found.found[0].similarity >= found.found[1].similarity
+    fox = next(each for each in found.found if each.place == 2)
+    assert fox.shared_text == ("brown",)
+    assert fox.reading.decoded == decoder.read(TEXTS[2], prompt_name="document", max_new_tokens=4)[0].decoded
+    assert "embedding" not in found.as_dict()["documents"][0]["reading"]
+    with pytest.raises(InputError):
+        decoder.explain(TEXTS[0], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_library
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +11,13 @@ import typer
 
 from genzoo.cli.console import Bars, busy, err, out, print_json
 from genzoo.cli.models import Device, Json
+from genzoo.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
     from mteb.models import ModelMeta
+
+    from genzoo.leaderboards import ResultStore
 
 PANEL = "Measuring"
 Results = Annotated[Path, typer.Argument(help="Folder that genzoo evaluate wrote.")]
@@ -75,7 +79,7 @@ def evaluate(
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be run, and stop.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Measure again what is already there.")] = False,
     evidence: Annotated[
-        bool, typer.Option(help="Also read 20 everyday questions back from each zoo model's embeddings.")
+        bool, typer.Option(help="Also keep queries and documents, and read some back from each zoo model's embeddings.")
     ] = True,
 ) -> None:
     """Measure models on mteb tasks or ours. Run the same command again to go on after a stop."""
@@ -120,9 +124,17 @@ def evaluate(
             facts=facts,
         )
     if evidence:
+        from genzoo.cli.evidence import write_judgements, write_searches
+
+        with busy("keeping the queries and documents behind the scores"):
+            failed = write_judgements(chosen, output)
+        if failed:
+            err.print(f"note: no single searches for {', '.join(failed)}", markup=False, highlight=False)
         for name, (meta, known) in zip(dict.fromkeys(models), resolved, strict=True):
             if known.role == "zoo":
                 _write_evidence(name, meta, output, device, overwrite)
+                with busy(f"reading telling searches back from {meta.name}"):
+                    write_searches(name, meta, output, device)
     out.print(
         f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report",
         highlight=False,
@@ -180,12 +192,14 @@ def leaderboard(
     json: Json = False,
 ) -> None:
     """Rank the models of a results folder; print it, or write Markdown, CSV and JSON."""
-    from genzoo.leaderboards import Leaderboard, ResultStore
-    from genzoo.reports import leaderboard_table, write_leaderboard
+    from genzoo.leaderboards import Leaderboard
+    from genzoo.reports import leaderboard_table
 
-    store = ResultStore.load(results)
+    store = _load(results, benchmark)
     board = Leaderboard.from_store(store, benchmark, reference)
     if output is not None:
+        from genzoo.reports import write_leaderboard
+
         for path in write_leaderboard(board, output, store=store):
             out.print(f"wrote {path}", highlight=False)
     elif json:
@@ -196,6 +210,30 @@ def leaderboard(
             err.print(f"note: {line.text}", markup=False, highlight=False)
 
 
+def _load(results: Path, benchmark: str | None) -> ResultStore:
+    """The results; where they do not know the benchmark, as in a folder of other people's, mteb says what is in it."""
+    from genzoo.leaderboards import ResultStore
+
+    store = ResultStore.load(results)
+    if benchmark is None or benchmark in store.benchmarks:
+        return store
+    with busy(f"asking mteb what {benchmark} holds"), tempfile.TemporaryDirectory() as folder:
+        from genzoo.tasks.catalogue import resolve_tasks
+        from genzoo.tasks.registration import register
+        from genzoo.tasks.run_record import record_benchmark, record_tasks
+
+        register()
+        try:
+            tasks, _ = resolve_tasks(benchmark, [])
+        except UnknownNameError as error:
+            raise UnknownNameError(
+                f"{error}. {results} itself holds {', '.join(store.benchmarks) or 'none'}"
+            ) from error
+        record_tasks(Path(folder), tasks, {})
+        record_benchmark(Path(folder), benchmark, tasks)
+        return ResultStore.load(results, catalogue=Path(folder))
+
+
 def report(
     results: Results,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for report.html and report.md.")] = Path(
@@ -204,14 +242,27 @@ def report(
     benchmark: BenchmarkName = None,
     reference: Reference = None,
     title: Annotated[str, typer.Option(help="Title of the report.")] = "Generative embeddings report",
+    studies: Annotated[
+        Path | None, typer.Option(help="Folder that genzoo study wrote; RESULTS/studies by default, if there is one.")
+    ] = None,
+    figures: Annotated[
+        list[str] | None, typer.Option("--figures", help="png, svg or pdf: figures for a paper too; may be repeated.")
+    ] = None,
 ) -> None:
     """Write one self-contained HTML report, and the same in Markdown."""
-    from genzoo.leaderboards import ResultStore
     from genzoo.reports import build_report
 
-    store = ResultStore.load(results)
+    store = _load(results, benchmark)
     with busy("drawing the report"):
-        paths = build_report(store, output, title=title, benchmark=benchmark, reference=reference)
+        paths = build_report(
+            store,
+            output,
+            title=title,
+            benchmark=benchmark,
+            reference=reference,
+            studies=studies,
+            figures=figures or (),
+        )
     for path in paths:
         out.print(f"wrote {path}", highlight=False)
 

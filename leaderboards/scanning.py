@@ -1,0 +1,97 @@
+"""Which result files a results folder holds, and whose they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from genzoo.errors import ZooError
+from genzoo.leaderboards.facts import ModelKey, Problem
+from genzoo.leaderboards.reading import ResultFile, read_object
+
+# What mteb and genzoo write beside the results of a revision, and beside the results folder.
+_COMPANIONS = {"model_meta.json"}
+_SIBLINGS = {"environment", "evidence", "judgements", "predictions", "reported", "studies"}
+
+
+def expected(root: Path) -> str:
+    """What a results folder looks like and what makes one, for error messages."""
+    return (
+        "Expected a folder with results/<org__model>/<revision>/<Task>.json; "
+        f"`genzoo evaluate -m MODEL -b BENCHMARK -o {root}` makes one"
+    )
+
+
+def tree_root(root: Path) -> Path:
+    """The tree itself where its `results` folder was given."""
+    if not root.is_dir():
+        raise ZooError(f"{root} is {'no folder' if root.exists() else 'not there'}. {expected(root)}")
+    return root.parent if root.name == "results" and (root.parent / "tasks.json").is_file() else root
+
+
+def find_results(root: Path, problems: list[Problem]) -> list[ResultFile]:
+    """Every result file below `root/results` (or `root`, where the results folder itself was given), in order."""
+    base = root / "results" if (root / "results").is_dir() else root
+    prefix = "" if base == root else "results/"
+    files: list[ResultFile] = []
+    for organisation in _entries(base, prefix, problems):
+        if not organisation.is_dir():
+            # tasks.json and the like lie in the root itself
+            if base != root and organisation.name.endswith(".json"):
+                problems.append(Problem(prefix + organisation.name, _OUTSIDE))
+            continue
+        if base == root and organisation.name in _SIBLINGS:
+            continue
+        for revision in _entries(organisation.path, prefix + organisation.name, problems):
+            source = f"{prefix}{organisation.name}/{revision.name}"
+            if revision.is_dir():
+                files += _revision(Path(revision.path), source, root, problems)
+            elif revision.name.endswith(".json") and revision.name not in _COMPANIONS:
+                problems.append(Problem(source, _OUTSIDE))
+    return files
+
+
+_OUTSIDE = "lies outside of <org__model>/<revision>/: left out"
+
+
+def _entries(folder: Path | str, source: str, problems: list[Problem]) -> list[os.DirEntry[str]]:
+    """The entries of a folder in order, hidden ones left out."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        problems.append(Problem(source or ".", f"cannot be listed: {error.strerror or error}"))
+        return []
+
+
+def _revision(folder: Path, source: str, root: Path, problems: list[Problem]) -> Iterator[ResultFile]:
+    name = _model_name(folder, root, problems)
+    for entry, below in _walk(str(folder), source, "", problems):
+        # mteb keeps runs with other keyword arguments in experiments/<arguments>: rows of their own.
+        variant = "/".join(part for part in below.split("/")[:-1] if part != "experiments")
+        key = ModelKey(name, folder.name + (f"+{variant}" if variant else ""))
+        try:
+            state = entry.stat()
+        except OSError as error:  # a link that leads nowhere
+            problems.append(Problem(f"{source}/{below}", f"cannot be read: {error.strerror or error}"))
+            continue
+        yield ResultFile(entry.path, f"{source}/{below}", key, state.st_size, state.st_mtime_ns)
+
+
+def _walk(folder: str, source: str, below: str, problems: list[Problem]) -> Iterator[tuple[os.DirEntry[str], str]]:
+    """Every result file below a folder, with its path below the revision."""
+    for entry in _entries(folder, f"{source}/{below}".rstrip("/"), problems):
+        if entry.is_dir():
+            yield from _walk(entry.path, source, f"{below}{entry.name}/", problems)
+        elif entry.name.endswith(".json") and entry.name not in _COMPANIONS:
+            yield entry, below + entry.name
+
+
+def _model_name(folder: Path, root: Path, problems: list[Problem]) -> str:
+    """The name in `model_meta.json` where it belongs to the folder, else the folder's own."""
+    meta = folder / "model_meta.json"
+    name = read_object(meta, meta.relative_to(root).as_posix(), problems).get("name")
+    if isinstance(name, str) and name.replace("/", "__").replace(" ", "_") == folder.parent.name:
+        return name
+    return folder.parent.name.replace("__", "/", 1)

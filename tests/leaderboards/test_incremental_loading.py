@@ -1,0 +1,100 @@
+"""A second load opens only what changed, says the same, and never writes into the results."""
+
+import json
+import os
+
+import pandas as pd
+import pytest
+
+from genzoo.leaderboards import ResultStore, index
+
+
+@pytest.fixture
+def many(tree, builder, tmp_path, monkeypatch):
+    """Two models on thirty tasks, with a record from ten files on."""
+    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(index, "_WORTH_KEEPING", 10)
+    for place in range(30):
+        for name, shift in (("a", 0.0), ("b", 0.1)):
+            tree.score((f"acme/{name}", "r"), f"T{place:02}", 0.3 + 0.01 * place + shift, 0.5)
+    return tree
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The result files that a load really reads."""
+    seen, read = [], index.read_result
+    monkeypatch.setattr(index, "read_result", lambda file, *a, **k: seen.append(file.source) or read(file, *a, **k))
+    return seen
+
+
+def same(a, b):
+    pd.testing.assert_frame_equal(a.main_scores.astype(object), b.main_scores.astype(object))
+    assert a.problems == b.problems
+    assert a.models == b.models
+
+
+def test_second_load_opens_nothing_and_says_the_same(many, opened):
+    many.write("results/acme__a/r/Broken.json", "{")
+    first = ResultStore.load(many.root)
+    assert len(opened) == 61
+    opened.clear()
+    second = ResultStore.load(many.root)
+    assert opened == []
+    same(first, second)
+    assert [problem.source for problem in second.problems] == ["results/acme__a/r/Broken.json"]
+    same(second, ResultStore.load(many.root, is_kept=False))
+
+
+def test_only_changed_new_and_lost_files_matter(many, opened):
+    ResultStore.load(many.root)
+    opened.clear()
+    changed = many.score(("acme/a", "r"), "T05", 0.99, 0.98)
+    os.utime(changed, ns=(1, 1))
+    many.score(("acme/c", "r"), "T05", 0.4, 0.5)
+    (many.root / "results/acme__b/r/T07.json").unlink()
+    store = ResultStore.load(many.root)
+    assert sorted(opened) == ["results/acme__a/r/T05.json", "results/acme__c/r/T05.json"]
+    same(store, ResultStore.load(many.root, is_kept=False))
+    opened.clear()
+    ResultStore.load(many.root)
+    assert opened == []
+
+
+def test_results_folder_is_left_alone(many):
+    before = sorted(path for path in many.root.rglob("*"))
+    ResultStore.load(many.root)
+    assert sorted(path for path in many.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 0}'])
+def test_record_that_makes_no_sense_is_ignored(many, tmp_path, content):
+    first = ResultStore.load(many.root)
+    (record,) = (tmp_path / "cache/leaderboards").glob("*.json")
+    record.write_text(content)
+    same(first, ResultStore.load(many.root))
+    assert json.loads(record.read_text())["format"] == 1
+
+
+def test_no_place_for_the_record_is_no_error(many, tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("GENZOO_CACHE", str(blocked))
+    assert len(ResultStore.load(many.root).main_scores) == 120
+
+
+def test_metric_named_later_is_looked_up_again(many, opened):
+    row = {"safety_at_5": 0.9, "hf_subset": "default"}
+    many.write("results/acme__a/r/Odd.json", {"task_name": "Odd", "scores": {"test": [row]}})
+    assert ResultStore.load(many.root).main_scores.query("task == 'Odd'")["value"].isna().all()
+    many.task("Odd", main="safety_at_5")
+    opened.clear()
+    store = ResultStore.load(many.root)
+    assert opened == ["results/acme__a/r/Odd.json"]
+    assert list(store.main_scores.query("task == 'Odd'")["value"]) == [0.9]
+
+
+def test_many_processes_say_the_same_as_one(many, monkeypatch):
+    one = ResultStore.load(many.root, is_kept=False)
+    monkeypatch.setattr(index, "_WORTH_SHARING", 10)
+    same(one, ResultStore.load(many.root, is_kept=False))

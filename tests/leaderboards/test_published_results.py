@@ -1,0 +1,96 @@
+"""The leaderboard of the published raw files is the one that mteb's own ResultCache makes of them."""
+
+import tarfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from genzoo.leaderboards import Leaderboard, ResultStore
+
+BENCHMARK = "MTEB(eng, v2)"
+
+
+@pytest.fixture(scope="module")
+def published(shared, tmp_path_factory):
+    """The raw files of fifty models, and what mteb says of the benchmark's tasks."""
+    folder = tmp_path_factory.mktemp("published")
+    with tarfile.open(shared / "data/published/results-50-models.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory):
+    from genzoo.tasks import run_record
+    from genzoo.tasks.catalogue import resolve_tasks
+
+    folder = tmp_path_factory.mktemp("catalogue")
+    tasks, name = resolve_tasks(BENCHMARK, [])
+    run_record.record_tasks(folder, tasks, {})
+    run_record.record_benchmark(folder, name, tasks)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(published, catalogue):
+    return ResultStore.load(published, catalogue=catalogue, is_kept=False)
+
+
+@pytest.fixture(scope="module")
+def theirs(published):
+    import mteb
+
+    return mteb.ResultCache(published).load_results(
+        tasks=BENCHMARK, require_model_meta=False, include_remote=False, only_main_score=True
+    )
+
+
+def test_nothing_is_dropped_silently(published, store):
+    files = {path for path in published.glob("results/*/*/*.json") if path.name != "model_meta.json"}
+    used = set(store.main_scores["source"]) | {problem.source for problem in store.problems}
+    assert {path.relative_to(published).as_posix() for path in files} == used
+    assert store.main_scores["value"].notna().mean() > 0.999
+
+
+def test_every_main_score_is_the_one_of_mteb(store, theirs):
+    """mteb's own objects, split by split and subset by subset."""
+    ours = {
+        (row.model, row.revision, row.task, row.split, row.subset): row.value for row in store.main_scores.itertuples()
+    }
+    count = 0
+    for model in theirs.model_results:
+        for task in model.task_results:
+            for split, rows in task.scores.items():
+                for row in rows:
+                    key = (model.model_name, model.model_revision, task.task_name, split, row["hf_subset"])
+                    assert ours[key] == pytest.approx(row["main_score"], abs=1e-6), key
+                    count += 1
+    assert count > 2000
+
+
+def test_means_and_borda_are_those_of_mteb(store, theirs):
+    """Over the models that mteb's table keeps, as Borda depends on who takes part; it drops those it does not know."""
+    table = theirs.join_revisions().get_benchmark_result()
+    table["Model"] = table["Model"].str.replace(r"^\[(.*)\]\(.*\)$", r"\1", regex=True)
+    revisions = {str(model.model_name): model.model_revision for model in theirs.join_revisions().model_results}
+    short = {name.rsplit("/", 1)[1]: name for name in revisions}
+    shown = {name if name in revisions else short[name]: row for name, row in table.set_index("Model").iterrows()}
+    owned = {key for key in store.models if revisions.get(key.model) == key.revision}
+    chosen = [key for key in owned if key.model in shown]
+    board = Leaderboard.from_store(store.only(chosen), benchmark=BENCHMARK)
+    compared = 0
+    for row in board.rows:
+        found = shown[row.key.model]
+        mean = pd.to_numeric(found["Mean (Task)"], errors="coerce")
+        if row.mean_task is None:
+            continue
+        assert row.mean_task * (100 if mean > 1 else 1) == pytest.approx(mean, abs=1e-4), row.label
+        kinds = pd.to_numeric(found["Mean (TaskType)"], errors="coerce")
+        assert row.mean_type * (100 if mean > 1 else 1) == pytest.approx(kinds, abs=1e-4), row.label
+        compared += 1
+    assert compared >= 15
+    ours = {row.key.model: row.borda for row in board.rows if row.borda is not None}
+    rank = next(name for name in table.columns if "Borda" in name)
+    assert {name: int(shown[name][rank]) for name in ours} == ours
+    assert np.isfinite(list(ours.values())).all()

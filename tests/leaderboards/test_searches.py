@@ -1,0 +1,125 @@
+"""Per-query scores from predictions and judgements, and what is made of them."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genzoo.errors import InputError
+from genzoo.leaderboards import ResultStore
+from genzoo.leaderboards.facts import ModelKey
+from genzoo.leaderboards.operating_point import operating_curve, safety_at_utility, served_at
+from genzoo.leaderboards.query_comparison import compare_queries
+from genzoo.leaderboards.searches import query_score
+from genzoo.leaderboards.telling_searches import telling_searches
+
+GOOD, POOR = ("acme/good", "r1"), ("acme/poor", "r1")
+DOCUMENTS = {f"d{place}": f"document {place}" for place in range(6)}
+
+
+@pytest.mark.parametrize(
+    "metric", ["ndcg_at_10", "ndcg_at_3", "recall_at_5", "map_at_10", "precision_at_5", "mrr_at_10"]
+)
+def test_query_scores_are_those_of_trec_eval(metric):
+    pytrec_eval = pytest.importorskip("pytrec_eval")
+    name, k = metric.split("_at_")
+    measure = {"ndcg": "ndcg_cut", "recall": "recall", "map": "map_cut", "precision": "P", "mrr": "recip_rank"}[name]
+    rng = np.random.default_rng(3)
+    qrels = {f"q{q}": {f"d{d}": int(rng.integers(0, 3)) for d in rng.choice(30, 6, replace=False)} for q in range(20)}
+    qrels = {q: {**right, "d0": 1} for q, right in qrels.items()}
+    run = {q: {f"d{d}": float(rng.normal()) for d in rng.choice(30, 20, replace=False)} for q in qrels}
+    if name == "mrr":  # trec_eval's reciprocal rank has no cut-off
+        run = {q: dict(sorted(found.items(), key=lambda hit: -hit[1])[:10]) for q, found in run.items()}
+    wanted = {measure} if measure in {"recip_rank"} else {f"{measure}.{k}"}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, wanted).evaluate(run)
+    for q, found in run.items():
+        ranking = sorted(found, key=lambda d: (found[d], d), reverse=True)
+        key = measure if measure == "recip_rank" else f"{measure}_{k}"
+        assert query_score(metric, ranking, qrels[q]) == pytest.approx(theirs[q][key], abs=1e-9)
+
+
+@pytest.fixture
+def judged(tree):
+    """Two models on twelve queries: one finds every document first, the other every one second."""
+    tree.task("GenZooMiniReasoningRetrieval", main="ndcg_at_10")
+    queries = {f"q{place:02}": f"d{place % 6}" for place in range(12)}
+    tree.judge("GenZooMiniReasoningRetrieval", queries, DOCUMENTS)
+    other = {right: f"d{(int(right[1:]) + 1) % 6}" for right in DOCUMENTS}
+    tree.predict(GOOD, "GenZooMiniReasoningRetrieval", {q: {d: 0.9, other[d]: 0.5} for q, d in queries.items()})
+    tree.predict(POOR, "GenZooMiniReasoningRetrieval", {q: {d: 0.4, other[d]: 0.6} for q, d in queries.items()})
+    tree.score(GOOD, "GenZooMiniReasoningRetrieval", 1.0)
+    tree.score(POOR, "GenZooMiniReasoningRetrieval", 0.63093)
+    return tree
+
+
+def test_outcomes_of_both_models(judged):
+    store = ResultStore.load(judged.root)
+    good, poor = (store.outcomes(ModelKey(*model), "GenZooMiniReasoningRetrieval") for model in (GOOD, POOR))
+    assert {outcome.score for outcome in good.values()} == {1.0}
+    assert {round(outcome.score, 5) for outcome in poor.values()} == {0.63093}
+    assert {(outcome.right.rank, outcome.right.similarity) for outcome in poor.values()} == {(2, 0.4)}
+
+
+def test_predictions_that_do_not_give_the_reported_score_are_not_used(judged):
+    judged.score(POOR, "GenZooMiniReasoningRetrieval", 0.7)
+    assert ResultStore.load(judged.root).outcomes(ModelKey(*POOR), "GenZooMiniReasoningRetrieval") == {}
+
+
+def test_judgements_of_other_data_are_not_used(judged):
+    judged.judge("GenZooMiniReasoningRetrieval", {"q00": "d0"}, DOCUMENTS, data="other")
+    assert ResultStore.load(judged.root).judgements("GenZooMiniReasoningRetrieval") is None
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"parts": 3}', '{"parts": {"default": {"test": {}}}}'])
+def test_damaged_judgements_are_none(judged, content):
+    judged.write("judgements/GenZooMiniReasoningRetrieval.json", content)
+    assert ResultStore.load(judged.root).judgements("GenZooMiniReasoningRetrieval") is None
+
+
+def test_comparison_over_queries(judged):
+    store = ResultStore.load(judged.root)
+    (found,) = compare_queries(store, ModelKey(*GOOD), ModelKey(*POOR), store.task_names())
+    assert (found.wins, found.ties, found.losses) == (12, 0, 0)
+    assert found.interval.estimate == pytest.approx(1 - 0.63093, abs=1e-5)
+    assert found.interval.n == 12
+    assert found.p_value == found.p_holm == 2 / 2**12
+    assert found.is_significant
+
+
+def test_telling_searches_name_the_miss(judged):
+    store = ResultStore.load(judged.root)
+    first, *_ = telling_searches(store, [ModelKey(*GOOD), ModelKey(*POOR)], store.task_names())
+    assert (first.text, first.right) == ("text of q00", ("d0",))
+    assert first.document(first.outcomes[ModelKey(*POOR)].top[0].document) == "document 1"
+
+
+values = st.lists(st.one_of(st.floats(-1, 1), st.just(-math.inf)), min_size=1, max_size=30)
+
+
+@given(values, values, st.floats(0.01, 1))
+def test_the_threshold_is_the_highest_that_keeps_the_utility(benign, harmful, utility):
+    point = safety_at_utility(benign, harmful, utility)
+    wanted = math.ceil(utility * len(benign) - 1e-9)
+    reachable = sum(value > -math.inf for value in benign) >= wanted
+    assert (point is not None) == reachable
+    if point is not None:
+        assert sum(value >= point.threshold for value in benign) >= wanted
+        assert sum(value > point.threshold for value in benign) < wanted
+        assert point.safety == 1 - sum(value >= point.threshold for value in harmful) / len(harmful)
+
+
+@given(values, values)
+def test_the_curve_only_falls(benign, harmful):
+    curve = operating_curve(benign, harmful)
+    assert [point.utility for point in curve] == sorted(point.utility for point in curve)
+    assert [point.safety for point in curve] == sorted((point.safety for point in curve), reverse=True)
+
+
+def test_a_document_below_the_depth_is_not_served(judged):
+    outcomes = ResultStore.load(judged.root).outcomes(ModelKey(*POOR), "GenZooMiniReasoningRetrieval").values()
+    assert served_at(outcomes, depth=1) == [-math.inf] * 12
+    assert served_at(outcomes, depth=2) == [0.4] * 12
+    with pytest.raises(InputError, match="utility is 70"):
+        safety_at_utility([0.5], [0.5], 70)

@@ -1,0 +1,133 @@
+"""What `genzoo evaluate` writes so that a report can show single searches: judgements, and decoded queries and documents."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genzoo.errors import ZooError
+from genzoo.files import write_text
+
+if TYPE_CHECKING:
+    from mteb.abstasks import AbsTask
+    from mteb.models import ModelMeta
+
+_SHOWN = 5  # documents on top of each ranking whose texts are kept
+_LONGEST = 1200  # characters kept of a document
+_DECODED_TOKENS = 40
+
+
+def write_judgements(tasks: Sequence[AbsTask], output: Path) -> list[str]:
+    """Write `judgements/<Task>.json` for each retrieval task that has predictions; the names of tasks that failed.
+
+    A file is left as it is while it has the task's data revision and the text of every document on top of a ranking.
+    """
+    from mteb.abstasks import AbsTaskRetrieval
+
+    failed = []
+    for task in tasks:
+        name = task.metadata.name
+        rankings = [_read(path) for path in sorted((output / "predictions").glob(f"*/*/{name}_predictions.json"))]
+        if not isinstance(task, AbsTaskRetrieval) or not rankings:
+            continue
+        path = output / "judgements" / f"{name}.json"
+        if _is_current(_read(path), task.metadata.revision, rankings):
+            continue
+        try:
+            task.load_data()
+            parts = _parts(task, rankings)
+        except Exception as error:  # noqa: BLE001  (a data set may fail in any way; the results stand without it)
+            failed.append(f"{name} ({type(error).__name__})")
+            continue
+        finally:
+            with contextlib.suppress(Exception):
+                task.unload_data()
+        content = {"task": name, "data_revision": task.metadata.revision, "parts": parts}
+        write_text(path, json.dumps(content, ensure_ascii=False) + "\n")
+    return failed
+
+
+def write_searches(name: str, meta: ModelMeta, output: Path, device: str | None) -> None:
+    """Add to a zoo model's evidence what it reads in the queries and documents of the most telling searches."""
+    from genzoo.leaderboards import ResultStore
+    from genzoo.leaderboards.telling_searches import telling_searches
+    from genzoo.loading import load_decoder
+
+    path = output / "evidence" / str(meta.name).replace("/", "__") / f"{meta.revision}.json"
+    try:
+        store = ResultStore.load(output)
+    except ZooError:
+        return  # nothing was measured
+    key = next((key for key in store.models if key == (meta.name, meta.revision)), None)
+    searches = telling_searches(store, list(store.models), store.task_names()) if key else ()
+    queries = dict.fromkeys(search.text for search in searches)
+    documents = dict.fromkeys(
+        search.document(hit)
+        for search in searches
+        if key in search.outcomes
+        for hit in (*(each.document for each in search.outcomes[key].top[:1]), *search.right[:1])
+    )
+    kept = _read(path)
+    known = {row.get("text") for row in kept.get("searches", []) if isinstance(row, dict)}
+    if not searches or known >= {*queries, *documents}:
+        return
+    decoder = load_decoder(name, device=device)
+    readings = [
+        reading.as_dict()
+        for texts, prompt in ((queries, "query"), (documents, "document"))
+        if texts
+        for reading in decoder.read(list(texts), prompt_name=prompt, max_new_tokens=_DECODED_TOKENS, truncate=True)
+    ]
+    write_text(path, json.dumps({**kept, "searches": readings}, ensure_ascii=False, indent=1) + "\n")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _is_current(kept: dict[str, Any], revision: str, rankings: list[dict[str, Any]]) -> bool:
+    if kept.get("data_revision") != revision:
+        return False
+    return all(
+        set(_top(rankings, subset, split)) <= set(content["documents"])
+        for subset, splits in kept["parts"].items()
+        for split, content in splits.items()
+    )
+
+
+def _top(rankings: list[dict[str, Any]], subset: str, split: str) -> list[str]:
+    """The documents that any model ranked on top of any query."""
+    found: dict[str, None] = {}
+    for ranking in rankings:
+        part = ranking.get(subset, {})
+        for hits in (part.get(split) or {}).values() if isinstance(part, dict) else ():
+            found.update(dict.fromkeys(sorted(hits, key=lambda name: (hits[name], name), reverse=True)[:_SHOWN]))
+    return list(found)
+
+
+def _parts(task: Any, rankings: list[dict[str, Any]]) -> dict[str, Any]:
+    """Queries, relevance and the texts that matter, by subset and split."""
+    parts: dict[str, Any] = {}
+    for subset, splits in task.dataset.items():
+        for split, data in splits.items():
+            relevance = {str(query): dict(right) for query, right in data["relevant_docs"].items()}
+            right = {name for grades in relevance.values() for name, grade in grades.items() if grade > 0}
+            wanted = right | set(_top(rankings, subset, split))
+            queries = {str(row["id"]): _text(row) for row in data["queries"]}
+            places = [place for place, name in enumerate(data["corpus"]["id"]) if name in wanted]
+            documents = {str(row["id"]): _text(row)[:_LONGEST] for row in data["corpus"].select(places)}
+            content = {"queries": queries, "relevance": relevance, "documents": documents}
+            parts.setdefault(subset, {})[split] = content
+    return parts
+
+
+def _text(row: dict[str, Any]) -> str:
+    """Title and text as mteb puts them together."""
+    return f"{row.get('title') or ''} {row['text']}".strip()
