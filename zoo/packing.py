@@ -6,8 +6,7 @@ sees one long row. Registered as an attention of transformers, hence the same fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 NAME = "genzoo_packed"
+FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma3_text", "smollm3")
+"""Architectures whose attention this is checked against; all others take the padded way."""
 Memory = dict[int, list[tuple[Tensor, Tensor]]]
 """Layer -> keys and values of each text, ``(1, heads, length, head dim)``."""
 
@@ -60,11 +63,12 @@ def _attend(
     scaling: float | None = None,
     sliding_window: int | None = None,
     segments: Segments | None = None,
-    **_: Any,
+    **others: Any,
 ) -> tuple[Tensor, None]:
-    """Attention of ``(1, heads, row, head dim)`` within each text."""
+    """Attention of ``(1, heads, row, head dim)`` within each text; without segments, transformers' own."""
     if segments is None:
-        raise RuntimeError("packed attention needs to be told where the texts lie")
+        options: dict[str, Any] = {"scaling": scaling, "sliding_window": sliding_window, **others}
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     groups = query.shape[1] // key.shape[1]
     rows = zip(*(tensor.split(list(segments.lengths), dim=2) for tensor in (query, key, value)), strict=True)
     parts, kept = [], []
@@ -77,31 +81,24 @@ def _attend(
         if groups > 1:
             k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
         mask = segments.mask(q.shape[2], k.shape[2], sliding_window, q.device)
-        options: dict[str, Any] = {"attn_mask": mask, "is_causal": mask is None, "scale": scaling}
+        how: dict[str, Any] = {"attn_mask": mask, "is_causal": mask is None, "scale": scaling}
         # An empty text has nothing to attend to, and some kernels refuse it.
-        parts.append(functional.scaled_dot_product_attention(q, k, v, **options) if q.shape[2] else q)
+        parts.append(functional.scaled_dot_product_attention(q, k, v, **how) if q.shape[2] else q)
     if segments.kept is not None:
         segments.kept[module.layer_idx] = kept
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(NAME, _attend)
+# so that a call without segments has the masks that sdpa has
+AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 def can_pack(model: Any) -> bool:
-    """Whether the architecture takes a registered attention, and packing pays: on a GPU one padded call is faster than many."""
-    return model.device.type == "cpu" and bool(getattr(model.base_model, "_supports_attention_backend", False))
-
-
-@contextmanager
-def _packed(model: Any) -> Iterator[Any]:
+    """Whether the architecture is one that this is checked against, and packing pays: on a GPU one padded call is faster."""
     config = model.base_model.config
-    usual = config._attn_implementation
-    config._attn_implementation = NAME
-    try:
-        yield model.base_model
-    finally:
-        config._attn_implementation = usual
+    is_known = config.get_text_config().model_type in FAMILIES and config._attn_implementation in ("sdpa", NAME)
+    return is_known and model.device.type == "cpu"
 
 
 def packed_states(model: Any, embeddings: Tensor, segments: Segments, starts: Sequence[int]) -> Tensor:
@@ -118,11 +115,15 @@ def packed_states(model: Any, embeddings: Tensor, segments: Segments, starts: Se
     """
     lengths = zip(starts, segments.lengths, strict=True)
     positions = torch.cat([torch.arange(start, start + length) for start, length in lengths])[None]
-    with _packed(model) as base:
-        out = base(
-            inputs_embeds=embeddings[None],
-            position_ids=positions.to(embeddings.device),
-            use_cache=False,
-            segments=segments,
-        )
+    base = model.base_model
+    # stays so: calls without segments go through the same attention and get transformers' own, in any thread
+    base.config._attn_implementation = NAME
+    out = base(
+        inputs_embeds=embeddings[None],
+        position_ids=positions.to(embeddings.device),
+        # four dimensions tell transformers that the mask is made; the attention knows the segments instead
+        attention_mask=torch.ones(1, 1, 1, 1, dtype=torch.bool),
+        use_cache=False,
+        segments=segments,
+    )
     return out.last_hidden_state[0]

@@ -9,8 +9,9 @@ import pytest
 import torch
 from conftest_builders import build_backbone, build_checkpoint
 
+from genzoo import packed_encoding
 from genzoo.assembly import assemble
-from genzoo.packed_encoding import Layout, is_packed, pack
+from genzoo.packed_encoding import pack
 
 TEXTS = [
     "where do polar bears live",
@@ -30,9 +31,31 @@ def pair(request, tmp_path_factory):
     checkpoint = build_checkpoint(folder, n_thought=1)
     stock = assemble(checkpoint, folder, device="cpu")
     packed = pack(assemble(checkpoint, folder, device="cpu"), len(checkpoint.spec))
-    assert is_packed(packed)
-    assert not is_packed(stock)
     return stock, packed
+
+
+@pytest.fixture
+def packed_calls(monkeypatch):
+    """How many texts each packed call held."""
+    calls = []
+    states = packed_encoding._states
+
+    def counted(model, shared, rest, lengths):
+        calls.append((len(shared), len(lengths)))
+        return states(model, shared, rest, lengths)
+
+    monkeypatch.setattr(packed_encoding, "_states", counted)
+    return calls
+
+
+def test_the_prompt_is_computed_once(pair, packed_calls):
+    stock, packed = pair
+    packed.encode(TEXTS, prompt_name="query")
+    stock.encode(TEXTS)
+    assert len(packed_calls) == 1
+    shared, texts = packed_calls[0]
+    assert texts == len(TEXTS)
+    assert shared >= 3
 
 
 @pytest.mark.parametrize("prompt", [None, "query", "document"])
@@ -105,7 +128,6 @@ def test_saved_files_are_the_stock_ones(tmp_path):
 def test_a_copy_encodes_by_itself(pair):
     _, packed = pair
     twin = copy.deepcopy(packed)
-    assert is_packed(twin)
     with torch.no_grad():
         twin[0].model.get_input_embeddings().weight.zero_()
     assert np.abs(packed.encode(TEXTS) - twin.encode(TEXTS)).max() > 1e-3
@@ -127,15 +149,10 @@ def test_threads_do_not_disturb_each_other(pair):
     assert all(np.abs(vectors - expected).max() < 1e-5 for vectors in found)
 
 
-def test_an_unknown_family_is_left_alone(tmp_path):
+def test_an_unknown_family_takes_the_stock_way(tmp_path, packed_calls):
     folder = build_backbone(tmp_path, "llama")
-    model = assemble(build_checkpoint(folder), folder, device="cpu")
-    model[0].model.config.model_type = "somethingelse"
-    assert not is_packed(pack(model, 4))
-
-
-def test_layout():
-    layout = Layout(2, (3, 1))
-    assert layout.total == 6
-    assert layout.positions(torch.device("cpu")).tolist() == [[0, 1, 2, 3, 4, 2]]
-    assert layout.last(1, torch.device("cpu")).tolist() == [[4], [5]]
+    checkpoint = build_checkpoint(folder)
+    stock, packed = (assemble(checkpoint, folder, device="cpu") for _ in range(2))
+    pack(packed, len(checkpoint.spec))[0].model.config.model_type = "somethingelse"
+    assert np.abs(packed.encode(TEXTS) - stock.encode(TEXTS)).max() < 1e-6
+    assert packed_calls == []
