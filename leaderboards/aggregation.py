@@ -103,7 +103,7 @@ def _column(
     table[owner[is_used], number[is_used]] = values[is_used]
     has = np.zeros(table.shape, dtype=bool)
     has[owner[is_used], number[is_used]] = True
-    is_complete = has.all(axis=1)
+    is_complete = np.asarray(has.all(axis=1))
     # A score that the metric cannot have is an error of its file: no mean, no rank may rest on it.
     low, high = facts.metric.limits
     with np.errstate(invalid="ignore"):

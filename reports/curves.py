@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from genzoo.leaderboards.operating_point import OperatingPoint
 from genzoo.leaderboards.standing import Standing
@@ -31,7 +32,7 @@ def rank_intervals(ax: Axes, names: Sequence[str], standings: Sequence[Standing]
     name_rows(ax, names)
     ax.set_xlabel("Rank, 95\u00a0% interval")
     ax.set_xlim(0.4, max(high) + 0.6)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
