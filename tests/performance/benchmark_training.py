@@ -157,10 +157,10 @@ def compare_gradients(backbone: str, batch: int, folder: Path) -> None:
             print(f"{name}: {float(found):.1e} relative difference to the plain way")
 
 
-def compare_generation(backbone: str, count: int) -> None:
+def compare_generation(backbone: str, count: int, longest: int) -> None:
     """Print tokens per CPU second, one query at a time and in batches of like length."""
     model, tokenizer = load_causal_lm(fetch_backbone(backbone), "cpu")
-    engine = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=48))
+    engine = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=longest))
     queries = [Query(str(i), one.text) for i, one in enumerate(make_examples(tokenizer, count))]
     queries.sort(key=lambda query: len(query.text))
     speeds = []
@@ -182,6 +182,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("output/benchmark"))
+    parser.add_argument("--tokens", type=int, default=48, help="longest response of --generate")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--generate", action="store_true")
     parser.add_argument("--way", choices=WAYS)
@@ -193,7 +194,7 @@ def main() -> None:
     elif given.check:
         compare_gradients(given.backbone, given.batch, given.folder)
     elif given.generate:
-        compare_generation(given.backbone, 32)
+        compare_generation(given.backbone, 32, given.tokens)
     else:
         found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
         for _ in range(given.rounds):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from conftest_builders import SENTENCES, build_backbone
+from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import genzoo
 from genzoo import forward
+from genzoo.assembly import export
 from genzoo.forward import freeze, token_states
 from genzoo.loading import load_decoder
 from genzoo.recipes import LossOptions, OptimOptions, Recipe, ResponseOptions, UnsupervisedOptions
@@ -57,6 +59,8 @@ def test_from_log_to_decoded_embedding(family, tmp_path):
     texts = ["where do foxes live", "a much longer text about the river bank and the library that keeps books", "x"]
     together = model.encode_query(texts)
     assert np.abs(together - np.stack([model.encode_query(text) for text in texts])).max() < 1e-4
+    small = SentenceTransformer(str(export(checkpoint, family, tmp_path / "small", "adapter", name="x")), device="cpu")
+    assert np.abs(small.encode_query(texts) - together).max() < 1e-4 * np.abs(together).max()
     readings = load_decoder(str(tmp_path), device="cpu").read(texts, max_new_tokens=4)
     assert np.abs(np.array([one.embedding for one in readings]) - together).max() < 1e-3 * np.abs(together).max()
     assert all(isinstance(one.decoded, str) for one in readings)
