@@ -62,6 +62,7 @@ def _measure(
         from genzoo.mteb_meta import resolve_model
         from genzoo.tasks.catalogue import resolve_tasks
         from genzoo.tasks.evaluation import evaluate
+        from genzoo.tasks.model_session import EncodeSettings
         from genzoo.tasks.registration import register
 
         register()
@@ -72,7 +73,7 @@ def _measure(
         chosen,
         output,
         benchmark_name=benchmark_name,
-        device=device,
+        settings=EncodeSettings(device=device),
         on_progress=lambda name, task, done, total: bars("evaluating", done, total, f"{name}: {task}"),
         facts={str(meta.name): asdict(known)},
     )

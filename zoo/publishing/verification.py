@@ -99,7 +99,7 @@ def find_fingerprint(name: str) -> Fingerprint | None:
 def revision_of(checkpoint: TokenCheckpoint) -> str:
     """Commit of the frozen LLM that a checkpoint names, empty where it has none."""
     if checkpoint.backbone in BACKBONES:
-        return BACKBONES.get(checkpoint.backbone).revision
+        return BACKBONES.get(checkpoint.backbone).revision or ""
     return checkpoint.backbone.partition("@")[2]
 
 
