@@ -18,12 +18,12 @@ from mteb.results import ModelResult, TaskResult
 from mteb.types import EncodeKwargs
 
 from genzoo.errors import InputError, ZooError
+from genzoo.shard import WHOLE, Shard
 from genzoo.tasks import run_record
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.registration import register
 from genzoo.tasks.results_folder import ResultsFolder, UnwritableFolderError
-from genzoo.tasks.shard import WHOLE, Shard
 
 Progress = Callable[[str, str, int, int], None]
 _NO_REVISION = {"", "no_revision_available"}
@@ -69,7 +69,7 @@ def evaluate(
     run_record.check_facts(facts or {})
     register()  # mteb's prompt lookup drops tasks that it does not know
     run = _Run(
-        ResultsFolder(Path(output)), todo, settings, shard, on_progress, overwrite, shard.count(len(metas) * len(todo))
+        ResultsFolder(Path(output)), todo, settings, shard, on_progress, overwrite, shard.size(len(metas) * len(todo))
     )
     with _quiet_datasets(), kept_random_state():
         with run.recording():

@@ -1,7 +1,10 @@
-"""The training-free baselines of the paper, made of the same frozen LLM: mean-pooled states and Echo."""
+"""The training-free baselines of the paper, made of the same frozen LLM: mean-pooled states, Echo, HyDE."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,51 @@ def echo(backbone: Path, *, max_tokens: int = 512, device: str | None = None) ->
 
     module = EchoTransformer(str(backbone), **transformer_options(max_tokens))
     return _pooled(as_plain_reader(module), device)
+
+
+def hyde(
+    backbone: Path, *, max_tokens: int = 512, max_new_tokens: int = 64, device: str | None = None
+) -> SentenceTransformer:
+    """HyDE: the LLM really writes an answer, and the mean-pooled states of the answer are the embedding.
+
+    Documents are embedded as they are (`encode_document`). All other texts are answered first, greedily under the chat
+    template, which is slow: a whole generation for each.
+    """
+    from genzoo.hyde import HydeTransformer
+
+    module = HydeTransformer(str(backbone), **transformer_options(max_tokens))
+    as_plain_reader(module)
+    return _pooled(module.use(str(backbone), max_new_tokens), device)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One way to embed with a frozen LLM.
+
+    Attributes:
+        suffix: ``<backbone>-<suffix>`` is its name on the command line.
+        label: Ends the name under which its results stand.
+        build: Folder of the backbone -> SentenceTransformer.
+        version: Raised when its texts or settings change, so that old results are not taken for new ones.
+    """
+
+    suffix: str
+    label: str
+    build: Callable[..., SentenceTransformer]
+    version: int = 0
+
+    def revision(self, backbone_digest: str) -> str:
+        """40 hex digits: the backbone's digest, and of what is done with it."""
+        if not self.version:
+            return backbone_digest
+        return hashlib.sha256(f"{backbone_digest} {self.suffix} {self.version}".encode()).hexdigest()[:40]
+
+
+BASELINES = (
+    Baseline("mean", "MeanPooled", mean_pooled),
+    Baseline("echo", "Echo", echo, version=1),
+    Baseline("hyde", "HyDE", hyde, version=1),
+)
 
 
 def transformer_options(max_tokens: int) -> dict[str, Any]:

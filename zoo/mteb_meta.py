@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.backbones import BACKBONES, Backbone, backbone_digest, fetch_backbone
+from genzoo.baselines import BASELINES, Baseline
 from genzoo.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.entries import ENTRIES, ZooEntry, get_entry
 from genzoo.errors import InputError, UnknownNameError
@@ -23,7 +24,7 @@ from genzoo.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
 
-MEAN_SUFFIX = "-mean"
+MTEB_BASELINES = {"bm25": "mteb/baseline-bm25s", "random": "mteb/baseline-random-encoder"}
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta
     """ModelMeta and facts of a model by whatever name the user gives.
 
     Args:
-        name: A zoo model (``smollm2-135m`` or its hub id), a teacher (``minilm`` or its hub id), ``<backbone>-mean`` for the
-            mean-pooled baseline, a folder (checkpoint or SentenceTransformer), or ``org/name`` / ``org/name@revision`` on the Hub.
+        name: A zoo model (``smollm2-135m`` or its hub id), a teacher (``minilm`` or its hub id), ``<backbone>-mean``,
+            ``-echo`` or ``-hyde`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or ``org/name`` / ``org/name@revision`` on the Hub.
         status: Told what is being fetched.
     """
     if Path(name).is_dir():
@@ -59,11 +60,19 @@ def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta
         if name in (teacher.key, teacher.hub_id):
             return _from_teacher(teacher, status)
     for backbone in BACKBONES:
-        if name in (backbone.key + MEAN_SUFFIX, mean_pooled_id(backbone)):
-            return _from_backbone(backbone, status)
+        for baseline in BASELINES:
+            if name in (f"{backbone.key}-{baseline.suffix}", baseline_id(backbone, baseline)):
+                return _from_backbone(backbone, baseline, status)
+    if name in MTEB_BASELINES:
+        return _from_mteb(name)
     if "/" in name:
         return _from_hub(name)
-    names = [*ENTRIES.names(), *TEACHERS.names(), *(key + MEAN_SUFFIX for key in BACKBONES.names())]
+    names = [
+        *ENTRIES.names(),
+        *TEACHERS.names(),
+        *(f"{key}-{one.suffix}" for key in BACKBONES.names() for one in BASELINES),
+    ]
+    names += MTEB_BASELINES
     import difflib
 
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
@@ -75,9 +84,9 @@ def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta
     raise UnknownNameError(f"unknown model {name!r}; {meant} See: genzoo list")
 
 
-def mean_pooled_id(backbone: Backbone) -> str:
-    """Name under which the mean-pooled baseline's results stand."""
-    return f"genzoo/{backbone.hub_id.rpartition('/')[2]}-MeanPooled"
+def baseline_id(backbone: Backbone, baseline: Baseline) -> str:
+    """Name under which a baseline's results stand."""
+    return f"genzoo/{backbone.hub_id.rpartition('/')[2]}-{baseline.label}"
 
 
 def _meta(name: str, revision: str, loader: Any, **facts: Any) -> ModelMeta:
@@ -121,12 +130,11 @@ def _load_teacher(name: str, revision: str | None = None, device: str | None = N
     return _wrap(load_teacher(key, device))
 
 
-def _load_mean_pooled(
-    name: str, revision: str | None = None, device: str | None = None, key: str = "", **_: Any
+def _load_baseline(
+    name: str, revision: str | None = None, device: str | None = None, key: str = "", suffix: str = "", **_: Any
 ) -> Any:
-    from genzoo.baselines import mean_pooled
-
-    return _wrap(mean_pooled(fetch_backbone(key), device=device))
+    build = next(one.build for one in BASELINES if one.suffix == suffix)
+    return _wrap(build(fetch_backbone(key), device=device))
 
 
 def _backbone_size(folder: Path) -> int:
@@ -172,13 +180,13 @@ def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, ModelFac
     )
 
 
-def _from_backbone(backbone: Backbone, status: Status) -> tuple[ModelMeta, ModelFacts]:
+def _from_backbone(backbone: Backbone, baseline: Baseline, status: Status) -> tuple[ModelMeta, ModelFacts]:
     folder = fetch_backbone(backbone.key, status)
     meta = _meta(
-        mean_pooled_id(backbone),
-        backbone_digest(folder),
-        _load_mean_pooled,
-        loader_kwargs={"key": backbone.key},
+        baseline_id(backbone, baseline),
+        baseline.revision(backbone_digest(folder)),
+        _load_baseline,
+        loader_kwargs={"key": backbone.key, "suffix": baseline.suffix},
         n_parameters=_backbone_size(folder),
         max_tokens=512,
         embed_dim=backbone.hidden_size,
@@ -187,6 +195,16 @@ def _from_backbone(backbone: Backbone, status: Status) -> tuple[ModelMeta, Model
         adapted_from=backbone.hub_id,
     )
     return meta, ModelFacts("baseline", None, backbone.hub_id, 0)
+
+
+def _from_mteb(name: str) -> tuple[ModelMeta, ModelFacts]:
+    import importlib.util
+
+    import mteb
+
+    if name == "bm25" and importlib.util.find_spec("bm25s") is None:
+        raise InputError("bm25 needs bm25s and PyStemmer: pip install 'genzoo[bm25]'")
+    return mteb.get_model_meta(MTEB_BASELINES[name]), ModelFacts("baseline")
 
 
 def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:

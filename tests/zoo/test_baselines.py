@@ -6,7 +6,7 @@ import torch
 from conftest_builders import build_backbone
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from genzoo.baselines import echo, mean_pooled
+from genzoo.baselines import BASELINES, echo, hyde, mean_pooled
 from genzoo.echo import BEFORE, BETWEEN
 from genzoo.tokens import plain_ids
 
@@ -61,3 +61,22 @@ def test_echo_does_not_depend_on_the_batch_and_cuts_both_alike(folder):
     features = model[0].preprocess(TEXTS)
     assert features["input_ids"].shape[1] <= 120
     assert int(features["echo_mask"].sum(dim=1).min()) >= 1
+
+
+def test_hyde_embeds_the_answers_of_queries_and_documents_as_they_are(folder):
+    model, plain = hyde(folder, device="cpu", max_new_tokens=6), mean_pooled(folder, device="cpu")
+    texts = [text for text in TEXTS if text]
+    answers = model[0].answers(texts)
+    assert answers == model[0].answers(texts)  # greedy
+    assert set(answers) != set(texts)
+    assert np.abs(model.encode_query(texts) - plain.encode(answers)).max() < 1e-5
+    assert np.abs(model.encode(texts) - plain.encode(answers)).max() < 1e-5
+    assert np.abs(model.encode_document(texts) - plain.encode(texts)).max() < 1e-5
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in plain.parameters())
+
+
+def test_revisions_of_baselines_differ_but_that_of_the_mean_is_the_backbones():
+    revisions = [one.revision("a" * 40) for one in BASELINES]
+    assert revisions[0] == "a" * 40
+    assert len(set(revisions)) == 3
+    assert all(len(revision) == 40 for revision in revisions)

@@ -15,11 +15,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.errors import InputError, TrainingError
 from genzoo.options import SAFETY_PROMPT, ResponseOptions
+from genzoo.shard import Shard
 from genzoo.training.engines import TransformersEngine, VllmEngine, chat_text, make_engine
 from genzoo.training.queries import Query
 from genzoo.training.responses import (
     Response,
-    Shard,
     check_options,
     generate_responses,
     read_all_responses,

@@ -87,12 +87,12 @@ def evaluate(
 
     with busy("loading mteb") as status:
         from genzoo.mteb_meta import resolve_model
+        from genzoo.shard import Shard
         from genzoo.tasks.catalogue import resolve_tasks
         from genzoo.tasks.evaluation import evaluate as run
         from genzoo.tasks.local_data import with_chosen_data
         from genzoo.tasks.model_session import EncodeSettings
         from genzoo.tasks.registration import register
-        from genzoo.tasks.shard import Shard
 
         register()
         part = Shard.parse(shard)

@@ -121,13 +121,13 @@ def responses(
     device: Device = None,
 ) -> None:
     """Stage 1: let the frozen LLM answer the queries of a log."""
-    from genzoo.training.responses import Shard
+    from genzoo.shard import Shard
 
     part, chosen = Shard.parse(shard), _recipe(recipe, changes, answers=answers, backbone=backbone)
     log = _log(queries, column)
     with _bars() as bars:
         made = _run(chosen, log, output, device, bars, batch_size=batch_size).responses(part)
-    out.print(f"{len(made)} responses in {output / part.file_name}", highlight=False)
+    out.print(f"{len(made)} responses in {output / part.file_name('responses', '.jsonl')}", highlight=False)
 
 
 def teacher(

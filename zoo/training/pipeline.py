@@ -16,12 +16,13 @@ from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.checkpoint import TokenCheckpoint, TokenSpec
 from genzoo.errors import TrainingError
 from genzoo.recipes import UNSUPERVISED, Recipe
+from genzoo.shard import Shard
 from genzoo.teachers import load_teacher
 from genzoo.tokens import check_spare_rows, spare_rows
 from genzoo.training.pace import Pace, as_time
 from genzoo.training.processes import Processes
 from genzoo.training.queries import Query
-from genzoo.training.responses import Response, Shard, check_options, echo_responses, generate_responses
+from genzoo.training.responses import Response, check_options, echo_responses, generate_responses
 from genzoo.training.targets import compute_targets
 from genzoo.training.views import Example, make_examples
 

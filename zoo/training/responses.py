@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from genzoo.errors import InputError, TrainingError
+from genzoo.errors import TrainingError
+from genzoo.shard import Shard
 from genzoo.training.queries import Query
 
 BLOCK = 16
@@ -40,31 +41,6 @@ class Engine(Protocol):
     def answer(self, queries: Sequence[Query]) -> list[Response]:
         """One response per query, in their order."""
         ...
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Part ``number`` of ``count`` of a log, both counted from 1."""
-
-    number: int = 1
-    count: int = 1
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """Read ``2/8``.
-
-        >>> Shard.parse("2/8")
-        Shard(number=2, count=8)
-        """
-        first, _, second = text.partition("/")
-        if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
-            raise InputError(f"{text!r} is no shard: write i/n with 1 <= i <= n, as in 2/8")
-        return cls(int(first), int(second))
-
-    @property
-    def file_name(self) -> str:
-        """Name of the file that this shard writes; readers take all of them together."""
-        return "responses.jsonl" if self.count == 1 else f"responses-{self.number}-of-{self.count}.jsonl"
 
 
 def read_responses(path: Path) -> list[Response]:
@@ -160,7 +136,7 @@ def generate_responses(
         TrainingError: When another process writes the same file, or a file is damaged.
     """
     shard = shard or Shard()
-    path = folder / shard.file_name
+    path = folder / shard.file_name("responses", ".jsonl")
     mine = queries[shard.number - 1 :: shard.count]
     known = read_all_responses(folder)
     if all(query.text in known for query in mine):
