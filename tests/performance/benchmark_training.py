@@ -203,6 +203,7 @@ def main() -> None:
                 words += ["--steps", str(given.steps), "--folder", str(given.folder)]
                 done = subprocess.run(words, capture_output=True, text=True, check=True)
                 found[way].append(json.loads(done.stdout.splitlines()[-1]))
+                print(way, found[way][-1], flush=True)
         best = {way: {key: min(row[key] for row in rows) for key in rows[0]} for way, rows in found.items()}
         for way, row in best.items():
             speed, memory = best["plain"]["seconds"] / row["seconds"], row["peak_gb"] / best["plain"]["peak_gb"]
