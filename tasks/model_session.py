@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class ModelSession:
             devices = (gpus or ["cpu"]) * self.settings.processes
             # one pool for all tasks; sentence-transformers would start one per call
             self._pool = inner.start_multi_process_pool(devices[: self.settings.processes])
-            inner.encode = functools.partial(inner.encode, pool=self._pool)
+            inner.encode = _in_pool(inner.encode, self._pool)
         if self.settings.cache is not None:
             self._cache = EmbeddingCache(self.settings.cache, self.meta, inner).attach()
 
@@ -87,6 +87,15 @@ class ModelSession:
             self._cache.close()
         self.model = self.meter = self._cache = self._pool = None
         gc.collect()
+
+
+def _in_pool(encode: Callable[..., Any], pool: Any) -> Callable[..., Any]:
+    """`encode` in the processes of a pool; `encode_query` and `encode_document` say `pool=None` and are overruled."""
+
+    def pooled(*args: Any, **options: Any) -> Any:
+        return encode(*args, **(options | {"pool": pool}))
+
+    return pooled
 
 
 def first_line(error: BaseException) -> str:
