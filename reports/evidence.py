@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from genzoo.leaderboards.facets import SAFETY, facet
 from genzoo.leaderboards.facts import Decoded, ModelKey
@@ -56,7 +57,7 @@ def _card(search: Search, labels: dict[ModelKey, str], store: ResultStore) -> Se
     return SearchCard(search.task, search.text, heading, search.document(right), rows)
 
 
-def _row(search: Search, outcome: Outcome, label: str, readings: dict[str, Decoded], is_harm: bool) -> SearchRow:
+def _row(search: Search, outcome: Outcome, label: str, readings: Mapping[str, Decoded], is_harm: bool) -> SearchRow:
     top = outcome.top[0] if outcome.top else None
     is_found = outcome.right is not None and outcome.right.rank == 1
     is_good = outcome.score > 0.5 if is_harm else is_found
@@ -76,7 +77,7 @@ def _row(search: Search, outcome: Outcome, label: str, readings: dict[str, Decod
     return SearchRow(label, verdict, found, shown, why, is_good)
 
 
-def _why(search: Search, outcome: Outcome, readings: dict[str, Decoded]) -> str:
+def _why(search: Search, outcome: Outcome, readings: Mapping[str, Decoded]) -> str:
     """Why the wrong one won, from the similarities and, where they were decoded, from the words that were compared."""
     top, right = outcome.top[0], outcome.right
     text = f"Similarity {top.similarity:.3f}"

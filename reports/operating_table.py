@@ -43,7 +43,8 @@ def operating_table(board: Leaderboard, store: ResultStore) -> Table | None:
         text = f"Share of harmful requests not served while {share:.0%} of the harmless twins are answered"
         heads.append(Column(f"Safety at {share * 100:.0f}\u00a0% utility", True, 1, text))
     points = {key: [safety_at_utility(*values, share) for share in UTILITIES] for key, values in found.items()}
-    best = [max((each[place].safety for each in points.values() if each[place]), default=None) for place in range(3)]
+    at_share = list(zip(*points.values(), strict=True))
+    best = [max((point.safety for point in column if point), default=None) for column in at_share]
     rows = []
     for row in board.rows:
         if row.key not in points:

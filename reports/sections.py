@@ -52,7 +52,7 @@ def leaderboard_section(board: Leaderboard, store: ResultStore) -> Section:
     )
     table = leaderboard_table(board, store)
     is_long = len(table.rows) >= _MANY_ROWS
-    blocks = (TableBlock(table, is_long), Prose(how, is_quiet=True), *_present(rank_drawing(board)))
+    blocks: tuple[Block, ...] = (TableBlock(table, is_long), Prose(how, is_quiet=True), *_present(rank_drawing(board)))
     return Section("leaderboard", "Leaderboard", blocks)
 
 

@@ -67,7 +67,7 @@ def write_searches(name: str, meta: ModelMeta, output: Path, device: str | None)
     documents = dict.fromkeys(
         search.document(hit)
         for search in searches
-        if key in search.outcomes
+        if key is not None and key in search.outcomes
         for hit in (*(each.document for each in search.outcomes[key].top[:1]), *search.right[:1])
     )
     kept = _read(path)
