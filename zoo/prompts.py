@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import get_args
 
 from genzoo.errors import InputError
 
@@ -68,22 +67,6 @@ def prompt_set(name: str) -> dict[str, str]:
     if not isinstance(found, dict) or not found or not all(isinstance(value, str) for value in found.values()):
         raise InputError(f"{path} must hold a JSON object of prompts by task name or type")
     return {key: _spaced(value) for key, value in found.items()}
-
-
-def check_keys(prompts: dict[str, str]) -> None:
-    """Refuse keys that mteb would silently drop.
-
-    Raises:
-        InputError: A key that is no task, no task type and no side of a search.
-    """
-    from mteb.abstasks.task_metadata import TaskType
-
-    from genzoo.tasks.registration import task_registry
-
-    known = {*task_registry(), *get_args(TaskType), "query", "document"}
-    for key in prompts:
-        if key not in known and key.removesuffix("-query").removesuffix("-document") not in known:
-            raise InputError(f"prompt for {key!r}: no task and no task type has that name. See: mteb available-tasks")
 
 
 def has_own(prompts: dict[str, str], task: str) -> bool:

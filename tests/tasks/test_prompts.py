@@ -6,9 +6,10 @@ import mteb
 import pytest
 
 from genzoo.errors import InputError
-from genzoo.prompts import check_keys, has_own, prompt_set
+from genzoo.prompts import has_own, prompt_set
 from genzoo.task_prompts import SEARCH, SYMMETRIC, task_prompts
 from genzoo.tasks.benchmarks import BENCHMARKS, TASKS
+from genzoo.tasks.prompt_choice import check_keys
 
 SEARCHES = {"Retrieval", "Reranking", "InstructionReranking"}
 BOARDS = [mteb.get_benchmark(name) for name in ("MTEB(eng, v2)", "RAR-b")] + list(BENCHMARKS)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from genzoo.errors import InputError
-from genzoo.prompted import check_strict, with_prompts
 from genzoo.prompts import prompt_set
 from genzoo.shard import Shard
 from genzoo.tasks import evaluate, resolve_tasks
 from genzoo.tasks.model_session import EncodeSettings
 from genzoo.tasks.plan import make_plan
+from genzoo.tasks.prompt_choice import check_strict, with_prompts
 
 FEW = ["GenZooMiniSTS", "GenZooMiniIntentClassification", "GenZooMiniRetrieval"]
 

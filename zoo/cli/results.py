@@ -143,8 +143,8 @@ def evaluate(
 
 def _prompted(metas: list[ModelMeta], prompts: str | None, is_strict: bool, tasks: list[AbsTask]) -> list[ModelMeta]:
     """The models under the prompts that were asked for."""
-    from genzoo.prompted import check_strict, with_prompts
     from genzoo.prompts import GENERAL, prompt_set
+    from genzoo.tasks.prompt_choice import check_strict, with_prompts
 
     chosen = prompt_set(prompts or GENERAL)
     if is_strict:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
+
+from mteb.abstasks.task_metadata import TaskType
+from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 
 from genzoo.errors import InputError
-from genzoo.prompts import check_keys, has_own
-
-if TYPE_CHECKING:
-    from mteb.models import ModelMeta
+from genzoo.prompts import has_own
+from genzoo.tasks.registration import task_registry
 
 
 def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> ModelMeta:
@@ -26,12 +27,10 @@ def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> Mod
         A card whose name ends with the label and whose revision depends on the prompts, so that results of different prompts
         never meet. Such results are for comparison: submit those under the model's own prompts.
     """
-    check_keys(dict(prompts))
+    check_keys(prompts)
     revision = hashlib.sha256(json.dumps([meta.revision, sorted(prompts.items())]).encode()).hexdigest()[:40]
 
     def load(name: str, **options: Any) -> Any:
-        from mteb.models import SentenceTransformerEncoderWrapper
-
         model = meta.load_model(device=options.get("device"))
         inner: Any = getattr(model, "model", None)
         if not hasattr(inner, "prompts"):
@@ -53,3 +52,15 @@ def check_strict(prompts: Mapping[str, str], tasks: Iterable[str]) -> None:
         raise InputError(
             f"no prompt of their own for {', '.join(missing)}: add them to a JSON file for --prompts, or leave out --strict-prompts"
         )
+
+
+def check_keys(prompts: Mapping[str, str]) -> None:
+    """Refuse keys that mteb would silently drop.
+
+    Raises:
+        InputError: A key that is no task, no task type and no side of a search.
+    """
+    known = {*task_registry(), *get_args(TaskType), "query", "document"}
+    for key in prompts:
+        if key not in known and key.removesuffix("-query").removesuffix("-document") not in known:
+            raise InputError(f"prompt for {key!r}: no task and no task type has that name. See: mteb available-tasks")
