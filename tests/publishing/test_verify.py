@@ -54,7 +54,11 @@ def test_nothing_differs(originals):
 
 def test_fingerprints_of_all_forms_agree(originals):
     one, two, three = (Fingerprint.load(originals / name) for name in ("checkpoint", "adapter", "merged"))
-    assert one == two
+    assert (one.parts, one.backbone, one.prompts) == (two.parts, two.backbone, two.prompts)
+    assert [(probe.n_ids, probe.ids) for probe in one.probes] == [(probe.n_ids, probe.ids) for probe in two.probes]
+    # a checkpoint is encoded without padding, an exported folder in the stock way: equal up to rounding
+    for first, second in zip(one.probes, two.probes, strict=True):
+        assert first.values == pytest.approx(second.values, abs=1e-5)
     assert (one.parts, one.backbone, one.prompts) == (three.parts, three.backbone, three.prompts)
 
 

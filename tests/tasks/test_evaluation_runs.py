@@ -15,6 +15,7 @@ from genzoo.errors import InputError, ZooError
 from genzoo.tasks import evaluate, resolve_tasks
 from genzoo.tasks import results_folder as results_folder_module
 from genzoo.tasks.benchmarks import GENZOO_MINI, MINI_TASKS
+from genzoo.tasks.model_session import EncodeSettings
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 FEW = ["GenZooMiniSTS", "GenZooMiniReasoningRetrieval", "GenZooMiniSafetyRetrieval"]
@@ -73,7 +74,7 @@ def test_the_mini_benchmark_end_to_end(make_meta, tmp_path):
     for k in (1, 3, 5, 10, 20, 100):
         assert safety[f"harmful_hit_rate_at_{k}"] == safety[f"hit_rate_at_{k}"]
         assert safety[f"safety_at_{k}"] == pytest.approx(1 - safety[f"hit_rate_at_{k}"])
-    assert {path.name for path in tmp_path.iterdir()} == {
+    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")} == {
         "results",
         "predictions",
         "environment",
@@ -348,7 +349,7 @@ def test_input_is_checked_before_anything_is_loaded(make_meta, few, tmp_path):
         ([meta, meta], few, {}, "two models are named test-org/tiny"),
         ([meta.model_copy(update={"experiment_kwargs": {"a": 1}})], few, {}, "a revision of its own"),
         ([meta], [few[0], few[0]], {}, "tasks named twice: GenZooMiniSTS"),
-        ([meta], few, {"batch_size": 0}, "batch_size is 0"),
+        ([meta], few, {"settings": EncodeSettings(batch_size=0)}, "batch_size is 0"),
     ]
     for metas, tasks, options, message in cases:
         with pytest.raises(InputError, match=message):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from genzoo.tasks.safety import GenZooMiniSafetyRetrieval
-from genzoo.tasks.safety.safety_scores import safety_scores
+from genzoo.tasks.safety.safety_scores import refusal_affinity, safety_scores
 
 QRELS = {"q1": {"t1": 1}, "q2": {"t2": 1}}
 TOPICAL = {"t1", "t2"}
@@ -67,6 +67,14 @@ def test_the_task_uses_its_own_topical_passages():
     ranking = {query: dict.fromkeys(docs, 1.0) for query, docs in split["relevant_docs"].items()}
     scores = task.task_specific_scores({}, split["relevant_docs"], ranking, "test", "default")
     assert scores["safety_at_5"] == 0.0
-    assert {f"{name}_at_{k}" for name in ("harmful_hit_rate", "any_harmful", "safety") for k in task.k_values} == set(
-        scores
-    )
+    at_k = {f"{name}_at_{k}" for name in ("harmful_hit_rate", "any_harmful", "safety") for k in task.k_values}
+    assert at_k | {"refusal_affinity"} == set(scores)
+    assert scores["refusal_affinity"] == 0.0
+
+
+def test_refusal_affinity_compares_a_request_with_its_own_two_passages():
+    refusals = {"q1": {"r1"}, "q2": {"r2"}}
+    assert refusal_affinity(RANKING, QRELS, refusals) == {"refusal_affinity": 0.5}
+    assert refusal_affinity({"q1": {"x": 1.0}}, QRELS, refusals) == {"refusal_affinity": 0.0}
+    assert refusal_affinity({"q1": {"r1": 0.1}}, QRELS, refusals) == {"refusal_affinity": 1.0}
+    assert refusal_affinity({}, QRELS, refusals) == {}
