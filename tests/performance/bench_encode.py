@@ -30,33 +30,24 @@ from genzoo.backbones import fetch_backbone
 from genzoo.loading import find_checkpoint
 from genzoo.packed_encoding import pack
 
-WORDS = [
-    "the",
-    "of",
-    "a",
-    "water",
-    "river",
-    "answer",
-    "small",
-    "people",
-    "under",
-    "between",
-    "light",
-    "stone",
-    "because",
-    "seven",
-    "window",
-    "carry",
-    "question",
-    "history",
-]
+PROSE = "the of a water river answer small people under between light stone because seven window carry question history"
+CODE = "self._rows[index] if(x != None): return {'key': value, **kwargs} assert_equal(np.array(out), 0x7f) def __init__ -> None:"
+FIGURES = "1,204.55 2026-11-22 17:45:03 #4411 3.14159 0.00072 (n=183) 10.1145/3292500 +49-30-1234567 64x128"
+OTHER = "Geschwindigkeitsbegrenzung przepraszam étonnamment διάλογος 検索する погода sürdürülebilir naïveté"
+KINDS = ((PROSE, 0.85), (CODE, 0.13), (FIGURES, 0.01), (OTHER, 0.01))
+"""Kinds of text and their shares: sorting by characters errs by what differs in characters per token, about as in a real corpus."""
 
 
 def make_texts(count: int, seed: int = 0) -> list[str]:
-    """Texts of 3 to 290 words, log-normal: median about 33 words."""
+    """Texts of log-normal length, cut so that the longest have about 300 tokens."""
     rng = random.Random(seed)
-    lengths = [min(290, max(3, round(rng.lognormvariate(3.5, 0.68)))) for _ in range(count)]
-    return [" ".join(rng.choice(WORDS) for _ in range(length)) for length in lengths]
+    texts = []
+    for _ in range(count):
+        words = rng.choices([words for words, _ in KINDS], [share for _, share in KINDS])[0].split()
+        per_word = {PROSE: 1.0, CODE: 3.1, FIGURES: 9.3, OTHER: 6.4}[" ".join(words)]
+        length = max(2, round(min(290, rng.lognormvariate(3.5, 0.75)) / per_word))
+        texts.append(" ".join(rng.choice(words) for _ in range(length)))
+    return texts
 
 
 class Reference:
