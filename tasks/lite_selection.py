@@ -29,28 +29,6 @@ class Choice:
     agreement: float
 
 
-def characters(task: AbsTask) -> int:
-    """Characters that an encoder reads for a task's evaluation splits and languages, by mteb's own statistics."""
-    stats: Any = task.metadata.descriptive_stats or {}
-    total = 0
-    for split in task.eval_splits:
-        found = stats.get(split, {})
-        per_subset = found.get("hf_subset_descriptive_stats")
-        parts = [per_subset[subset] for subset in task.hf_subsets if subset in per_subset] if per_subset else [found]
-        total += sum(_characters(part) for part in parts)
-    return total
-
-
-def _characters(stats: Mapping[str, Any]) -> int:
-    if stats.get("number_of_characters"):
-        return int(stats["number_of_characters"])
-    return sum(
-        int(value["total_text_length"])
-        for value in stats.values()
-        if isinstance(value, Mapping) and "total_text_length" in value
-    )
-
-
 def mean_by_type(scores: pd.DataFrame, types: Mapping[str, str]) -> pd.Series[float]:
     """Mean of the means of each task type, for each model (row); higher is better."""
     by_type = scores.T.groupby(lambda task: types[task]).mean()

@@ -12,7 +12,7 @@ from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 
 from genzoo.tasks.bundled import BundledRetrieval, BundledSplits
-from genzoo.tasks.lite_selection import characters
+from genzoo.tasks.text_counts import characters, texts
 
 CHARACTERS_PER_TOKEN = 4.2
 """English text under a byte-pair vocabulary of some ten thousand entries."""
@@ -107,23 +107,13 @@ def _computing_parameters(meta: ModelMeta) -> int | None:
 
 def _planned(task: AbsTask) -> PlannedTask:
     if isinstance(task, (BundledRetrieval, BundledSplits)):
-        texts = [row[key] for row in _bundled_rows(task) for key in ("text", "sentence1", "sentence2") if key in row]
-        return PlannedTask(task.metadata.name, len(texts), round(sum(map(len, texts)) / CHARACTERS_PER_TOKEN))
+        own = [row[key] for row in _bundled_rows(task) for key in ("text", "sentence1", "sentence2") if key in row]
+        return PlannedTask(task.metadata.name, len(own), round(sum(map(len, own)) / CHARACTERS_PER_TOKEN))
     length = characters(task)
-    return PlannedTask(task.metadata.name, _samples(task), round(length / CHARACTERS_PER_TOKEN) if length else None)
+    return PlannedTask(
+        task.metadata.name, texts(task) or None, round(length / CHARACTERS_PER_TOKEN) if length else None
+    )
 
 
 def _bundled_rows(task: Any) -> list[dict[str, Any]]:
     return [row for file in task.bundled.files for row in task.bundled.rows(file)]
-
-
-def _samples(task: AbsTask) -> int | None:
-    """Texts by mteb's own statistics; a pair counts twice."""
-    stats: Any = task.metadata.descriptive_stats or {}
-    total = 0
-    for split in task.eval_splits:
-        found = stats.get(split, {})
-        per_subset = found.get("hf_subset_descriptive_stats")
-        parts = [per_subset[subset] for subset in task.hf_subsets if subset in per_subset] if per_subset else [found]
-        total += sum(int(part.get("num_samples", 0)) * (2 if "unique_pairs" in part else 1) for part in parts)
-    return total or None

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from genzoo.tasks.benchmarks import GENZOO_LITE, LITE_TASKS
-from genzoo.tasks.lite_selection import agreement, characters, choose, cross_validated, mean_by_type, score_table
+from genzoo.tasks.lite_selection import agreement, choose, cross_validated, mean_by_type, score_table
+from genzoo.tasks.text_counts import characters
 
 
 @pytest.fixture(scope="module")
