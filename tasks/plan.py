@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 
+from genzoo.estimates import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.tasks.bundled import BundledRetrieval, BundledSplits
 from genzoo.tasks.text_counts import characters, texts
 
-CHARACTERS_PER_TOKEN = 4.2
-"""English text under a byte-pair vocabulary of some ten thousand entries."""
 EFFICIENCY = 0.6
 """Share of the matrix product's speed that encoding reaches; measured for SmolLM2-135M on a CPU."""
 
@@ -70,31 +67,6 @@ def make_plan(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], speed: float
         is_known = parameters is not None and len(known) == len(planned)
         seconds[str(meta.name)] = 2 * parameters * sum(known) / rate if is_known and parameters else None
     return Plan(planned, seconds)
-
-
-def measure_speed(size: int = 1024) -> float:
-    """Floating point operations per second of a float32 matrix product on the device that models load on."""
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
-    left = torch.rand(size, size, device=device)
-    left @ left
-    start, runs = time.perf_counter(), 0
-    while time.perf_counter() - start < 0.2:
-        float((left @ left)[0, 0])  # waits for the device
-        runs += 1
-    return 2 * size**3 * runs / (time.perf_counter() - start)
-
-
-def duration(seconds: float | None) -> str:
-    """A time as people say it.
-
-    >>> duration(40), duration(500), duration(9000), duration(None)
-    ('under a minute', '8 min', '2.5 h', 'unknown')
-    """
-    if seconds is None:
-        return "unknown"
-    if seconds < 60:
-        return "under a minute"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _computing_parameters(meta: ModelMeta) -> int | None:

@@ -1,6 +1,6 @@
 """How long `genzoo leaderboard` takes on a tree as large as the public results repository, cold and warm, beside mteb.
 
-    python tests/performance/bench_leaderboard.py ../shared/data/published/results-50-models.tar.gz /tmp/bench
+    python tests/performance/bench_leaderboard.py ../shared/data/published/results-50-models.tar.gz SCRATCH_FOLDER
 
 The tree is made from the real files: each of its models has, for every task, the file of one of the published models.
 A benchmark, not a test: it takes minutes and is read by people.

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from genzoo import __version__
-from genzoo.cli import explaining, models, publishing, results, studies, training
+from genzoo.cli import evaluating, explaining, models, publishing, results, studies, training
 from genzoo.cli.console import err, out
 from genzoo.errors import ZooError
 
@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (models, training, studies, results, explaining, publishing):
+for group in (models, training, studies, evaluating, results, explaining, publishing):
     group.add_to(app)
 
 

@@ -234,7 +234,8 @@ def train(
 
 
 def _print_plan(recipe: Recipe, log: list[Query], device: str | None, json: bool) -> None:
-    from genzoo.training.plan import make_plan, measure_speed
+    from genzoo.estimates import measure_speed
+    from genzoo.training.plan import make_plan
 
     rows = make_plan(recipe, log, measure_speed(device)).rows()
     if json:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from genzoo.estimates import CHARACTERS_PER_TOKEN
 from genzoo.recipes import Recipe
 from genzoo.training.views import Example
 
 BUCKET = 16
-CHARACTERS_PER_TOKEN = 4.2
 GRADIENT = 2.0
 """A pass with gradients costs about this many forward passes: the weights are frozen and need none."""
 

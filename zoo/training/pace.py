@@ -28,17 +28,3 @@ class Pace:
         if made <= 0:
             return None
         return (self._clock() - self._began) * (self._total[-1] - self._total[done]) / made
-
-
-def as_time(seconds: float | None) -> str:
-    """Seconds for people.
-
-    >>> as_time(42), as_time(600), as_time(9000), as_time(None)
-    ('42 s', '10 min', '2 h 30 min', 'unknown')
-    """
-    if seconds is None:
-        return "unknown"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

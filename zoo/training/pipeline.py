@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.checkpoint import TokenCheckpoint, TokenSpec
 from genzoo.errors import TrainingError
+from genzoo.estimates import as_time
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.shard import Shard
 from genzoo.teachers import load_teacher
 from genzoo.tokens import check_spare_rows, spare_rows
-from genzoo.training.pace import Pace, as_time
+from genzoo.training.pace import Pace
 from genzoo.training.processes import Processes
 from genzoo.training.queries import Query
 from genzoo.training.responses import Response, check_options, echo_responses, generate_responses

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from genzoo.backbones import BACKBONES, Backbone
+from genzoo.estimates import CHARACTERS_PER_TOKEN, as_time
 from genzoo.recipes import UNSUPERVISED, Recipe
-from genzoo.training.batching import CHARACTERS_PER_TOKEN, GRADIENT
-from genzoo.training.pace import as_time
+from genzoo.training.batching import GRADIENT
 from genzoo.training.queries import Query
 
 GENERATING, TRAINING = 0.4, 0.85
@@ -58,20 +57,6 @@ def shape_of(backbone: str) -> Shape | None:
     with torch.device("meta"):
         count = sum(one.numel() for one in AutoModelForCausalLM.from_config(config).parameters())
     return Shape(count, config.hidden_size, config.num_hidden_layers, config.vocab_size)
-
-
-def measure_speed(device: str | None = None) -> float:
-    """Floating-point operations per second of a float32 matrix product on this machine now; takes half a second."""
-    import torch
-
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    left, right = (torch.randn(1024, 1024, device=where) for _ in range(2))
-    best, began = float("inf"), time.perf_counter()
-    while time.perf_counter() - began < 0.5:
-        start = time.perf_counter()
-        (left @ right)[0, 0].item()
-        best = min(best, time.perf_counter() - start)
-    return 2 * 1024**3 / best
 
 
 @dataclass(frozen=True)
