@@ -11,6 +11,7 @@ stay those of sentence-transformers.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,9 @@ from genzoo.packing import Memory, Segments, can_pack, packed_states
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+TOKENS_PER_PASS = 1024
+"""More give a processor nothing to gain, and cost memory and its caches."""
 
 
 def pack(model: SentenceTransformer, n_tokens: int) -> SentenceTransformer:
@@ -47,23 +51,44 @@ def _forward(module: Any, n_tokens: int, features: dict[str, Any], **kwargs: Any
     lengths = mask.sum(dim=1)
     shared = _shared_tokens(ids, int(lengths.min()) - n_tokens)
     rest = (lengths - shared).tolist()
-    states = _states(module.model, ids[0, :shared], ids[:, shared:][mask[:, shared:]], rest)
-    places = (torch.tensor(rest).cumsum(0)[:, None] + torch.arange(-n_tokens, 0)).to(ids.device)
-    features[module.module_output_name] = states[places]
+    memory = _remember(module.model, ids[0, :shared])
+    states = []
+    for rows in _rows_per_pass(rest):
+        own = ids[rows, shared:][mask[rows, shared:]]
+        states.append(_last_states(module.model, own, rest[rows], memory, shared, n_tokens))
+    features[module.module_output_name] = torch.cat(states)
     features["input_ids"] = ids[torch.arange(len(ids))[:, None], lengths[:, None] + torch.arange(-n_tokens, 0)]
-    features["attention_mask"] = torch.ones_like(places)
+    features["attention_mask"] = torch.ones_like(features["input_ids"])
     return features
 
 
-def _states(model: Any, shared: Tensor, rest: Tensor, lengths: list[int]) -> Tensor:
-    """Last hidden states ``(sum of lengths, H)`` of texts that all begin with the shared tokens."""
-    embed = model.get_input_embeddings()
-    before: Memory | None = None
-    if len(shared):
-        memory: Memory = {}
-        packed_states(model, embed(shared), Segments([len(shared)], kept=memory), [0])
-        before = {layer: own * len(lengths) for layer, own in memory.items()}
-    return packed_states(model, embed(rest), Segments(lengths, before=before), [len(shared)] * len(lengths))
+def _remember(model: Any, shared: Tensor) -> Memory | None:
+    """Keys and values of the tokens that all texts begin with; None where there are none."""
+    if not len(shared):
+        return None
+    memory: Memory = {}
+    packed_states(model, model.get_input_embeddings()(shared), Segments([len(shared)], kept=memory), [0])
+    return memory
+
+
+def _last_states(model: Any, ids: Tensor, lengths: list[int], memory: Memory | None, start: int, n: int) -> Tensor:
+    """The last `n` states ``(texts, n, H)`` of packed texts that look back on the same memory."""
+    before = {layer: own * len(lengths) for layer, own in memory.items()} if memory else None
+    embeddings = model.get_input_embeddings()(ids)
+    states = packed_states(model, embeddings, Segments(lengths, before=before), [start] * len(lengths))
+    ends = torch.tensor(lengths).cumsum(0)[:, None]
+    return states[(ends + torch.arange(-n, 0)).to(states.device)]
+
+
+def _rows_per_pass(lengths: list[int]) -> Iterator[slice]:
+    """Cut a batch into passes of at most `TOKENS_PER_PASS` tokens, or one text where that is longer."""
+    start = total = 0
+    for place, length in enumerate(lengths):
+        if total and total + length > TOKENS_PER_PASS:
+            yield slice(start, place)
+            start, total = place, 0
+        total += length
+    yield slice(start, len(lengths))
 
 
 def _shared_tokens(ids: Tensor, limit: int) -> int:

@@ -36,15 +36,15 @@ def pair(request, tmp_path_factory):
 
 @pytest.fixture
 def packed_calls(monkeypatch):
-    """How many texts each packed call held."""
+    """How many shared tokens and texts each packed pass held."""
     calls = []
-    states = packed_encoding._states
+    states = packed_encoding._last_states
 
-    def counted(model, shared, rest, lengths):
-        calls.append((len(shared), len(lengths)))
-        return states(model, shared, rest, lengths)
+    def counted(model, ids, lengths, memory, start, n):
+        calls.append((start, len(lengths)))
+        return states(model, ids, lengths, memory, start, n)
 
-    monkeypatch.setattr(packed_encoding, "_states", counted)
+    monkeypatch.setattr(packed_encoding, "_last_states", counted)
     return calls
 
 
@@ -56,6 +56,16 @@ def test_the_prompt_is_computed_once(pair, packed_calls):
     shared, texts = packed_calls[0]
     assert texts == len(TEXTS)
     assert shared >= 3
+
+
+@pytest.mark.parametrize("tokens", [1, 30, 80])
+def test_a_large_batch_takes_several_passes(pair, packed_calls, monkeypatch, tokens):
+    monkeypatch.setattr(packed_encoding, "TOKENS_PER_PASS", tokens)
+    stock, packed = pair
+    got = packed.encode(TEXTS, prompt_name="query", batch_size=len(TEXTS))
+    assert np.abs(got - stock.encode(TEXTS, prompt_name="query")).max() < 1e-5
+    assert sum(texts for _, texts in packed_calls) == len(TEXTS)
+    assert len(packed_calls) == len(TEXTS) if tokens == 1 else 1 < len(packed_calls) < len(TEXTS)
 
 
 @pytest.mark.parametrize("prompt", [None, "query", "document"])

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from genzoo import __version__
+from genzoo.allocator import keep_freed_memory
 from genzoo.cli import evaluating, explaining, models, publishing, results, studies, training
 from genzoo.cli.console import err, out
 from genzoo.errors import ZooError
@@ -65,6 +66,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", message="The task .* is superseded")
     logging.getLogger("mteb").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _terminate)
+    keep_freed_memory()
     try:
         app()
     except ZooError as error:
