@@ -2,8 +2,8 @@
 
     python tests/performance/bench_encode.py --texts 2048 --rounds 2 --json out.json
 
-The texts have a realistic mix of lengths: about 60 tokens on average with prompt and trained tokens, 190 at the 99th percentile. The
-ways are measured in turn, so that other load on the machine touches all alike, and by CPU time of the process.
+The texts are real ones, of a realistic mix of lengths: about 60 tokens on average with prompt and trained tokens, 190 at the 99th
+percentile. The ways are measured in turn, so that other load on the machine touches all alike, and by CPU time of the process.
 
 - `reference`: what the reference's encode() does, rewritten here: batches of 32 in given order, padded on the left.
 - `reference-sorted`: the same with texts sorted by characters first, as its benchmark script does.
@@ -14,11 +14,16 @@ ways are measured in turn, so that other load on the machine touches all alike, 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import random
 import resource
 import statistics
+import subprocess
+import sys
+import sysconfig
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,24 +35,24 @@ from genzoo.backbones import fetch_backbone
 from genzoo.loading import find_checkpoint
 from genzoo.packed_encoding import pack
 
-PROSE = "the of a water river answer small people under between light stone because seven window carry question history"
-CODE = "self._rows[index] if(x != None): return {'key': value, **kwargs} assert_equal(np.array(out), 0x7f) def __init__ -> None:"
-FIGURES = "1,204.55 2026-11-22 17:45:03 #4411 3.14159 0.00072 (n=183) 10.1145/3292500 +49-30-1234567 64x128"
-OTHER = "Geschwindigkeitsbegrenzung przepraszam étonnamment διάλογος 検索する погода sürdürülebilir naïveté"
-KINDS = ((PROSE, 0.85), (CODE, 0.13), (FIGURES, 0.01), (OTHER, 0.01))
-"""Kinds of text and their shares: sorting by characters errs by what differs in characters per token, about as in a real corpus."""
-
 
 def make_texts(count: int, seed: int = 0) -> list[str]:
-    """Texts of log-normal length, cut so that the longest have about 300 tokens."""
+    """Documentation and code of Python's standard library, half and half, cut to log-normal lengths."""
+    docs, code = [], []
+    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
+        source = path.read_text(encoding="utf-8", errors="ignore")
+        lines = source.splitlines()
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                docs.append(ast.get_docstring(node) or "")
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                code.append("\n".join(lines[node.lineno - 1 : node.end_lineno]))
     rng = random.Random(seed)
-    texts = []
-    for _ in range(count):
-        words = rng.choices([words for words, _ in KINDS], [share for _, share in KINDS])[0].split()
-        per_word = {PROSE: 1.0, CODE: 3.1, FIGURES: 9.3, OTHER: 6.4}[" ".join(words)]
-        length = max(2, round(min(290, rng.lognormvariate(3.5, 0.75)) / per_word))
-        texts.append(" ".join(rng.choice(words) for _ in range(length)))
-    return texts
+    found = [list(filter(None, texts)) for texts in (docs, code)]
+    return [
+        rng.choice(found[rng.random() < 0.5])[: max(8, min(1000, int(rng.lognormvariate(5.1, 0.8))))]
+        for _ in range(count)
+    ]
 
 
 class Reference:
@@ -82,6 +87,35 @@ class Reference:
         return (soft @ checkpoint.align_weight.T + checkpoint.align_bias).mean(dim=1).numpy()
 
 
+def make_ways(options: argparse.Namespace, texts: list[str]) -> dict[str, Callable[[], np.ndarray]]:
+    """What is measured: name -> function that encodes the texts to `(texts, D)`."""
+    checkpoint = find_checkpoint(options.model)
+    backbone = fetch_backbone(checkpoint.backbone)
+    dtype = getattr(torch, options.dtype)
+    plain = assemble(checkpoint, backbone, device="cpu")
+    prompt = plain.prompts["document"]
+
+    def build(is_packed: bool) -> Callable[[], np.ndarray]:
+        model = assemble(checkpoint, backbone, device="cpu", dtype=dtype)
+        model = pack(model, len(checkpoint.spec)) if is_packed else model
+        return lambda: model.encode(texts, prompt=prompt, batch_size=32, convert_to_tensor=True).float().numpy()
+
+    made = {
+        "reference": lambda: lambda: Reference(plain, checkpoint, is_sorted=False).encode(texts, prompt),
+        "reference-sorted": lambda: lambda: Reference(plain, checkpoint, is_sorted=True).encode(texts, prompt),
+        "stock": lambda: build(is_packed=False),
+        "packed": lambda: build(is_packed=True),
+    }
+    return {name: make() for name, make in made.items() if options.only in (None, name)}
+
+
+def peak_gib(options: argparse.Namespace, name: str) -> float:
+    """Peak memory of a process that encodes 256 of the texts in one way."""
+    words = ["--only", name, "--texts", "256", "--rounds", "1", "--dtype", options.dtype, "--model", options.model]
+    done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])["peak_gib"]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -90,24 +124,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--only", help="Measure one way, for its peak memory.")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    checkpoint = find_checkpoint(options.model)
-    backbone = fetch_backbone(checkpoint.backbone)
-    dtype = getattr(torch, options.dtype)
-    plain = assemble(checkpoint, backbone, device="cpu")
-    stock = plain if options.dtype == "float32" else assemble(checkpoint, backbone, device="cpu", dtype=dtype)
-    packed = pack(assemble(checkpoint, backbone, device="cpu", dtype=dtype), len(checkpoint.spec))
-    prompt = plain.prompts["document"]
     texts = make_texts(options.texts)
-    tokens = [len(ids) for ids in plain.tokenizer([prompt + text for text in texts])["input_ids"]]
-    ways = {
-        "reference": lambda: Reference(plain, checkpoint, is_sorted=False).encode(texts, prompt),
-        "reference-sorted": lambda: Reference(plain, checkpoint, is_sorted=True).encode(texts, prompt),
-        "stock": lambda: stock.encode(texts, prompt=prompt, batch_size=32, convert_to_tensor=True).float().numpy(),
-        "packed": lambda: packed.encode(texts, prompt=prompt, batch_size=32, convert_to_tensor=True).float().numpy(),
-    }
+    ways = make_ways(options, texts)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     vectors = {}
     for _ in range(options.rounds):
@@ -116,24 +138,35 @@ def main() -> None:
             vectors[name] = encode()
             seconds[name].append(time.process_time() - start)
             print(f"{name}: {seconds[name][-1]:.1f} s of CPU", flush=True)
-    expected = vectors["reference"]
-    norm = np.linalg.norm(expected, axis=1)
-    cosine = (vectors["packed"] * expected).sum(axis=1) / norm / np.linalg.norm(vectors["packed"], axis=1)
+    if options.only:
+        print(json.dumps({"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
+        return
+    found = summary(options, texts, seconds, vectors)
+    print(json.dumps(found, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def summary(
+    options: argparse.Namespace, texts: list[str], seconds: dict[str, list[float]], vectors: dict[str, np.ndarray]
+) -> dict[str, object]:
+    """Ratios, agreement and memory."""
+    expected, got = vectors["reference"], vectors["packed"]
+    cosine = (got * expected).sum(axis=1) / np.linalg.norm(expected, axis=1) / np.linalg.norm(got, axis=1)
     best = {name: statistics.median(values) for name, values in seconds.items()}
-    found = {
+    model = genzoo.load(options.model, device="cpu")
+    tokens = [len(ids) for ids in model.tokenizer([model.prompts["document"] + text for text in texts])["input_ids"]]
+    return {
         "genzoo": genzoo.__version__,
         "texts": len(texts),
         "tokens": {"mean": statistics.mean(tokens), "p99": float(np.percentile(tokens, 99)), "max": max(tokens)},
         "dtype": options.dtype,
         "threads": options.threads,
         "seconds": best,
-        "packed_is_faster_than": {name: round(best[name] / best["packed"], 2) for name in ways if name != "packed"},
+        "packed_is_faster_than": {name: round(best[name] / best["packed"], 2) for name in best if name != "packed"},
         "smallest_cosine_to_reference": float(cosine.min()),
-        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_gib": {name: round(peak_gib(options, name), 2) for name in best},
     }
-    print(json.dumps(found, indent=1))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -90,3 +90,17 @@ def meta_maker():
 @pytest.fixture
 def make_meta():
     return meta_maker()
+
+
+@pytest.fixture(scope="session")
+def save_encoder():
+    """Writes the tiny encoder to a folder, on request with NaN for weights."""
+
+    def save(folder, *, is_broken=False):
+        model = _tiny_encoder()
+        if is_broken:
+            model[0].embedding.weight.data.fill_(float("nan"))
+        model.save_pretrained(str(folder), create_model_card=False)
+        return folder
+
+    return save

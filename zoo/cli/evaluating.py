@@ -11,10 +11,14 @@ import typer
 from genzoo.cli.console import Bars, busy, err, out
 from genzoo.cli.models import Device
 from genzoo.cli.results import PANEL, BenchmarkName
+from genzoo.errors import InputError
 
 if TYPE_CHECKING:
-    from mteb.abstasks import AbsTask
     from mteb.models import ModelMeta
+
+    from genzoo.shard import Shard
+    from genzoo.tasks.model_session import EncodeSettings
+    from genzoo.tasks.request import Grid, Request
 
 
 def add_to(app: typer.Typer) -> None:
@@ -50,6 +54,14 @@ def evaluate(
             help="i/n: take every n-th pair of model and task, beginning at the i-th; other machines the rest."
         ),
     ] = "1/1",
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Share the pairs out over a Ray cluster instead (auto: the one that this machine is of). All its machines need "
+            "the results folder.",
+        ),
+    ] = None,
     prompts: Annotated[
         str | None,
         typer.Option(help='Other prompts than the model\'s own: "tasks" (one per task), "general", or a JSON file.'),
@@ -74,89 +86,95 @@ def evaluate(
     ] = True,
 ) -> None:
     """Measure models on mteb tasks or ours. Run the same command again to go on after a stop."""
-    from dataclasses import asdict
-
+    if ray is not None and shard != "1/1":
+        raise InputError("--ray and --shard both share out the work: give one of them")
     with busy("loading mteb") as status:
-        from genzoo.mteb_meta import resolve_model
         from genzoo.shard import Shard
-        from genzoo.tasks.catalogue import resolve_tasks
-        from genzoo.tasks.evaluation import evaluate as run
-        from genzoo.tasks.local_data import with_chosen_data
         from genzoo.tasks.model_session import EncodeSettings
-        from genzoo.tasks.registration import register
+        from genzoo.tasks.request import Request
 
-        register()
         part = Shard.parse(shard)
-        chosen, benchmark_name = resolve_tasks(benchmark, list(tasks or []))
-        chosen = with_chosen_data(chosen, list(data or []))
-        resolved = [resolve_model(name, status.update) for name in dict.fromkeys(models)]
-        metas = _prompted([meta for meta, _ in resolved], prompts, strict_prompts, chosen)
-        facts = {str(meta.name): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
+        request = Request(tuple(models), benchmark, tuple(tasks or ()), tuple(data or ()), prompts, strict_prompts)
+        grid = request.resolve(status.update)
+        settings = EncodeSettings(batch_size, device, processes, output / ".embeddings" if cache_embeddings else None)
         status.update("planning")
-        _print_plan(metas, chosen)
+        _print_plan(grid)
     if plan:
         return
-    with Bars() as bars:
-
-        def on_progress(model: str, task: str, done: int, total: int) -> None:
-            bars("evaluating", done, total, f"{model.rpartition('/')[2]}: {task}")
-
-        run(
-            metas,
-            chosen,
-            output,
-            benchmark_name=benchmark_name,
-            settings=EncodeSettings(
-                batch_size, device, processes, output / ".embeddings" if cache_embeddings else None
-            ),
-            shard=part,
-            on_progress=on_progress,
-            overwrite=overwrite,
-            facts=facts,
-        )
+    if ray is None:
+        _run_here(grid, output, settings, part, overwrite)
+    else:
+        _run_on_ray(request, output, settings, ray, overwrite)
     if evidence:
-        from genzoo.cli.evidence import write_judgements, write_searches
-
-        with busy("keeping the queries and documents behind the scores"):
-            failed = write_judgements(chosen, output)
-        if failed:
-            err.print(f"note: no single searches for {', '.join(failed)}", markup=False, highlight=False)
-        for name, (meta, known) in zip(dict.fromkeys(models), resolved, strict=True):
-            if known.role == "zoo":
-                _write_evidence(name, meta, output, device, overwrite)
-                with busy(f"reading telling searches back from {meta.name}"):
-                    write_searches(name, meta, output, device)
+        _keep_evidence(request, grid, output, device, overwrite)
     out.print(
         f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report",
         highlight=False,
     )
 
 
-def _prompted(metas: list[ModelMeta], prompts: str | None, is_strict: bool, tasks: list[AbsTask]) -> list[ModelMeta]:
-    """The models under the prompts that were asked for."""
-    from genzoo.prompts import GENERAL, prompt_set
-    from genzoo.tasks.prompt_choice import check_strict, with_prompts
+def _run_here(grid: Grid, output: Path, settings: EncodeSettings, part: Shard, overwrite: bool) -> None:
+    from genzoo.tasks.evaluation import evaluate as run
 
-    chosen = prompt_set(prompts or GENERAL)
-    if is_strict:
-        check_strict(chosen, [task.metadata.name for task in tasks])
-    if prompts is None:
-        return metas
-    return [with_prompts(meta, chosen, Path(prompts).stem) for meta in metas]
+    with Bars() as bars:
+
+        def on_progress(model: str, task: str, done: int, total: int) -> None:
+            bars("evaluating", done, total, f"{model.rpartition('/')[2]}: {task}")
+
+        run(
+            grid.metas,
+            grid.tasks,
+            output,
+            benchmark_name=grid.benchmark_name,
+            settings=settings,
+            shard=part,
+            on_progress=on_progress,
+            overwrite=overwrite,
+            facts=grid.facts,
+        )
 
 
-def _print_plan(metas: list[ModelMeta], tasks: list[AbsTask]) -> None:
+def _run_on_ray(request: Request, output: Path, settings: EncodeSettings, address: str, overwrite: bool) -> None:
+    from genzoo.tasks.ray_grid import evaluate_on_ray
+
+    with Bars() as bars:
+        evaluate_on_ray(
+            request,
+            output,
+            address=address,
+            settings=settings,
+            overwrite=overwrite,
+            on_pair=lambda done, total: bars("evaluating", done, total, f"on Ray ({address})"),
+        )
+
+
+def _print_plan(grid: Grid) -> None:
     """Say how many texts and tokens lie ahead, and about how long each model will take."""
     from genzoo.estimates import as_time
     from genzoo.tasks.plan import make_plan
 
-    found = make_plan(metas, tasks)
+    found = make_plan(grid.metas, grid.tasks)
     texts = [task.texts for task in found.tasks]
     known = f"{sum(n or 0 for n in texts):,} texts" + (" and more" if None in texts else "")
     tokens = f", about {found.tokens:,} tokens" if found.tokens is not None else ""
-    err.print(f"plan: {len(metas)} models x {len(tasks)} tasks; per model {known}{tokens}", highlight=False)
+    err.print(f"plan: {len(grid.metas)} models x {len(grid.tasks)} tasks; per model {known}{tokens}", highlight=False)
     for name, seconds in found.seconds.items():
         err.print(f"  {name}: {as_time(seconds)}", highlight=False)
+
+
+def _keep_evidence(request: Request, grid: Grid, output: Path, device: str | None, overwrite: bool) -> None:
+    """Queries and documents of the tasks, and what each zoo model's embeddings decode to."""
+    from genzoo.cli.evidence import write_judgements, write_searches
+
+    with busy("keeping the queries and documents behind the scores"):
+        failed = write_judgements(grid.tasks, output)
+    if failed:
+        err.print(f"note: no single searches for {', '.join(failed)}", markup=False, highlight=False)
+    for name, meta in zip(dict.fromkeys(request.models), grid.metas, strict=True):
+        if grid.facts[str(meta.name)]["role"] == "zoo":
+            _write_evidence(name, meta, output, device, overwrite)
+            with busy(f"reading telling searches back from {meta.name}"):
+                write_searches(name, meta, output, device)
 
 
 def _write_evidence(name: str, meta: ModelMeta, output: Path, device: str | None, overwrite: bool) -> None:
