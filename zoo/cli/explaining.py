@@ -9,7 +9,8 @@ import typer
 
 from genzoo.cli.console import busy, out, print_json
 from genzoo.cli.models import Device, Json
-from genzoo.cli.results import Results
+from genzoo.cli.results import ByRevision, Reported, Results
+from genzoo.cli.stores import load_store
 from genzoo.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,12 +108,13 @@ def site(
     results: Results,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the site.")] = Path("output/site"),
     title: Annotated[str, typer.Option(help="Title of the site.")] = "Generative embeddings",
+    by_revision: ByRevision = False,
+    reported: Reported = False,
 ) -> None:
     """Write a static leaderboard site: a page per benchmark and a page per model, for any web server or none."""
-    from genzoo.leaderboards import ResultStore
     from genzoo.reports import build_site
 
-    store = ResultStore.load(results)
+    store = load_store(results, is_joined=not by_revision, is_reported=reported)
     with busy("drawing the site"):
         paths = build_site(store, output, title=title)
     out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}", highlight=False)
