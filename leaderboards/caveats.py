@@ -205,7 +205,8 @@ def _comparisons(comparisons: Mapping[ModelKey, Comparison | None], labels: Mapp
     if weak:
         sizes = sorted({item.n for item in weak})
         n = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-        text = f"{len(weak)} of {_count(found, 'comparison')} rest on {n} tasks. "
+        verb = "rests" if len(weak) == 1 else "rest"
+        text = f"{len(weak)} of {_count(found, 'comparison')} {verb} on {n} tasks. "
         text += f"With fewer than {FEW_TASKS} no difference can be called significant."
         yield Caveat("few", "Few tasks", text)
     unsure = [labels[item.model] for item in found if not item.is_weak and not item.is_significant]
