@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -153,7 +153,7 @@ def _models(store: ResultStore, shares: Mapping[_Group, tuple[Share, ...]]) -> d
     joined = {}
     for group, found in shares.items():
         first, *others = (store.models[key] for key in _members(group, found))
-        known = {
+        known: dict[str, Any] = {
             name: next((value for each in (first, *others) if (value := getattr(each, name)) is not None), None)
             for name in ("n_parameters", "embed_dim", "max_tokens", "training_datasets")
         }
