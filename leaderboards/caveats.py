@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence, Sized
 from typing import NamedTuple
 
 import pandas as pd
 
 from genzoo.leaderboards.aggregation import Ground
 from genzoo.leaderboards.comparison import FEW_TASKS, Comparison
-from genzoo.leaderboards.facts import ModelKey, TaskFacts
+from genzoo.leaderboards.facts import EXTERNAL, ModelKey, TaskFacts
+from genzoo.leaderboards.naming import short_name, short_revision
 from genzoo.leaderboards.reading import UNKNOWN
+from genzoo.leaderboards.reported import ReportedMeans
 from genzoo.leaderboards.store import ResultStore
 
 # A score over fewer texts moves by points when one text changes.
@@ -32,13 +34,15 @@ def collect_caveats(
     grounds: Mapping[str, Ground],
     tasks: Mapping[str, TaskFacts],
     comparisons: Mapping[ModelKey, Comparison | None],
+    claims: Sequence[ReportedMeans] = (),
 ) -> tuple[Caveat, ...]:
-    """All caveats of a board, the gravest kinds first."""
+    """All caveats of a board, the gravest kinds first; `comparisons` has a key for each of its rows."""
     rows = store.main_scores[store.main_scores["task"].isin(list(tasks))]
     labels = store.labels
     return (
-        *_reported(store, scores, labels),
-        *_coverage(scores, tasks, labels),
+        *_reported(store, comparisons, labels, claims),
+        *_revisions(store, comparisons, labels),
+        *_coverage(scores, tasks, [labels[key] for key in labels if key not in comparisons], labels),
         *_grounds(grounds, labels),
         *_contamination(store, scores, tasks, labels),
         *_mixed_data(rows),
@@ -51,8 +55,14 @@ def collect_caveats(
     )
 
 
-def _reported(store: ResultStore, scores: pd.DataFrame, labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
-    named = [labels[key] for key, facts in store.models.items() if facts.is_reported and key in scores.index]
+def _reported(
+    store: ResultStore,
+    shown: Container[ModelKey],
+    labels: Mapping[ModelKey, str],
+    claims: Sequence[ReportedMeans],
+) -> Iterator[Caveat]:
+    named = [labels[key] for key, facts in store.models.items() if facts.is_reported and key in shown]
+    named += [f"{short_name(claim.model)} (means in {claim.source})" for claim in claims]
     if named:
         text = (
             f"Written down by somebody and not measured here, so nothing about them could be checked: {_some(named)}."
@@ -60,7 +70,31 @@ def _reported(store: ResultStore, scores: pd.DataFrame, labels: Mapping[ModelKey
         yield Caveat("reported", f"Reported scores: {_count(named, 'model')}", text)
 
 
-def _coverage(scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
+def _revisions(store: ResultStore, shown: Container[ModelKey], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
+    joined = {labels[key]: facts.revisions for key, facts in store.models.items() if facts.revisions and key in shown}
+    if not joined:
+        return
+    lines = [
+        f"{label} ({', '.join(f'{share.used} of {short_revision(share.revision)}' for share in shares)})"
+        for label, shares in joined.items()
+    ]
+    text = f"As on mteb's boards, the scores of several revisions of a model stand in one row, such as the tasks of {_some(lines, 3, '; ')}."
+    cards = [label for label, shares in joined.items() if any(s.used and s.is_reported for s in shares)]
+    if cards:
+        text += (
+            f" What stands under {EXTERNAL} was parsed from model cards, so {len(cards)} of them are partly reported."
+        )
+    rivals = {label: sum(s.held - s.used for s in shares) for label, shares in joined.items()}
+    lost = [f"{label} ({number})" for label, number in rivals.items() if number]
+    if lost:
+        text += f" Where two have a score the one that mteb prefers counts; the others are not shown: {_some(lost)}."
+    text += " Provenance lists them all; --by-revision keeps them apart."
+    yield Caveat("revisions", f"Joined revisions: {_count(lines, 'model')}", text)
+
+
+def _coverage(
+    scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], absent: list[str], labels: Mapping[ModelKey, str]
+) -> Iterator[Caveat]:
     partial = scores[scores.isna().any(axis=1)]
     lines, names = [], [str(name) for name in scores.columns]
     for index, lacks in zip(partial.index, partial.isna().to_numpy(), strict=True):
@@ -70,7 +104,6 @@ def _coverage(scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapp
     if lines:
         text = f"{_some(lines, separator='; ')}. A model with missing tasks gets no mean and no Borda rank."
         yield Caveat("coverage", f"Partial coverage: {_count(lines, 'model')}", text)
-    absent = [labels[key] for key in labels if key not in scores.index]
     if absent:
         yield Caveat("coverage", "Not on this board", f"No score on any of its tasks: {_some(absent)}.")
 
@@ -172,7 +205,8 @@ def _comparisons(comparisons: Mapping[ModelKey, Comparison | None], labels: Mapp
     if weak:
         sizes = sorted({item.n for item in weak})
         n = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-        text = f"{len(weak)} of {_count(found, 'comparison')} rest on {n} tasks. "
+        verb = "rests" if len(weak) == 1 else "rest"
+        text = f"{len(weak)} of {_count(found, 'comparison')} {verb} on {n} tasks. "
         text += f"With fewer than {FEW_TASKS} no difference can be called significant."
         yield Caveat("few", "Few tasks", text)
     unsure = [labels[item.model] for item in found if not item.is_weak and not item.is_significant]
@@ -210,5 +244,5 @@ def _some(items: list[str], shown: int = _SHOWN, separator: str = ", ") -> str:
     return separator.join(items[:shown]) + more
 
 
-def _count(items: Sequence[object], noun: str) -> str:
+def _count(items: Sized, noun: str) -> str:
     return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"

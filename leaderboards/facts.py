@@ -8,12 +8,28 @@ from typing import Any, NamedTuple
 
 from genzoo.leaderboards.metrics import Metric, metric
 
+# The revision under which mteb's results repository keeps what was parsed from model cards.
+EXTERNAL = "external"
+
 
 class ModelKey(NamedTuple):
     """One row of every table: two revisions of one model are two keys."""
 
     model: str
     revision: str
+
+
+class Share(NamedTuple):
+    """What one revision gives to a joined row: the tasks on which its score counts, of those that it holds."""
+
+    revision: str
+    used: int
+    held: int
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether its scores come from a model card and not from a run."""
+        return self.revision.split("+", 1)[0] == EXTERNAL
 
 
 @dataclass(frozen=True)
@@ -23,7 +39,8 @@ class ModelFacts:
     Attributes:
         role: "zoo", "teacher", "baseline" or "other".
         training_datasets: mteb names of what it was trained on; None is unknown, which is not the same as clean.
-        is_reported: Whether its scores were written down by somebody, not read from result files.
+        is_reported: Whether its scores were written down by somebody and not measured: a CSV file, or mteb's `external`.
+        revisions: What each revision gives to a row that joins several, empty for any other row.
 
     Other unknown numbers are None, unknown mappings empty.
     """
@@ -47,6 +64,7 @@ class ModelFacts:
     has_environment: bool = False
     training_datasets: frozenset[str] | None = None
     is_reported: bool = False
+    revisions: tuple[Share, ...] = ()
 
     def has_seen(self, task: str) -> bool | None:
         """Whether the model was trained on a task's data set; None where its training data are unknown."""
@@ -132,6 +150,7 @@ def read_model_facts(key: ModelKey, meta: Mapping[str, Any], environment: Mappin
         machine=_strings(environment.get("machine")),
         has_environment=bool(environment),
         training_datasets=_datasets(meta.get("training_datasets")),
+        is_reported=key.revision.split("+", 1)[0] == EXTERNAL,
     )
 
 

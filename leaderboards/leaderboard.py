@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from genzoo.leaderboards.comparison import FEW_TASKS, Comparison
 from genzoo.leaderboards.facts import ModelFacts, ModelKey, TaskFacts
 from genzoo.leaderboards.metrics import Metric, metric
 from genzoo.leaderboards.naming import short_name
+from genzoo.leaderboards.reported import ReportedMeans, reported_key
 from genzoo.leaderboards.significance import holm
 from genzoo.leaderboards.standing import Standing, rank_standings
 from genzoo.leaderboards.store import ResultStore
@@ -70,6 +71,7 @@ class Leaderboard:
         reference: The model that all rows are compared with; None means each with its own teacher.
         grounds: Task to the splits and subsets that its column is made of.
         caveats: What a reader has to know, written from the data.
+        claims: Rows of means that somebody reports for the benchmark: shown among the others, never best, never ranked.
     """
 
     benchmark: str | None
@@ -79,6 +81,7 @@ class Leaderboard:
     reference: ModelKey | None
     grounds: Mapping[str, aggregation.Ground]
     caveats: tuple[Caveat, ...]
+    claims: tuple[LeaderboardRow, ...] = ()
 
     @classmethod
     def from_store(cls, store: ResultStore, benchmark: str | None = None, reference: str | None = None) -> Leaderboard:
@@ -96,10 +99,19 @@ class Leaderboard:
                 f'run `genzoo evaluate -m MODEL -b "{benchmark or "BENCHMARK"}" -o {store.root}`'
             )
         tasks = {name: store.tasks.get(name, TaskFacts(name)) for name in names}
-        rows = _compared(_rows(store, scores, tasks), scores, tasks, chosen)
+        rows = _compared(_ranked(_rows(store, scores, tasks)), scores, tasks, chosen)
+        claims = [claim for claim in store.claims if claim.benchmark == benchmark]
         columns = _columns(scores, tasks)
-        caveats = collect_caveats(store, scores, matrix.grounds, tasks, {row.key: row.comparison for row in rows})
-        return cls(benchmark, tasks, columns, rows, chosen, matrix.grounds, caveats)
+        caveats = collect_caveats(
+            store, scores, matrix.grounds, tasks, {row.key: row.comparison for row in rows}, claims
+        )
+        claimed = tuple(_claimed(claim, rows[0].types) for claim in claims)
+        return cls(benchmark, tasks, columns, rows, chosen, matrix.grounds, caveats, claimed)
+
+    @property
+    def shown(self) -> list[LeaderboardRow]:
+        """Rows and claims in one order."""
+        return _ranked([*self.rows, *self.claims])
 
     @property
     def total(self) -> int:
@@ -180,6 +192,27 @@ def _rows(store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFact
                 covered=int(covered.iloc[place]),
             )
         )
+    return rows
+
+
+def _claimed(claim: ReportedMeans, kinds: Iterable[str]) -> LeaderboardRow:
+    """The row of means that somebody reports; it has no score on any task."""
+    key = reported_key(claim.model)
+    return LeaderboardRow(
+        key=key,
+        label=short_name(claim.model),
+        facts=ModelFacts(key, is_reported=True),
+        scores={},
+        types={kind: claim.types.get(kind) for kind in kinds},
+        mean_task=claim.mean_task,
+        mean_type=None,
+        borda=None,
+        borda_points=None,
+        covered=0,
+    )
+
+
+def _ranked(rows: Iterable[LeaderboardRow]) -> list[LeaderboardRow]:
     return sorted(rows, key=lambda row: (row.mean_task is None, -(row.mean_task or 0), -row.covered, row.label))
 
 

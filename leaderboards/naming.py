@@ -44,8 +44,12 @@ def _cut(name: str, taken: dict[str, str]) -> str:
 
 
 def short_revision(revision: str) -> str:
-    """The first seven digits of a commit; any other revision is left whole."""
-    return revision[:_SHORT_HASH] if _HASH.fullmatch(revision) else revision
+    """The first seven digits of each commit in it; anything else is left whole.
+
+    >>> short_revision("0123456789" * 4 + "+external")
+    '0123456+external'
+    """
+    return "+".join(part[:_SHORT_HASH] if _HASH.fullmatch(part) else part for part in revision.split("+"))
 
 
 def _short_revision(key: ModelKey, keys: list[ModelKey]) -> str:

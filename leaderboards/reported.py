@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from genzoo.errors import InputError
@@ -32,6 +33,19 @@ class ReportedScore(NamedTuple):
     data_revision: str = UNKNOWN
 
 
+class ReportedMeans(NamedTuple):
+    """Means that a model's authors give for a whole benchmark, without the scores behind them.
+
+    All are fractions of 1, higher is better; `types` goes by mteb's names of task types.
+    """
+
+    model: str
+    benchmark: str
+    source: str
+    mean_task: float | None = None
+    types: Mapping[str, float] = MappingProxyType({})
+
+
 def reported_key(model: str, revision: str = "") -> ModelKey:
     """The row of a reported model: never that of a measured one.
 
@@ -39,6 +53,15 @@ def reported_key(model: str, revision: str = "") -> ModelKey:
     'reported'
     """
     return ModelKey(model, f"{revision}+{REPORTED}" if revision else REPORTED)
+
+
+def is_written_down(key: ModelKey) -> bool:
+    """Whether the row is one of `reported_key`.
+
+    >>> is_written_down(reported_key("acme/m", "abc")), is_written_down(ModelKey("acme/m", "abc"))
+    (True, False)
+    """
+    return key.revision.rpartition("+")[2] == REPORTED
 
 
 def read_csv(path: Path, source: str, problems: list[Problem]) -> list[ReportedScore]:

@@ -20,7 +20,7 @@ from genzoo.leaderboards.facts import Decoded, ModelFacts, ModelKey, Problem, Ta
 from genzoo.leaderboards.index import ScoreIndex, read_index
 from genzoo.leaderboards.naming import find_model, labels
 from genzoo.leaderboards.reading import UNKNOWN, ResultFile, read_result
-from genzoo.leaderboards.reported import ReportedScore, as_files, read_csv
+from genzoo.leaderboards.reported import ReportedMeans, ReportedScore, as_files, read_csv
 from genzoo.leaderboards.scanning import expected, find_results, tree_root
 from genzoo.leaderboards.searches import Judgements, Outcome, QueryKey, agrees, read_judgements, read_outcomes
 
@@ -46,6 +46,7 @@ class ResultStore:
         readings: What the zoo's models read in the texts of single searches, by text.
         predictions: Number of per-query prediction files beside the results.
         problems: Files, or parts of one, that could not be used. Nothing is dropped without a line here.
+        claims: Means that somebody reports for a whole benchmark; shown on its board, without scores by task.
     """
 
     root: Path
@@ -58,6 +59,7 @@ class ResultStore:
     readings: Mapping[ModelKey, Mapping[str, Decoded]]
     predictions: int
     problems: tuple[Problem, ...]
+    claims: tuple[ReportedMeans, ...] = ()
 
     @classmethod
     def load(

@@ -11,6 +11,7 @@ from genzoo.leaderboards.metrics import metric
 from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.store import ResultStore
 from genzoo.reports.document import Block, Listing, Prose, Section, TableBlock
+from genzoo.reports.score_tables import revision_in_words, row_mark
 from genzoo.reports.table import Cell, Column, Table, text_cell
 
 
@@ -71,11 +72,15 @@ def _models(board: Leaderboard) -> Table:
     rows = []
     for row in board.rows:
         facts = row.facts
-        revision = text_cell(short_revision(row.key.revision), description=row.key.revision, style="mono")
+        revision = text_cell(
+            short_revision(row.key.revision),
+            description=revision_in_words(row) if row.facts.revisions else row.key.revision,
+            style="mono",
+        )
         run_on = text_cell(", ".join(part for part in (facts.device, facts.dtype) if part))
         rows.append(
             (
-                text_cell(row.key.model, note=facts.role if facts.role != "other" else ""),
+                text_cell(row.key.model, note=row_mark(row)),
                 revision,
                 text_cell(facts.backbone or ""),
                 text_cell(facts.teacher or ""),

@@ -41,7 +41,7 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
             )
         )
     columns.append(Column("Tasks", None, 0, "Tasks with a score"))
-    has_seen = {row.key: seen_tasks(board, row) for row in board.rows}
+    has_seen = {row.key: seen_tasks(board, row) for row in board.shown}
     shows_seen = any(has_seen.values())
     if shows_seen:
         columns.append(Column("Seen", None, 0, "Tasks whose data the model states to have been trained on"))
@@ -51,7 +51,7 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
     if is_full:
         columns = [*columns, *(Column(label, is_text=True) for label in ("Name", "Revision", "Role"))]
     rows = []
-    for row in board.rows:
+    for row in board.shown:
         cells = [_model_cell(row), *(_score(board, row, column) for column in board.columns_of("mean"))]
         if has_reference:
             cells.append(_difference_cell(row, board))
@@ -226,9 +226,29 @@ def _heading(column: BoardColumn) -> Column:
 
 
 def _model_cell(row: LeaderboardRow) -> Cell:
-    note = "reported" if row.facts.is_reported else ROLES[row.facts.role]
-    description = f"{row.key.model} @ {short_revision(row.key.revision)}"
-    return Cell(row.label, row.label, description, None, "model", (row.key.model, row.key.revision), note)
+    description = f"{row.key.model} @ {revision_in_words(row)}"
+    return Cell(row.label, row.label, description, None, "model", (row.key.model, row.key.revision), row_mark(row))
+
+
+def row_mark(row: LeaderboardRow) -> str:
+    """What a reader must know about a row at first sight: role, reported, joined from several revisions."""
+    facts = row.facts
+    marks = ["reported" if facts.is_reported else ROLES[facts.role]]
+    used = [share for share in facts.revisions if share.used]
+    if len(used) > 1:
+        marks.append(f"{len(used)} revisions")
+    elif facts.revisions:
+        marks.append(f"one of {len(facts.revisions)} revisions")
+    if not facts.is_reported and any(share.is_reported for share in used):
+        marks.append("partly reported")
+    return ", ".join(filter(None, marks))
+
+
+def revision_in_words(row: LeaderboardRow) -> str:
+    """The revision, and of a joined row what each of its revisions gives."""
+    if not row.facts.revisions:
+        return short_revision(row.key.revision)
+    return "; ".join(f"{share.revision}: {share.used} of its {share.held} tasks" for share in row.facts.revisions)
 
 
 def _standing_cell(board: Leaderboard, row: LeaderboardRow) -> Cell:

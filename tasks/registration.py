@@ -68,6 +68,11 @@ def benchmark_registry() -> dict[str, Benchmark]:
     return {**aliases, **benchmarks}
 
 
+def registered_revisions() -> dict[str, str | None]:
+    """The revision that mteb's registry names for each model: of several, the one whose results count on its boards."""
+    return {name: meta.revision for name, meta in _registries()[3].items() if name not in _OUR_MODELS}
+
+
 def _registries() -> tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return mteb's task module, benchmarks, benchmark aliases and models, or say which mteb to install."""
     installed = importlib.metadata.version("mteb")

@@ -4,7 +4,8 @@ import tarfile
 
 import pytest
 
-from genzoo.leaderboards import Leaderboard, ResultStore
+from genzoo.leaderboards import Leaderboard, ResultStore, join_revisions
+from genzoo.tasks.registration import registered_revisions
 
 BENCHMARK = "MTEB(eng, v2)"
 
@@ -78,21 +79,31 @@ def table_of(results):
 
 
 def test_means_and_borda_are_those_of_mteb(store, theirs):
-    """Over the models of which one revision holds every task: mteb joins revisions, the store keeps them apart."""
-    joined = theirs.join_revisions()
-    revisions = {str(model.model_name): model.model_revision for model in joined.model_results}
-    owned = {key for key in store.models if revisions.get(key.model) == key.revision}
-    partial = Leaderboard.from_store(store.only(sorted(owned)), benchmark=BENCHMARK)
-    whole = [row.key for row in partial.rows if row.mean_task is not None]
-    assert len(whole) >= 15
-    board = Leaderboard.from_store(store.only(whole), benchmark=BENCHMARK)
-    table = table_of(joined.select_models([key.model for key in whole]))
+    """Every model for which mteb defines a mean has it here too, and no other model has one."""
+    board = Leaderboard.from_store(join_revisions(store, registered_revisions()), benchmark=BENCHMARK)
+    table = table_of(theirs)
+    assert {row.key.model for row in board.rows} == set(table.index)
+    defined = table[table["Mean (Task)"].notna()]
+    assert {row.key.model for row in board.rows if row.mean_task is not None} == set(defined.index)
+    assert len(defined) >= 45
+    scale = 100 if defined["Mean (Task)"].max() > 1 else 1
     rank = next(name for name in table.columns if "Borda" in name)
-    assert len(table) == len(board.rows) == len(whole)
     for row in board.rows:
-        found = table.loc[row.key.model]
-        mean, kinds = (float(found[name]) for name in ("Mean (Task)", "Mean (TaskType)"))
-        scale = 100 if mean > 1 else 1
-        assert row.mean_task * scale == pytest.approx(mean, abs=1e-4), row.label
-        assert row.mean_type * scale == pytest.approx(kinds, abs=1e-4), row.label
-        assert row.borda == int(found[rank]), row.label
+        if row.mean_task is not None:
+            found = table.loc[row.key.model]
+            assert row.mean_task * scale == pytest.approx(float(found["Mean (Task)"]), abs=1e-6), row.label
+            assert row.mean_type * scale == pytest.approx(float(found["Mean (TaskType)"]), abs=1e-6), row.label
+            assert row.borda == int(found[rank]), row.label
+
+
+def test_joined_rows_name_their_revisions(store):
+    board = Leaderboard.from_store(join_revisions(store), benchmark=BENCHMARK)
+    row = next(row for row in board.rows if row.key.model == "intfloat/e5-large")
+    assert [(share.revision, share.used, share.held) for share in row.facts.revisions] == [
+        ("external", 21, 21),
+        ("4dc6d853a804b9c8886ede6dda8a073b7dc08a81", 20, 20),
+    ]
+    (caveat,) = (caveat for caveat in board.caveats if caveat.kind == "revisions")
+    joined = [row for row in board.rows if row.facts.revisions]
+    assert f"{len(joined)} models" in caveat.title
+    assert len(joined) >= 29

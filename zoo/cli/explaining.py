@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,13 +10,19 @@ import typer
 
 from genzoo.cli.console import busy, out, print_json
 from genzoo.cli.models import Device, Json
-from genzoo.cli.results import Results
+from genzoo.cli.results import ByRevision, Reported, Results
+from genzoo.cli.stores import load_store
 from genzoo.errors import InputError
 
 if TYPE_CHECKING:
     from genzoo.decoding import Explanation, Found
 
 _LENS_TOKENS = 3
+_MARK = re.compile(r"<\|?[^<>]*\|?>")  # such as <|im_end|>
+_LEGEND = (
+    "Ranked by cosine similarity to the query. reads: what the LLM writes when it sees only the embedding's soft prompts.\n"
+    "lens: words nearest to each trained token. shares: words in common with the query, decoded and as written."
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,6 +76,7 @@ def _print(found: Explanation, right: int | None) -> None:
         out.print(f"  reads  [green]{_plain(each.reading.decoded) or '(nothing)'}[/]")
         out.print(f"  lens   [dim]{_lens(each.reading.logit_lens)}[/]", highlight=False)
         out.print(f"  shares {_shares(each)}", highlight=False)
+    out.print(f"\n[dim]{_LEGEND}[/]", highlight=False)
     if right is not None:
         out.print(f"\n{_plain(_verdict(found, right))}", highlight=False)
 
@@ -94,7 +102,14 @@ def _words(words: tuple[str, ...]) -> str:
 
 
 def _lens(positions: tuple[tuple[str, ...], ...]) -> str:
-    return " · ".join("/".join(_plain(repr(token)[1:-1]) for token in nearest[:_LENS_TOKENS]) for nearest in positions)
+    """The nearest words of each trained token; line breaks and the LLM's own marks say nothing, so they are left out."""
+    words = ([token.strip() for token in nearest if _is_word(token)] for nearest in positions)
+    shown = ["/".join(_plain(repr(word)[1:-1]) for word in found[:_LENS_TOKENS]) for found in words if found]
+    return " · ".join(shown) or "(no words)"
+
+
+def _is_word(token: str) -> bool:
+    return any(letter.isalnum() for letter in token) and not _MARK.fullmatch(token.strip())
 
 
 def _plain(text: str) -> str:
@@ -107,12 +122,13 @@ def site(
     results: Results,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the site.")] = Path("output/site"),
     title: Annotated[str, typer.Option(help="Title of the site.")] = "Generative embeddings",
+    by_revision: ByRevision = False,
+    reported: Reported = False,
 ) -> None:
     """Write a static leaderboard site: a page per benchmark and a page per model, for any web server or none."""
-    from genzoo.leaderboards import ResultStore
     from genzoo.reports import build_site
 
-    store = ResultStore.load(results)
+    store = load_store(results, is_joined=not by_revision, is_reported=reported)
     with busy("drawing the site"):
         paths = build_site(store, output, title=title)
     out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}", highlight=False)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json as json_library
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from genzoo.cli.console import busy, err, out, print_json
 from genzoo.cli.models import Json
-from genzoo.errors import UnknownNameError
-
-if TYPE_CHECKING:
-    from genzoo.leaderboards import ResultStore
+from genzoo.cli.stores import load_store
 
 PANEL = "Measuring"
 Results = Annotated[Path, typer.Argument(help="Folder that genzoo evaluate wrote.")]
 BenchmarkName = Annotated[str | None, typer.Option("--benchmark", "-b", help='Benchmark, such as "GenZoo(mini, v1)".')]
 Reference = Annotated[str | None, typer.Option(help="Model to compare with; each model's own teacher by default.")]
+ByRevision = Annotated[
+    bool, typer.Option("--by-revision", help="Keep the revisions of a published model apart, not joined as mteb does.")
+]
+Reported = Annotated[
+    bool, typer.Option("--reported", help="Add what the authors of upstream models report, marked as reported.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,13 +37,15 @@ def leaderboard(
     ] = None,
     benchmark: BenchmarkName = None,
     reference: Reference = None,
+    by_revision: ByRevision = False,
+    reported: Reported = False,
     json: Json = False,
 ) -> None:
     """Rank the models of a results folder; print it, or write Markdown, CSV and JSON."""
     from genzoo.leaderboards import Leaderboard
     from genzoo.reports import leaderboard_table
 
-    store = _load(results, benchmark)
+    store = load_store(results, benchmark, is_joined=not by_revision, is_reported=reported)
     board = Leaderboard.from_store(store, benchmark, reference)
     if output is not None:
         from genzoo.reports import write_leaderboard
@@ -54,30 +58,6 @@ def leaderboard(
         out.print(leaderboard_table(board, store).to_markdown(), markup=False, highlight=False)
         for line in board.caveats:
             err.print(f"note: {line.text}", markup=False, highlight=False)
-
-
-def _load(results: Path, benchmark: str | None) -> ResultStore:
-    """The results; where they do not know the benchmark, as in a folder of other people's, mteb says what is in it."""
-    from genzoo.leaderboards import ResultStore
-
-    store = ResultStore.load(results)
-    if benchmark is None or benchmark in store.benchmarks:
-        return store
-    with busy(f"asking mteb what {benchmark} holds"), tempfile.TemporaryDirectory() as folder:
-        from genzoo.tasks.catalogue import resolve_tasks
-        from genzoo.tasks.registration import register
-        from genzoo.tasks.run_record import record_benchmark, record_tasks
-
-        register()
-        try:
-            tasks, _ = resolve_tasks(benchmark, [])
-        except UnknownNameError as error:
-            raise UnknownNameError(
-                f"{error}. {results} itself holds {', '.join(store.benchmarks) or 'none'}"
-            ) from error
-        record_tasks(Path(folder), tasks, {})
-        record_benchmark(Path(folder), benchmark, tasks)
-        return ResultStore.load(results, catalogue=Path(folder))
 
 
 def report(
@@ -94,11 +74,13 @@ def report(
     figures: Annotated[
         list[str] | None, typer.Option("--figures", help="png, svg or pdf: figures for a paper too; may be repeated.")
     ] = None,
+    by_revision: ByRevision = False,
+    reported: Reported = False,
 ) -> None:
     """Write one self-contained HTML report, and the same in Markdown."""
     from genzoo.reports import build_report
 
-    store = _load(results, benchmark)
+    store = load_store(results, benchmark, is_joined=not by_revision, is_reported=reported)
     with busy("drawing the report"):
         paths = build_report(
             store,
@@ -120,12 +102,12 @@ def compare(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the comparison.")] = Path(
         "output/comparison"
     ),
+    by_revision: ByRevision = False,
 ) -> None:
     """Compare two models task by task."""
-    from genzoo.leaderboards import ResultStore
     from genzoo.reports import compare as build
 
-    for path in build(ResultStore.load(results), model, other, output):
+    for path in build(load_store(results, is_joined=not by_revision), model, other, output):
         out.print(f"wrote {path}", highlight=False)
 
 
