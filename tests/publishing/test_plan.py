@@ -134,8 +134,8 @@ def test_card_metadata_and_usage(plan, tmp_path):
 
 def test_eval_results_are_read_back_by_the_client(plan, server, api, lfs_only, tmp_path):
     row = CardScore(
-        "STSBenchmark", "Spearman ↑", "82.0", "–", 82.0325, 80.1, 83.9, "mteb/stsbenchmark-sts", "b" * 40, "2026-11-22"
-    )
+        "STSBenchmark", "Spearman ↑", "82.0", "–", 82.0325, dataset="mteb/stsbenchmark-sts", dataset_revision="b" * 40, date="2026-11-22"
+    )  # fmt: skip
     local = CardScore("GenZooMiniSTS", "Spearman ↑", "56.6", "66.3", 56.6)
     (written,) = write_eval_results(CardScores((row, local)), tmp_path)
     assert yaml.safe_load(written.read_text())[0]["dataset"] == {
@@ -143,10 +143,17 @@ def test_eval_results_are_read_back_by_the_client(plan, server, api, lfs_only, t
         "task_id": "STSBenchmark",
         "revision": "b" * 40,
     }
-    assert (row.interval, local.interval) == ("[80.1, 83.9]", "–")
     server.hub.import_folder("model", REPO, tmp_path)
     (found,) = api.model_info(REPO, expand=["evalResults"]).eval_results
     assert (found.dataset_id, found.task_id, found.value) == ("mteb/stsbenchmark-sts", "STSBenchmark", 82.0325)
+
+
+@pytest.mark.parametrize("task", ["../../escape", "a/b", "", ".hidden", "x\ny"])
+def test_a_task_with_a_hostile_name_writes_nothing(task, tmp_path):
+    row = CardScore(task, "Spearman ↑", "1.0", "–", 1.0, dataset="mteb/x", dataset_revision="b" * 40)
+    with pytest.raises(InputError, match="a task named"):
+        write_eval_results(CardScores((row,)), tmp_path / "a" / "b")
+    assert not list(tmp_path.rglob("*.yaml"))
 
 
 def test_adapter_form_names_its_base_and_its_commit(qwen3, tmp_path):

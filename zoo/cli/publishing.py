@@ -146,9 +146,11 @@ def _scores(results: Path | None, name: str) -> CardScores:
     if results is None:
         return CardScores()
     from genzoo.cli.card_scores import read_card_scores
-    from genzoo.entries import ENTRIES
+    from genzoo.entries import get_entry
+    from genzoo.loading import find_checkpoint
 
-    return read_card_scores(results, ENTRIES.get(name).hub_id if name in ENTRIES else Path(name).name)
+    shown = Path(name).resolve().name if Path(name).is_dir() else get_entry(name).hub_id
+    return read_card_scores(results, shown, find_checkpoint(name).digest())
 
 
 def _show_plan(planned: PublishPlan, endpoint: str) -> None:

@@ -30,7 +30,7 @@ ALLOWED = (
     r"sentence_bert_config\.json", r"generation_config\.json", r"adapter_config\.json", r"adapter_model\.safetensors",
     r"model(-\d{5}-of-\d{5})?\.safetensors", r"model\.safetensors\.index\.json",
     r"tokenizer(_config)?\.json", r"special_tokens_map\.json", r"\d_(Dense|WordWeights|Pooling)/(config\.json|model\.safetensors)",
-    r"\.eval_results/[\w.+-]+\.yaml",
+    r"\.eval_results/[\w.+()-]+\.yaml",
 )  # fmt: skip
 """Whole paths that may go up. Whatever else lies in a folder stays at home."""
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
