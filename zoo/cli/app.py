@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 import sys
+import traceback
 import warnings
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -15,6 +17,7 @@ from genzoo import __version__
 from genzoo.cli import evaluating, explaining, models, publishing, results, studies, training
 from genzoo.cli.console import err, out
 from genzoo.errors import ZooError
+from genzoo.redaction import redact
 
 app = typer.Typer(
     name="genzoo",
@@ -65,6 +68,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", message="The task .* is superseded")
     logging.getLogger("mteb").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _terminate)
+    sys.excepthook = _show_crash
     try:
         app()
     except ZooError as error:
@@ -86,7 +90,12 @@ def main() -> None:
 
 
 def _plain(text: str) -> str:
-    """Keep square brackets of a message from being read as markup."""
+    """A message without any token in it, and with square brackets that are not read as markup."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(redact(text))
+
+
+def _show_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback of an error that nobody expected: no local variables, and no token that a message may hold."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
