@@ -127,14 +127,10 @@ def fetch_reference(source: str, status: Status = lambda _: None) -> Path:
             f"{source} has no full revision: write {repo_id}@<40-hex commit> (the Hub's page 'Files and versions' shows it), "
             "so that what is converted cannot change under you"
         )
-    from huggingface_hub import snapshot_download
+    from genzoo.publishing.hub import fetch_commit
 
     status(f"fetching {repo_id} at {revision[:12]} from the Hub")
-    try:
-        return Path(snapshot_download(repo_id, revision=revision, allow_patterns=list(FILES)))
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0][:160]
-        raise CheckpointError(f"the Hub does not serve {source} ({type(error).__name__}: {first})") from error
+    return fetch_commit(source, FILES)
 
 
 def find_backbone(folder: Path, given: str | None = None) -> str:

@@ -42,14 +42,20 @@ def check_links(folder: Path) -> None:
     The Hub's own cache (``snapshots/<commit>`` with links to ``blobs``) is let through.
     """
     folder = Path(folder).absolute()
+    for path in sorted(folder.rglob("*")):
+        check_link(path, folder)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise CheckpointError(f"{path} is neither a file nor a folder: remove it")
+
+
+def check_link(path: Path, folder: Path) -> None:
+    """Refuse one symbolic link that leads out of a folder, other than to the blobs of the Hub's own cache."""
+    folder = Path(folder).absolute()
     allowed = [folder.resolve()]
     if folder.parent.name == "snapshots":
         allowed.append((folder.parent.parent / "blobs").resolve())
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink() and not any(path.resolve().is_relative_to(place) for place in allowed):
-            raise CheckpointError(f"{path} is a link that leads out of the folder: copy the file in its place")
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise CheckpointError(f"{path} is neither a file nor a folder: remove it")
+    if path.is_symlink() and not any(path.resolve().is_relative_to(place) for place in allowed):
+        raise CheckpointError(f"{path} is a link that leads out of the folder: copy the file in its place")
 
 
 def check_model_folder(folder: Path) -> None:

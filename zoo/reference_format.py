@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,8 @@ FILES = (
 """Everything that is read; ``training_args.bin`` and the rest are neither fetched nor opened."""
 _DELTA = "trainable_tokens_delta"
 _MATRIX = "base_layer.weight"
-_YAML_LIMIT = 1 << 20
+_YAML_LIMIT = 1 << 16
+"""Bytes; the reference writes some 5,000."""
 
 
 def read_rows(folder: Path) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -47,7 +49,7 @@ def read_rows(folder: Path) -> tuple[torch.Tensor, torch.Tensor | None]:
             rows = file.get_tensor(found[0])
             matrix = next((name for name in names if name.endswith(_MATRIX)), None)
             start = file.get_slice(matrix)[:64] if matrix else None
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, IndexError, TypeError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{path} is missing, cut off or no safetensors file ({error})") from error
     if rows.ndim != 2 or not rows.is_floating_point() or (start is not None and start.ndim != 2):
         raise CheckpointError(f"{path} holds trained tokens of shape {tuple(rows.shape)}, expected (n, H) of floats")
@@ -58,11 +60,15 @@ def _input_order(folder: Path, n: int) -> list[int]:
     """Place of each appended token among the adapter's rows."""
     saved = read_json_file(folder / "encoder" / "adapter_config.json", KIND).get("token_indices")
     asked = read_json_file(folder / "encoder" / "config.json", KIND).get("special_tokens")
-    if not isinstance(saved, list) or not isinstance(asked, list) or sorted(map(str, saved)) != sorted(map(str, asked)):
+    if (
+        not isinstance(saved, list)
+        or not isinstance(asked, list)
+        or sorted(map(repr, saved)) != sorted(map(repr, asked))
+    ):
         raise CheckpointError(
             f"{folder}/encoder: token_indices of adapter_config.json and special_tokens of config.json must name the same tokens"
         )
-    if len(asked) != n or len(set(map(str, asked))) != n:
+    if len(asked) != n or len(set(map(repr, asked))) != n:
         raise CheckpointError(f"{folder}/encoder names {len(asked)} tokens, the adapter holds {n} rows")
     return [saved.index(token) for token in asked]
 
@@ -76,7 +82,7 @@ def read_mode(folder: Path) -> int:
             f"{folder} saves a trained decoder of its own, which no stock SentenceTransformer can hold"
         )
     words = str(mode.get("encoding_mode")).split("_")
-    if len(words) != 3 or words[0] != "last" or words[2] != "tokens" or not words[1].isdecimal():
+    if len(words) != 3 or words[0] != "last" or words[2] != "tokens" or not re.fullmatch("[0-9]{1,6}", words[1]):
         raise CheckpointError(f"{path} has encoding_mode {mode.get('encoding_mode')!r}, expected last_<n>_tokens")
     return int(words[1])
 
@@ -88,6 +94,7 @@ def read_projection(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
     the file holds, is refused before anything is built; then read with ``weights_only``.
     """
     _check_archive(path)
+    facts: Any = None
     try:
         facts = torch.load(path, map_location="cpu", weights_only=True)
         config, state = facts["config"], facts["state_dict"]
@@ -96,7 +103,8 @@ def read_projection(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
     except (OSError, RuntimeError, EOFError, ValueError, TypeError, AttributeError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"{path} is missing, damaged or holds more than tensors ({str(error)[:120]})") from error
     except (KeyError, IndexError) as error:
-        if isinstance(facts, dict) and any(".weight" in str(key) for key in dict(facts.get("state_dict") or {})):
+        state = facts.get("state_dict") if isinstance(facts, dict) else None
+        if isinstance(state, dict) and any(".weight" in str(key) for key in state):
             raise CheckpointError(
                 f"{path} is no single linear layer: the built-in modules cannot express it"
             ) from error
@@ -107,6 +115,8 @@ def read_projection(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
         )
     if mode != "linear" or len(state) != 2:
         raise CheckpointError(f"{path} is a {mode!r} projection of {len(state)} tensors, expected one linear layer")
+    if not (isinstance(weight, torch.Tensor) and isinstance(bias, torch.Tensor)):
+        raise CheckpointError(f"{path} holds a {type(weight).__name__} for a weight, expected a matrix of floats")
     if not (weight.ndim == 2 and bias.ndim == 1 and weight.is_floating_point() and bias.is_floating_point()):
         raise CheckpointError(f"{path} has a weight of shape {tuple(weight.shape)}, expected a matrix of floats")
     return weight.float(), bias.float()
@@ -177,6 +187,11 @@ class _DryRun(pickle._Unpickler):  # the parser in Python: its memo cannot be ma
 
 class _PlainLoader(yaml.SafeLoader):
     """Reads the reference's run_config.yml, whose python/object tags are kept as nothing."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuse merge keys (``<<: *a``), which a few lines can make to grow without bound."""
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise yaml.constructor.ConstructorError(None, None, "merge keys are not read", node.start_mark)
 
 
 _PlainLoader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)

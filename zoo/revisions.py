@@ -7,6 +7,7 @@ import re
 
 from genzoo.errors import BackboneError
 from genzoo.files import write_text
+from genzoo.redaction import first_line
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 RECORD = "revisions.json"
@@ -85,5 +86,4 @@ def hub_error(repo_id: str, error: Exception) -> BackboneError:
             f"the Hub has no {repo_id} for you: check the name; if {page} asks for a licence, accept it there, and run "
             "`hf auth login`"
         )
-    first = str(error).strip().splitlines() or [""]
-    return BackboneError(f"the Hub does not serve {repo_id} ({type(error).__name__}: {first[0][:160]})")
+    return BackboneError(f"the Hub does not serve {repo_id} ({type(error).__name__}: {first_line(error)})")

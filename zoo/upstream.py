@@ -59,12 +59,14 @@ def _register(name: str, suffix: str, backbone: str, note: str = "", **reported:
     UPSTREAM.register(name, UpstreamModel(name, hub_id, backbone, "apache-2.0", reported=figures, note=note))
 
 
-_register("upstream-qwen3-0.6b", "Qwen3-06B", "Qwen/Qwen3-0.6B", harm=(25.2, False), bright=(11.6, True))
+_register(
+    "upstream-qwen3-0.6b", "Qwen3-06B", "Qwen/Qwen3-0.6B", note=_BY_PATTERN, harm=(25.2, False), bright=(11.6, True)
+)
 _register(
     "upstream-qwen3-1.7b", "Qwen3-17B", "Qwen/Qwen3-1.7B", note=_BY_PATTERN, harm=(36.2, False), bright=(15.6, True)
 )
 _register(
-    "upstream-qwen3-4b", "Qwen3-4B", "Qwen/Qwen3-4B",
+    "upstream-qwen3-4b", "Qwen3-4B", "Qwen/Qwen3-4B", note=_BY_PATTERN,
     harm=(42.5, False), bright=(18.8, True), retrieval=(39.8, True),
 )  # fmt: skip
 _register(

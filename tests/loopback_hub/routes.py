@@ -6,50 +6,10 @@ import base64
 import hashlib
 import json
 import re
-import time
 import urllib.parse
-from dataclasses import dataclass
-from typing import Any
 
-from loopback_hub import xet
-from loopback_hub.storage import Hub, HubError
-
-
-@dataclass
-class Request:
-    hub: Hub
-    method: str
-    path: str
-    query: dict[str, str]
-    body: bytes
-    headers: Any
-    host: str
-    has_xet: bool
-
-    def json(self):
-        return json.loads(self.body or b"{}")
-
-    def user(self, needed=True):
-        """(name, organisations, role); a token that nobody has is refused whatever is asked for."""
-        given = self.headers.get("Authorization", "")
-        if not given and not needed:
-            return None
-        found = self.hub.users.get(given.removeprefix("Bearer "))
-        if found is None:
-            raise HubError(
-                401, "Invalid credentials in Authorization header" if given else "Invalid username or password."
-            )
-        return found
-
-    def repo(self, kind, name, write=False):
-        user = self.user(needed=False)
-        mine = user is not None and name.split("/")[0] in (user[0], *user[1])
-        repo = self.hub.repos.get((kind, name))
-        if repo is None or (repo.is_private and not mine):
-            raise HubError(404 if user else 401, "Repository not found", "RepoNotFound")
-        if write and not (mine and user[2] == "write"):
-            raise HubError(403 if user else 401, "Forbidden: you must use a write token to upload to a repository.")
-        return repo
+from loopback_hub import collection_routes, xet_routes
+from loopback_hub.storage import HubError
 
 
 def answer(request):
@@ -209,6 +169,9 @@ def resolve_file(request, prefix, name, revision, path):
     headers = {"X-Repo-Commit": sha, "ETag": tag, "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
     if entry.is_lfs:
         headers |= {"X-Linked-Etag": tag, "X-Linked-Size": str(entry.size)}
+        if request.has_xet and (xet_hash := request.hub.xet_hashes.get(entry.sha256)):
+            route = f"{request.host}/api/{'dataset' if prefix else 'model'}s/{name}/xet-read-token/{sha}"
+            headers |= {"X-Xet-Hash": xet_hash, "X-Xet-Refresh-Route": route}
     data = request.hub.blobs[entry.sha256]
     part = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
     if part:
@@ -245,63 +208,6 @@ def lfs_verify(request, oid):
     return {}
 
 
-def xet_token(request, kind, name):
-    request.repo(kind, name, write=True)
-    if not request.has_xet:
-        raise HubError(404, "xet is off on this Hub")
-    place, until = f"{request.host}/xet", int(time.time()) + 3600
-    headers = {"X-Xet-Cas-Url": place, "X-Xet-Token-Expiration": str(until), "X-Xet-Access-Token": "xet-test"}
-    return 200, headers, json.dumps({"casUrl": place, "exp": until, "accessToken": "xet-test"}).encode()
-
-
-def take_xorb(request, name):
-    is_new = name not in request.hub.xorbs
-    request.hub.xorbs[name] = request.body
-    return {"was_inserted": is_new}
-
-
-def take_shard(request):
-    with request.hub.lock:
-        xet.take_shard(request.hub, request.body)
-    return {"result": 1}
-
-
-def create_collection(request):
-    asked, user = request.json(), request.user()
-    if asked["namespace"] not in (user[0], *user[1]):
-        raise HubError(403, "no rights in this namespace")
-    slug = f"{asked['namespace']}/{re.sub('[^a-z0-9]+', '-', asked['title'].lower())}-{'0' * 24}"
-    if slug in request.hub.collections:
-        raise HubError(409, "the collection exists", slug=slug)
-    request.hub.collections[slug] = {
-        "slug": slug, "title": asked["title"], "owner": {"name": asked["namespace"]}, "items": [], "position": 0,
-        "lastUpdated": "2026-01-01T00:00:00.000Z", "private": asked["private"], "theme": "blue", "upvotes": 0,
-        "description": asked.get("description"),
-    }  # fmt: skip
-    return request.hub.collections[slug]
-
-
-def collection(request, slug):
-    if slug not in request.hub.collections:
-        raise HubError(404, "no such collection")
-    return request.hub.collections[slug]
-
-
-def add_item(request, slug):
-    found, asked = collection(request, slug), request.json()
-    item = asked["item"]
-    if item["id"] in [known["id"] for known in found["items"]]:
-        raise HubError(409, "the item is in the collection")
-    row = {
-        "_id": str(len(found["items"])),
-        "position": len(found["items"]),
-        **item,
-        "note": {"text": asked.get("note")},
-    }
-    found["items"].append(row)
-    return found
-
-
 _REPO = r"/api/(model|dataset)s/([^/]+/[^/]+)"
 ROUTES = (
     (r"GET /api/whoami-v2", whoami),
@@ -317,14 +223,10 @@ ROUTES = (
     (r"PUT " + _REPO + r"/settings", settings),
     (r"POST " + _REPO + r"/preupload/([^/]+)", preupload),
     (r"POST " + _REPO + r"/commit/([^/]+)", commit),
-    (r"GET " + _REPO + r"/xet-write-token/[^/]+", xet_token),
     (r"(?:GET|HEAD) /(datasets/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)", resolve_file),
     (r"POST /(datasets/)?([^/]+/[^/]+)\.git/info/lfs/objects/batch", lfs_batch),
     (r"PUT /_lfs/([0-9a-f]{64})", lfs_put),
     (r"POST /_lfs/([0-9a-f]{64})/verify", lfs_verify),
-    (r"(?:POST|PUT) /xet/v1/xorbs/default/([0-9a-f]{64})", take_xorb),
-    (r"(?:POST|PUT) /xet/v1/shards?", take_shard),
-    (r"POST /api/collections", create_collection),
-    (r"GET /api/collections/([^/]+/[^/]+)", collection),
-    (r"POST /api/collections/([^/]+/[^/]+)/items", add_item),
+    *xet_routes.ROUTES,
+    *collection_routes.ROUTES,
 )

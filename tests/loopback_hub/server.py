@@ -10,7 +10,8 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from loopback_hub.faults import Cut
-from loopback_hub.routes import Request, answer
+from loopback_hub.request import Request
+from loopback_hub.routes import answer
 from loopback_hub.storage import Hub, HubError
 
 

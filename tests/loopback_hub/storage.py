@@ -93,6 +93,8 @@ class Hub:
 
     Attributes:
         users: Token -> (name, organisations, role). Tests make their own tokens.
+        xet_files: Xet's hash of a file -> its parts, each (xorb, first chunk, chunk behind the last, bytes).
+        xet_hashes: sha256 of a file -> xet's hash of it.
         requests: "METHOD /path" of everything that was asked, in order.
     """
 
@@ -100,6 +102,8 @@ class Hub:
         self.users = users or {}
         self.blobs: dict[str, bytes] = {}
         self.xorbs: dict[str, bytes] = {}
+        self.xet_files: dict[str, list] = {}
+        self.xet_hashes: dict[str, str] = {}
         self.repos: dict[tuple[str, str], Repo] = {}
         self.collections: dict[str, dict] = {}
         self.requests: list[str] = []

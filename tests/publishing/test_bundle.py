@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from conftest_builders import build_checkpoint
@@ -86,6 +87,18 @@ def _escape(name):
         (_escape("/etc/evil"), "no place inside a bundle"),
         (_escape("hub/../../evil"), "no place inside a bundle"),
         (_escape("elsewhere/evil"), "no place inside a bundle"),
+        (_escape("hub/evil"), "no place inside a bundle"),
+        (_escape("hub"), "no place inside a bundle"),
+        (_escape("hub/models--acme--tiny/blobs/evil"), "no place inside a bundle"),
+        (_escape("hub/models--acme--tiny/refs/../../evil"), "no place inside a bundle"),
+        (_escape("hub/./evil/refs/main"), "no place inside a bundle"),
+        (_escape("datasets/acme___words/default"), "no place inside a bundle"),
+        (_escape("genzoo/evil"), "no place inside a bundle"),
+        (_escape("genzoo/x/\0"), "no place inside a bundle"),
+        (lambda f: manifest(f, lambda c: c["models"][0].update(hub_id="../../x")), "no commit of a repository"),
+        (lambda f: manifest(f, lambda c: c["models"][0].update(revision="../../x")), "no commit of a repository"),
+        (lambda f: manifest(f, lambda c: c["datasets"][0].update(revision="main")), "no commit of a repository"),
+        (lambda f: manifest(f, lambda c: c["models"][0].update(revision=OTHER)), "but no file of it"),
         (lambda f: (f / "manifest.json").write_text("{"), "no bundle"),
         (lambda f: manifest(f, lambda c: c.update(format=9)), "this genzoo reads 1"),
         (lambda f: manifest(f, lambda c: c.update(files=[])), "is damaged"),
@@ -97,6 +110,32 @@ def test_a_spoilt_bundle_copies_nothing(copy, tmp_path, spoil, told):
         go(copy, tmp_path)
     assert not (tmp_path / "hf").exists()
     assert not (tmp_path / "gz").exists()
+
+
+def test_what_was_here_of_the_same_commit_is_kept(packed, tmp_path):
+    """Offline it could not be fetched again; a link to a blob stays one."""
+    home = tmp_path / "hf" / "hub" / "models--acme--tiny"
+    (home / "snapshots" / COMMIT / "onnx").mkdir(parents=True)
+    (home / "blobs").mkdir()
+    (home / "blobs" / "b").write_text("an export")
+    (home / "snapshots" / COMMIT / "onnx" / "model.onnx").symlink_to("../../../blobs/b")
+    (home / "snapshots" / COMMIT / "config.json").write_text("damaged")
+    go(packed, tmp_path)
+    assert (home / "snapshots" / COMMIT / "onnx" / "model.onnx").read_text() == "an export"
+    assert json.loads((home / "snapshots" / COMMIT / "config.json").read_text())["model_type"] == "qwen3"
+
+
+def test_data_sets_are_found_under_the_name_that_the_library_gives_them(tmp_path, monkeypatch):
+    """`datasets` writes CamelCase names in snake case."""
+    from datasets import Dataset, DatasetDict, load_dataset
+
+    DatasetDict({"test": Dataset.from_dict({"a": [1]})})  # the library is there
+    (tmp_path / "acme" / "CamelCase-Data").mkdir(parents=True)
+    (tmp_path / "acme" / "CamelCase-Data" / "test.jsonl").write_text('{"a": 1}\n')
+    monkeypatch.chdir(tmp_path)
+    loaded = load_dataset("acme/CamelCase-Data", split="test", cache_dir=str(tmp_path / "cache"))
+    name = Path(loaded.cache_files[0]["filename"]).relative_to(tmp_path / "cache").parts[0]
+    assert module._dataset_folder("acme/CamelCase-Data").partition("___")[2] == name.rpartition("___")[2]
 
 
 def test_another_commit_keeps_its_place(packed, tmp_path):

@@ -147,6 +147,25 @@ def _swap_token(folder):
     spoil(folder / "encoder" / "config.json", special_tokens=[1, 2])
 
 
+def _mixed(folder):
+    """The same tokens by their looks: once as numbers, once as text."""
+    tokens = json.loads((folder / "encoder" / "config.json").read_text())["special_tokens"]
+    spoil(folder / "encoder" / "config.json", special_tokens=list(map(str, tokens)))
+    spoil(folder / "encoder" / "adapter_config.json", token_indices=tokens)
+
+
+def _doubling():
+    """Merge keys: 40 lines that stand for a million million entries."""
+    return "a0: &a0 {k: v}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40))
+
+
+def _flat_matrix(folder):
+    path = folder / "encoder" / "adapter_model.safetensors"
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("base_layer.weight"))
+    save_file(tensors | {name: torch.tensor(1.0)}, path)
+
+
 def _pad_matrix(folder):
     path = folder / "encoder" / "adapter_model.safetensors"
     tensors = load_file(path)
@@ -195,6 +214,21 @@ HOSTILE = {
     ),
     "yaml bomb": (lambda f: (f / "run_config.yml").write_text("a: " + "[" * 100_000), "no readable YAML"),
     "deep json": (lambda f: (f / "encoder" / "config.json").write_text("[" * 100_000), "no llm2vec-gen checkpoint"),
+    "yaml that doubles": (lambda f: (f / "run_config.yml").write_text(_doubling()), "no readable YAML"),
+    "weights that are no tensors": (
+        lambda f: projection(f / ALIGN, **{"projection.weight": 3, "projection.bias": 4}),
+        "holds a int for a weight",
+    ),
+    "state that is a tensor": (
+        lambda f: torch.save({"config": {}, "state_dict": torch.zeros(3)}, f / ALIGN),
+        "ALIGN|alignment_mlp",
+    ),
+    "tokens of mixed kinds": (_mixed, "must name the same tokens"),
+    "endless number of tokens": (
+        lambda f: spoil(f / "encoder_decoder_config.json", encoding_mode=f"last_{'9' * 5000}_tokens"),
+        "expected last_<n>_tokens",
+    ),
+    "matrix without dimensions": (_flat_matrix, "cut off or no safetensors file|expected (n, H)"),
     "link out": (lambda f: ((f / ALIGN).unlink(), (f / ALIGN).symlink_to("/etc/passwd")), "leads out of the folder"),
 }
 

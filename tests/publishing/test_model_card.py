@@ -1,13 +1,16 @@
 """The model card: true to what it was given, whole, and readable as Markdown."""
 
 import dataclasses
+import json
 
+import numpy as np
 import pytest
 import yaml
 from conftest_builders import build_checkpoint
 from results_tree import STUDENT, TEACHER, full_tree
 
 from genzoo.cli.card_scores import read_card_scores
+from genzoo.errors import InputError
 from genzoo.publishing.model_card import CardFacts, render_card
 from genzoo.publishing.scores import CardScore, CardScores
 
@@ -73,14 +76,75 @@ def test_nothing_is_said_that_is_not_known(checkpoint):
 
 
 def test_scores_carry_direction_and_interval(checkpoint):
-    row = CardScore("STS17", "Spearman ↑", "69.7", "82.0", 69.7, 67.0, 72.1)
+    row = CardScore("SciFact", "nDCG@10 ↑", "69.7", "72.0", 69.7, "[67.0, 72.1]", "300 queries", "−2.3 [−5.0, +0.4]")
     with_interval = render(checkpoint, scores=CardScores((row,), teacher="minilm", summary="Less than its teacher."))
-    assert "| STS17 | Spearman ↑ | 69.7 | [67.0, 72.1] | 82.0 |" in with_interval
-    plain = render(checkpoint, scores=CardScores((dataclasses.replace(row, low=None, high=None),)))
-    assert "| STS17 | Spearman ↑ | 69.7 |\n" in plain
-    assert "interval" not in plain.split("## Scores")[1].split("##")[0]
+    assert "| SciFact | nDCG@10 ↑ | 69.7 | [67.0, 72.1] | 300 queries | 72.0 | −2.3 [−5.0, +0.4] |" in with_interval
+    plain = render(checkpoint, scores=CardScores((CardScore("SciFact", "nDCG@10 ↑", "69.7", "–", 69.7),)))
+    assert "| SciFact | nDCG@10 ↑ | 69.7 |\n" in plain
+    assert "nterval" not in plain.split("## Scores")[1].split("##")[0]
     for card in (with_interval, plain):
         list(tables(card.split("---\n", 2)[2]))
+
+
+def judged(root):
+    """The student finds two of three documents first and the third second, the teacher always second."""
+    tree = full_tree(root)
+    task, places = "GenZooMiniReasoningRetrieval", range(30)
+    tree.judge(task, {f"q{i}": f"d{i}" for i in places}, {f"d{i}": f"passage {i}" for i in range(31)})
+    best = {f"q{i}": {f"d{i}": 0.5, f"d{i + 1}": 0.9 if i % 3 == 0 else 0.1} for i in places}
+    tree.predict(STUDENT, task, best)
+    tree.predict(TEACHER, task, {f"q{i}": {f"d{i}": 0.5, f"d{i + 1}": 0.9} for i in places})
+    tree.score(STUDENT, task, (20 + 10 * SECOND) / 30)
+    tree.score(TEACHER, task, SECOND)
+    path = tree.score(STUDENT, "Banking77Classification", 0.645)
+    draws = [{"accuracy": 0.60 + 0.01 * place} for place in range(10)]
+    content = json.loads(path.read_text())
+    content["scores"]["test"][0]["scores_per_experiment"] = draws
+    path.write_text(json.dumps(content))
+    return task
+
+
+SECOND = 1 / np.log2(3)
+
+
+def test_intervals_are_those_of_the_report(tmp_path):
+    from genzoo.leaderboards import ResultStore
+    from genzoo.leaderboards.query_comparison import compare_queries
+    from genzoo.leaderboards.significance import paired_bootstrap
+
+    task = judged(tmp_path / "r")
+    scores = {row.task: row for row in read_card_scores(tmp_path / "r", STUDENT[0]).rows}
+    store = ResultStore.load(tmp_path / "r")
+    key, teacher = store.find(STUDENT[0]), store.find(TEACHER[0])
+    own = [outcome.score for outcome in store.outcomes(key, task).values()]
+    straight = paired_bootstrap(own, [0.0] * len(own))
+    assert scores[task].interval == f"[{straight.low * 100:.1f}, {straight.high * 100:.1f}]"
+    assert straight.low < scores[task].value / 100 < straight.high
+    assert scores[task].over == "30 queries"
+    (found,) = compare_queries(store, key, teacher, (task,))
+    low, high = (f"{end * 100:+.1f}" for end in (found.interval.low, found.interval.high))
+    assert scores[task].difference == f"{found.interval.estimate * 100:+.1f} [{low}, {high}]"
+    assert found.interval.low > 0
+    assert scores["Banking77Classification"].over == "10 draws of training examples"
+    ends = [float(end) for end in scores["Banking77Classification"].interval.strip("[]").split(", ")]
+    assert 60.0 <= ends[0] < 64.5 < ends[1] <= 69.0
+    for name in ("STSBenchmark", "SciFact"):  # no scores per query in this folder: nothing is made up
+        assert (scores[name].interval, scores[name].difference) == ("", "")
+
+
+def test_draws_that_do_not_give_the_stated_score_are_not_used(tmp_path):
+    judged(tmp_path / "r")
+    (path,) = (tmp_path / "r" / "results").glob("*LLM2Vec-Gen/*/Banking77Classification.json")
+    path.write_text(path.read_text().replace("0.645", "0.8"))
+    scores = {row.task: row for row in read_card_scores(tmp_path / "r", STUDENT[0]).rows}
+    assert scores["Banking77Classification"].interval == ""
+
+
+def test_scores_of_another_revision_are_refused(tmp_path):
+    full_tree(tmp_path / "r")
+    assert read_card_scores(tmp_path / "r", STUDENT[0], STUDENT[1]).rows
+    with pytest.raises(InputError, match="at revision aaaaaaaaaaaa, but what would be published is eeeeee"):
+        read_card_scores(tmp_path / "r", STUDENT[0], "e" * 40)
 
 
 def test_scores_of_a_results_folder(checkpoint, tmp_path):

@@ -1,5 +1,6 @@
 """What would be published: files, licences, and the card."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -13,7 +14,7 @@ import yaml
 from conftest_builders import build_checkpoint
 from huggingface_hub import ModelCard
 
-from genzoo.errors import InputError
+from genzoo.errors import CheckpointError, InputError
 from genzoo.publishing.licences import lint_licence
 from genzoo.publishing.plan import ALLOWED, PublishOptions, build_plan
 from genzoo.publishing.scores import CardScore, CardScores, write_eval_results
@@ -101,7 +102,46 @@ def test_licence_is_inherited():
     assert lint_licence("apache-2.0", "apache-2.0", REPO, [Path("LICENSE")]) == []
 
 
-@pytest.mark.parametrize("repo", ["tiny", "a/b/c", "../x/y", "a/-b c", "alice/../bob", ""])
+@pytest.mark.parametrize("tag", ["main", "", "v 1", "a" * 40, "../x", 'v1", trust_remote_code=True, x="', "x.lock"])
+def test_bad_tag(tmp_path, tag):
+    """Refused at once: after the commit it would be too late, and the card repeats it as code."""
+    with pytest.raises(InputError, match="--tag"):
+        build_plan("smollm2-135m", REPO, tmp_path / "s", PublishOptions(tag=tag))
+
+
+def test_no_place_of_this_machine_goes_up(qwen3, tmp_path):
+    info = {"recipe": {"backbone": str(qwen3), "queries": "/home/me/secret project/log.txt", "teacher": "~/teacher"}}
+    info |= {"prompts": {"query": "/no_think Answer: "}}
+    checkpoint = dataclasses.replace(build_checkpoint(qwen3), info=info)
+    options = PublishOptions(merge=True, licence="mit", training_data="ours", base_model="alice/base")
+    made = build_plan(str(checkpoint.save(tmp_path / "c")), REPO, tmp_path / "s", options)
+    (facts,) = [json.loads(file.source.read_text()) for file in made.files if file.path == "genzoo.json"]
+    assert facts["info"]["recipe"]["backbone"] == qwen3.name
+    assert facts["info"]["recipe"]["teacher"] == "teacher"
+    assert facts["info"]["prompts"] == {"query": "/no_think Answer: "}
+    for file in made.files:
+        assert str(qwen3.parent).encode() not in file.source.read_bytes(), file.path
+
+
+def test_a_licence_that_is_a_link_to_a_secret(qwen3, tmp_path):
+    """A backbone's folder from elsewhere must not make this machine's files public."""
+    own = shutil.copytree(qwen3, tmp_path / "backbone")
+    (tmp_path / "token").write_text("hf_secret")
+    (own / "LICENSE").symlink_to(tmp_path / "token")
+    checkpoint = build_checkpoint(own).save(tmp_path / "c")
+    with pytest.raises(CheckpointError, match="LICENSE is a link that leads out of the folder"):
+        build_plan(str(checkpoint), REPO, tmp_path / "s", PublishOptions(licence="mit"))
+    (own / "LICENSE").unlink()
+    (own / "LICENSE").write_bytes("Lizenz für alle".encode("latin-1"))
+    options = PublishOptions(merge=True, licence="mit", training_data="ours", base_model="alice/base")
+    made = build_plan(str(checkpoint), REPO, tmp_path / "t", options)
+    (text,) = [file.source.read_bytes() for file in made.files if file.path == "LICENSE"]
+    assert text.decode("latin-1") == "Lizenz für alle"
+
+
+@pytest.mark.parametrize(
+    "repo", ["tiny", "a/b/c", "../x/y", "a/-b c", "alice/../bob", "", "a--b/c", "a/b.git", "é/x", "a/b-"]
+)
 def test_bad_repository_name(qwen3, tmp_path, repo):
     checkpoint = build_checkpoint(qwen3).save(tmp_path / "c")
     with pytest.raises(InputError, match="write org/name"):
@@ -134,8 +174,8 @@ def test_card_metadata_and_usage(plan, tmp_path):
 
 def test_eval_results_are_read_back_by_the_client(plan, server, api, lfs_only, tmp_path):
     row = CardScore(
-        "STSBenchmark", "Spearman ↑", "82.0", "–", 82.0325, 80.1, 83.9, "mteb/stsbenchmark-sts", "b" * 40, "2026-11-22"
-    )
+        "STSBenchmark", "Spearman ↑", "82.0", "–", 82.0325, dataset="mteb/stsbenchmark-sts", dataset_revision="b" * 40, date="2026-11-22"
+    )  # fmt: skip
     local = CardScore("GenZooMiniSTS", "Spearman ↑", "56.6", "66.3", 56.6)
     (written,) = write_eval_results(CardScores((row, local)), tmp_path)
     assert yaml.safe_load(written.read_text())[0]["dataset"] == {
@@ -143,10 +183,17 @@ def test_eval_results_are_read_back_by_the_client(plan, server, api, lfs_only, t
         "task_id": "STSBenchmark",
         "revision": "b" * 40,
     }
-    assert (row.interval, local.interval) == ("[80.1, 83.9]", "–")
     server.hub.import_folder("model", REPO, tmp_path)
     (found,) = api.model_info(REPO, expand=["evalResults"]).eval_results
     assert (found.dataset_id, found.task_id, found.value) == ("mteb/stsbenchmark-sts", "STSBenchmark", 82.0325)
+
+
+@pytest.mark.parametrize("task", ["../../escape", "a/b", "", ".hidden", "x\ny"])
+def test_a_task_with_a_hostile_name_writes_nothing(task, tmp_path):
+    row = CardScore(task, "Spearman ↑", "1.0", "–", 1.0, dataset="mteb/x", dataset_revision="b" * 40)
+    with pytest.raises(InputError, match="a task named"):
+        write_eval_results(CardScores((row,)), tmp_path / "a" / "b")
+    assert not list(tmp_path.rglob("*.yaml"))
 
 
 def test_adapter_form_names_its_base_and_its_commit(qwen3, tmp_path):

@@ -94,6 +94,20 @@ def test_changed_prompt_is_named(forms):
     assert "weights" not in found
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"default_prompt_name": "query"}, "'query' is put before every text"),
+        ({"prompts": {"query": "x", "other": "y"}}, "other is 'y', recorded None"),
+    ],
+)
+def test_an_instruction_that_was_slipped_in_is_named(forms, change, told):
+    path = forms / "adapter" / "config_sentence_transformers.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps(config | change | {"prompts": config["prompts"] | change.get("prompts", {})}))
+    assert told in differing(forms / "adapter")["prompts"]
+
+
 def test_changed_tokenizer_is_named(forms):
     path = forms / "adapter" / "tokenizer.json"
     tables = json.loads(path.read_text())
@@ -128,6 +142,33 @@ def test_damaged_fingerprint(forms, content):
     (forms / "adapter" / "fingerprint.json").write_text(content)
     with pytest.raises(CheckpointError, match="fingerprint"):
         verify(str(forms / "adapter"))
+
+
+def shorten(content):
+    content["probes"][0]["values"] = [1.0]
+
+
+def drop_all(content):
+    for probe in content["probes"]:
+        probe["values"] = [0.1]
+
+
+@pytest.mark.parametrize("spoil", [shorten, lambda c: c.update(backbone={}), lambda c: c.update(dtype=["float32"])])
+def test_fingerprint_that_was_tampered_with(forms, spoil):
+    path = forms / "merged" / "fingerprint.json"
+    content = json.loads(path.read_text())
+    spoil(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match="is no fingerprint"):
+        verify(str(forms / "merged"))
+
+
+def test_fingerprint_of_shorter_embeddings_differs(forms):
+    path = forms / "merged" / "fingerprint.json"
+    content = json.loads(path.read_text())
+    drop_all(content)
+    path.write_text(json.dumps(content))
+    assert "numbers a text, recorded 1" in differing(forms / "merged")["embeddings"]
 
 
 def test_load_warns_of_another_backbone(forms, caplog):

@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 import sys
+import traceback
 import warnings
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -16,6 +18,7 @@ from genzoo.allocator import keep_freed_memory
 from genzoo.cli import evaluating, explaining, models, publishing, results, studies, training
 from genzoo.cli.console import err, out
 from genzoo.errors import ZooError
+from genzoo.redaction import redact
 
 app = typer.Typer(
     name="genzoo",
@@ -67,6 +70,7 @@ def main() -> None:
     logging.getLogger("mteb").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _terminate)
     keep_freed_memory()
+    sys.excepthook = _show_crash
     try:
         app()
     except ZooError as error:
@@ -88,7 +92,12 @@ def main() -> None:
 
 
 def _plain(text: str) -> str:
-    """Keep square brackets of a message from being read as markup."""
+    """A message without any token in it, and with square brackets that are not read as markup."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(redact(text))
+
+
+def _show_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback of an error that nobody expected: no local variables, and no token that a message may hold."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))

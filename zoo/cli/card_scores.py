@@ -7,27 +7,33 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genzoo.errors import UnknownNameError
+from genzoo.cli.card_intervals import differences, interval_of
+from genzoo.errors import InputError, UnknownNameError
 from genzoo.publishing.scores import CardScore, CardScores
 
 if TYPE_CHECKING:
     from genzoo.leaderboards import Leaderboard, ResultStore
     from genzoo.leaderboards.facts import ModelKey
+    from genzoo.leaderboards.metrics import Metric
 
 N_READINGS = 6
 
 
-def read_card_scores(results: Path, name: str) -> CardScores:
+def read_card_scores(results: Path, name: str, revision: str = "") -> CardScores:
     """Scores, conditions and decoded examples of one model.
 
     Args:
         results: Folder that `genzoo evaluate` wrote.
         name: The model, as `genzoo leaderboard` would find it.
+        revision: What the results must be of, so that a card never shows the scores of another version; any by default.
+
+    Raises:
+        InputError: When the folder holds the model at other revisions only.
     """
     from genzoo.leaderboards import Leaderboard, ResultStore
 
     store = ResultStore.load(results)
-    key = store.find(name)
+    key = _find_revision(store, name, revision, results)
     facts = store.models[key]
     teacher = _find(store, facts.teacher)
     board = Leaderboard.from_store(store, reference=None)
@@ -41,6 +47,19 @@ def read_card_scores(results: Path, name: str) -> CardScores:
     )
 
 
+def _find_revision(store: ResultStore, name: str, revision: str, results: Path) -> ModelKey:
+    if not revision:
+        return store.find(name)
+    try:
+        return store.find(f"{name}@{revision}")
+    except UnknownNameError:
+        other = store.find(name)
+    raise InputError(
+        f"{results} holds scores of {other.model} at revision {other.revision[:12]}, but what would be published is "
+        f"{revision[:12]}: a card shows its own scores only; measure it with `genzoo evaluate -m MODEL -o {results}`"
+    )
+
+
 def _find(store: ResultStore, name: str | None) -> ModelKey | None:
     try:
         return store.find(name) if name else None
@@ -50,26 +69,37 @@ def _find(store: ResultStore, name: str | None) -> ModelKey | None:
 
 def _rows(store: ResultStore, board: Leaderboard, key: ModelKey, teacher: ModelKey | None) -> list[CardScore]:
     own, other = board.row(key), board.row(teacher) if teacher else None
-    date = store.models[key].date or ""
+    gaps = differences(store, key, teacher, tuple(board.tasks))
     rows = []
     for task, facts in board.tasks.items():
         value = own.scores.get(task) if own else None
         if value is None or math.isnan(value):
             continue
-        measure = facts.metric
+        measure, sure = facts.metric, interval_of(store, key, task)
         rows.append(
             CardScore(
-                task=task,
+                task=_cell(task),
                 metric=f"{measure.label} {measure.arrow}".strip(),
                 shown=measure.display(value),
                 teacher=measure.display(other.scores.get(task) if other else None),
-                value=value * 100,
+                value=value * 100 if measure.percent else value,
+                interval=_ends(measure, sure.low, sure.high) if sure else "",
+                over=sure.over if sure else "",
+                difference=_difference(measure, *gaps[task]) if task in gaps else "",
                 dataset=facts.dataset_path or "",
                 dataset_revision=facts.dataset_revision or "",
-                date=_day(date),
+                date=_day(store.models[key].date or ""),
             )
         )
     return rows
+
+
+def _ends(measure: Metric, low: float, high: float, *, signed: bool = False) -> str:
+    return f"[{measure.display(low, signed=signed)}, {measure.display(high, signed=signed)}]"
+
+
+def _difference(measure: Metric, estimate: float, low: float, high: float) -> str:
+    return f"{measure.display(estimate, signed=True)} {_ends(measure, low, high, signed=True)}"
 
 
 def _day(text: str) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from genzoo.cli.console import busy, out, print_json
 from genzoo.cli.models import Json
-from genzoo.errors import PublishError, VerifyError
+from genzoo.errors import InputError, PublishError, VerifyError, ZooError
 
 if TYPE_CHECKING:
     from genzoo.publishing.bundle import DataSet
@@ -146,9 +146,11 @@ def _scores(results: Path | None, name: str) -> CardScores:
     if results is None:
         return CardScores()
     from genzoo.cli.card_scores import read_card_scores
-    from genzoo.entries import ENTRIES
+    from genzoo.entries import get_entry
+    from genzoo.loading import find_checkpoint
 
-    return read_card_scores(results, ENTRIES.get(name).hub_id if name in ENTRIES else Path(name).name)
+    shown = Path(name).resolve().name if Path(name).is_dir() else get_entry(name).hub_id
+    return read_card_scores(results, shown, find_checkpoint(name).digest())
 
 
 def _show_plan(planned: PublishPlan, endpoint: str) -> None:
@@ -236,15 +238,29 @@ def _load_datasets(benchmark: str | None, tasks: list[str], status: Status) -> l
     if not benchmark and not tasks:
         return []
     from genzoo.publishing.bundle import DataSet
+    from genzoo.redaction import first_line
+    from genzoo.revisions import COMMIT
     from genzoo.tasks.catalogue import resolve_tasks
 
     needed = []
     for task in resolve_tasks(benchmark, tasks)[0]:
         path, revision = task.metadata.dataset.get("path", ""), task.metadata.dataset.get("revision", "")
-        if len(revision) != 40 or "/" not in path or path.startswith("genzoo/"):
+        if path.startswith("genzoo/"):
             continue  # ships with genzoo
+        if not COMMIT.fullmatch(revision) or "/" not in path:
+            raise InputError(
+                f"{task.metadata.name} names no commit of its data set ({path or 'none'} at {revision or 'none'}): it cannot be carried "
+                "over; leave it out by naming the other tasks with -t"
+            )
         status(f"loading {path}")
-        task.load_data()
+        try:
+            task.load_data()
+        except Exception as error:
+            raise ZooError(
+                f"the data set {path} of {task.metadata.name} cannot be loaded ({type(error).__name__}: {first_line(error)}): a bundle is "
+                "made where the Hub can be reached"
+            ) from error
+        task.unload_data()
         needed.append(DataSet(path, revision))
     return list(dict.fromkeys(needed))
 
@@ -259,6 +275,12 @@ def unbundle(
         done = unpack(folder, status=status.update)
     for hub_id, revision in done.models:
         out.print(f'SentenceTransformer("{hub_id}", revision="{revision}")', highlight=False, markup=False)
+    for cache in done.caches:
+        out.print(
+            f"frozen LLM or teacher: {cache.removeprefix('hub/models--').replace('--', '/')}",
+            highlight=False,
+            markup=False,
+        )
     for path, revision in done.datasets:
         out.print(f'load_dataset("{path}", revision="{revision}")', highlight=False, markup=False)
     for warning in done.warnings:

@@ -5,6 +5,7 @@ A bundle has the layout of the caches themselves (``hub/``, ``datasets/``, ``gen
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ from pathlib import Path
 
 from genzoo.assembly import export
 from genzoo.backbones import BACKBONES, fetch_backbone
-from genzoo.conversion import COMMIT
 from genzoo.entries import ENTRIES, get_entry
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.files import replace_folder, write_text
+from genzoo.inspection import read_json_file
 from genzoo.loading import find_checkpoint
-from genzoo.publishing.manifest import MANIFEST, Manifest
+from genzoo.publishing.hub import fetch_commit
+from genzoo.publishing.manifest import MANIFEST, Manifest, snapshot_of
+from genzoo.publishing.plan import REPO_ID
+from genzoo.revisions import COMMIT
 from genzoo.sources import Status, cache_root
 from genzoo.teachers import TEACHERS, fetch_teacher
 
@@ -34,6 +38,7 @@ PATTERNS = [
     "*/*.safetensors",
 ]
 """What is taken of a repository on the Hub: never a pickle, never code."""
+_MAIN = re.compile(r"hub/([^/]+)/refs/main")
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,13 @@ class Unpacked:
 
     Attributes:
         models: ``org/name`` and commit of each model.
+        caches: Frozen LLMs and teachers that came along, by folder.
         datasets: ``org/name`` and commit of each data set.
         warnings: What the libraries will not tell, and what to do about it.
     """
 
     models: tuple[tuple[str, str], ...]
+    caches: tuple[str, ...]
     datasets: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
 
@@ -99,7 +106,7 @@ def _pack_name(name: str, new: Path, models: list[dict[str, str]], caches: list[
     elif name in BACKBONES or name in TEACHERS:
         caches.append(_pack_cache((fetch_backbone if name in BACKBONES else fetch_teacher)(name, status), new))
     elif "/" in name:
-        models.append(_pack_from_hub(name, new))
+        models.append(_pack_from_hub(name, new, caches, status))
     else:
         ENTRIES.get(name)  # raises with suggestions
         raise UnknownNameError(name)
@@ -107,9 +114,9 @@ def _pack_name(name: str, new: Path, models: list[dict[str, str]], caches: list[
 
 def _snapshot(root: Path, hub_id: str, revision: str) -> Path:
     """A commit's place in the Hub's cache layout; ``refs/main`` makes it the one that is meant without a revision."""
-    home = root / "hub" / f"models--{hub_id.replace('/', '--')}"
-    write_text(home / "refs" / "main", revision)
-    return home / "snapshots" / revision
+    place = root / snapshot_of(hub_id, revision)
+    write_text(place.parent.parent / "refs" / "main", revision)
+    return place
 
 
 def _pack_cache(folder: Path, new: Path) -> str:
@@ -119,29 +126,53 @@ def _pack_cache(folder: Path, new: Path) -> str:
     home = folder.parent.parent  # the Hub's cache: models--org--name/snapshots/<commit>
     target = new / "hub" / home.name / "snapshots" / folder.name
     shutil.copytree(folder, target, dirs_exist_ok=True)  # follows the links to blobs
+    write_text(target.parent.parent / "refs" / "main", folder.name)
     return f"hub/{home.name}"
 
 
-def _pack_from_hub(name: str, new: Path) -> dict[str, str]:
-    from huggingface_hub import snapshot_download
-
+def _pack_from_hub(name: str, new: Path, caches: list[str], status: Status) -> dict[str, str]:
     repo_id, _, revision = name.partition("@")
     if not COMMIT.fullmatch(revision):
         raise InputError(
             f"{name} has no full revision: write {repo_id}@<40-hex commit>, so that both sides mean the same"
         )
-    try:
-        taken = Path(snapshot_download(repo_id, revision=revision, allow_patterns=PATTERNS))
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0][:160]
-        raise ZooError(f"the Hub does not serve {name} ({type(error).__name__}: {first})") from error
+    taken = fetch_commit(name, PATTERNS)
     shutil.copytree(taken, _snapshot(new, repo_id, revision), dirs_exist_ok=True)
+    if (taken / "adapter_config.json").is_file():
+        base, commit = _base_of(taken, name)
+        status(f"packing {base}, the frozen LLM of {repo_id}")
+        caches.append(_pack_cache(fetch_commit(f"{base}@{commit}", PATTERNS), new))
     return {"hub_id": repo_id, "revision": revision}
+
+
+def _base_of(folder: Path, name: str) -> tuple[str, str]:
+    """Hub id and commit of the frozen LLM that an adapter is loaded on."""
+    facts = read_json_file(folder / "adapter_config.json", "adapter")
+    base, commit = str(facts.get("base_model_name_or_path")), str(facts.get("revision"))
+    if not COMMIT.fullmatch(commit):
+        commit = next((row.revision or "" for row in BACKBONES if row.hub_id == base), "")
+    if not (REPO_ID.fullmatch(base) and COMMIT.fullmatch(commit)):
+        raise ZooError(
+            f"{name} is an adapter on {base!r}, which it does not pin: bundle a self-contained form (genzoo publish --merge)"
+        )
+    return base, commit
 
 
 def _arrow_folders(cache: Path, dataset: DataSet) -> list[Path]:
     """``<cache>/org___name/<config>/<version>/<commit>`` of every config that was loaded."""
-    return sorted((cache / dataset.path.replace("/", "___")).glob(f"*/*/{dataset.revision}"))
+    return sorted((cache / _dataset_folder(dataset.path)).glob(f"*/*/{dataset.revision}"))
+
+
+def _dataset_folder(path: str) -> str:
+    """How `datasets` calls the folder of a data set: the owner as it is, the name in snake case.
+
+    >>> _dataset_folder("McGill-NLP/AdvBench-IR")
+    'McGill-NLP___adv_bench-ir'
+    """
+    from datasets.naming import camelcase_to_snakecase
+
+    owner, _, name = path.partition("/")
+    return f"{owner}___{camelcase_to_snakecase(name)}"
 
 
 def _datasets_cache() -> Path:
@@ -184,16 +215,21 @@ def unpack(
     manifest.check(folder, status)
     hub, datasets = _hf_caches(hf_home)
     roots = {"hub": hub, "datasets": datasets, "genzoo": genzoo_cache or cache_root()}
-    for place in _units(manifest):
+    for place, files in _units(manifest).items():
         room, _, below = place.partition("/")
         status(f"unpacking {below}")
         with replace_folder(roots[room] / below) as new:
-            shutil.copytree(folder / place, new, dirs_exist_ok=True)
-    warnings = [text for model in manifest.models if (text := _point_main(hub, model))]
+            for file in files:
+                (new / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / place / file, new / file)
+            if room == "hub":
+                _keep_others(hub / below, new)
+    warnings = _point_mains(folder, manifest, hub)
     for row in manifest.datasets:
         warnings += check_dataset(DataSet(row["path"], row["revision"]), datasets)
     return Unpacked(
         tuple((model["hub_id"], model["revision"]) for model in manifest.models),
+        manifest.caches,
         tuple((row["path"], row["revision"]) for row in manifest.datasets),
         tuple(warnings),
     )
@@ -207,29 +243,44 @@ def _hf_caches(hf_home: Path | None) -> tuple[Path, Path]:
     return Path(constants.HF_HUB_CACHE), _datasets_cache()
 
 
-def _units(manifest: Manifest) -> list[str]:
-    """Folders that are replaced whole: a commit of a model, a commit of a data set's config, a folder of genzoo's cache."""
+def _units(manifest: Manifest) -> dict[str, list[str]]:
+    """Folders that are replaced whole, each with its files: a commit of a model, of a data set's config, a folder of genzoo's cache."""
     depths = {"hub": 4, "datasets": 5, "genzoo": 2}
-    units = set()
-    for path in manifest.files:
+    units: dict[str, list[str]] = {}
+    for path in sorted(manifest.files):
         parts = path.split("/")
-        if parts[0] == "hub" and parts[2] == "refs":
-            continue  # decided by itself: it may already point elsewhere
-        units.add("/".join(parts[: depths[parts[0]]]))
-    return sorted(units)
+        if not _MAIN.fullmatch(path):  # decided by itself: it may already point elsewhere
+            depth = depths[parts[0]]
+            units.setdefault("/".join(parts[:depth]), []).append("/".join(parts[depth:]))
+    return units
 
 
-def _point_main(hub: Path, model: dict[str, str]) -> str:
-    """Let a model be found without a revision, unless another commit is already meant by that."""
-    main = hub / f"models--{model['hub_id'].replace('/', '--')}" / "refs" / "main"
-    found = main.read_text(encoding="utf-8").strip() if main.is_file() else ""
-    if found and found != model["revision"]:
-        return (
-            f"{model['hub_id']} without a revision still means commit {found[:12]}, which was here before: load it with "
-            f'revision="{model["revision"]}"'
-        )
-    write_text(main, model["revision"])
-    return ""
+def _keep_others(old: Path, new: Path) -> None:
+    """Take over what this machine already has of the same commit and the bundle lacks: offline it could not be fetched again."""
+    for path in old.rglob("*") if old.is_dir() else ():
+        target = new / path.relative_to(old)
+        if (path.is_file() or path.is_symlink()) and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target, follow_symlinks=False)  # its links to blobs are relative and stay true
+
+
+def _point_mains(folder: Path, manifest: Manifest, hub: Path) -> list[str]:
+    """Let each model be found without a revision, unless another commit is already meant by that; one warning for each such."""
+    warnings = []
+    for path in sorted(manifest.files):
+        if not (found := _MAIN.fullmatch(path)):
+            continue
+        revision = (folder / path).read_text(encoding="utf-8", errors="replace").strip()
+        name, main = found[1].removeprefix("models--").replace("--", "/"), hub / found[1] / "refs" / "main"
+        before = main.read_text(encoding="utf-8").strip() if main.is_file() else ""
+        if before in ("", revision) and COMMIT.fullmatch(revision):
+            write_text(main, revision)
+        else:
+            warnings.append(
+                f"{name} without a revision still means commit {before[:12]}, which was here before: load it with "
+                f'revision="{revision[:40]}"'
+            )
+    return warnings
 
 
 def check_dataset(dataset: DataSet, cache: Path) -> list[str]:
@@ -238,7 +289,7 @@ def check_dataset(dataset: DataSet, cache: Path) -> list[str]:
     Returns:
         One sentence for each config that is missing or has a rival.
     """
-    home = cache / dataset.path.replace("/", "___")
+    home = cache / _dataset_folder(dataset.path)
     if not _arrow_folders(cache, dataset):
         return [
             f"{dataset.path} at {dataset.revision[:12]} is not in {cache}: offline, another commit would be returned silently"

@@ -100,6 +100,8 @@ class Fingerprint:
             dictionaries = (found.parts, found.backbone, found.prompts, found.versions)
             if found.dtype not in TOLERANCES or not all(isinstance(one, dict) for one in dictionaries):
                 raise TypeError("a field of the wrong kind")
+            if len({len(probe.values) for probe in probes}) != 1 or not isinstance(found.backbone["numbers"], str):
+                raise ValueError("probes of different lengths, or a backbone without a digest")
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{folder}/{FILE} is no fingerprint ({error}): fetch the folder again") from error
         if len(found.probes) != len(PROBES):

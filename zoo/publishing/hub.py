@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import math
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from genzoo.errors import PublishError
+from genzoo.errors import PublishError, ZooError
+from genzoo.redaction import first_line
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -18,6 +22,7 @@ TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 WAITS = (1.0, 4.0)
 """Seconds before the second and the third try."""
 Sleep = Callable[[float], None]
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def connect(endpoint: str | None = None, token: str | None = None) -> HfApi:
@@ -34,7 +39,52 @@ def connect(endpoint: str | None = None, token: str | None = None) -> HfApi:
 
     api = HfApi(endpoint=endpoint, token=token)
     check_endpoint(api.endpoint)
+    guard_requests()
     return api
+
+
+def fetch_commit(name: str, patterns: Sequence[str]) -> Path:
+    """Local folder of ``org/name@revision``, of which only the files that match are fetched.
+
+    Raises:
+        ZooError: When the Hub does not serve it; `PublishError` when its address may not be sent the token.
+    """
+    from huggingface_hub import snapshot_download
+
+    repo_id, _, revision = name.partition("@")
+    connect()
+    try:
+        return Path(snapshot_download(repo_id, revision=revision, allow_patterns=list(patterns)))
+    except Exception as error:  # noqa: BLE001 - it is told without the request that holds the token
+        raise ZooError(f"the Hub does not serve {name} ({type(error).__name__}: {first_line(error)})") from None
+
+
+def guard_requests() -> None:
+    """Let the client library send nothing over an open line, wherever a redirect or a link of an answer leads it."""
+    from huggingface_hub import set_client_factory
+    from huggingface_hub.utils import _http
+
+    if getattr(_http._GLOBAL_CLIENT_FACTORY, "is_guarded", False):
+        return
+    build = _http._GLOBAL_CLIENT_FACTORY
+
+    def build_guarded() -> Any:
+        client = build()
+        hooks = client.event_hooks
+        client.event_hooks = {**hooks, "request": [*hooks.get("request", ()), _refuse_open_line]}
+        return client
+
+    build_guarded.is_guarded = True  # type: ignore[attr-defined]
+    set_client_factory(build_guarded)
+
+
+def _refuse_open_line(request: Any) -> None:
+    """Called by the client with every request, also with each one that follows a redirect."""
+    if request.url.scheme != "https" and not _is_loopback(request.url.host):
+        raise PublishError(
+            f"the Hub sent this client on to http://{request.url.host}, which is neither https nor this machine: nothing was sent "
+            "there; tell the Hub's operator"
+        )
 
 
 def check_endpoint(endpoint: str) -> None:
@@ -64,19 +114,30 @@ def _is_loopback(host: str) -> bool:
 
 def status_of(error: BaseException) -> int | None:
     """HTTP status behind an error of huggingface_hub, None where there was no answer."""
-    cause: BaseException | None = error
-    while cause is not None:  # an upload's own error is wrapped into another
+    for cause in _causes(error):
         status = getattr(getattr(cause, "response", None), "status_code", None)
         if status is not None:
             return int(status)
-        cause = cause.__cause__
     return None
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed a moment later."""
+    from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
+
     status = status_of(error)
-    return status in TRANSIENT if status is not None else not isinstance(error, ValueError | TypeError | PublishError)
+    if status is not None:
+        return status in TRANSIENT
+    lasting = (ValueError, TypeError, PublishError, LocalTokenNotFoundError, OfflineModeIsEnabled)
+    return not any(isinstance(cause, lasting) or getattr(cause, "errno", None) in _FULL for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was made of: an upload's own error is wrapped into another."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def attempt(call: Callable[[], T], sleep: Sleep = time.sleep) -> T:
@@ -87,16 +148,22 @@ def attempt(call: Callable[[], T], sleep: Sleep = time.sleep) -> T:
         except Exception as error:
             if not is_transient(error):
                 raise
-            sleep(_asked_wait(error) or wait)
+            asked = _asked_wait(error)
+            sleep(wait if asked is None else asked)
     return call()
 
 
 def _asked_wait(error: BaseException) -> float | None:
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    try:
-        return min(float(headers.get("Retry-After", "")), 60.0)
-    except ValueError:
-        return None
+    """Seconds that the answer asks to wait, at most a minute; None where it says nothing usable."""
+    for cause in _causes(error):
+        headers = getattr(getattr(cause, "response", None), "headers", None) or {}
+        try:
+            wait = float(headers.get("Retry-After", ""))
+        except ValueError:
+            continue
+        if math.isfinite(wait) and wait >= 0:
+            return min(wait, 60.0)
+    return None
 
 
 def explain(error: BaseException, repo_id: str) -> str:
@@ -116,10 +183,23 @@ def explain(error: BaseException, repo_id: str) -> str:
     if status is not None and status >= 500:
         return f"the Hub has a fault (HTTP {status}): run the same command again later"
     if status is not None:
-        return f"the Hub refused the request (HTTP {status}: {_first_line(error)})"
+        return f"the Hub refused the request (HTTP {status}: {first_line(error)})"
+    return _explain_silence(error)
+
+
+def _explain_silence(error: BaseException) -> str:
+    """What an error without an answer of the Hub means."""
+    from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
+
+    for cause in _causes(error):
+        if isinstance(cause, PublishError):
+            return str(cause)
+        if isinstance(cause, LocalTokenNotFoundError):
+            return "there is no token on this machine: run `hf auth login` with a token that may write, or set HF_TOKEN"
+        if isinstance(cause, OfflineModeIsEnabled):
+            return "HF_HUB_OFFLINE is set, so nothing can be sent: unset it and run the same command again"
+        if getattr(cause, "errno", None) in _FULL:
+            return "this machine's disk is full: free some space and run the same command again"
+        if isinstance(cause, ValueError | TypeError):
+            return f"the Hub's client refuses the request ({type(cause).__name__}: {first_line(cause)})"
     return f"the connection failed ({type(error).__name__}): check the network and run the same command again"
-
-
-def _first_line(error: BaseException) -> str:
-    text = getattr(error, "server_message", None) or str(error)
-    return (str(text).strip().splitlines() or [""])[0][:160]

@@ -6,6 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from genzoo.errors import CheckpointError
+from genzoo.inspection import check_link
+
+_LONGEST = 1 << 20
 KNOWN = frozenset(
     [
         "apache-2.0",
@@ -110,6 +114,11 @@ def lint_licence(identifier: str, inherited: str, repo_id: str, texts: list[Path
 
 
 def licence_files(folder: Path) -> list[Path]:
-    """Licence texts beside a backbone."""
+    """Licence texts beside a backbone; a link out of its folder could carry any file of this machine along and is refused."""
     pattern = re.compile(r"(LICENSE|LICENCE|USE_POLICY)(\.(md|txt))?", re.IGNORECASE)
-    return sorted(path for path in Path(folder).iterdir() if path.is_file() and pattern.fullmatch(path.name))
+    found = sorted(path for path in Path(folder).iterdir() if path.is_file() and pattern.fullmatch(path.name))
+    for path in found:
+        check_link(path, Path(folder))
+        if path.stat().st_size > _LONGEST:
+            raise CheckpointError(f"{path} is {path.stat().st_size:,} bytes long: no licence text is, remove it")
+    return found

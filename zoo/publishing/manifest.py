@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from genzoo.errors import InputError, ZooError
 from genzoo.files import sha256_of, write_text
 from genzoo.inspection import read_json_file
+from genzoo.publishing.plan import REPO_ID
+from genzoo.revisions import COMMIT
 from genzoo.sources import Status
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+_PLACES = (
+    re.compile(r"hub/models--[\w.-]+/(refs/main|snapshots/[0-9a-f]{40}/.+)", re.ASCII),
+    re.compile(r"datasets/[^/]+/[^/]+/[^/]+/[0-9a-f]{40}/.+"),
+    re.compile(r"genzoo/[^/]+/.+"),
+)
+"""Where a file of a bundle may go: into a commit of a model, a commit of a data set's config, or a folder of genzoo's cache."""
+
+
+def snapshot_of(hub_id: str, revision: str) -> str:
+    """A commit's place in a bundle and in the Hub's cache."""
+    return f"hub/models--{hub_id.replace('/', '--')}/snapshots/{revision}"
 
 
 @dataclass(frozen=True)
@@ -75,18 +89,28 @@ class Manifest:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ZooError(f"{folder}/{MANIFEST} is damaged ({error}): copy the bundle again") from error
-        for path in found.files:
-            parts = PurePosixPath(path).parts
-            if (
-                path.startswith("/")
-                or "\\" in path
-                or ".." in parts
-                or parts[:1] not in (("hub",), ("datasets",), ("genzoo",))
-            ):
+        found._check_places(folder)
+        return found
+
+    def _check_places(self, folder: Path) -> None:
+        """Refuse a path that leads elsewhere, and a name or commit that the libraries would follow elsewhere."""
+        for path in self.files:
+            is_plain = not set(path.split("/")) & {"", ".", ".."} and "\\" not in path and path.isprintable()
+            if not (is_plain and any(place.fullmatch(path) for place in _PLACES)):
                 raise ZooError(
                     f"{folder}/{MANIFEST} names {path!r}, which is no place inside a bundle: nothing was copied"
                 )
-        return found
+        for name, revision in (
+            *((m["hub_id"], m["revision"]) for m in self.models),
+            *((d["path"], d["revision"]) for d in self.datasets),
+        ):
+            if not (REPO_ID.fullmatch(name) and COMMIT.fullmatch(revision)):
+                raise ZooError(
+                    f"{folder}/{MANIFEST} names {name!r} at {revision!r}, which is no commit of a repository: nothing was copied"
+                )
+        for model in self.models:
+            if not any(path.startswith(f"{snapshot_of(model['hub_id'], model['revision'])}/") for path in self.files):
+                raise ZooError(f"{folder}/{MANIFEST} names {model['hub_id']}, but no file of it: copy the bundle again")
 
     def check(self, folder: Path, status: Status = lambda _: None) -> None:
         """Compare every file with the manifest.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from genzoo.assembly import Form, export
 from genzoo.backbones import BACKBONES, Backbone, fetch_backbone
@@ -30,10 +32,13 @@ ALLOWED = (
     r"sentence_bert_config\.json", r"generation_config\.json", r"adapter_config\.json", r"adapter_model\.safetensors",
     r"model(-\d{5}-of-\d{5})?\.safetensors", r"model\.safetensors\.index\.json",
     r"tokenizer(_config)?\.json", r"special_tokens_map\.json", r"\d_(Dense|WordWeights|Pooling)/(config\.json|model\.safetensors)",
-    r"\.eval_results/[\w.+-]+\.yaml",
+    r"\.eval_results/[\w.+()-]+\.yaml",
 )  # fmt: skip
 """Whole paths that may go up. Whatever else lies in a folder stays at home."""
-REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+REPO_ID = re.compile(r"(?=.{3,96}$)(?!.*(--|\.\.|\.git$))[A-Za-z0-9](?:[\w.-]*\w)?/[A-Za-z0-9](?:[\w.-]*\w)?", re.ASCII)
+"""``org/name`` as the Hub takes it, so that it is refused before anything is made."""
+TAG = re.compile(r"(?!main$|[0-9a-f]{7,40}$|.*\.\.|.*\.lock$)[A-Za-z0-9][\w.-]{0,62}[A-Za-z0-9]|[A-Za-z0-9]", re.ASCII)
+"""A name for a commit that is neither the branch's nor looks like a commit."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +122,18 @@ def build_plan(
 
     if not REPO_ID.fullmatch(repo_id):
         raise InputError(
-            f"--repo {repo_id!r} is no name of a repository: write org/name, in letters, digits, - _ and ."
+            f"--repo {repo_id!r} is no name of a repository: write org/name, in letters, digits, - _ and . (no -- or .., at most 96)"
         )
+    if options.tag is not None and not TAG.fullmatch(options.tag):
+        raise InputError(f"--tag {options.tag!r} is no name for a commit: write something like v1 or 2026-11")
     checkpoint = find_checkpoint(name)
     status("looking at the backbone")
     backbone = fetch_backbone(checkpoint.backbone, status)
     facts, problems = _gather(name, checkpoint, repo_id, options)
     form: Form = "merged" if options.merge else "adapter"
-    checkpoint = dataclasses.replace(checkpoint, backbone=_public_name(checkpoint, facts.base_model))
+    checkpoint = dataclasses.replace(
+        checkpoint, backbone=_public_name(checkpoint, facts.base_model), info=_without_places(checkpoint.info)
+    )
     problems += _lint_base(checkpoint, facts, form)
     texts = licence_files(backbone)
     problems += lint_licence(facts.licence, _inherited(checkpoint), repo_id, texts)
@@ -198,6 +207,18 @@ def _public_name(checkpoint: TokenCheckpoint, base_model: str) -> str:
     return base_model if REPO_ID.fullmatch(base_model) else Path(checkpoint.backbone).name
 
 
+def _without_places(value: Any) -> Any:
+    """The facts of a checkpoint, with the last part only of every folder of this machine that training wrote down."""
+    if isinstance(value, dict):
+        return {key: one if key == "prompts" else _without_places(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_places(one) for one in value]
+    if not (isinstance(value, str) and re.match(r"(/|~|\.{1,2}/|[A-Za-z]:[\\/])\S", value)):
+        return value
+    is_place = not re.search(r"\s", value) or ("\n" not in value and Path(value).expanduser().exists())
+    return re.split(r"[\\/]", value.rstrip("/\\"))[-1] if is_place else value
+
+
 def _lint_base(checkpoint: TokenCheckpoint, facts: CardFacts, form: Form) -> list[str]:
     """Whether the small form would load the weights that the tokens were trained on."""
     row = _backbone_row(checkpoint)
@@ -219,7 +240,7 @@ def _pin_base(folder: Path, revision: str) -> None:
 
 def _write_licence(folder: Path, identifier: str, texts: list[Path]) -> None:
     for text in texts:
-        write_text(folder / text.name, text.read_text(encoding="utf-8"))
+        shutil.copyfile(text, folder / text.name)
     notice = licence_of(identifier).notice
     if notice:
         write_text(folder / "NOTICE", notice)

@@ -94,6 +94,7 @@ def _publish(plan: PublishPlan, api: HfApi, status: Status, sleep: Sleep, writte
     attempt(api.whoami, sleep)
     state = _open_repository(plan, api, sleep)
     _check_tag(plan, api, state, sleep)
+    _hide(plan, api, state, sleep)
     was_complete, was_empty = state.holds(plan), state.is_empty
     commit = state.head
     if not was_complete:
@@ -110,8 +111,8 @@ def _publish(plan: PublishPlan, api: HfApi, status: Status, sleep: Sleep, writte
     if plan.tag:
         status(f"tagging {plan.tag}")
         attempt(lambda: _tag(plan, api, commit), sleep)
-    if (was_empty or was_complete) and state.is_private != plan.is_private:
-        attempt(lambda: api.update_repo_settings(plan.repo_id, private=plan.is_private), sleep)
+    if (was_empty or was_complete) and state.is_private and not plan.is_private:
+        attempt(lambda: api.update_repo_settings(plan.repo_id, private=False), sleep)
     return Published(commit, f"{api.endpoint}/{plan.repo_id}/tree/{commit}", plan.tag, not was_complete)
 
 
@@ -126,6 +127,18 @@ def _open_repository(plan: PublishPlan, api: HfApi, sleep: Sleep) -> RemoteState
     if state is None:
         raise PublishError(f"{plan.repo_id} was made, but the Hub does not show it yet: run the same command again")
     return state
+
+
+def _hide(plan: PublishPlan, api: HfApi, state: RemoteState, sleep: Sleep) -> None:
+    """Before anything is sent, make sure that what shall stay private will not be seen on the way."""
+    if not plan.is_private or state.is_private:
+        return
+    if not state.is_empty:
+        raise PublishError(
+            f"{plan.repo_id} is public and holds {len(state.files)} files, so --private would show the model to everybody: hide the "
+            "repository on its settings page first, or choose another name"
+        )
+    attempt(lambda: api.update_repo_settings(plan.repo_id, private=True), sleep)
 
 
 def read_state(api: HfApi, repo_id: str, revision: str | None = None) -> RemoteState | None:
@@ -170,7 +183,7 @@ def _commit(plan: PublishPlan, api: HfApi, state: RemoteState, sleep: Sleep) -> 
             if now is not None and now.head != state.head:
                 if now.holds(plan):
                     return now.head
-                raise PublishError(f"{explain_conflict(plan)}. Nothing of this model was written") from None
+                raise PublishError(f"{explain_conflict(plan)}. What it holds now is theirs") from None
             if not is_transient(error) or place == 2:
                 raise
             sleep(2.0**place)

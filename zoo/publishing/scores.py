@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from genzoo.errors import InputError
 from genzoo.files import write_text
+from genzoo.revisions import COMMIT
 
+TASK = re.compile(r"[A-Za-z0-9][\w.+()-]{0,120}", re.ASCII)
 NOTES = "measured with genzoo through mteb"
 
 
@@ -19,9 +23,10 @@ class CardScore:
         metric: Its label with an arrow to the better side.
         shown: The score as tables show it.
         teacher: The teacher's score on it as tables show it, or a dash.
-        value: The score times 100.
-        low: Lower end of its 95 % interval over queries, times 100; None where the results hold no scores per query.
-        high: Upper end.
+        value: The score as the Hub's own tables take it: times 100, where tables show it so.
+        interval: Its 95 % interval as tables show it, empty where the results do not hold what it takes.
+        over: What the interval was resampled over, such as ``300 queries``.
+        difference: The mean difference to the teacher with its paired 95 % interval over queries, or empty.
         dataset: Hub id of the data set, empty for a set that ships with genzoo.
         dataset_revision: Its commit.
         date: ISO date of the measurement.
@@ -32,16 +37,12 @@ class CardScore:
     shown: str
     teacher: str
     value: float
-    low: float | None = None
-    high: float | None = None
+    interval: str = ""
+    over: str = ""
+    difference: str = ""
     dataset: str = ""
     dataset_revision: str = ""
     date: str = ""
-
-    @property
-    def interval(self) -> str:
-        """``[low, high]``, or a dash."""
-        return "–" if self.low is None or self.high is None else f"[{self.low:.1f}, {self.high:.1f}]"
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,13 @@ class CardScores:
 
     @property
     def has_intervals(self) -> bool:
-        """Whether any score has an interval over its queries."""
-        return any(row.low is not None for row in self.rows)
+        """Whether any score has an interval."""
+        return any(row.interval for row in self.rows)
+
+    @property
+    def has_differences(self) -> bool:
+        """Whether any score was compared with the teacher's query by query."""
+        return any(row.difference for row in self.rows)
 
 
 def write_eval_results(scores: CardScores, folder: Path) -> list[Path]:
@@ -75,8 +81,10 @@ def write_eval_results(scores: CardScores, folder: Path) -> list[Path]:
 
     written = []
     for row in scores.rows:
-        if not (row.dataset and len(row.dataset_revision) == 40):
+        if not (row.dataset and COMMIT.fullmatch(row.dataset_revision)):
             continue
+        if not TASK.fullmatch(row.task):
+            raise InputError(f"the results hold a task named {row.task!r}: no file of that name can be published")
         entry = EvalResultEntry(
             dataset_id=row.dataset,
             task_id=row.task,

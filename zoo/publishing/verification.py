@@ -11,7 +11,7 @@ import numpy as np
 from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.entries import ENTRIES, get_entry
-from genzoo.errors import CheckpointError, InputError, ZooError
+from genzoo.errors import CheckpointError, InputError
 from genzoo.exported import base_folder, is_exported, read_exported, read_exported_tensors
 from genzoo.loading import find_checkpoint, load
 from genzoo.publishing.fingerprint import (
@@ -22,8 +22,11 @@ from genzoo.publishing.fingerprint import (
     digest_parts,
     dtype_of,
     measure_probes,
+    prompts_of,
     take_fingerprint,
 )
+from genzoo.publishing.hub import fetch_commit
+from genzoo.revisions import COMMIT
 from genzoo.sources import Status
 
 if TYPE_CHECKING:
@@ -100,22 +103,16 @@ def revision_of(checkpoint: TokenCheckpoint) -> str:
     """Commit of the frozen LLM that a checkpoint names, empty where it has none."""
     if checkpoint.backbone in BACKBONES:
         return BACKBONES.get(checkpoint.backbone).revision or ""
-    return checkpoint.backbone.partition("@")[2]
+    commit = checkpoint.backbone.partition("@")[2]
+    return commit if COMMIT.fullmatch(commit) else ""
 
 
 def _bring(name: str, status: Status) -> str:
     """A model on the Hub as a local folder; every other name as it is."""
     if Path(name).is_dir() or "@" not in name:
         return name
-    from huggingface_hub import snapshot_download
-
-    repo_id, _, revision = name.partition("@")
-    status(f"fetching {repo_id}")
-    try:
-        return snapshot_download(repo_id, revision=revision, allow_patterns=["*.json", "*.safetensors", "*/*.json", "*/*.safetensors"])  # fmt: skip
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [""])[0][:160]
-        raise ZooError(f"the Hub does not serve {name} ({type(error).__name__}: {first})") from error
+    status(f"fetching {name}")
+    return str(fetch_commit(name, ["*.json", "*.safetensors", "*/*.json", "*/*.safetensors"]))
 
 
 def _home(name: str) -> Path | None:
@@ -189,17 +186,19 @@ def _check_merged_backbone(folder: Path, checkpoint: TokenCheckpoint, recorded: 
 
 def _compare(model: SentenceTransformer, recorded: Fingerprint) -> list[Finding]:
     found = measure_probes(model)
+    if len(found[0].values) != len(recorded.probes[0].values):
+        return [
+            Finding(
+                "embeddings", False, f"{len(found[0].values)} numbers a text, recorded {len(recorded.probes[0].values)}"
+            )
+        ]
     pairs = list(zip(PROBES, found, recorded.probes, strict=True))
     texts = [
         f"{text[:24]!r} ({now.n_ids} tokens, recorded {then.n_ids})"
         for (_, text), now, then in pairs
         if now.ids != then.ids
     ]
-    changed = [
-        f"{name} is {model.prompts.get(name)!r}, recorded {prompt!r}"
-        for name, prompt in recorded.prompts.items()
-        if model.prompts.get(name) != prompt
-    ]
+    changed = _changed_prompts(model, recorded)
     gaps = [max(*(abs(a - b) for a, b in zip(now.values, then.values, strict=True)), abs(now.norm - then.norm)) for _, now, then in pairs]  # fmt: skip
     worst = int(np.argmax(gaps))
     bound, dtype = recorded.tolerance, dtype_of(model)
@@ -218,6 +217,19 @@ def _compare(model: SentenceTransformer, recorded: Fingerprint) -> list[Finding]
             f"largest difference {gaps[worst]:.1e}, at most {bound:.0e} allowed{where}",
         ),
     ]
+
+
+def _changed_prompts(model: SentenceTransformer, recorded: Fingerprint) -> list[str]:
+    """Instructions that were changed, added or taken away, and one that would be put before every text."""
+    here = prompts_of(model)
+    changed = [
+        f"{name} is {here.get(name)!r}, recorded {recorded.prompts.get(name)!r}"
+        for name in sorted({*here, *recorded.prompts})
+        if here.get(name) != recorded.prompts.get(name)
+    ]
+    if model.default_prompt_name is not None:
+        changed.append(f"{model.default_prompt_name!r} is put before every text, recorded none")
+    return changed
 
 
 def _check_method(model: SentenceTransformer, checkpoint: TokenCheckpoint) -> list[Finding]:
