@@ -53,8 +53,8 @@ class ViewOptions:
         unprompted: Of the answer views, the share whose query stands without a prompt.
         long: Of the document views, the share that joins several responses to one long passage.
         context: Of the meaning and topic views, the share whose target is what the text belongs to instead of the text itself:
-            the response to a query (where it was answered), the whole response for a sentence of it. The embedding learns
-            the mean of both, as a weak teacher's embedding of a short text is mostly noise. Unlike the others, never measured here.
+            the response to a query (where it was answered), the whole response for a sentence of it. The embedding
+            learns the mean of both. Not measured yet on any task, hence off in every recipe.
     """
 
     answer: float = 1.0
