@@ -52,6 +52,9 @@ class ViewOptions:
         topic: The same under the classification and clustering prompts.
         unprompted: Of the answer views, the share whose query stands without a prompt.
         long: Of the document views, the share that joins several responses to one long passage.
+        context: Of the meaning and topic views, the share whose target is what the text belongs to instead of the text itself:
+            the response to a query (where it was answered), the whole response for a sentence of it. The embedding
+            learns the mean of both. Not measured yet on any task, hence off in every recipe.
     """
 
     answer: float = 1.0
@@ -60,6 +63,7 @@ class ViewOptions:
     topic: float = 0.0
     unprompted: float = 0.0
     long: float = 0.0
+    context: float = 0.0
 
 
 @dataclass(frozen=True)

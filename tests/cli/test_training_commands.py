@@ -103,6 +103,33 @@ def test_study_is_measured_through_mteb(genzoo, log, llama, tmp_path):
     assert {row["variant"] for row in rows if row["metric"] == "GenZooMiniSTS"} == {"base", "teacher of base"}
 
 
+def test_controls_give_what_the_training_kept(genzoo, llama, tiny_teacher, tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_text("\n".join(f"{text} {i}" for i, text in enumerate(SENTENCES * 2)))
+    words = ["train", "smollm2-135m", "-q", log, "-o", tmp_path / "run", "--backbone", llama, "--teacher", tiny_teacher]
+    words += ["--steps", 2, "--batch", 4, "--set", "response.max_new_tokens=4", "--answers", 32]
+    code, text, errors = genzoo(*words, "--json")
+    assert code == 0, errors
+    kept = json.loads(text)["controls"]
+    assert (kept["n"], kept["others"]) == (3, 2)
+    code, text, errors = genzoo("controls", tmp_path / "run", "--json", "--save")
+    assert code == 0, errors
+    found = json.loads(text)
+    assert found.pop("teacher") == str(tiny_teacher)
+    assert found.pop("recon_gap") == pytest.approx(kept["recon_shuffled"] - kept["recon_own"], abs=1e-5)
+    assert found == pytest.approx(kept, abs=1e-5)
+    code, text, _ = genzoo("controls", tmp_path / "run", "-n", 2)
+    assert code == 0
+    assert "held-out queries" in text
+    assert "against 1 others" in text
+    code, _, errors = genzoo("controls", tmp_path / "run" / "checkpoint")
+    assert code == 1
+    assert "held-out.jsonl does not exist: give --held-out" in errors
+    code, _, errors = genzoo("controls", "smollm2-135m", "--save")
+    assert code == 1
+    assert "--save needs a folder" in errors
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -1,5 +1,8 @@
 """What is told before and during a training: size, memory, time left."""
 
+import csv
+from pathlib import Path
+
 import pytest
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -62,6 +65,18 @@ def test_time_left_is_right_after_the_first_tenth():
         left = pace.seconds_left(done)
     assert left == pytest.approx(0.01 * sum(costs[10:]), rel=0.25)
     assert Pace([1.0, 1.0]).seconds_left(0) is None
+
+
+def test_time_left_was_right_on_a_real_run():
+    """Costs and measured seconds of the 420 steps of smollm2-135m on two busy cores; its first 40 steps are the cheap ones."""
+    with (Path(__file__).parents[1] / "golden" / "training_steps.csv").open(encoding="utf-8") as file:
+        costs, seconds = zip(*([float(value) for value in row] for row in list(csv.reader(file))[1:]), strict=True)
+    now = seconds[0]
+    pace = Pace(costs, 1, clock=lambda: now)  # the first step warms up: a run counts from its end
+    for done in range(2, len(costs)):
+        now += seconds[done - 1]
+        if done in (42, 84, 210, 336):
+            assert pace.seconds_left(done) == pytest.approx(sum(seconds[done:]), rel=0.25)
 
 
 def test_batches_hold_every_example_once_and_depend_on_the_seed_alone():

@@ -7,9 +7,11 @@ import torch
 from conftest_builders import SENTENCES
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from genzoo import prompts
 from genzoo.assembly import assemble
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.errors import TrainingError
+from genzoo.overrides import override
 from genzoo.recipes import RECIPES, LossOptions, OptimOptions, Recipe, ResponseOptions, ViewOptions
 from genzoo.training.engines import TransformersEngine
 from genzoo.training.heads import TokenHeads
@@ -160,8 +162,8 @@ def test_response_loss_equals_the_plain_one(backbone):
     responses = [[30, 31, 32, 2], [40], [50, 51]]
     lean = response_loss(model, soft, responses)
     total = 0.0
-    for prompts, ids in zip(soft, responses, strict=True):
-        inputs = torch.cat([prompts, model.get_input_embeddings()(torch.tensor(ids))])[None]
+    for prompt, ids in zip(soft, responses, strict=True):
+        inputs = torch.cat([prompt, model.get_input_embeddings()(torch.tensor(ids))])[None]
         logits = model(inputs_embeds=inputs).logits[0, 3 : 3 + len(ids)]
         total = total + torch.nn.functional.cross_entropy(logits, torch.tensor(ids), reduction="sum")
     plain = total / 7
@@ -197,8 +199,6 @@ def test_examples_follow_the_shares():
     examples = make_examples(recipe, rows, [row.query for row in rows], 4000)
     assert examples == make_examples(recipe, rows, [row.query for row in rows], 4000)
     assert examples != make_examples(replace(recipe, seed=6), rows, [row.query for row in rows], 4000)
-    from genzoo import prompts
-
     share = {
         p: sum(e.text.startswith(p) for e in examples) / 4000
         for p in (prompts.QUERY, prompts.DOCUMENT, prompts.MEANING)
@@ -211,6 +211,25 @@ def test_examples_follow_the_shares():
     for one in examples:
         if one.text.startswith(prompts.QUERY):
             assert one.target == answers[one.text.removeprefix(prompts.QUERY)]
+
+
+def test_context_gives_short_texts_the_target_of_what_they_belong_to():
+    rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "length", 5) for i in range(20)]
+    recipe = override(RECIPES.get("smollm2-135m"), {"views.context": 1.0})
+    queries = [*(row.query for row in rows), "never answered"]
+    answers = {row.query: row.response for row in rows} | {first_sentence(row.response): row.response for row in rows}
+    seen = set()
+    for one in make_examples(recipe, rows, queries, 2000):
+        prompt = next((p for p in (prompts.MEANING, prompts.INTENT, prompts.TOPIC) if one.text.startswith(p)), None)
+        if prompt is not None:
+            source = one.text.removeprefix(prompt)
+            assert (one.target, one.ended) == (answers.get(source, source), source not in answers)
+            seen.add(source in answers)
+    assert seen == {True, False}
+    # Half of them keep the text itself.
+    half = make_examples(override(recipe, {"views.context": 0.5}), rows, queries[:20], 4000)
+    short = [one for one in half if one.text.startswith((prompts.MEANING, prompts.INTENT, prompts.TOPIC))]
+    assert sum(one.text.endswith(one.target) for one in short) / len(short) == pytest.approx(0.5, abs=0.05)
 
 
 def test_first_sentence():

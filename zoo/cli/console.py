@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,8 @@ from rich.progress import (
 )
 from rich.status import Status
 from rich.text import Text
+
+from genzoo.estimates import as_time
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
@@ -43,8 +46,14 @@ class _TimeLeft(TimeRemainingColumn):
         return Text() if str(task.fields.get("remark", "")).endswith(" left") else super().render(task)
 
 
+EVERY_SECONDS = 30
+"""Between the lines that take the bars' place where nobody watches a terminal, as in a log file."""
+
+
 class Bars:
     """A progress bar per stage, with the time left; used as a callback of long work.
+
+    Where standard error is no terminal, a line every half minute says the same.
 
     Args:
         quiet: Draw nothing.
@@ -62,6 +71,8 @@ class Bars:
             disable=quiet,
         )
         self._tasks: dict[str, Any] = {}
+        self._tells_lines = not quiet and not err.is_terminal
+        self._began = self._told = time.monotonic()
 
     def __enter__(self) -> Bars:
         self.progress.start()
@@ -76,3 +87,8 @@ class Bars:
             # What an earlier run had finished is no measure of this run's speed.
             self._tasks[stage] = self.progress.add_task(stage, total=total, completed=done, remark=remark)
         self.progress.update(self._tasks[stage], completed=done, total=total, remark=remark)
+        now = time.monotonic()
+        if self._tells_lines and now - self._told >= EVERY_SECONDS:
+            self._told = now
+            line = f"{stage} {done}/{total} after {as_time(now - self._began)} {remark}"
+            err.print(line.rstrip(), highlight=False, markup=False, soft_wrap=True)

@@ -1,21 +1,100 @@
-"""The command that runs a study: study."""
+"""The commands that judge a training: controls, study."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genzoo.cli.console import Bars, busy, out
-from genzoo.cli.models import Device
+from genzoo.cli.console import Bars, busy, out, print_json
+from genzoo.cli.models import Device, Json
 from genzoo.cli.training import PANEL, Column, Queries
+from genzoo.errors import InputError
+from genzoo.recipes import UNSUPERVISED
+
+if TYPE_CHECKING:
+    from genzoo.checkpoint import TokenCheckpoint
+    from genzoo.training.responses import Response
 
 
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
-    app.command(rich_help_panel=PANEL)(study)
+    for command in (controls, study):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def controls(
+    model: Annotated[str, typer.Argument(help="Folder that genzoo train wrote, or a zoo model.")],
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--held-out", help="Responses, as JSONL, to queries that it was not trained on; default: those of the run."
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Who judges decoded texts; default: the teacher that it was trained with.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=2, help="How many of them to take, from the end.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the other queries that each is compared with.")] = 0,
+    save: Annotated[bool, typer.Option("--save", help="Keep the figures in the checkpoint's folder.")] = False,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Do a model's soft prompts say something about the query? Its own response against other queries', on held-out queries."""
+    from genzoo.loading import find_checkpoint
+    from genzoo.training.controls import measure_on
+
+    checkpoint = find_checkpoint(model)
+    folder = Path(model)
+    if save and not folder.is_dir():
+        raise InputError(f"--save needs a folder that genzoo train wrote, {model} is a name")
+    rows = _held_out(held_out or folder / "held-out.jsonl", n)
+    judge = teacher or _own_teacher(checkpoint, folder)
+    with Bars() as bars:
+        found = measure_on(
+            checkpoint, rows, judge, seed=seed, device=device, on_progress=lambda *told: bars("controls", *told)
+        )
+    facts = asdict(found) | {"teacher": judge}
+    if save:
+        inner = folder / "checkpoint"
+        info = checkpoint.info | {"controls": asdict(found)}
+        replace(checkpoint, info=info).save(inner if inner.is_dir() else folder)
+    if json:
+        print_json(facts | {"recon_gap": found.recon_gap})
+        return
+    for label, value in found.rows():
+        out.print(f"[bold]{label:<26}[/] {value}", highlight=False)
+
+
+def _held_out(path: Path, n: int) -> list[Response]:
+    from genzoo.training.responses import read_responses
+
+    rows = [row for row in read_responses(path) if row.response][-n:] if path.is_file() else []
+    if len(rows) < 2:
+        raise InputError(
+            f"{path} {'holds fewer than two responses' if path.is_file() else 'does not exist'}: give --held-out, a file such "
+            "as genzoo responses writes, of queries that the model was not trained on"
+        )
+    return rows
+
+
+def _own_teacher(checkpoint: TokenCheckpoint, folder: Path) -> str:
+    """The teacher that the checkpoint's recipe names; an unsupervised one lies in the run's folder."""
+    recipe = checkpoint.info.get("recipe")
+    name = str(recipe["teacher"]) if isinstance(recipe, dict) and "teacher" in recipe else None
+    if name is None:
+        raise InputError("the checkpoint does not say who taught it: give --teacher")
+    if name != UNSUPERVISED:
+        return name
+    found = sorted(path.parent for path in folder.glob("teacher/*/modules.json"))
+    if len(found) != 1:
+        raise InputError(
+            f"{folder / 'teacher'} holds {len(found)} teachers, not one: give --teacher, the folder of the unsupervised teacher"
+        )
+    return str(found[0])
 
 
 def study(
@@ -56,8 +135,6 @@ def _measure(
     model: str, benchmark: str | None, tasks: list[str], output: Path, device: str | None, bars: Bars
 ) -> Mapping[str, float]:
     """Main score of each task, through mteb."""
-    from dataclasses import asdict
-
     with busy("loading mteb"):
         from genzoo.mteb_meta import resolve_model
         from genzoo.tasks.catalogue import resolve_tasks

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genzoo.cli.console import Bars, out, print_json
+from genzoo.cli.console import Bars, err, out, print_json
 from genzoo.cli.models import Device, Json
 from genzoo.errors import InputError
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from genzoo.recipes import Recipe
     from genzoo.training.pipeline import TrainingRun
     from genzoo.training.queries import Query
+    from genzoo.training.responses import Response
 
 PANEL = "Training"
 RecipeName = Annotated[str, typer.Argument(help="Recipe: see genzoo list --recipes.")]
@@ -27,7 +27,7 @@ Column = Annotated[str | None, typer.Option(help="Column of the log that holds t
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="Folder of this run; run again to go on where it stopped.")
 ]
-Made = Annotated[Path | None, typer.Option("--responses", help="responses.jsonl made earlier for these queries.")]
+Made = Annotated[Path | None, typer.Option("--responses", help="responses.jsonl[.gz] made earlier for these queries.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Training steps, instead of the recipe's.")]
 Batch = Annotated[int | None, typer.Option(min=1, help="Examples per step, instead of the recipe's.")]
 Answers = Annotated[int | None, typer.Option(min=0, help="How many queries the backbone answers; 0 for all.")]
@@ -89,18 +89,40 @@ def _run(
     """The run that the options describe."""
     from genzoo.training.pipeline import TrainingRun
     from genzoo.training.processes import Processes
+    from genzoo.training.responses import write_responses
 
-    if made is not None and not made.is_file():
-        raise InputError(
-            f"there is no file {made}: give the responses.jsonl of an earlier run, or leave --responses out"
-        )
+    given = _made(made, log[: recipe.response.limit or None])
     recipe = _pinned(recipe)
     output.mkdir(parents=True, exist_ok=True)
     processes = Processes.from_environment(device)
-    if made is not None and processes.is_main and not (output / "responses.jsonl").is_file():
-        shutil.copyfile(made, output / "responses.jsonl")
+    if given and processes.is_main and not (output / "responses.jsonl").is_file():
+        write_responses(output / "responses.jsonl", given)
     processes.wait()
     return TrainingRun(recipe, log, output, device, batch_size, bars, processes)
+
+
+def _made(made: Path | None, asked: list[Query]) -> list[Response]:
+    """The responses of an earlier run that answer these queries."""
+    from genzoo.training.responses import read_responses
+
+    if made is None:
+        return []
+    if not made.is_file():
+        raise InputError(
+            f"there is no file {made}: give the responses.jsonl of an earlier run, or leave --responses out"
+        )
+    wanted = {query.text for query in asked}
+    given = [row for row in read_responses(made) if row.query in wanted]
+    if not given:
+        raise InputError(
+            f"{made} answers none of the {len(asked):,} queries that are asked: it belongs to another log, or --answers takes "
+            "others of this one; leave --responses out to have them answered"
+        )
+    if len(given) < len(asked):
+        err.print(
+            f"{made} answers {len(given):,} of {len(asked):,} queries; the others are answered now", highlight=False
+        )
+    return given
 
 
 def _bars() -> Bars:

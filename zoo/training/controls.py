@@ -1,14 +1,17 @@
-"""What training must be judged by: held-out queries, each beside another query's answer.
+"""What training must be judged by: held-out queries, each beside other queries' answers.
 
 A falling reconstruction loss mostly shows that the soft prompts became a generic opening of an answer. Only the difference to the
-loss under *another* query's soft prompts (the shuffled control) is about the query.
+loss under *another* query's soft prompts (the shuffled control) is about the query. And a text that is decoded from soft prompts
+says something about its query only if it is nearer to the backbone's own response than to the responses to other queries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,11 +19,23 @@ from torch.nn import functional
 
 from genzoo import prompts
 from genzoo.checkpoint import TokenCheckpoint
+from genzoo.decoding import Decoder
 from genzoo.forward import freeze, token_states
 from genzoo.lora import changed_by
 from genzoo.tokens import plain_ids
-from genzoo.training.losses import response_loss
+from genzoo.training.losses import response_sums
 from genzoo.training.responses import Response
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+OTHERS = 10
+"""Responses to other queries that a decoded text is compared with: it is nearest to its own by chance once in eleven."""
+DECODED_TOKENS = 48
+RESAMPLES = 2000
+WEIGHT_95 = 1.959964
+Judge = Callable[[Sequence[str]], Tensor]
+"""Texts -> ``(texts, D)`` teacher embeddings."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,14 @@ class Controls:
         cosine_own: Mean cosine between embedding and target of the own response; higher is better. None without a teacher.
         cosine_other: Mean cosine between embedding and the other responses' targets.
         top1: Share of queries whose own response is the nearest of all n.
+        gap_low: Lower end of the 95 % interval of ``recon_gap``, by resampling the queries.
+        gap_high: Upper end.
+        decoded: Share of queries whose decoded text is, for the teacher, nearer to the own response than to those of all
+            ``others`` other queries; higher is better. None without a teacher.
+        decoded_low: Lower end of its 95 % interval (Wilson).
+        decoded_high: Upper end.
+        others: How many other queries, drawn for each query.
+        seed: Of that draw and of the resampling.
     """
 
     n: int
@@ -42,11 +65,70 @@ class Controls:
     cosine_own: float | None
     cosine_other: float | None
     top1: float | None
+    gap_low: float
+    gap_high: float
+    decoded: float | None
+    decoded_low: float | None
+    decoded_high: float | None
+    others: int
+    seed: int
 
     @property
     def recon_gap(self) -> float:
         """Nats per token that are about this query: shuffled minus own; higher is better."""
         return self.recon_shuffled - self.recon_own
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The figures for people: what, and how much."""
+        made = [
+            ("held-out queries", f"{self.n} (seed {self.seed})"),
+            ("own response", f"{self.recon_own:.3f} nats/token, given the query's soft prompts"),
+            ("shuffled control", f"{self.recon_shuffled:.3f} nats/token, given another query's"),
+            ("gap", f"{self.recon_gap:.3f} nats/token [{self.gap_low:.3f}, {self.gap_high:.3f}]"),
+        ]
+        if self.top1 is not None:
+            made.append(("embedding nearest to own", f"{self.top1:.1%} among all {self.n} responses"))
+        if self.decoded is not None:
+            told = f"{self.decoded:.1%} [{self.decoded_low:.1%}, {self.decoded_high:.1%}] against {self.others} others"
+            made.append(("decoded nearest to own", told))
+        return made
+
+    def __str__(self) -> str:
+        said = f"own against shuffled response: {self.recon_gap:.2f} nats/token"
+        return said if self.decoded is None else f"{said}; decoded text nearest to its own: {self.decoded:.0%}"
+
+
+def embedder(load: Callable[[], SentenceTransformer]) -> Judge:
+    """A teacher as a judge; it is loaded when it is first asked."""
+
+    def judge(texts: Sequence[str]) -> Tensor:
+        return load().encode(list(texts), batch_size=64, convert_to_tensor=True, show_progress_bar=False).float().cpu()
+
+    return judge
+
+
+def measure_on(
+    checkpoint: TokenCheckpoint,
+    rows: Sequence[Response],
+    teacher: str,
+    *,
+    seed: int = 0,
+    device: str | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Controls:
+    """Controls of a checkpoint on responses to queries that it never saw, judged by a teacher: key, folder or Hub name."""
+    from genzoo.backbones import fetch_backbone
+    from genzoo.teachers import load_teacher
+    from genzoo.training.pipeline import load_causal_lm
+
+    encoder = load_teacher(teacher, device)
+    judge = embedder(lambda: encoder)
+    model, tokenizer = load_causal_lm(fetch_backbone(checkpoint.backbone), device)
+    texts = [row.response for row in rows]
+    targets = dict(zip(texts, judge(texts), strict=True))
+    return measure_controls(
+        checkpoint, model, tokenizer, rows, targets, judge=judge, seed=seed, on_progress=on_progress
+    )
 
 
 @torch.inference_mode()
@@ -57,6 +139,10 @@ def measure_controls(
     held_out: Sequence[Response],
     targets: Mapping[str, Tensor],
     batch_size: int = 16,
+    *,
+    judge: Judge | None = None,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Controls:
     """Measure a checkpoint on queries that training never saw.
 
@@ -67,28 +153,76 @@ def measure_controls(
         held_out: Queries and the backbone's own responses, at least two.
         targets: Response text -> ``(D,)`` teacher embedding; empty where there is no teacher.
         batch_size: Queries at once.
+        judge: The teacher, which reads the decoded texts; None leaves that out.
+        seed: Of the other queries that are drawn, and of the interval's resampling.
+        on_progress: Called with parts done and in all.
     """
-    freeze(model)
+    soft = _soft_prompts(checkpoint, freeze(model), tokenizer, held_out, batch_size)
+    on_progress(1, 4)
+    wanted = torch.stack([targets[row.response] for row in held_out]).to(soft) if targets else None
+    nearness: tuple[float | None, ...] = (None, None, None)
+    told: tuple[float | None, ...] = (None, None, None)
+    if wanted is not None:
+        weight, bias = checkpoint.align_weight.to(soft), checkpoint.align_bias.to(soft)
+        nearness = _nearness(soft.mean(dim=1) @ weight.T + bias, wanted)
+    own, lengths = _recon(model, tokenizer, soft, held_out, batch_size)
+    on_progress(2, 4)
+    shuffled, _ = _recon(model, tokenizer, soft.roll(1, dims=0), held_out, batch_size)
+    on_progress(3, 4)
+    others = min(OTHERS, len(held_out) - 1)
+    if wanted is not None and judge is not None:
+        decoder = Decoder(checkpoint, model, tokenizer)
+        texts = [text for part in soft.split(batch_size) for text in decoder.decode(part, DECODED_TOKENS)]
+        hits = nearest_to_own(judge(texts).to(wanted), wanted, others, seed)
+        told = share_interval(sum(hits), len(hits))
+    on_progress(4, 4)
+    low, high = _gap_interval(shuffled - own, lengths, seed)
+    recon = [float(sums.sum() / lengths.sum()) for sums in (own, shuffled)]
+    return Controls(len(held_out), *recon, *nearness, low, high, *told, others, seed)
+
+
+def _soft_prompts(
+    checkpoint: TokenCheckpoint, model: Any, tokenizer: Any, rows: Sequence[Response], batch_size: int
+) -> Tensor:
+    """Soft prompts ``(queries, n_compression, H)`` of the queries, float32."""
     t = {name: tensor.to(model.device) for name, tensor in checkpoint.tensors().items()}
     room, states = checkpoint.max_tokens - len(checkpoint.spec), []
-    for start in range(0, len(held_out), batch_size):
-        texts = [prompts.QUERY + row.query for row in held_out[start : start + batch_size]]
-        with changed_by(model, checkpoint.lora):
+    with changed_by(model, checkpoint.lora):
+        for start in range(0, len(rows), batch_size):
+            texts = [prompts.QUERY + row.query for row in rows[start : start + batch_size]]
             states.append(token_states(model, plain_ids(tokenizer, texts, room), t["rows"]))
     compressed = torch.cat(states)[:, checkpoint.spec.n_thought :].float()
-    soft = compressed @ t["recon_weight"].T + t["recon_bias"]
-    own: tuple[float | None, ...] = (None, None, None)
-    if targets:
-        embeddings = soft.mean(dim=1) @ t["align_weight"].T + t["align_bias"]
-        own = _nearness(embeddings, torch.stack([targets[row.response] for row in held_out]).to(embeddings))
-    return Controls(
-        n=len(held_out),
-        recon_own=_recon(model, tokenizer, soft, held_out, batch_size),
-        recon_shuffled=_recon(model, tokenizer, soft.roll(1, dims=0), held_out, batch_size),
-        cosine_own=own[0],
-        cosine_other=own[1],
-        top1=own[2],
-    )
+    return compressed @ t["recon_weight"].T + t["recon_bias"]
+
+
+def nearest_to_own(decoded: Tensor, wanted: Tensor, others: int, seed: int) -> list[bool]:
+    """Whether each decoded text is nearer to its own response than to all of some others, drawn anew for each.
+
+    Args:
+        decoded: ``(n, D)`` embeddings of the decoded texts.
+        wanted: ``(n, D)`` embeddings of the responses.
+        others: How many other responses; less than n.
+        seed: Of the draw.
+    """
+    cosines = (functional.normalize(decoded) @ functional.normalize(wanted).T).tolist()
+    rng = random.Random(seed)  # noqa: S311 - reproducible draw
+    hits = []
+    for place, row in enumerate(cosines):
+        drawn = rng.sample([other for other in range(len(row)) if other != place], others)
+        hits.append(all(row[place] > row[other] for other in drawn))
+    return hits
+
+
+def share_interval(hits: int, n: int) -> tuple[float, float, float]:
+    """A share and the ends of its 95 % interval (Wilson).
+
+    >>> [round(end, 3) for end in share_interval(160, 200)]
+    [0.8, 0.739, 0.85]
+    """
+    share, square = hits / n, WEIGHT_95**2
+    middle = (share + square / (2 * n)) / (1 + square / n)
+    half = WEIGHT_95 * math.sqrt(share * (1 - share) / n + square / (4 * n * n)) / (1 + square / n)
+    return share, max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _nearness(embeddings: Tensor, wanted: Tensor) -> tuple[float, float, float]:
@@ -99,13 +233,22 @@ def _nearness(embeddings: Tensor, wanted: Tensor) -> tuple[float, float, float]:
     return float(own.mean()), float((cosines.sum() - own.sum()) / (n * (n - 1))), float(nearest)
 
 
-def _recon(model: Any, tokenizer: Any, soft: Tensor, rows: Sequence[Response], batch_size: int) -> float:
-    """Mean nats per response token over all rows."""
+def _recon(
+    model: Any, tokenizer: Any, soft: Tensor, rows: Sequence[Response], batch_size: int
+) -> tuple[Tensor, Tensor]:
+    """Summed nats and number of tokens of every response."""
     ids = tokenizer([row.response for row in rows], add_special_tokens=False, split_special_tokens=True)["input_ids"]
-    total, count = 0.0, 0
-    for start in range(0, len(rows), batch_size):
-        part = ids[start : start + batch_size]
-        tokens = sum(map(len, part))
-        total += float(response_loss(model, soft[start : start + batch_size], part)) * tokens
-        count += tokens
-    return total / count
+    sums = [
+        response_sums(model, soft[start : start + batch_size], ids[start : start + batch_size])
+        for start in range(0, len(rows), batch_size)
+    ]
+    return torch.cat(sums).cpu().double(), torch.tensor([len(row) for row in ids])
+
+
+def _gap_interval(differences: Tensor, lengths: Tensor, seed: int) -> tuple[float, float]:
+    """The middle 95 % of the gap per token over resampled queries."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(len(lengths), (RESAMPLES, len(lengths)), generator=generator)
+    gaps = differences[drawn].sum(dim=1) / lengths[drawn].sum(dim=1)
+    low, high = torch.quantile(gaps, torch.tensor([0.025, 0.975], dtype=gaps.dtype)).tolist()
+    return low, high

@@ -37,6 +37,16 @@ def response_loss(model: Any, soft_prompts: Tensor, responses: Sequence[Sequence
     return token_loss(model, states, labels) / len(labels)
 
 
+@torch.no_grad()
+def response_sums(model: Any, soft_prompts: Tensor, responses: Sequence[Sequence[int]]) -> Tensor:
+    """Summed nats of each response by itself, ``(batch,)``: what `response_loss` is the mean of."""
+    labels = flat_ids(responses, soft_prompts.device)
+    states = (_packed if can_pack(model) else _padded)(model, soft_prompts, responses)
+    lengths = [len(row) for row in responses]
+    parts = zip(states.split(lengths), labels.split(lengths), strict=True)
+    return torch.stack([token_loss(model, part, label) for part, label in parts])
+
+
 def _packed(model: Any, soft_prompts: Tensor, responses: Sequence[Sequence[int]]) -> Tensor:
     """States that predict the response tokens, ``(tokens, H)``."""
     n = soft_prompts.shape[1]

@@ -23,7 +23,14 @@ from genzoo.tokens import check_spare_rows, spare_rows
 from genzoo.training.pace import Pace
 from genzoo.training.processes import Processes
 from genzoo.training.queries import Query
-from genzoo.training.responses import Response, check_options, echo_responses, generate_responses
+from genzoo.training.responses import (
+    HELD_OUT,
+    Response,
+    check_options,
+    echo_responses,
+    generate_responses,
+    write_responses,
+)
 from genzoo.training.targets import compute_targets
 from genzoo.training.views import Example, make_examples
 
@@ -60,6 +67,7 @@ class TrainingRun:
         processes: Those that train together.
         responses_folder: Where responses are kept, if not in the output folder: several runs may share them.
         targets_folder: The same for teachers and targets.
+        always_judged: The teacher judges decoded texts even where the alignment loss is off and nothing else needs one.
     """
 
     recipe: Recipe
@@ -71,6 +79,7 @@ class TrainingRun:
     processes: Processes = field(default_factory=Processes)
     responses_folder: Path | None = None
     targets_folder: Path | None = None
+    always_judged: bool = False
 
     @cached_property
     def backbone_folder(self) -> Path:
@@ -166,6 +175,9 @@ class TrainingRun:
         """Stage 2: teacher embeddings of the target texts; none where the alignment loss is off."""
         if not self.recipe.losses.align:
             return {}
+        return self._embed(texts)
+
+    def _embed(self, texts: Sequence[str]) -> dict[str, Any]:
         report = lambda done, total: self.on_progress("targets", done, total, "")  # noqa: E731
         name, load = self.teacher
         with self.processes.main_first():
@@ -204,15 +216,25 @@ class TrainingRun:
 
     def controls(self, checkpoint: TokenCheckpoint) -> Controls | None:
         """Figures of a checkpoint on the held-out queries; None where fewer than two were held out."""
-        from genzoo.training.controls import measure_controls
+        from genzoo.training.controls import embedder, measure_controls
 
         alone = replace(self, processes=Processes())
         _, held = self.split(alone.responses())
         if len(held) < 2:
             return None
-        self.on_progress("controls", 0, 1, f"{len(held)} held-out queries")
-        found = measure_controls(checkpoint, *self.causal_lm, held, alone.targets([row.response for row in held]))
-        self.on_progress("controls", 1, 1, f"own against shuffled response: {found.recon_gap:.2f} nats/token")
+        write_responses(self.output / HELD_OUT, held)
+        is_judged = bool(self.recipe.losses.align) or self.always_judged
+        self.on_progress("controls", 0, 4, f"{len(held)} held-out queries")
+        found = measure_controls(
+            checkpoint,
+            *self.causal_lm,
+            held,
+            alone._embed([row.response for row in held]) if is_judged else {},
+            judge=embedder(alone.teacher[1]) if is_judged else None,
+            seed=self.recipe.seed,
+            on_progress=lambda done, total: self.on_progress("controls", done, total, ""),
+        )
+        self.on_progress("controls", 4, 4, str(found))
         return found
 
     def _checkpoint(self, trainer: TokenTrainer) -> TokenCheckpoint:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,9 +14,12 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from genzoo.errors import TrainingError
+from genzoo.files import write_text
 from genzoo.shard import Shard
 from genzoo.training.queries import Query
 
+HELD_OUT = "held-out.jsonl"
+"""Name of the file of those responses that a run kept for its controls."""
 BLOCK = 16
 """Batches whose queries are sorted by length together."""
 
@@ -47,7 +52,10 @@ def read_responses(path: Path) -> list[Response]:
     """Read a responses file; a last line that was cut off by a kill is left out, any other damage is an error."""
     if not path.is_file():
         return []
-    lines = path.read_bytes().split(b"\n")
+    try:
+        lines = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).split(b"\n")
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise TrainingError(f"{path} is no readable gzip file ({error}): give the responses.jsonl of a run") from error
     rows = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -71,6 +79,15 @@ def read_all_responses(folder: Path) -> dict[str, Response]:
         for row in read_responses(path):
             rows.setdefault(row.query, row)
     return rows
+
+
+def write_responses(path: Path, rows: Sequence[Response]) -> Path:
+    """Write a responses file whole or not at all."""
+    return write_text(path, "".join(_line(row) for row in rows))
+
+
+def _line(row: Response) -> str:
+    return json.dumps(asdict(row), ensure_ascii=False) + "\n"
 
 
 def _drop_cut_line(path: Path) -> None:
@@ -151,7 +168,7 @@ def generate_responses(
         began = time.perf_counter()
         for batch in _batches(left, batch_size):
             rows = engine.answer(batch)
-            _append(file, "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows).encode())
+            _append(file, "".join(map(_line, rows)).encode())
             known.update({row.query: row for row in rows})
             done, tokens = done + len(rows), tokens + sum(row.n_tokens for row in rows)
             on_progress(done, len(mine), f"{tokens / (time.perf_counter() - began):.0f} tokens/s")
@@ -176,8 +193,6 @@ def echo_responses(queries: Sequence[Query]) -> list[Response]:
 
 def check_options(folder: Path, facts: dict[str, Any]) -> None:
     """Refuse to mix responses of different backbones or options in one folder; the first run writes down what it uses."""
-    from genzoo.files import write_text
-
     path = folder / "responses.json"
     if path.is_file():
         try:

@@ -23,6 +23,8 @@ from genzoo.training.queries import Query
 Measure = Callable[[str], Mapping[str, float]]
 """Model (a run's folder, a teacher's key or folder) -> metric -> value."""
 TEACHER = "teacher of "
+CONTROLS = ("recon_own", "recon_shuffled", "cosine_own", "cosine_other", "top1", "decoded")
+"""Of the held-out figures (`genzoo.training.controls`), those that a study compares."""
 
 
 @dataclass(frozen=True)
@@ -142,11 +144,12 @@ def _run_cell(
         on_progress=on_progress,
         responses_folder=output / "responses" / _asked_alike(recipe),
         targets_folder=output / "shared",
+        always_judged=True,
     )
     figures: dict[str, float] = {}
     controls = run.train().info.get("controls")
     if controls:
-        figures |= {key: value for key, value in controls.items() if key != "n" and value is not None}
+        figures |= {key: controls[key] for key in CONTROLS if controls[key] is not None}
         figures["recon_gap"] = controls["recon_shuffled"] - controls["recon_own"]
     digest = recipe.digest()
     rows = []

@@ -59,7 +59,7 @@ def make_examples(recipe: Recipe, responses: Sequence[Response], queries: Sequen
     rng = random.Random(recipe.seed)  # noqa: S311 - reproducible sampling
     views: ViewOptions = recipe.views
     answered, passage, short = (_cycle(responses, rng) for _ in range(3))
-    text = _cycle(queries, rng)
+    text, known = _cycle(queries, rng), {row.query: row for row in responses}
     kinds = ("answer", "document", "meaning", "topic")
     shares = [getattr(views, kind) for kind in kinds]
     examples = []
@@ -73,7 +73,16 @@ def make_examples(recipe: Recipe, responses: Sequence[Response], queries: Sequen
             joined = " ".join(part.response.strip() for part in parts)
             examples.append(Example(prompts.DOCUMENT + joined, joined, parts[-1].finished))
         else:
-            source = text() if rng.random() < 0.5 else first_sentence(short().response)
+            whole: Response | None
+            if rng.random() < 0.5:
+                source = text()
+                whole = known.get(source)
+            else:
+                whole = short()
+                source = first_sentence(whole.response)
             prompt = prompts.MEANING if kind == "meaning" else rng.choice((prompts.INTENT, prompts.TOPIC))
-            examples.append(Example(prompt + source, source, True))
+            if views.context and whole is not None and rng.random() < views.context:
+                examples.append(Example(prompt + source, whole.response, whole.finished))
+            else:
+                examples.append(Example(prompt + source, source, True))
     return examples

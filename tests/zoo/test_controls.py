@@ -1,0 +1,91 @@
+"""The held-out figures, each computed another way."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest_builders import SENTENCES, build_checkpoint
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from genzoo.decoding import Decoder
+from genzoo.training.controls import embedder, measure_controls, nearest_to_own, share_interval
+from genzoo.training.losses import response_loss, response_sums
+from genzoo.training.responses import Response
+
+ROWS = [Response(str(i), f"{text} {i}", f"{text[::-1]} {i}", "stop", 9) for i, text in enumerate(SENTENCES[:8])]
+
+
+def test_nearest_to_own_counts_what_is_nearest():
+    torch.manual_seed(0)
+    wanted = torch.randn(300, 8)
+    assert all(nearest_to_own(wanted * 3, wanted, 10, 0))
+    assert not any(nearest_to_own(-wanted, wanted, 10, 0))
+    # What says nothing about its query is nearest to its own once in eleven.
+    blind = nearest_to_own(torch.randn(300, 8), wanted, 10, 0)
+    low, high = share_interval(sum(blind), 300)[1:]
+    assert low < 1 / 11 < high
+    # A tie is no hit: the same text for every query cannot win.
+    assert not any(nearest_to_own(torch.ones(4, 3), torch.ones(4, 3), 3, 0))
+    assert nearest_to_own(wanted + wanted.roll(1, 0), wanted, 10, 1) != nearest_to_own(
+        wanted + wanted.roll(1, 0), wanted, 10, 2
+    )
+
+
+def test_interval_of_a_share_is_wilsons():
+    from scipy.stats import binomtest
+
+    for hits, n in ((0, 5), (160, 200), (200, 200)):
+        found = binomtest(hits, n).proportion_ci(0.95, method="wilson")
+        assert share_interval(hits, n) == pytest.approx((hits / n, found.low, found.high), abs=1e-6)
+
+
+def test_sums_are_what_the_loss_is_the_mean_of(backbone):
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32).eval().requires_grad_(False)
+    soft, responses = torch.randn(3, 4, 32) * 0.2, [[30, 31, 32, 2], [40], [50, 51]]
+    sums = response_sums(model, soft, responses)
+    assert sums.shape == (3,)
+    assert float(sums.sum() / 7) == pytest.approx(float(response_loss(model, soft, responses)), abs=1e-5)
+    assert float(sums[1]) == pytest.approx(float(response_loss(model, soft[1:2], responses[1:2])), abs=1e-5)
+
+
+def test_decoded_texts_are_judged_by_the_teacher(llama, tiny_teacher):
+    from sentence_transformers import SentenceTransformer
+
+    model = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
+    tokenizer, checkpoint = AutoTokenizer.from_pretrained(llama), build_checkpoint(llama)
+    teacher = SentenceTransformer(str(tiny_teacher), device="cpu")
+    judge = embedder(lambda: teacher)
+    targets = {row.response: target for row, target in zip(ROWS, judge([r.response for r in ROWS]), strict=True)}
+    found = measure_controls(checkpoint, model, tokenizer, ROWS, targets, 3, judge=judge, seed=4)
+    # Read one by one, with the decoder that a user has; all seven others are compared with, so that no draw matters.
+    texts = [Decoder(checkpoint, model, tokenizer).read(row.query)[0].decoded for row in ROWS]
+    cosines = teacher.similarity(teacher.encode(texts), teacher.encode([row.response for row in ROWS]))
+    hits = [bool(row[i] > row[torch.arange(8) != i].max()) for i, row in enumerate(cosines)]
+    assert (found.others, found.n, found.seed) == (7, 8, 4)
+    assert found.decoded == sum(hits) / 8
+    assert found.decoded_low < found.decoded < found.decoded_high or found.decoded in (0, 1)
+    assert found.gap_low <= found.recon_gap <= found.gap_high
+    assert found.gap_low < found.gap_high
+    again = measure_controls(checkpoint, model, tokenizer, ROWS, targets, 8, judge=judge, seed=4)
+    assert again.recon_gap == pytest.approx(found.recon_gap, abs=1e-5)
+    assert again.decoded == found.decoded
+    unjudged = measure_controls(checkpoint, model, tokenizer, ROWS, {}, 3)
+    assert (unjudged.decoded, unjudged.top1) == (None, None)
+    assert replace(found, **dict.fromkeys(("decoded", "top1"))).rows()[-1][0] == "gap"
+
+
+def test_a_readable_embedding_passes_and_a_blind_one_fails(llama):
+    """A judge that reads words: soft prompts that say the response pass, those of another query fail."""
+    vocabulary: dict[str, int] = {}
+
+    def judge(texts):
+        made = torch.zeros(len(texts), 64)
+        for place, text in enumerate(texts):
+            for word in text.split():
+                made[place, vocabulary.setdefault(word, len(vocabulary)) % 64] += 1
+        return made + 1e-6
+
+    said = [f"apple{i} pear{i} plum{i}" for i in range(16)]
+    wanted = judge(said)
+    assert all(nearest_to_own(judge([f"well {text}" for text in said]), wanted, 10, 0))
+    assert not any(nearest_to_own(judge([f"well {text}" for text in said[1:] + said[:1]]), wanted, 15, 0))
