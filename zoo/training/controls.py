@@ -176,9 +176,22 @@ def measure_controls(
         hits = nearest_to_own(judge(texts).to(wanted), wanted, others, seed)
         told = share_interval(sum(hits), len(hits))
     on_progress(4, 4)
-    low, high = _gap_interval(shuffled - own, lengths, seed)
-    recon = [float(sums.sum() / lengths.sum()) for sums in (own, shuffled)]
-    return Controls(len(held_out), *recon, *nearness, low, high, *told, others, seed)
+    gap = _gap_interval(shuffled - own, lengths, seed)
+    return Controls(
+        n=len(held_out),
+        recon_own=float(own.sum() / lengths.sum()),
+        recon_shuffled=float(shuffled.sum() / lengths.sum()),
+        cosine_own=nearness[0],
+        cosine_other=nearness[1],
+        top1=nearness[2],
+        gap_low=gap[0],
+        gap_high=gap[1],
+        decoded=told[0],
+        decoded_low=told[1],
+        decoded_high=told[2],
+        others=others,
+        seed=seed,
+    )
 
 
 def _soft_prompts(
