@@ -114,7 +114,7 @@ def _decoded_blocks(board: Leaderboard, store: ResultStore) -> list[Block]:
         readings = defaultdict(list, {t: [(label, d._replace(prompt="")) for label, d in readings[t]] for t in texts})
     lead = (
         "An embedding of this kind can be read: the frozen LLM decodes it back to text. Below each text stands what "
-        "its embedding says, then the tokens nearest to each trained token (the logit lens), the nearest first."
+        "its embedding says, then the words nearest to each trained token (the logit lens), the nearest first."
     )
     only = next(iter(prompts)).strip() if len(prompts) == 1 else ""
     lead += f" All were encoded with the prompt `{only}`." if only else ""

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from genzoo.reports.document import Drawing, Report
 from genzoo.reports.style import NARROW, PAGE, WIDE, figure_style, to_svg
 from genzoo.reports.text import breakable_html, clean, prose_html
+from genzoo.words import telling
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PIXELS = 102  # per inch: text of a figure comes out at the size of the text around it
@@ -25,7 +26,7 @@ def render_html(report: Report) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"prose": prose_html, "name": breakable_html, "clean": clean}
+    environment.filters |= {"prose": prose_html, "name": breakable_html, "clean": clean, "telling": telling}
     environment.globals |= {"svg": inline_svg, "kind": lambda block: type(block).__name__, "lens_length": _LENS}
     return environment.get_template("report.html.j2").render(report=report)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from genzoo.reports.document import Block, Drawing, Example, Listing, Prose, Report, SearchCard, Searches, TableBlock
 from genzoo.reports.style import PAPER, WIDE, figure_style, to_svg_file
 from genzoo.reports.text import escape_markdown, prose_markdown
+from genzoo.words import telling
 
 _LENS = 3  # tokens shown for each position
 
@@ -48,7 +49,8 @@ def _drawing(drawing: Drawing, folder: str, figures: dict[str, str]) -> str:
 def _example(example: Example) -> str:
     lines = [f"> {escape_markdown(example.text)}"]
     for label, reading in example.readings:
-        lens = " · ".join("/".join(escape_markdown(token) for token in tokens[:_LENS]) for tokens in reading.logit_lens)
+        words = filter(None, map(telling, reading.logit_lens))
+        lens = " · ".join("/".join(escape_markdown(token) for token in found[:_LENS]) for found in words)
         lines.append(f"- {escape_markdown(label)}: {escape_markdown(reading.decoded) or '(nothing)'}")
         lines += [f"  - logit lens: {lens}"] if lens else []
     return f"{lines[0]}\n\n" + "\n".join(lines[1:])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+_MARK = re.compile(r"<\|?[^<>]*\|?>")  # such as <|im_end|>
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _PLAIN_TEXT = (
     "the and for are was were with that this from have has had not but can will would should could may might you your "
@@ -35,3 +37,13 @@ def shared_words(first: str, second: str) -> tuple[str, ...]:
     """
     there = content_words(second)
     return tuple(word for stem, word in content_words(first).items() if stem in there)
+
+
+def telling(tokens: Iterable[str]) -> list[str]:
+    """Tokens that say something: neither blanks, punctuation, nor a vocabulary's own marks.
+
+    >>> telling([" polar", " ", "<|im_end|>", ":", "Arctic "])
+    ['polar', 'Arctic']
+    """
+    stripped = (token.strip() for token in tokens)
+    return [token for token in stripped if any(map(str.isalnum, token)) and not _MARK.fullmatch(token)]

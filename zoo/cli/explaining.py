@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +12,12 @@ from genzoo.cli.models import Device, Json
 from genzoo.cli.results import ByRevision, Reported, Results
 from genzoo.cli.stores import load_store
 from genzoo.errors import InputError
+from genzoo.words import telling
 
 if TYPE_CHECKING:
     from genzoo.decoding import Explanation, Found
 
 _LENS_TOKENS = 3
-_MARK = re.compile(r"<\|?[^<>]*\|?>")  # such as <|im_end|>
 _LEGEND = (
     "Ranked by cosine similarity to the query. reads: what the LLM writes when it sees only the embedding's soft prompts.\n"
     "lens: words nearest to each trained token. shares: words in common with the query, decoded and as written."
@@ -102,14 +101,10 @@ def _words(words: tuple[str, ...]) -> str:
 
 
 def _lens(positions: tuple[tuple[str, ...], ...]) -> str:
-    """The nearest words of each trained token; line breaks and the LLM's own marks say nothing, so they are left out."""
-    words = ([token.strip() for token in nearest if _is_word(token)] for nearest in positions)
+    """The nearest words of each trained token."""
+    words = map(telling, positions)
     shown = ["/".join(_plain(repr(word)[1:-1]) for word in found[:_LENS_TOKENS]) for found in words if found]
     return " · ".join(shown) or "(no words)"
-
-
-def _is_word(token: str) -> bool:
-    return any(letter.isalnum() for letter in token) and not _MARK.fullmatch(token.strip())
 
 
 def _plain(text: str) -> str:
