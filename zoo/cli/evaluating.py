@@ -111,6 +111,7 @@ def evaluate(
             ),
             shard=part,
             on_progress=on_progress,
+            on_note=lambda note: err.print(f"note: {note}", markup=False, highlight=False),
             overwrite=overwrite,
             facts=facts,
         )
