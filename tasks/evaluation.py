@@ -21,6 +21,7 @@ from mteb.types import EncodeKwargs
 from genzoo.errors import InputError, ZooError
 from genzoo.shard import WHOLE, Shard
 from genzoo.tasks import run_record
+from genzoo.tasks.bounded_search import with_bounded_search
 from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
 from genzoo.tasks.random_state import kept_random_state
@@ -168,7 +169,7 @@ class _Run:
         how: EncodeKwargs = {"batch_size": self.settings.batch_size, "show_progress_bar": False}
         with self.folder.staging() as stage:
             outcome = mteb.evaluate(
-                session.model,
+                with_bounded_search(session.model, task),
                 task,
                 co2_tracker=False,
                 encode_kwargs=how.copy(),

@@ -86,7 +86,9 @@ class ResultsFolder:
         record = read_json(self.record_path(meta, task))
         if outdated := self._outdated(meta, task, result, record, now):
             return Standing(outdated=outdated)
-        return Standing(result, drift=now.newer_than(record) if record else "nothing tells with what packages and prompts")
+        return Standing(
+            result, drift=now.newer_than(record) if record else "nothing tells with what packages and prompts"
+        )
 
     def _outdated(
         self, meta: ModelMeta, task: AbsTask, result: TaskResult, record: dict[str, Any], now: Measurement

@@ -25,12 +25,12 @@ class Standing:
 
 @dataclass
 class StandingNotes:
-    """The standings of one model's results, in few lines.
+    r"""The standings of one model's results, in few lines.
 
     >>> notes = StandingNotes("org/model")
     >>> notes.see("STS12", Standing(outdated="the model's prompts changed"))
     >>> notes.see("STS14", Standing(drift="mteb 2.26.0 -> 2.27.1"))
-    >>> print(*notes.lines(), sep="\\n")
+    >>> print(*notes.lines(), sep="\n")
     org/model: measured again, as the model's prompts changed: STS12
     org/model: kept, but measured otherwise (mteb 2.26.0 -> 2.27.1): STS14. --overwrite measures them again
     """

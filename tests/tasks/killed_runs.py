@@ -1,6 +1,6 @@
 """Kills an evaluation run again and again, and compares its scores with those of an undisturbed run, byte for byte.
 
-    python tests/tasks/killed_runs.py                     # three tiny random models, 20 kills, about a minute
+    python tests/tasks/killed_runs.py                     # three tiny random models, 20 kills
     python tests/tasks/killed_runs.py --real              # smollm2-135m, minilm and smollm2-135m-mean, 20 kills
     python tests/tasks/killed_runs.py --real --seed 7 --kills 5 -o FOLDER
 
@@ -50,11 +50,15 @@ def run_real(output, log, models):
 
 
 def run_tiny(output, log, models):
-    """The runner in this process: three random models that take their time."""
+    """The runner on three random models that take their time, in a fresh interpreter."""
+    os.execv(sys.executable, [sys.executable, __file__, "--tiny-child", str(log), str(output)])  # noqa: S606
+
+
+def evaluate_tiny(output):
+    """What the fresh interpreter does."""
     from genzoo.tasks import evaluate, resolve_tasks
     from genzoo.tasks.model_session import EncodeSettings
 
-    log_fresh(log)
     spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).with_name("conftest.py"))
     tiny = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tiny)
@@ -148,7 +152,9 @@ def measured(folder):
 def main():
     """Run, kill, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--real", action="store_true", help="the models of the report, each process by the command line")
+    parser.add_argument(
+        "--real", action="store_true", help="the models of the report, each process by the command line"
+    )
     parser.add_argument("-m", "--model", action="append", help="with --real: other models")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=None)
@@ -161,8 +167,6 @@ def main():
     if any(work.iterdir()):
         sys.exit(f"{work} is not empty")
     print(f"seed {seed}, folder {work}", flush=True)
-    if not options.real:
-        import genzoo.tasks.evaluation  # noqa: F401 - once, before the forks
     runs = Runs(work, run_real if options.real else run_tiny, tuple(options.model or MODELS))
     before, during = runs.undisturbed(work / "undisturbed")
     print(f"undisturbed: {before:.1f} s until the work began, {during:.1f} s of work", flush=True)
@@ -193,7 +197,9 @@ def verdict(expected, laps, repeated, kills):
         other = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         left = [str(path) for path in lap.glob(".staging/*")]
         is_good &= not other
-        print(f"{lap.name}: {len(expected) - len(other)} of {len(expected)} files equal, {len(left)} scratch folders left")
+        print(
+            f"{lap.name}: {len(expected) - len(other)} of {len(expected)} files equal, {len(left)} scratch folders left"
+        )
         print(*(f"  differs: {name}" for name in other), sep="\n", end="\n" if other else "")
     print(f"{'PASSED' if is_good else 'FAILED'} after {kills} kills")
     return 0 if is_good else 1
@@ -206,5 +212,8 @@ if __name__ == "__main__":
         from genzoo.cli import main as genzoo
 
         genzoo()
+    elif sys.argv[1:2] == ["--tiny-child"]:
+        log_fresh(Path(sys.argv[2]))
+        evaluate_tiny(Path(sys.argv[3]))
     else:
         sys.exit(main())
