@@ -13,12 +13,12 @@ Exits with 0 if all of that holds, with 1 if not.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
-import multiprocessing
-import os
 import random
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +26,6 @@ from pathlib import Path
 
 MODELS = ("smollm2-135m", "minilm", "smollm2-135m-mean")
 BENCHMARK = "GenZoo(mini, v1)"
-FORK = multiprocessing.get_context("fork")
 
 
 def log_fresh(log):
@@ -43,19 +42,20 @@ def log_fresh(log):
     EmbeddingCache._write = logged
 
 
-def run_real(output, log, models):
-    """The command itself, in a fresh interpreter."""
-    command = ["evaluate", *(word for name in models for word in ("-m", name)), "-b", BENCHMARK, "-o", str(output)]
-    os.execv(sys.executable, [sys.executable, __file__, "--child", str(log), *command, "--no-evidence"])  # noqa: S606
+def real_command(output, log, models):
+    """`genzoo evaluate` as users run it, with the log."""
+    named = (word for name in models for word in ("-m", name))
+    command = ["evaluate", *named, "-b", BENCHMARK, "-o", str(output), "--no-evidence"]
+    return [sys.executable, __file__, "--child", str(log), *command]
 
 
-def run_tiny(output, log, models):
-    """The runner on three random models that take their time, in a fresh interpreter."""
-    os.execv(sys.executable, [sys.executable, __file__, "--tiny-child", str(log), str(output)])  # noqa: S606
+def tiny_command(output, log, models):
+    """The runner on three random models that take their time."""
+    return [sys.executable, __file__, "--tiny-child", str(log), str(output)]
 
 
 def evaluate_tiny(output):
-    """What the fresh interpreter does."""
+    """What a process of the tiny command does."""
     from genzoo.tasks import evaluate, resolve_tasks
     from genzoo.tasks.model_session import EncodeSettings
 
@@ -81,50 +81,55 @@ def evaluate_tiny(output):
 class Runs:
     """Starts runs, watches and kills them."""
 
-    def __init__(self, work, target, models):
-        self.work, self.target, self.models = work, target, models
+    def __init__(self, work, command, models):
+        self.work, self.command, self.models = work, command, models
         self.repeated = 0
 
     def start(self, folder, log):
-        process = FORK.Process(target=self.target, args=(folder, log, self.models))
-        process.start()
-        return process
+        return subprocess.Popen(self.command(folder, log, self.models))
 
     def undisturbed(self, folder):
         """Run to the end; gives the seconds until the work began, and those of the work."""
         start = time.monotonic()
         process = self.start(folder, self.work / "undisturbed.log")
-        self._await_work(process, folder, start)
+        self._await_work(process, folder, None)
         begun = time.monotonic()
-        process.join()
-        if process.exitcode:
-            sys.exit(f"the undisturbed run failed with exit code {process.exitcode}")
+        if process.wait():
+            sys.exit(f"the undisturbed run failed with exit code {process.returncode}")
         return begun - start, time.monotonic() - begun
 
     def killed(self, folder, before_work, after):
         """Run and kill, `before_work` seconds after the start, or if None `after` seconds into the work. False: it was done before."""
         known, log = stored(folder), self.work / "attempt.log"
         log.unlink(missing_ok=True)
-        start = time.monotonic()
+        earlier = stamp(folder)
         process = self.start(folder, log)
         if before_work is None:
-            self._await_work(process, folder, start)
-        process.join(after if before_work is None else before_work)
-        was_alive = process.exitcode is None
+            self._await_work(process, folder, earlier)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(after if before_work is None else before_work)
+        was_alive = process.poll() is None
         process.kill()
-        process.join()
-        if not was_alive and process.exitcode:
-            sys.exit(f"a resumed run failed by itself with exit code {process.exitcode}")
+        process.wait()
+        if not was_alive and process.returncode:
+            sys.exit(f"a resumed run failed by itself with exit code {process.returncode}")
         fresh = set(log.read_text().split()) if log.exists() else set()
         self.repeated += len(known & fresh)
         return was_alive
 
     @staticmethod
-    def _await_work(process, folder, start):
-        """Wait for the first file that a run writes."""
-        sign, wall = folder / "tasks.json", time.time() - (time.monotonic() - start)
-        while process.exitcode is None and not (sign.exists() and sign.stat().st_mtime > wall):
-            process.join(0.01)
+    def _await_work(process, folder, earlier):
+        """Wait until a run writes its first file anew; `earlier` is how the file was before."""
+        while process.poll() is None and stamp(folder) == earlier:
+            time.sleep(0.01)
+
+
+def stamp(folder):
+    """When the first file that a run writes was written, None if it was not."""
+    try:
+        return (folder / "tasks.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def stored(folder):
@@ -167,7 +172,7 @@ def main():
     if any(work.iterdir()):
         sys.exit(f"{work} is not empty")
     print(f"seed {seed}, folder {work}", flush=True)
-    runs = Runs(work, run_real if options.real else run_tiny, tuple(options.model or MODELS))
+    runs = Runs(work, real_command if options.real else tiny_command, tuple(options.model or MODELS))
     before, during = runs.undisturbed(work / "undisturbed")
     print(f"undisturbed: {before:.1f} s until the work began, {during:.1f} s of work", flush=True)
     expected = measured(work / "undisturbed")

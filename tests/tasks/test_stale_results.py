@@ -10,6 +10,7 @@ from genzoo.tasks import evaluate, resolve_tasks
 SHA = "0123456789abcdef0123456789abcdef01234567"
 SEARCH, PAIRS, SAFETY = "GenZooMiniRetrieval", "GenZooMiniSTS", "GenZooMiniSafetyRetrieval"
 FOLDER = f"test-org__tiny/{SHA}"
+PROMPTS = {"query": "ask ", "STS": "mean "}
 
 
 class Folder:
@@ -20,7 +21,7 @@ class Folder:
         self.tasks = resolve_tasks(None, [SEARCH, PAIRS, SAFETY])[0]
         self.measured = []
 
-    def run(self, prompts=None, is_declared=True, tasks=None, **options):
+    def run(self, prompts=PROMPTS, is_declared=True, tasks=None, **options):
         self.measured = []
 
         def watched(encode):
@@ -30,9 +31,7 @@ class Folder:
 
             return inner
 
-        meta = self.make_meta(encode=watched)
-        if prompts is not None:
-            meta = with_model_prompts(meta, prompts, is_declared)
+        meta = with_model_prompts(self.make_meta(encode=watched), prompts, is_declared)
         notes = []
         evaluate([meta], tasks or self.tasks, self.root, on_note=notes.append, **options)
         self.measured = list(dict.fromkeys(self.measured))
@@ -80,7 +79,7 @@ def finished(tmp_path_factory):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     folder = Folder(tmp_path_factory.mktemp("finished"), module.meta_maker())
-    assert folder.run(prompts={"query": "ask ", "STS": "mean "}) == []
+    assert folder.run() == []
     assert folder.measured == [SEARCH, PAIRS, SAFETY]
     return folder
 
@@ -101,7 +100,7 @@ def test_the_record_says_how_a_result_was_measured(finished):
 
 
 def test_the_same_again_measures_nothing_and_says_nothing(folder):
-    assert folder.run(prompts={"query": "ask ", "STS": "mean "}) == []
+    assert folder.run() == []
     assert folder.measured == []
     assert folder.make_meta.loads == []
 
@@ -185,7 +184,7 @@ def test_a_result_that_is_not_the_one_of_the_record_is_measured_again(folder):
     content = json.loads(folder.result(PAIRS).read_text())
     content["scores"]["test"][0] |= {"main_score": 0.99, "cosine_spearman": 0.99}
     change(folder.result(PAIRS), scores=content["scores"])
-    (note,) = folder.run(prompts={"query": "ask ", "STS": "mean "})
+    (note,) = folder.run()
     assert note == f"test-org/tiny: measured again, as the file is not the one that was measured: {PAIRS}"
     assert json.loads(folder.result(PAIRS).read_text())["scores"]["test"][0]["main_score"] < 0.9
 
