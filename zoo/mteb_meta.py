@@ -213,8 +213,12 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
     if (folder / CONFIG).is_file() or (folder / "checkpoint" / CONFIG).is_file():
         checkpoint: TokenCheckpoint = find_checkpoint(str(folder))
         revision, facts = checkpoint.digest(), _facts_of(checkpoint)
-        size = {"embed_dim": checkpoint.dim, "max_tokens": checkpoint.max_tokens, "use_instructions": True}
-        size["loader_kwargs"] = {"model_prompts": checkpoint.prompts()}
+        size: dict[str, Any] = {
+            "embed_dim": checkpoint.dim,
+            "max_tokens": checkpoint.max_tokens,
+            "use_instructions": True,
+            "loader_kwargs": {"model_prompts": checkpoint.prompts()},
+        }
     elif (folder / "modules.json").is_file():
         revision, facts, size = folder_digest(folder), ModelFacts("other"), {}
     else:

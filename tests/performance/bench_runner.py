@@ -33,9 +33,9 @@ LIMIT = 1.03
 
 
 def by_mteb(meta, tasks, folder):
-    """mteb alone."""
+    """mteb alone; given a card it would load the model anew for every task."""
     mteb.evaluate(
-        meta,
+        meta.load_model(),
         tasks,
         co2_tracker=False,
         encode_kwargs={"batch_size": 32, "show_progress_bar": False},
