@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,10 +21,13 @@ from mteb.types import EncodeKwargs
 from genzoo.errors import InputError, ZooError
 from genzoo.shard import WHOLE, Shard
 from genzoo.tasks import run_record
+from genzoo.tasks.bounded_search import with_bounded_search
+from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.registration import register
 from genzoo.tasks.results_folder import ResultsFolder, UnwritableFolderError
+from genzoo.tasks.standing import StandingNotes
 
 Progress = Callable[[str, str, int, int], None]
 _NO_REVISION = {"", "no_revision_available"}
@@ -38,13 +42,15 @@ def evaluate(
     settings: EncodeSettings = PLAIN,
     shard: Shard = WHOLE,
     on_progress: Progress | None = None,
+    on_note: Callable[[str], None] = warnings.warn,
     overwrite: bool = False,
     facts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[ModelResult]:
     """Measure every model on every task and keep what is finished.
 
-    A finished task is not run again, nor its model loaded for it, unless its data set has another revision, a split or
-    the predictions are missing, or `overwrite` is set. A task that fails does not stop the others.
+    A finished task is not run again, nor its model loaded for it, unless its data set has another revision, the prompts
+    or the task's instruction changed, a split, a metric or the predictions are missing, or `overwrite` is set. One that was
+    measured with other versions of the packages stands, and is noted. A task that fails does not stop the others.
 
     Args:
         metas: Models with a real name and revision.
@@ -54,6 +60,7 @@ def evaluate(
         settings: How the models encode.
         shard: The part of models x tasks that this run takes; the others are left to other runs on the same folder.
         on_progress: Called with model name, task name, tasks done and tasks in all, before and after each task.
+        on_note: Called with a line on results that are measured again, or that stand but were measured otherwise.
         overwrite: Run finished tasks again.
         facts: Model name -> role, teacher, backbone, n_trained_parameters, for the environment record.
 
@@ -69,7 +76,14 @@ def evaluate(
     run_record.check_facts(facts or {})
     register()  # mteb's prompt lookup drops tasks that it does not know
     run = _Run(
-        ResultsFolder(Path(output)), todo, settings, shard, on_progress, overwrite, shard.size(len(metas) * len(todo))
+        ResultsFolder(Path(output)),
+        todo,
+        settings,
+        shard,
+        on_progress,
+        on_note,
+        overwrite,
+        shard.size(len(metas) * len(todo)),
     )
     with _quiet_datasets(), kept_random_state():
         with run.recording():
@@ -94,6 +108,7 @@ class _Run:
     settings: EncodeSettings
     shard: Shard
     on_progress: Progress | None
+    on_note: Callable[[str], None]
     overwrite: bool
     total: int
     seen: int = 0
@@ -104,12 +119,13 @@ class _Run:
         """Run one model on all tasks; it is loaded when the first task needs it, once."""
         session = ModelSession(meta, self.settings)
         found: list[TaskResult] = []
+        notes = StandingNotes(str(meta.name))
         for task in self.tasks:
             self.seen += 1
             if not self.shard.takes(self.seen - 1):
                 continue
             self._report(meta, task)
-            result = self._task(session, task, facts)
+            result = self._task(session, task, facts, notes)
             if result is not None:
                 found.append(result)
             self.done += 1
@@ -117,17 +133,24 @@ class _Run:
         if found:
             self._environment(session, facts)
         session.close()
+        for line in notes.lines():
+            self.on_note(line)
         return ModelResult(model_name=str(meta.name), model_revision=str(meta.revision), task_results=found)
 
-    def _task(self, session: ModelSession, task: AbsTask, facts: Mapping[str, Any]) -> TaskResult | None:
+    def _task(
+        self, session: ModelSession, task: AbsTask, facts: Mapping[str, Any], notes: StandingNotes
+    ) -> TaskResult | None:
         """Reuse or run one task; a failure is noted and gives None."""
         try:
             resolve_revision = getattr(task, "resolve_revision", None)
             if resolve_revision is not None:  # its data set has no revision that could be written into the task
                 resolve_revision()
-            kept = None if self.overwrite else self.folder.finished(session.meta, task)
-            if kept is not None:
-                return kept
+            if not self.overwrite:
+                now = Measurement.of(task, session.prompts)
+                standing = self.folder.standing(session.meta, task, now)
+                notes.see(task.metadata.name, standing)
+                if standing.result is not None:
+                    return standing.result
             session.load()
             result = self._run_task(session, task)
             self._environment(session, facts)
@@ -146,7 +169,7 @@ class _Run:
         how: EncodeKwargs = {"batch_size": self.settings.batch_size, "show_progress_bar": False}
         with self.folder.staging() as stage:
             outcome = mteb.evaluate(
-                session.model,
+                with_bounded_search(session.model, task),
                 task,
                 co2_tracker=False,
                 encode_kwargs=how.copy(),
@@ -157,7 +180,9 @@ class _Run:
             if outcome.exceptions:  # mteb returns, rather than raises, what a private data set raised
                 raise ZooError("; ".join(problem.exception for problem in outcome.exceptions))
             result = outcome.task_results[0]
-            self.folder.take_in(session.meta, task, result, stage, how)
+            if resolve_revision := getattr(task, "resolve_revision", None):
+                resolve_revision()  # mteb forgets what was set on a task when it unloads the data
+            self.folder.take_in(session.meta, task, result, stage, how, Measurement.of(task, session.prompts))
         counts = {task.metadata.name: session.meter.texts - before} if session.meter else {}
         with self.recording():
             run_record.record_tasks(self.folder.root, [task], {name: n for name, n in counts.items() if n})

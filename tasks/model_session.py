@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,17 @@ class ModelSession:
         if hasattr(inner, "start_multi_process_pool"):
             self._prepare(inner)
         self.meter = EncodeMeter(self.model, str(self.meta.name), self._cache)
+
+    @property
+    def prompts(self) -> Mapping[str, str | None] | None:
+        """The model's prompts by mteb's keys; of a model that is not loaded those on its card, None if it names none.
+
+        The prompts of a model that comes from a commit are in that commit, so that its card need not name them.
+        """
+        if self.model is None:
+            return (self.meta.loader_kwargs or {}).get("model_prompts")
+        inner = getattr(self.model, "model", None)
+        return getattr(self.model, "model_prompts", None) or getattr(inner, "prompts", None) or {}
 
     def _prepare(self, inner: Any) -> None:
         if self.settings.processes > 1:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import mteb
 from filelock import FileLock
@@ -20,6 +21,9 @@ from mteb.results import TaskResult
 from mteb.types import EncodeKwargs
 
 from genzoo.errors import ZooError
+from genzoo.tasks.measurement import Measurement, digest, missing_scores
+from genzoo.tasks.run_record import environment_path, read_json, write_json
+from genzoo.tasks.standing import Standing
 
 _STALE_SECONDS = 24 * 3600
 _NO_ROOM = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
@@ -53,28 +57,55 @@ class ResultsFolder:
         folder = self.root / "predictions" / meta.model_name_as_path() / str(meta.revision)
         return folder / task.prediction_file_name
 
-    def finished(self, meta: ModelMeta, task: AbsTask) -> TaskResult | None:
-        """The result of a task if it can stand as it is, else None.
+    def record_path(self, meta: ModelMeta, task: AbsTask) -> Path:
+        """Where it is written how one result was measured."""
+        return environment_path(self.root, meta).with_suffix("") / f"{task.metadata.name}.json"
 
-        mteb itself would reuse a result of other data, and would not make up for missing predictions.
+    def standing(self, meta: ModelMeta, task: AbsTask, now: Measurement) -> Standing:
+        """Whether the result of a task can stand as it is.
+
+        mteb itself would reuse a result of other data, prompts or metrics, and would not make up for missing predictions.
+        Other package versions do not make a result wrong: it stands, and the drift is told.
+
+        Args:
+            meta: The model's card.
+            task: The task.
+            now: How it would be measured now.
 
         Raises:
             ZooError: The result file is damaged.
         """
         path = self.result_path(meta, task)
         if not path.is_file():
-            return None
+            return Standing()
         try:
             result = TaskResult.from_disk(path)
         except (ValueError, KeyError, AttributeError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise ZooError(f"{path} is no readable result ({reason}): delete it, or run with overwrite") from error
-        stands = (
-            result.dataset_revision == task.metadata.revision
-            and not result.get_missing_evaluations(task)
-            and self.predictions_path(meta, task).is_file()
+        record = read_json(self.record_path(meta, task))
+        if outdated := self._outdated(meta, task, result, record, now):
+            return Standing(outdated=outdated)
+        return Standing(
+            result, drift=now.newer_than(record) if record else "nothing tells with what packages and prompts"
         )
-        return result if stands else None
+
+    def _outdated(
+        self, meta: ModelMeta, task: AbsTask, result: TaskResult, record: dict[str, Any], now: Measurement
+    ) -> str:
+        if result.dataset_revision != task.metadata.revision:
+            return "the data have another revision"
+        if result.get_missing_evaluations(task):
+            return "splits or languages are missing"
+        if missing := missing_scores(task, result):
+            return f"{missing[0]} is missing" + (f" and {len(missing) - 1} more" if missing[1:] else "")
+        if not self.predictions_path(meta, task).is_file():
+            return "its predictions are missing"
+        if not record:
+            return ""
+        if record.get("result") != digest(self.result_path(meta, task)):
+            return "the file is not the one that was measured"
+        return now.other_than(record)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -92,9 +123,17 @@ class ResultsFolder:
                 parent.rmdir()
 
     def take_in(
-        self, meta: ModelMeta, task: AbsTask, result: TaskResult, stage: Path, encode_kwargs: EncodeKwargs
+        self,
+        meta: ModelMeta,
+        task: AbsTask,
+        result: TaskResult,
+        stage: Path,
+        encode_kwargs: EncodeKwargs,
+        measurement: Measurement,
     ) -> None:
         """Move a finished task from the scratch folder into place; the result file comes last.
+
+        A kill on the way leaves a record of another result file, which is then measured again.
 
         Args:
             meta: The model's card, as loaded.
@@ -102,6 +141,7 @@ class ResultsFolder:
             result: Its result.
             stage: The scratch folder; predictions lie directly in it.
             encode_kwargs: What the model was called with, for `run_settings.jsonl`.
+            measurement: How it was measured.
         """
         target = self.result_path(meta, task)
         predictions = self.predictions_path(meta, task)
@@ -116,6 +156,7 @@ class ResultsFolder:
             _ensure_predictions(stage / task.prediction_file_name, meta)
             predictions.parent.mkdir(parents=True, exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.record_path(meta, task), measurement.record(staged_result))
             for file in stage.glob("*_predictions.json"):
                 file.replace(predictions.parent / file.name)
             for name in ("model_meta.json", settings.name, target.name):

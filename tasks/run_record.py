@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import importlib.metadata
 import json
 import os
@@ -20,7 +21,10 @@ from genzoo.tasks.encode_meter import EncodeMeter
 
 _FACTS = {"role": "other", "teacher": None, "backbone": None, "n_trained_parameters": None}
 _ROLES = ("zoo", "teacher", "baseline", "other")
-_PACKAGES = ("torch", "transformers", "sentence-transformers", "mteb", "genzoo")
+_PACKAGES = (
+    *("torch", "transformers", "sentence-transformers", "mteb", "genzoo"),
+    *("tokenizers", "numpy", "scipy", "scikit-learn", "pytrec-eval-terrier"),  # mteb makes scores with these
+)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -127,7 +131,7 @@ def record_environment(
             **_FACTS,
             **facts,
             "texts_per_second": speed if speed is not None else earlier.get("texts_per_second"),
-            "versions": _versions(),
+            "versions": {"python": platform.python_version(), **package_versions()},
             "machine": _machine(),
             "date": dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
         },
@@ -151,8 +155,10 @@ def _loaded(meta: ModelMeta, model: object | None) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = {"python": platform.python_version()}
+@functools.cache
+def package_versions() -> dict[str, str | None]:
+    """The packages that decide a score, None for one that is not there."""
+    found: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

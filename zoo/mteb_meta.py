@@ -118,7 +118,7 @@ def _wrap(model: Any) -> Any:
 
 
 def load_for_mteb(name: str, revision: str | None = None, device: str | None = None, **_: Any) -> Any:
-    """Mteb loader of zoo models."""
+    """Mteb loader of zoo models; the card names their prompts as `model_prompts`, so that they are known without loading."""
     return _wrap(load(name, device=device))
 
 
@@ -151,6 +151,7 @@ def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, ModelFacts]
         entry.hub_id,
         entry.revision,
         load_for_mteb,
+        loader_kwargs={"model_prompts": checkpoint.prompts()},
         release_date=entry.release_date,
         n_parameters=_backbone_size(folder) + checkpoint.n_parameters - checkpoint.rows.numel(),
         max_tokens=entry.max_tokens,
@@ -212,7 +213,12 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
     if (folder / CONFIG).is_file() or (folder / "checkpoint" / CONFIG).is_file():
         checkpoint: TokenCheckpoint = find_checkpoint(str(folder))
         revision, facts = checkpoint.digest(), _facts_of(checkpoint)
-        size = {"embed_dim": checkpoint.dim, "max_tokens": checkpoint.max_tokens, "use_instructions": True}
+        size: dict[str, Any] = {
+            "embed_dim": checkpoint.dim,
+            "max_tokens": checkpoint.max_tokens,
+            "use_instructions": True,
+            "loader_kwargs": {"model_prompts": checkpoint.prompts()},
+        }
     elif (folder / "modules.json").is_file():
         revision, facts, size = folder_digest(folder), ModelFacts("other"), {}
     else:

@@ -21,7 +21,7 @@ from mteb.abstasks.task_metadata import TaskMetadata
 from genzoo.errors import InputError
 from genzoo.tasks.safety.advbench_ir_passages import HARMFUL_PREFIX, search_set
 from genzoo.tasks.safety.dot_similarity import DotSimilarity
-from genzoo.tasks.safety.safety_scores import safety_scores
+from genzoo.tasks.safety.safety_scores import safety_score_names, safety_scores
 from genzoo.tasks.task_fields import query_prompt
 
 HARMFUL_ID = "McGill-NLP/AdvBench-IR"
@@ -61,6 +61,11 @@ class AdvBenchIRRetrieval(AbsTaskRetrieval):
     )
     k_values = (1, 3, 5, 10, 20, 100)
     _revisions: ClassVar[tuple[str, str] | None] = None
+
+    @property
+    def own_scores(self) -> set[str]:
+        """What `task_specific_scores` adds."""
+        return safety_score_names(self.k_values)
 
     @classmethod
     def pin(cls, harmful: str, wiki: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mteb.models import EncoderProtocol, SearchProtocol
+from mteb.models.search_wrappers import SearchEncoderWrapper
 from mteb.similarity_functions import dot_score, pairwise_dot_score
 
 from genzoo.errors import InputError
@@ -19,6 +20,8 @@ class DotSimilarity:
     @classmethod
     def of(cls, model: Any) -> DotSimilarity:
         """Wrap an encoder; a search model has no embeddings to multiply."""
+        if isinstance(model, SearchEncoderWrapper):
+            model = model.model
         if isinstance(model, SearchProtocol) or not isinstance(model, EncoderProtocol):
             raise InputError(f"{type(model).__name__} gives no embeddings, so no dot product: use AdvBenchIRRetrieval")
         return cls(model)

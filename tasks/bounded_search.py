@@ -1,0 +1,88 @@
+"""Search that leaves some documents out for some queries, without a copy of the corpus for each query.
+
+BRIGHT names documents that must not count for a query. mteb hands them to the model as a ranking of all others, encodes the whole
+corpus at once and then copies nearly all of it, query by query. Here the corpus goes by in chunks, as in mteb's plain search, and
+what is excluded drops out of the similarities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mteb.abstasks import AbsTask, AbsTaskRetrieval
+from mteb.models import EncoderProtocol, SearchProtocol
+from mteb.models.search_wrappers import SearchEncoderWrapper, chunked_full_corpus_search
+
+_FEW = 0.5
+"""Below this share of the corpus a ranking names candidates, as reranking tasks do, rather than exclusions."""
+
+
+def with_bounded_search(model: Any, task: AbsTask) -> Any:
+    """The model as mteb shall see it for a task: an encoder that searches is given this search, all others stay as they are."""
+    is_search = isinstance(task, AbsTaskRetrieval) and not task.is_aggregate and task.metadata.type == "Retrieval"
+    if is_search and isinstance(model, EncoderProtocol) and not isinstance(model, SearchProtocol):
+        return BoundedSearch(model)
+    return model
+
+
+class BoundedSearch(SearchEncoderWrapper):
+    """mteb's search with an encoder, except for rankings that name nearly the whole corpus."""
+
+    def _rerank_documents(self, *, top_ranked: Mapping[str, Sequence[str]], **how: Any) -> dict[str, Any]:
+        corpus, queries = self.task_corpus, how["query_idx_to_id"]
+        if corpus is None:
+            raise ValueError("the corpus must be indexed before it is searched")
+        named = sum(len(top_ranked.get(query, ())) for query in queries.values())
+        if named < _FEW * len(corpus) * len(queries):
+            return super()._rerank_documents(top_ranked=top_ranked, **how)  # type: ignore[arg-type]
+        similarity = _Masked(self.model.similarity, excluded_places(corpus["id"], queries, top_ranked))
+        found = chunked_full_corpus_search(
+            task_corpus=corpus,
+            corpus_chunk_size=self.corpus_chunk_size,
+            encode_fn=self.model.encode,
+            similarity_fn=similarity,
+            search_k_offset=1,
+            **how,
+        )
+        # where fewer documents are left than were asked for, excluded ones fill the list
+        return {query: [row for row in rows if row[0] != float("-inf")] for query, rows in found.items()}
+
+
+def excluded_places(
+    ids: Sequence[str], queries: Mapping[int, str], top_ranked: Mapping[str, Sequence[str]]
+) -> dict[int, np.ndarray]:
+    """Query number -> places in the corpus, ascending, of the documents that its ranking leaves out.
+
+    >>> excluded_places(["a", "b", "c"], {0: "q", 1: "r"}, {"q": ["c", "a"], "r": ["a", "b", "c"]})
+    {0: array([1])}
+    """
+    place_of = {name: place for place, name in enumerate(ids)}
+    found = {}
+    for number, query in queries.items():
+        is_out = np.ones(len(place_of), dtype=bool)
+        is_out[[place_of[name] for name in top_ranked.get(query, ())]] = False
+        if is_out.any():
+            found[number] = np.flatnonzero(is_out)
+    return found
+
+
+class _Masked:
+    """A similarity that gives -inf for excluded pairs; the corpus comes to it chunk by chunk, in order."""
+
+    def __init__(self, similarity: Any, excluded: Mapping[int, np.ndarray]) -> None:
+        self._similarity, self._excluded, self._start = similarity, excluded, 0
+
+    def __call__(self, queries: Any, documents: Any) -> torch.Tensor:
+        """Similarities `(queries, documents of this chunk)`."""
+        scores = torch.as_tensor(self._similarity(queries, documents)).clone()
+        if torch.isnan(scores).any():
+            raise ValueError("NaN values detected in the similarity scores")
+        end = self._start + scores.shape[1]
+        for number, places in self._excluded.items():
+            inside = places[(places >= self._start) & (places < end)] - self._start
+            scores[number, torch.from_numpy(inside)] = float("-inf")
+        self._start = end
+        return scores
