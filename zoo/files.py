@@ -34,9 +34,16 @@ def replace_folder(target: Path) -> Iterator[Path]:
             new.rename(target)
     except BaseException as error:
         shutil.rmtree(new, ignore_errors=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) or _is_of_the_disk(error):
             raise ZooError(f"cannot write {target} ({error}): free some space or choose another folder") from error
         raise
+
+
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Whether safetensors met a full or broken disk, which it tells by an error of its own."""
+    from safetensors import SafetensorError
+
+    return isinstance(error, SafetensorError) and "I/O error" in str(error)
 
 
 def write_text(path: Path, text: str) -> Path:
