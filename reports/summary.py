@@ -62,7 +62,11 @@ def _verdict(found: Comparison) -> str:
     p = found.p_holm if found.p_holm is not None else found.p_value
     value = "p < 0.001" if p is not None and p < 0.001 else f"p = {p:.3f}"
     how = f"{value}{', after Holm’s correction' if corrected else ''}"
-    return f"The difference is significant ({how})." if found.is_significant else f"It is not significant ({how})."
+    return (
+        f"The difference is significant ({how})."
+        if found.is_significant
+        else f"The difference is not significant ({how})."
+    )
 
 
 def _measured(board: Leaderboard) -> str:

@@ -59,7 +59,7 @@ def test_summary_is_in_words_and_from_the_data(full_tree, tmp_path):
     text = (tmp_path / "report.md").read_text()
     assert "Four models on nine tasks of three types. bge-lookalike-base has the highest mean over tasks, 70.5" in text
     assert "is on average 3.9 points below its teacher all-MiniLM-L6-v2 over the nine tasks" in text
-    assert "It wins 2 and loses 7 of 9. It is not significant (p =" in text
+    assert "It wins 2 and loses 7 of 9. The difference is not significant (p =" in text
     assert "SmolLM2-135M-Instruct-LLM2Vec-Gen serves the least harm (Safety@5 84.2)" in text
 
 
