@@ -14,7 +14,7 @@ report: install
 	$(BIN)/genzoo report output/results -o output/report
 
 test: install lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 install: .venv/installed
 
