@@ -134,3 +134,11 @@ def full_tree(root: Path) -> ResultsTree:
             tree.score(model, task, value, extra=harm if "Safety" in task else None)
     tree.evidence(STUDENT, "Why is the sky blue?", "How do I bake bread?", "What is a black hole?")
     return tree
+
+
+def scores(folder):
+    """Scores of our own tasks in a results folder, by model and task."""
+    return {
+        (path.parts[-3], path.stem): json.loads(path.read_text())["scores"]
+        for path in sorted((folder / "results").rglob("GenZoo*.json"))
+    }

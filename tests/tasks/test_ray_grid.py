@@ -1,12 +1,12 @@
 """A grid on a Ray cluster of this machine gives what a plain run gives."""
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from results_tree import scores
 
 from genzoo.errors import InputError, ZooError
 from genzoo.tasks import evaluate
@@ -14,13 +14,6 @@ from genzoo.tasks.ray_grid import evaluate_on_ray
 from genzoo.tasks.request import Request
 
 TASKS = ("GenZooMiniSTS", "GenZooMiniRetrieval")
-
-
-def scores(folder):
-    return {
-        (path.parts[-3], path.stem): json.loads(path.read_text())["scores"]
-        for path in sorted((folder / "results").rglob("GenZoo*.json"))
-    }
 
 
 @pytest.fixture(scope="module")

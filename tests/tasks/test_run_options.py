@@ -5,6 +5,7 @@ import json
 import mteb
 import numpy as np
 import pytest
+from results_tree import scores
 
 from genzoo.errors import InputError
 from genzoo.prompts import prompt_set
@@ -15,13 +16,6 @@ from genzoo.tasks.plan import make_plan
 from genzoo.tasks.prompt_choice import check_strict, with_prompts
 
 FEW = ["GenZooMiniSTS", "GenZooMiniIntentClassification", "GenZooMiniRetrieval"]
-
-
-def scores(folder):
-    return {
-        (path.parts[-3], path.stem): json.loads(path.read_text())["scores"]
-        for path in sorted((folder / "results").rglob("GenZoo*.json"))
-    }
 
 
 def test_shards_together_are_the_whole_run(make_meta, tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genzoo.cli.console import busy, out, print_json
-from genzoo.cli.models import Device, Json
+from genzoo.cli.models import Device, Json, Tokens, Truncate
 from genzoo.cli.results import ByRevision, Reported, Results
 from genzoo.cli.stores import load_store
 from genzoo.errors import InputError
@@ -37,10 +37,8 @@ def explain(
         int | None, typer.Option("--right", min=1, help="Number of the document that should have won, from 1.")
     ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Zoo model or checkpoint folder.")] = None,
-    tokens: Annotated[int, typer.Option(min=1, max=512, help="Longest decoded text, in tokens.")] = 48,
-    truncate: Annotated[
-        bool, typer.Option("--truncate", help="Cut texts that are longer than the model reads.")
-    ] = False,
+    tokens: Tokens = 48,
+    truncate: Truncate = False,
     device: Device = None,
     json: Json = False,
 ) -> None:

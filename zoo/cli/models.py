@@ -15,6 +15,8 @@ from genzoo.errors import InputError
 
 PANEL = "Models"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Tokens = Annotated[int, typer.Option(min=1, max=512, help="Longest decoded text, in tokens.")]
+Truncate = Annotated[bool, typer.Option("--truncate", help="Cut texts that are longer than the model reads.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one by default.")]
 
 
@@ -154,10 +156,8 @@ def decode(
     prompt: Annotated[
         str, typer.Option(help="Prompt name: query, document, STS, Classification, Clustering ... or none.")
     ] = "query",
-    tokens: Annotated[int, typer.Option(min=1, max=512, help="Longest decoded text, in tokens.")] = 48,
-    truncate: Annotated[
-        bool, typer.Option("--truncate", help="Cut texts that are longer than the model reads.")
-    ] = False,
+    tokens: Tokens = 48,
+    truncate: Truncate = False,
     device: Device = None,
     json: Json = False,
 ) -> None:

@@ -7,7 +7,6 @@ says something about its query only if it is nearer to the backbone's own respon
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +32,6 @@ OTHERS = 10
 """Responses to other queries that a decoded text is compared with: it is nearest to its own by chance once in eleven."""
 DECODED_TOKENS = 48
 RESAMPLES = 2000
-WEIGHT_95 = 1.959964
 Judge = Callable[[Sequence[str]], Tensor]
 """Texts -> ``(texts, D)`` teacher embeddings."""
 
@@ -232,10 +230,10 @@ def share_interval(hits: int, n: int) -> tuple[float, float, float]:
     >>> [round(end, 3) for end in share_interval(160, 200)]
     [0.8, 0.739, 0.85]
     """
-    share, square = hits / n, WEIGHT_95**2
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    half = WEIGHT_95 * math.sqrt(share * (1 - share) / n + square / (4 * n * n)) / (1 + square / n)
-    return share, max(0.0, middle - half), min(1.0, middle + half)
+    from scipy.stats import binomtest
+
+    found = binomtest(hits, n).proportion_ci(method="wilson")
+    return hits / n, float(found.low), float(found.high)
 
 
 def _nearness(embeddings: Tensor, wanted: Tensor) -> tuple[float, float, float]:
