@@ -1,4 +1,4 @@
-"""The training-free baselines of the paper, made of the same frozen LLM: mean-pooled states, Echo, HyDE."""
+"""The training-free baselines, made of the same frozen LLM: the paper's (mean-pooled states, Echo, HyDE) and untrained tokens."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from genzoo.untrained import untrained
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -57,12 +59,14 @@ class Baseline:
         label: Ends the name under which its results stand.
         build: Folder of the backbone -> SentenceTransformer.
         version: Raised when its texts or settings change, so that old results are not taken for new ones.
+        has_prompts: Whether it reads texts under the zoo's instructions.
     """
 
     suffix: str
     label: str
     build: Callable[..., SentenceTransformer]
     version: int = 0
+    has_prompts: bool = False
 
     def revision(self, backbone_digest: str) -> str:
         """40 hex digits: the backbone's digest, and of what is done with it."""
@@ -75,6 +79,7 @@ BASELINES = (
     Baseline("mean", "MeanPooled", mean_pooled),
     Baseline("echo", "Echo", echo, version=1),
     Baseline("hyde", "HyDE", hyde, version=1),
+    Baseline("untrained", "UntrainedTokens", untrained, version=1, has_prompts=True),
 )
 
 

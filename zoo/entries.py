@@ -78,26 +78,46 @@ def list_models(pattern: str = "*") -> list[str]:
     return ENTRIES.names(pattern)
 
 
+_QUERY_TASKS = frozenset({"NQ", "NQHardNegatives", "NanoNQRetrieval", "MedicalQARetrieval", "RARbMath"})
+_QUERY_LOG = (
+    "33,022 unlabeled queries under free licences (CC BY, CC BY-SA, MIT, Apache-2.0): Natural Questions open, WebQuestions, "
+    "GSM8K, StrategyQA, ExpertQA, MedQuAD, hh-rlhf, HarmfulQA, CatQA, OpenAssistant and other prompt collections; the backbone "
+    "answered 12,160 of them itself. No label was used, but the questions of Natural Questions' dev split, MedQuAD and "
+    "GSM8K's training split were seen"
+)
 ENTRIES.register(
     "smollm2-135m",
     ZooEntry(
         name="smollm2-135m",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen",
-        revision="e2ca85969a0659dc2e3cbaeb7550c0a66aba8100",
+        revision="7da0e46f9d1aa7a5a1733a305180352a2f9ebe56",
         backbone="smollm2-135m",
         backbone_digest="3d45d5307daa280ec4da951e41873209c223105e",
         recipe="smollm2-135m",
+        teacher="smollm2-135m-teacher",
+        dim=256,
+        max_tokens=512,
+        licence="apache-2.0",
+        release_date="2026-11-23",
+        training_datasets=_QUERY_TASKS,
+        training_data=_QUERY_LOG,
+    ),
+)
+ENTRIES.register(
+    "smollm2-135m-minilm",
+    ZooEntry(
+        name="smollm2-135m-minilm",
+        hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen-MiniLM",
+        revision="e2ca85969a0659dc2e3cbaeb7550c0a66aba8100",
+        backbone="smollm2-135m",
+        backbone_digest="3d45d5307daa280ec4da951e41873209c223105e",
+        recipe="smollm2-135m-minilm",
         teacher="minilm",
         dim=384,
         max_tokens=512,
         licence="apache-2.0",
         release_date="2026-11-22",
-        training_datasets=frozenset({"NQ", "NQHardNegatives", "NanoNQRetrieval", "MedicalQARetrieval", "RARbMath"}),
-        training_data=(
-            "33,022 unlabeled queries under free licences (CC BY, CC BY-SA, MIT, Apache-2.0): Natural Questions open, WebQuestions, "
-            "GSM8K, StrategyQA, ExpertQA, MedQuAD, hh-rlhf, HarmfulQA, CatQA, OpenAssistant and other prompt collections; the backbone "
-            "answered 12,160 of them itself. No label was used, but the questions of Natural Questions' dev split, MedQuAD and "
-            "GSM8K's training split were seen"
-        ),
+        training_datasets=_QUERY_TASKS,
+        training_data=_QUERY_LOG,
     ),
 )

@@ -18,6 +18,8 @@ from genzoo.entries import ENTRIES, ZooEntry, get_entry
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.files import folder_digest
 from genzoo.loading import find_checkpoint, load
+from genzoo.prompts import all_prompts
+from genzoo.recipes import RECIPES, UNSUPERVISED
 from genzoo.sources import Status
 from genzoo.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
 
@@ -49,7 +51,7 @@ def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta
 
     Args:
         name: A zoo model (``smollm2-135m`` or its hub id), a teacher (``minilm`` or its hub id), ``<backbone>-mean``,
-            ``-echo`` or ``-hyde`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or ``org/name`` / ``org/name@revision`` on the Hub.
+            ``-echo``, ``-hyde`` or ``-untrained`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or ``org/name`` / ``org/name@revision`` on the Hub.
         status: Told what is being fetched.
     """
     if Path(name).is_dir():
@@ -166,28 +168,46 @@ def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, ModelFacts]
 
 
 def _teacher_datasets(teacher: Teacher) -> set[str]:
+    """What a teacher was trained on; one of a recipe's own saw that model's queries and nothing else."""
     import mteb
 
+    if teacher.recipe:
+        return set().union(*(entry.training_datasets for entry in ENTRIES if entry.teacher == teacher.key))
     return set(mteb.get_model_meta(teacher.hub_id, revision=teacher.revision).training_datasets or ())
 
 
 def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, ModelFacts]:
     import mteb
 
-    fetch_teacher(teacher.key, status)
-    known = mteb.get_model_meta(teacher.hub_id, revision=teacher.revision)
-    return known.model_copy(update={"loader": _load_teacher, "loader_kwargs": {"key": teacher.key}}), ModelFacts(
-        "teacher"
+    folder, key = fetch_teacher(teacher.key, status), {"key": teacher.key}
+    if not teacher.recipe:
+        known = mteb.get_model_meta(teacher.hub_id, revision=teacher.revision)
+        return known.model_copy(update={"loader": _load_teacher, "loader_kwargs": key}), ModelFacts("teacher")
+    backbone = BACKBONES.get(RECIPES.get(teacher.recipe).backbone).hub_id
+    meta = _meta(
+        teacher.hub_id,
+        teacher.revision,
+        _load_teacher,
+        loader_kwargs=key,
+        n_parameters=_backbone_size(folder),
+        max_tokens=teacher.max_tokens,
+        embed_dim=teacher.dim,
+        license=teacher.licence,
+        training_datasets=_teacher_datasets(teacher),
+        adapted_from=backbone,
     )
+    return meta, ModelFacts("teacher", None, backbone)
 
 
 def _from_backbone(backbone: Backbone, baseline: Baseline, status: Status) -> tuple[ModelMeta, ModelFacts]:
     folder = fetch_backbone(backbone.key, status)
+    prompts = {"model_prompts": all_prompts()} if baseline.has_prompts else {}
     meta = _meta(
         baseline_id(backbone, baseline),
         baseline.revision(backbone_digest(folder)),
         _load_baseline,
-        loader_kwargs={"key": backbone.key, "suffix": baseline.suffix},
+        loader_kwargs={"key": backbone.key, "suffix": baseline.suffix} | prompts,
+        use_instructions=baseline.has_prompts,
         n_parameters=_backbone_size(folder),
         max_tokens=512,
         embed_dim=backbone.hidden_size,
@@ -212,7 +232,7 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
     name = f"local/{folder.resolve().name}"
     if (folder / CONFIG).is_file() or (folder / "checkpoint" / CONFIG).is_file():
         checkpoint: TokenCheckpoint = find_checkpoint(str(folder))
-        revision, facts = checkpoint.digest(), _facts_of(checkpoint)
+        revision, facts = checkpoint.digest(), _facts_of(checkpoint, folder)
         size: dict[str, Any] = {
             "embed_dim": checkpoint.dim,
             "max_tokens": checkpoint.max_tokens,
@@ -229,8 +249,11 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
     return _meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
 
 
-def _facts_of(checkpoint: TokenCheckpoint) -> ModelFacts:
+def _facts_of(checkpoint: TokenCheckpoint, folder: Path) -> ModelFacts:
     teacher = checkpoint.info.get("recipe", {}).get("teacher")
+    made = list(folder.glob(f"teacher/{UNSUPERVISED}-*"))
+    if teacher == UNSUPERVISED and len(made) == 1:
+        teacher = f"local/{made[0].name}"  # the name under which its own results stand
     backbone = checkpoint.backbone
     return ModelFacts(
         "zoo",

@@ -54,7 +54,7 @@ class ViewOptions:
         long: Of the document views, the share that joins several responses to one long passage.
         context: Of the meaning and topic views, the share whose target is what the text belongs to instead of the text itself:
             the response to a query (where it was answered), the whole response for a sentence of it. The embedding
-            learns the mean of both. Not measured yet on any task, hence off in every recipe.
+            learns the mean of both.
     """
 
     answer: float = 1.0
@@ -100,6 +100,8 @@ class OptimOptions:
         align_memory: Solve the alignment projection at every step by a running ridge regression that remembers about this
             many steps; 0 trains it with ``lr_align`` instead.
         ridge: Strength of that regression, and of the one that starts every training.
+        partial_whitening: Power p with which the finished embeddings are whitened: their covariance C over the training texts
+            becomes a multiple of ``C^(1 - 2p)``; 0 leaves them alone, 0.5 whitens in full.
         micro_batch: Examples whose activations are held at once; 0 holds the whole batch. Changes memory, not the gradient.
         precision: ``auto`` uses bfloat16 where `genzoo.training.precision` finds its gradients good enough; otherwise float32.
     """
@@ -114,6 +116,7 @@ class OptimOptions:
     align_first: int = 0
     align_memory: int = 0
     ridge: float = 80.0
+    partial_whitening: float = 0.0
     micro_batch: int = 0
     precision: Literal["float32", "auto"] = "float32"
 

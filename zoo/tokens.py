@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -140,3 +141,19 @@ def append_trained_tokens(tokenizer: Any, ids: Sequence[int], names: Sequence[st
         tokenizer.init_kwargs[key] = value  # what is only an attribute is not saved
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+
+
+def start_rows(model: Any, tokenizer: Any, n: int) -> Any:
+    """Where trained tokens start: embeddings of what comes between a chat's question and its answer, so that the LLM answers.
+
+    Returns:
+        ``(n, H)`` tensor.
+    """
+    opening = "\nAnswer:"
+    if tokenizer.chat_template:
+        asked = [{"role": "user", "content": "?"}]
+        chat = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+        opening = chat.rpartition("?")[2]
+    ids = tokenizer(opening + " The answer is about the following:", add_special_tokens=False)["input_ids"]
+    ids = (ids * math.ceil(n / len(ids)))[:n]
+    return model.get_input_embeddings().weight[ids].detach().float().clone()

@@ -69,7 +69,7 @@ def test_shards_then_train_with_changed_fields(genzoo, log, llama, tiny_teacher,
 
 
 def test_teacher_is_a_model_like_any_other(genzoo, log, llama, tmp_path):
-    words = ["teacher", "smollm2-135m-self", "--queries", log, "--column", "searched", "--backbone", llama]
+    words = ["teacher", "smollm2-135m", "--queries", log, "--column", "searched", "--backbone", llama]
     words += ["--set", "unsupervised.layer=1", "--set", "unsupervised.whiten=4"]
     code, text, _ = genzoo(*words, "-o", tmp_path / "teacher")
     assert code == 0
@@ -93,7 +93,7 @@ def test_study_is_measured_through_mteb(genzoo, log, llama, tmp_path):
         "unsupervised.whiten": 4,
     }
     common |= {"response.max_new_tokens": 2, "max_tokens": 64}
-    facts = {"recipe": "smollm2-135m-self", "common": common, "seeds": [0], "variants": {"base": {}}}
+    facts = {"recipe": "smollm2-135m", "common": common, "seeds": [0], "variants": {"base": {}}}
     (tmp_path / "mine.json").write_text(json.dumps(facts))
     code, _, errors = genzoo(
         "study", "mine.json", "-q", log, "--column", "searched", "-o", "out", "-t", "GenZooMiniSTS"

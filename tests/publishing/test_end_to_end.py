@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from conftest_builders import SENTENCES, build_checkpoint
@@ -160,20 +161,40 @@ def test_bundle_works_in_a_network_without_a_hub(running, environment, qwen3, tm
         serve_sts(running.hub, tmp_path / "sts")
     model = export(build_checkpoint(qwen3), qwen3, tmp_path / "tiny", "merged", name="tiny")
     commit = running.hub.import_folder("model", "acme/tiny", model)
+    carry_away("acme/tiny", commit, environment, tmp_path)
+
+
+def test_a_bundled_adapter_brings_its_frozen_llm(running, environment, qwen3, tmp_path):
+    if ("dataset", STS) not in running.hub.repos:
+        serve_sts(running.hub, tmp_path / "sts")
+    base = running.hub.import_folder("model", "acme/tiny-base", qwen3)
+    checkpoint = replace(build_checkpoint(qwen3), backbone=f"acme/tiny-base@{base}").save(tmp_path / "c")
+    command = ["-m", "genzoo", "publish", str(checkpoint), "--repo", "alice/tiny-adapter", "--licence", "mit"]
+    done = start([*command, "--training-data", "ours"], environment, tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    commit = re.search(r"commit ([0-9a-f]{40})", done.stdout)[1]
+    assert "adapter_model.safetensors" in running.hub.contents("model", "alice/tiny-adapter")
+    bundle = carry_away("alice/tiny-adapter", commit, environment, tmp_path)
+    assert (bundle / "hub" / "models--acme--tiny-base" / "snapshots" / base / "model.safetensors").is_file()
+
+
+def carry_away(repo, commit, environment, folder):
+    """Bundle a model and a task, unpack them in an empty home without a network, and use both there."""
     done = start(
-        ["-m", "genzoo", "bundle", f"acme/tiny@{commit}", "-t", "STSBenchmark", "-o", "bundle"], environment, tmp_path
+        ["-m", "genzoo", "bundle", f"{repo}@{commit}", "-t", "STSBenchmark", "-o", "bundle"], environment, folder
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    bundle = tmp_path / "bundle"
+    bundle = folder / "bundle"
     manifest = json.loads((bundle / "manifest.json").read_text())
-    assert manifest["models"] == [{"hub_id": "acme/tiny", "revision": commit}]
+    assert manifest["models"] == [{"hub_id": repo, "revision": commit}]
     assert manifest["datasets"] == [{"path": STS, "revision": STS_COMMIT}]
     assert not [path for path in bundle.rglob("*") if path.is_symlink()]
     away = {key: value for key, value in environment.items() if key not in ("HF_ENDPOINT", "HF_TOKEN")}
-    away |= {"HF_HOME": str(tmp_path / "away"), "HF_HUB_OFFLINE": "1", "MTEB_CACHE": str(tmp_path / "away-mteb")}
-    done = start(["-c", OFFLINE, str(bundle), "acme/tiny", commit], away, tmp_path)
+    away |= {"HF_HOME": str(folder / "away"), "HF_HUB_OFFLINE": "1", "MTEB_CACHE": str(folder / "away-mteb")}
+    done = start(["-c", OFFLINE, str(bundle), repo, commit], away, folder)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["same"]
     assert found["rows"] == 5
     assert -1 <= found["score"] <= 1
+    return bundle

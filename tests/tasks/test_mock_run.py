@@ -9,6 +9,7 @@ from mteb.results import TaskResult
 from genzoo.assembly import assemble
 from genzoo.baselines import echo, hyde, mean_pooled
 from genzoo.packed_encoding import pack
+from genzoo.untrained import untrained
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,7 @@ BUILDS = {
     "mean": lambda folder: mean_pooled(folder, device="cpu"),
     "echo": lambda folder: echo(folder, device="cpu"),
     "hyde": lambda folder: hyde(folder, device="cpu", max_new_tokens=3),
+    "untrained": lambda folder: untrained(folder, device="cpu"),
 }
 
 

@@ -6,9 +6,12 @@ import torch
 from conftest_builders import build_backbone
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from genzoo import prompts
 from genzoo.baselines import BASELINES, echo, hyde, mean_pooled
 from genzoo.echo import BEFORE, BETWEEN
-from genzoo.tokens import plain_ids
+from genzoo.tokens import plain_ids, start_rows
+from genzoo.training.pipeline import load_causal_lm
+from genzoo.untrained import untrained
 
 TEXTS = ["where do polar bears live", "", "the quick brown fox " * 60, "a <|im_start|> b"]
 
@@ -29,6 +32,19 @@ def test_mean_pooled_is_the_mean_of_the_last_states(folder):
     ids = plain_ids(tokenizer, [TEXTS[0]])[0]
     expected = states(folder, ids).mean(dim=0).numpy()
     assert np.abs(mean_pooled(folder, device="cpu").encode(TEXTS[0]) - expected).max() < 1e-5
+
+
+def test_untrained_tokens_are_the_states_behind_an_open_answer(folder):
+    model = untrained(folder, device="cpu", max_tokens=100)
+    lm, tokenizer = load_causal_lm(folder, "cpu")
+    rows = start_rows(lm, tokenizer, 10)
+    prompt = model.prompts["query"]
+    assert prompt == prompts.QUERY
+    for text in TEXTS[:2]:
+        inputs = lm.get_input_embeddings()(torch.tensor(plain_ids(tokenizer, [prompt + text])))[0]
+        with torch.no_grad():
+            states = lm.base_model(inputs_embeds=torch.cat([inputs, rows])[None]).last_hidden_state[0]
+        assert np.abs(model.encode_query(text) - states[-10:].mean(dim=0).numpy()).max() < 1e-5
 
 
 def test_echo_pools_the_second_occurrence(folder):
@@ -78,5 +94,5 @@ def test_hyde_embeds_the_answers_of_queries_and_documents_as_they_are(folder):
 def test_revisions_of_baselines_differ_but_that_of_the_mean_is_the_backbones():
     revisions = [one.revision("a" * 40) for one in BASELINES]
     assert revisions[0] == "a" * 40
-    assert len(set(revisions)) == 3
+    assert len(set(revisions)) == len(BASELINES)
     assert all(len(revision) == 40 for revision in revisions)

@@ -31,7 +31,7 @@ def test_every_recipe_can_be_planned():
 
 
 def test_plan_follows_the_recipe(llama):
-    recipe = RECIPES.get("smollm2-135m")
+    recipe = RECIPES.get("smollm2-135m-minilm")
     plan = make_plan(recipe, QUERIES, 70e9)
     assert plan.n_trained == 10 * 576 + 576 * 577 + 384 * 577
     assert plan.response_tokens == 5000 * 64
@@ -48,7 +48,7 @@ def test_plan_follows_the_recipe(llama):
 
 def test_five_thousand_queries_fit_into_the_promised_time():
     """By the plan, on the measured speed of one thread of a small machine, two of which are there."""
-    recipe = override(RECIPES.get("smollm2-135m-self"), {"response.max_new_tokens": 64})
+    recipe = override(RECIPES.get("smollm2-135m"), {"response.max_new_tokens": 64})
     assert sum(make_plan(recipe, QUERIES, 2 * 72e9).seconds().values()) < 2.5 * 3600
 
 
@@ -68,7 +68,7 @@ def test_time_left_is_right_after_the_first_tenth():
 
 
 def test_time_left_was_right_on_a_real_run():
-    """Costs and measured seconds of the 420 steps of smollm2-135m on two busy cores; its first 40 steps are the cheap ones."""
+    """Costs and measured seconds of the 420 steps of smollm2-135m-minilm on two busy cores; its first 40 steps are the cheap ones."""
     with (Path(__file__).parents[1] / "golden" / "training_steps.csv").open(encoding="utf-8") as file:
         costs, seconds = zip(*([float(value) for value in row] for row in list(csv.reader(file))[1:]), strict=True)
     now = seconds[0]

@@ -171,7 +171,7 @@ def test_lora_of_unknown_projection(recipe, tmp_path):
 
 
 def test_overrides_reach_every_field_and_name_what_there_is():
-    recipe = RECIPES.get("smollm2-135m")
+    recipe = RECIPES.get("smollm2-135m-minilm")
     for name in field_names(recipe):
         group, _, last = name.rpartition(".")
         value = getattr(getattr(recipe, group) if group else recipe, last)
@@ -190,8 +190,9 @@ def test_overrides_reach_every_field_and_name_what_there_is():
             override(recipe, changes)
 
 
-def test_the_shipped_models_recipe_keeps_its_digest():
-    assert RECIPES.get("smollm2-135m").digest() == "542387f8fc4468d9"
+def test_shipped_recipes_keep_their_digests():
+    assert RECIPES.get("smollm2-135m-minilm").digest() == "542387f8fc4468d9"
+    assert RECIPES.get("smollm2-135m").digest() == "b2b3c19cf48e66c9"
 
 
 def test_every_named_recipe_has_a_backbone_and_a_teacher():

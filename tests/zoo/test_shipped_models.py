@@ -8,9 +8,11 @@ import genzoo
 from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.entries import ENTRIES
 from genzoo.errors import BackboneError
+from genzoo.files import sha256_of
 from genzoo.loading import find_checkpoint
-from genzoo.recipes import RECIPES
-from genzoo.teachers import TEACHERS
+from genzoo.mteb_meta import resolve_model
+from genzoo.recipes import RECIPES, UNSUPERVISED
+from genzoo.teachers import TEACHERS, load_teacher
 from genzoo.tokens import spare_rows
 
 PAIRS = [
@@ -50,6 +52,27 @@ def test_entry_agrees_with_its_files(entry):
     assert entry.licence == BACKBONES.get(entry.backbone).licence
     assert not list(entry.folder.glob("*.bin"))
     assert checkpoint.rows.shape[0] == len(checkpoint.spec)
+
+
+def test_a_teacher_of_a_recipe_is_its_backbone_and_the_whitening_that_ships(entry, model):
+    teacher = TEACHERS.get(entry.teacher)
+    assert bool(teacher.recipe) == (RECIPES.get(entry.recipe).teacher == UNSUPERVISED)
+    if not teacher.recipe:
+        return
+    assert teacher.recipe == entry.recipe
+    assert sha256_of(teacher.whitening / "model.safetensors")[:40] == teacher.revision
+    loaded = load_teacher(teacher.key, "cpu")
+    options = RECIPES.get(entry.recipe).unsupervised
+    assert len(loaded[0].model.layers) == options.layer
+    assert loaded.get_embedding_dimension() == teacher.dim == options.whiten
+    assert loaded.max_seq_length == teacher.max_tokens == options.max_tokens
+    meta, facts = resolve_model(teacher.key)
+    assert (meta.name, meta.revision, facts.role) == (teacher.hub_id, teacher.revision, "teacher")
+    assert meta.training_datasets == entry.training_datasets
+    # The targets came from it: a zoo model's answer embedding is near the teacher's embedding of the answer.
+    queries, answers = zip(*PAIRS, strict=True)
+    similarity = loaded.similarity(model.encode_query(list(queries)), loaded.encode(list(answers)))
+    assert float((similarity.argmax(dim=1) == torch.arange(len(PAIRS))).float().mean()) >= 4 / 6
 
 
 def test_backbone_is_the_pinned_one(entry, model):

@@ -25,7 +25,7 @@ def study(llama):
         "unsupervised.fit_texts": 64,
     }
     variants = {"base": {}, "align-only": {"losses.recon": 0}, "echo": {"response.source": "echo"}}
-    return Study("tiny", "smollm2-135m-self", variants, seeds=(0, 1), common=common)
+    return Study("tiny", "smollm2-135m", variants, seeds=(0, 1), common=common)
 
 
 def test_study_runs_resumes_and_tells_means(study, tmp_path, monkeypatch):

@@ -32,7 +32,7 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            help="Zoo model, teacher (minilm), baseline (smollm2-135m-mean, -echo, -hyde, bm25, random), folder, or org/name "
+            help="Zoo model, teacher (minilm), baseline (smollm2-135m-mean, -echo, -hyde, -untrained, bm25, random), folder, or org/name "
             "on the Hub.",
         ),
     ],

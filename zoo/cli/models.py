@@ -78,7 +78,9 @@ def list_(
     if json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=not place)  # a name is typed: it is never cut
     for row in rows:
         table.add_row(*map(str, row))
     out.print(table if rows else f"nothing matches {pattern!r}")

@@ -224,6 +224,8 @@ def unpack(
                 shutil.copyfile(folder / place / file, new / file)
             if room == "hub":
                 _keep_others(hub / below, new)
+    for model in manifest.models:
+        _mark_missing_config(hub, model["hub_id"], model["revision"])
     warnings = _point_mains(folder, manifest, hub)
     for row in manifest.datasets:
         warnings += check_dataset(DataSet(row["path"], row["revision"]), datasets)
@@ -262,6 +264,13 @@ def _keep_others(old: Path, new: Path) -> None:
         if (path.is_file() or path.is_symlink()) and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target, follow_symlinks=False)  # its links to blobs are relative and stay true
+
+
+def _mark_missing_config(hub: Path, hub_id: str, revision: str) -> None:
+    """Remember that an adapter has no ``config.json``, as the Hub's client does: transformers would ask for it, in vain, offline."""
+    snapshot = hub / snapshot_of(hub_id, revision).removeprefix("hub/")
+    if (snapshot / "adapter_config.json").is_file() and not (snapshot / "config.json").is_file():
+        write_text(snapshot.parent.parent / ".no_exist" / revision / "config.json", "")
 
 
 def _point_mains(folder: Path, manifest: Manifest, hub: Path) -> list[str]:

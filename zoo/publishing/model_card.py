@@ -28,6 +28,9 @@ _FORMS = {
 }
 
 
+_SHOWN_AS_THEY_ARE = ("repo_id", "base_model", "licence", "teacher", "is_self_taught", "backbone_note", "scores")
+
+
 @dataclass(frozen=True)
 class CardFacts:
     """Everything on a card that is not read off the checkpoint.
@@ -39,6 +42,7 @@ class CardFacts:
         base_revision: Its commit, empty where it has none.
         licence: Hub identifier.
         teacher: Hub id of the encoder that gave the targets, empty where unknown.
+        is_self_taught: Whether the teacher was made of the frozen LLM itself, without labels.
         training_data: What was trained on, with licences.
         backbone_note: What a user must know about the frozen LLM's weights.
         scores: Measurements.
@@ -51,6 +55,7 @@ class CardFacts:
     base_revision: str
     licence: str
     teacher: str = ""
+    is_self_taught: bool = False
     training_data: str = ""
     backbone_note: str = ""
     scores: CardScores = field(default_factory=CardScores)
@@ -76,7 +81,7 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
     environment = jinja2.Environment(loader=loader, trim_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701
     licence, spec = licence_of(facts.licence), checkpoint.spec
     page = environment.get_template("model_card.md.j2").render(
-        **{name: getattr(facts, name) for name in ("repo_id", "base_model", "licence", "teacher", "backbone_note", "scores")},
+        **{name: getattr(facts, name) for name in _SHOWN_AS_THEY_ARE},
         title=facts.repo_id.rpartition("/")[2],
         form=_FORMS[facts.form],
         built_with=licence.built_with,

@@ -23,6 +23,7 @@ from genzoo.publishing.licences import licence_files, licence_of, lint_licence
 from genzoo.publishing.model_card import CardFacts, render_card, run_usage
 from genzoo.publishing.scores import CardScores, write_eval_results
 from genzoo.publishing.verification import revision_of
+from genzoo.recipes import UNSUPERVISED
 from genzoo.sources import HubSource, Status
 from genzoo.teachers import TEACHERS
 
@@ -172,13 +173,15 @@ def _gather(
             "what the model was trained on, and under which licences, is not known here: say it with --training-data"
         )
     teacher = entry.teacher if entry else str((checkpoint.info.get("recipe") or {}).get("teacher", ""))
+    known = TEACHERS.get(teacher) if teacher in TEACHERS else None
     return CardFacts(
         repo_id=repo_id,
         form="merged" if options.merge else "adapter",
         base_model=base,
         base_revision=revision_of(checkpoint),
         licence=options.licence or _inherited(checkpoint),
-        teacher=TEACHERS.get(teacher).hub_id if teacher in TEACHERS else "",
+        teacher=known.hub_id if known and not known.recipe else "",
+        is_self_taught=teacher == UNSUPERVISED or bool(known and known.recipe),
         training_data=data,
         backbone_note=row.note if row else "",
         scores=options.scores,

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from genzoo.errors import TrainingError
 
 MAX_CONDITION = 1e6
+MIN_VARIANCE = 1e-6
+"""Of the largest variance: what partial whitening takes a direction's variance to be at least."""
 
 
 class TokenHeads(nn.Module):
@@ -72,33 +74,65 @@ class TokenHeads(nn.Module):
         self.scale.copy_(kept.std(dim=(0, 1)).clamp(min=1e-4))
         if targets is not None:
             _, z = self(states)
-            self.solve_alignment(z.mean(dim=1), targets, ridge, keep=1.0)
+            self.remember(z.mean(dim=1), targets, keep=1.0)
+            self.solve_alignment(ridge)
 
     @torch.no_grad()
-    def solve_alignment(self, pooled: Tensor, targets: Tensor, ridge: float, keep: float) -> None:
-        """Add a batch to the running ridge regression and set the alignment to its solution.
+    def remember(self, pooled: Tensor, targets: Tensor, keep: float) -> None:
+        """Add a batch to the running normal equations.
 
         Args:
             pooled: ``(batch, H)``, the mean of ``z`` over the compression tokens.
             targets: ``(batch, D)``.
-            ridge: Added to the diagonal; the constant is not held back.
             keep: Share of what was seen before that still counts.
         """
         inputs = torch.cat([pooled.double(), pooled.new_ones(len(pooled), 1).double()], dim=1)
         self.gram.mul_(keep).addmm_(inputs.T, inputs)
         self.cross.mul_(keep).addmm_(inputs.T, targets.double())
-        diagonal = torch.full((len(self.gram),), ridge, dtype=torch.float64, device=pooled.device)
+
+    @torch.no_grad()
+    def solve_alignment(self, ridge: float) -> None:
+        """Set the alignment to the ridge regression on what is remembered.
+
+        Args:
+            ridge: Added to the diagonal; the constant is not held back.
+        """
+        diagonal = torch.full((len(self.gram),), ridge, dtype=torch.float64, device=self.gram.device)
         diagonal[-1] = 1e-6
         solution = torch.linalg.solve(self.gram + torch.diag(diagonal), self.cross).T
         self.align.weight.copy_(solution[:, :-1])
         self.align.bias.copy_(solution[:, -1])
 
     @torch.no_grad()
-    def fold(self, target_scale: float) -> dict[str, Tensor]:
+    def whitened(self, power: float) -> tuple[Tensor, Tensor]:
+        """The alignment with its outputs partly whitened, as weight ``(D, H)`` and bias ``(D,)`` in double precision.
+
+        A regression shrinks what it can hardly predict, so that a few directions rule every cosine. Over the texts that are
+        remembered the embeddings have mean m and covariance ``C = U diag(v) U'``; they become ``s U diag(v)^-power U' (e - m)``
+        with s so that the total variance stays. The map is symmetric: the embedding stays in the teacher's space.
+
+        Args:
+            power: 0 changes nothing, 0.5 whitens in full.
+        """
+        weight, bias = self.align.weight.double(), self.align.bias.double()
+        if not power:
+            return weight, bias
+        count, total = self.gram[-1, -1], self.gram[:-1, -1]
+        mean = total / count
+        covariance = weight @ (self.gram[:-1, :-1] / count - torch.outer(mean, mean)) @ weight.T
+        values, vectors = torch.linalg.eigh(covariance)
+        values = values.clamp(min=float(values[-1]) * MIN_VARIANCE)
+        spread = values.pow(1 - 2 * power)
+        change = (vectors * (values.pow(-power) * (values.sum() / spread.sum()).sqrt())) @ vectors.T
+        return change @ weight, -change @ (weight @ mean)
+
+    @torch.no_grad()
+    def fold(self, target_scale: float, partial_whitening: float = 0.0) -> dict[str, Tensor]:
         """The method's five tensors, with embeddings in the teacher's own units.
 
         Args:
             target_scale: Targets were multiplied by this in training.
+            partial_whitening: Power of `whitened`.
         """
         mean, scale = self.mean.double(), self.scale.double()
         recon = self.embedding_rms.double() * self.recon.weight.double() / scale
@@ -107,8 +141,9 @@ class TokenHeads(nn.Module):
         if not self.has_teacher:
             same = {"align_weight": self.align.weight, "align_bias": self.align.bias}
             return {name: tensor.detach().float().cpu().contiguous() for name, tensor in (tensors | same).items()}
-        direct = self.align.weight.double() / scale / target_scale
-        direct_bias = self.align.bias.double() / target_scale - direct @ mean
+        weight, bias = self.whitened(partial_whitening)
+        direct = weight / scale / target_scale
+        direct_bias = bias / target_scale - direct @ mean
         condition = float(torch.linalg.cond(self.recon.weight.double()))
         if not condition < MAX_CONDITION:
             raise TrainingError(

@@ -243,7 +243,7 @@ class TrainingRun:
         model, tokenizer = self.causal_lm
         return TokenCheckpoint(
             spec=make_spec(tokenizer, model.get_input_embeddings().num_embeddings, recipe, known),
-            **trainer.heads.fold(trainer.target_scale),
+            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening),
             backbone=recipe.backbone,
             backbone_digest=self.backbone_digest,
             recipe_digest=recipe.digest(),

@@ -16,7 +16,7 @@ from genzoo.errors import TrainingError
 from genzoo.forward import freeze, input_scale, token_states
 from genzoo.lora import Lora
 from genzoo.recipes import Recipe
-from genzoo.tokens import plain_ids
+from genzoo.tokens import plain_ids, start_rows
 from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches
 from genzoo.training.heads import TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
@@ -26,6 +26,8 @@ from genzoo.training.views import Example
 
 SAVE_EVERY = 25
 START_EXAMPLES = 768
+MEMORY = 200
+"""Steps that the covariance of the embeddings reaches back where the recipe says nothing."""
 
 
 @dataclass(frozen=True)
@@ -210,9 +212,11 @@ class TokenTrainer:
                 "lower the learning rates"
             )
         self.optimizer.step()
-        if optim.align_memory and self.dim is not None:
+        if self.dim is not None:
             # After the loss was taken: the loss stays an honest look ahead at texts that the regression has not seen.
-            self.heads.solve_alignment(pooled, self.target_rows(batch), optim.ridge, keep=1 - 1 / optim.align_memory)
+            self.heads.remember(pooled, self.target_rows(batch), keep=1 - 1 / (optim.align_memory or MEMORY))
+            if optim.align_memory:
+                self.heads.solve_alignment(optim.ridge)
         self.step += 1
         return Progress(self.step, optim.steps, align, recon, time.perf_counter() - began)
 
@@ -292,15 +296,3 @@ def schedule(step: int, warmup: int, steps: int) -> float:
     (0.1, 1.0, 0.5)
     """
     return (step + 1) / warmup if step < warmup else (steps - step) / max(1, steps - warmup)
-
-
-def start_rows(model: Any, tokenizer: Any, n: int) -> torch.Tensor:
-    """``(n, H)``: embeddings of what comes between a chat's question and its answer, so that the LLM starts to answer."""
-    opening = "\nAnswer:"
-    if tokenizer.chat_template:
-        asked = [{"role": "user", "content": "?"}]
-        chat = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True, enable_thinking=False)
-        opening = chat.rpartition("?")[2]
-    ids = tokenizer(opening + " The answer is about the following:", add_special_tokens=False)["input_ids"]
-    ids = (ids * math.ceil(n / len(ids)))[:n]
-    return model.get_input_embeddings().weight[ids].detach().float().clone()

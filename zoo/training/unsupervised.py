@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
@@ -80,8 +81,33 @@ def fit_teacher(
         states.append(pooled.encode(part, batch_size=32, convert_to_tensor=True, show_progress_bar=False).cpu())
         on_step("whitening", start + len(part), len(chosen))
     weight, bias = whitening(torch.cat(states), options.whiten)
+    return _save(pooled, weight.float(), bias.float(), folder)
+
+
+def put_together(backbone: Path, options: UnsupervisedOptions, weight: Tensor, bias: Tensor, folder: Path) -> Path:
+    """Write the folder of a teacher whose whitening is known: weight ``(D, H)`` and bias ``(D,)``.
+
+    Raises:
+        InputError: For a teacher that was tuned by SimCSE: it is more than its backbone and a whitening.
+    """
+    if options.simcse_steps:
+        raise InputError(
+            "a teacher that was tuned by SimCSE cannot be put together from its whitening: ship its folder"
+        )
+    transformer = _early_layers(backbone, options)
+    pooling = Pooling(transformer.model.config.hidden_size, "mean")
+    return _save(SentenceTransformer(modules=[transformer, pooling], device="cpu"), weight, bias, folder)
+
+
+def read_whitening(folder: Path) -> tuple[Tensor, Tensor]:
+    """Weight ``(D, H)`` and bias ``(D,)`` of a ``Dense`` module's folder, as `fit_teacher` writes it last."""
+    tensors = load_file(folder / "model.safetensors")
+    return tensors["linear.weight"], tensors["linear.bias"]
+
+
+def _save(pooled: SentenceTransformer, weight: Tensor, bias: Tensor, folder: Path) -> Path:
     dense = Dense(
-        width, options.whiten, activation_function=nn.Identity(), init_weight=weight.float(), init_bias=bias.float()
+        weight.shape[1], weight.shape[0], activation_function=nn.Identity(), init_weight=weight, init_bias=bias
     )
     model = SentenceTransformer(modules=[*pooled, dense], similarity_fn_name="cosine", device="cpu")
     with replace_folder(folder) as new:
