@@ -24,6 +24,7 @@ from genzoo.tasks import run_record
 from genzoo.tasks.bounded_search import with_bounded_search
 from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
+from genzoo.tasks.quiet import quiet_datasets, unconverged
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.registration import register
 from genzoo.tasks.results_folder import ResultsFolder, UnwritableFolderError
@@ -85,7 +86,7 @@ def evaluate(
         overwrite,
         shard.size(len(metas) * len(todo)),
     )
-    with _quiet_datasets(), kept_random_state():
+    with quiet_datasets(), kept_random_state():
         with run.recording():
             run_record.record_tasks(run.folder.root, todo, {})
             if benchmark_name:
@@ -152,7 +153,8 @@ class _Run:
                 if standing.result is not None:
                     return standing.result
             session.load()
-            result = self._run_task(session, task)
+            with unconverged(lambda fits: self.on_note(_told_fits(session.meta, task, fits))):
+                result = self._run_task(session, task)
             self._environment(session, facts)
             return result
         except UnwritableFolderError:
@@ -251,21 +253,16 @@ def _reason(error: Exception, task: AbsTask) -> str:
     return first_line(error)
 
 
+def _told_fits(meta: ModelMeta, task: AbsTask, fits: int) -> str:
+    return (
+        f"{task.metadata.name} with {meta.name}: {fits} of mteb's classifiers were stopped before they had converged, which is how "
+        "mteb scores such embeddings everywhere"
+    )
+
+
 def _is_transport(error: BaseException) -> bool:
     """Whether an HTTP client raised it; which client huggingface_hub uses is its own affair."""
     package = type(error).__module__.split(".")[0]
     return package in {"httpx", "httpcore", "requests", "urllib3"} or isinstance(
         error, datasets.exceptions.DatasetNotFoundError
     )
-
-
-@contextmanager
-def _quiet_datasets() -> Iterator[None]:
-    """Hide the bars of `datasets`, which would tear the caller's own."""
-    shown = datasets.is_progress_bar_enabled()
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown:
-            datasets.enable_progress_bars()

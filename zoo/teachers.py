@@ -117,12 +117,17 @@ def _put_together(teacher: Teacher, status: Status) -> Path:
     recipe = RECIPES.get(teacher.recipe)
     backbone = fetch_backbone(recipe.backbone, status)
     folder = cache_root() / f"{teacher.key}-{teacher.revision[:12]}-{backbone_digest(backbone)[:12]}"
-    with FileLock(cache_root() / f".{teacher.key}.lock"):
-        if not (folder / "modules.json").is_file():
-            from genzoo.training.unsupervised import put_together, read_whitening
+    if (folder / "modules.json").is_file():
+        return folder
+    from genzoo.training.unsupervised import put_together, read_whitening
 
-            status(f"putting {teacher.key} together (once)")
-            put_together(backbone, recipe.unsupervised, *read_whitening(teacher.whitening), folder)
+    status(f"putting {teacher.key} together (once)")
+    try:
+        with FileLock(cache_root() / f".{teacher.key}.lock"):
+            if not (folder / "modules.json").is_file():  # another process may have been faster
+                put_together(backbone, recipe.unsupervised, *read_whitening(teacher.whitening), folder)
+    except OSError as error:
+        raise BackboneError(f"the cache {cache_root()} cannot be written ({error.strerror or error})") from error
     return folder
 
 

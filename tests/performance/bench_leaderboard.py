@@ -14,7 +14,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections import defaultdict
@@ -90,8 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     source = options.scratch / "published"
     if not source.is_dir():
-        with tarfile.open(options.published) as archive:
-            archive.extractall(source, filter="data")
+        shutil.unpack_archive(options.published, source)
     for models, tasks in ((20, 41), (options.models, options.tasks)):
         tree = options.scratch / f"{models}x{tasks}"
         start = time.perf_counter()

@@ -31,7 +31,8 @@ def test_every_row_is_complete():
         assert row.licence
         assert row.key == row.key.lower()
     for row in TEACHERS:
-        assert row.sources
+        assert bool(row.sources) != bool(row.recipe)
+        assert not row.recipe or (row.whitening / "model.safetensors").is_file()
         assert len(row.revision) == 40
 
 
@@ -40,6 +41,8 @@ def test_no_network_and_empty_cache(empty_cache):
         fetch_backbone("smollm2-135m")
     with pytest.raises(BackboneError, match="genzoo fetch minilm"):
         fetch_teacher("minilm")
+    with pytest.raises(BackboneError, match="genzoo fetch smollm2-135m"):
+        fetch_teacher("smollm2-135m-teacher")
     assert not [path for path in empty_cache.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
 
 
