@@ -202,4 +202,5 @@ def _explain_silence(error: BaseException) -> str:
             return "this machine's disk is full: free some space and run the same command again"
         if isinstance(cause, ValueError | TypeError):
             return f"the Hub's client refuses the request ({type(cause).__name__}: {first_line(cause)})"
-    return f"the connection failed ({type(error).__name__}): check the network and run the same command again"
+    said = ": ".join(filter(None, (type(error).__name__, first_line(error))))
+    return f"the connection failed ({said}): check the network and run the same command again"
