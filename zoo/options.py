@@ -52,8 +52,6 @@ class ViewOptions:
         topic: The same under the classification and clustering prompts.
         unprompted: Of the answer views, the share whose query stands without a prompt.
         long: Of the document views, the share that joins several responses to one long passage.
-        with_query: Of the answer views, the share whose teacher embedding is that of query and response together, so that the
-            words of the query stay in the embedding; what is reconstructed is the response alone.
         context: Of the meaning and topic views, the share whose target is what the text belongs to instead of the text itself:
             the response to a query (where it was answered), the whole response for a sentence of it. The embedding
             learns the mean of both.
@@ -65,7 +63,6 @@ class ViewOptions:
     topic: float = 0.0
     unprompted: float = 0.0
     long: float = 0.0
-    with_query: float = 0.0
     context: float = 0.0
 
 

@@ -9,8 +9,9 @@ from conftest_builders import build_checkpoint
 
 from genzoo.assembly import export
 from genzoo.errors import InputError, UnknownNameError, ZooError
-from genzoo.publishing import bundle as module
-from genzoo.publishing.bundle import DataSet, check_dataset, pack, unpack
+from genzoo.publishing.bundle import pack
+from genzoo.publishing.dataset_cache import DataSet, check_dataset, dataset_folder
+from genzoo.publishing.unbundle import unpack
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 
@@ -135,7 +136,7 @@ def test_data_sets_are_found_under_the_name_that_the_library_gives_them(tmp_path
     monkeypatch.chdir(tmp_path)
     loaded = load_dataset("acme/CamelCase-Data", split="test", cache_dir=str(tmp_path / "cache"))
     name = Path(loaded.cache_files[0]["filename"]).relative_to(tmp_path / "cache").parts[0]
-    assert module._dataset_folder("acme/CamelCase-Data").partition("___")[2] == name.rpartition("___")[2]
+    assert dataset_folder("acme/CamelCase-Data").partition("___")[2] == name.rpartition("___")[2]
 
 
 def test_another_commit_keeps_its_place(packed, tmp_path):
@@ -159,7 +160,7 @@ def test_a_rival_of_a_data_set_is_named(packed, tmp_path):
 
 
 def test_what_cannot_be_packed_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_datasets_cache", lambda: tmp_path / "none")
+    monkeypatch.setattr("genzoo.publishing.bundle.datasets_cache", lambda: tmp_path / "none")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     for names, data, error, told in (

@@ -46,7 +46,7 @@ def _trained(recipe, folder):
 def _trainer(recipe, folder):
     run = TrainingRun(recipe, QUERIES, folder, device="cpu", batch_size=16)
     examples = run.examples()
-    targets = run.targets([one.aim for one in examples])
+    targets = run.targets([one.target for one in examples])
     trainer = TokenTrainer(recipe, *run.causal_lm, examples, targets, folder / "tokens")
     trainer.warm_start()
     return trainer

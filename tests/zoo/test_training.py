@@ -60,7 +60,7 @@ def test_whole_pipeline_learns_and_folds(recipe, backbone, tmp_path):
 
     examples = run.examples()
     trainer = TokenTrainer(
-        recipe, *run.causal_lm, examples, run.targets([e.aim for e in examples]), tmp_path / "tokens"
+        recipe, *run.causal_lm, examples, run.targets([e.target for e in examples]), tmp_path / "tokens"
     )
     assert trainer.restore()
     batch = examples[:5]
@@ -105,7 +105,7 @@ def test_finished_stages_load_no_model(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, "load_teacher", lambda *a: pytest.fail("loaded the teacher"))
     run = _run(recipe, tmp_path)
     assert len(run.responses()) == len(read_responses(tmp_path / "responses.jsonl"))
-    run.targets([one.aim for one in run.examples()])
+    run.targets([one.target for one in run.examples()])
 
 
 def test_nan_stops_with_the_step_and_the_last_good_state_goes_on(recipe, tmp_path, monkeypatch):
@@ -259,21 +259,6 @@ def test_examples_follow_the_shares():
     for one in examples:
         if one.text.startswith(prompts.QUERY):
             assert one.target == answers[one.text.removeprefix(prompts.QUERY)]
-
-
-def test_answers_may_be_taught_together_with_their_query():
-    rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "stop", 5) for i in range(50)]
-    plain = RECIPES.get("smollm2-135m-minilm")
-    recipe = override(plain, {"views.with_query": 0.5})
-    answers = {row.query: row.response for row in rows}
-    examples = make_examples(recipe, rows, [row.query for row in rows], 2000)
-    asked = [one for one in examples if one.text.startswith(prompts.QUERY)]
-    for one in asked:
-        query = one.text.removeprefix(prompts.QUERY)
-        assert one.target == answers[query]
-        assert one.aim in (one.target, f"{query} {one.target}")
-    assert sum(one.aim != one.target for one in asked) / len(asked) == pytest.approx(0.5, abs=0.06)
-    assert all(one.aim == one.target for one in make_examples(plain, rows, [row.query for row in rows], 200))
 
 
 def test_context_gives_short_texts_the_target_of_what_they_belong_to():

@@ -12,7 +12,7 @@ from genzoo.cli.models import Json
 from genzoo.errors import InputError, PublishError, VerifyError, ZooError
 
 if TYPE_CHECKING:
-    from genzoo.publishing.bundle import DataSet
+    from genzoo.publishing.dataset_cache import DataSet
     from genzoo.publishing.plan import PublishPlan
     from genzoo.publishing.scores import CardScores
     from genzoo.sources import Status
@@ -237,7 +237,7 @@ def _load_datasets(benchmark: str | None, tasks: list[str], status: Status) -> l
     """Load every data set once: offline, only what `datasets` has prepared can be read."""
     if not benchmark and not tasks:
         return []
-    from genzoo.publishing.bundle import DataSet
+    from genzoo.publishing.dataset_cache import DataSet
     from genzoo.redaction import first_line
     from genzoo.revisions import COMMIT
     from genzoo.tasks.catalogue import resolve_tasks
@@ -269,7 +269,7 @@ def unbundle(
     folder: Annotated[Path, typer.Argument(help="Folder that genzoo bundle wrote.")],
 ) -> None:
     """Check a bundle and put it into this machine's caches; everything in it then works with HF_HUB_OFFLINE=1."""
-    from genzoo.publishing.bundle import unpack
+    from genzoo.publishing.unbundle import unpack
 
     with busy("checking") as status:
         done = unpack(folder, status=status.update)

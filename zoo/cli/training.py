@@ -207,7 +207,7 @@ def targets(
     log = _log(queries, column)
     with _bars() as bars:
         run = _run(chosen, log, output, device, bars, made)
-        count = len(run.targets([one.aim for one in run.examples()]))
+        count = len(run.targets([one.target for one in run.examples()]))
     out.print(f"{count} targets in {output / 'targets'}", highlight=False)
 
 

@@ -189,7 +189,7 @@ class TrainingRun:
         from genzoo.training.trainer import TokenTrainer
 
         examples = self.examples()
-        targets = self.targets([one.aim for one in examples])
+        targets = self.targets([one.target for one in examples])
         model, tokenizer = self.causal_lm
         trainer = TokenTrainer(self.recipe, model, tokenizer, examples, targets, self.output / "tokens", self.processes)
         costs, pace = step_costs(self.recipe, trainer.batches), None

@@ -49,7 +49,7 @@ class TokenTrainer:
         model: Causal LM of the recipe's backbone; it is frozen here.
         tokenizer: Its tokenizer.
         examples: ``steps * batch`` of them.
-        targets: Text that an example aims at -> ``(D,)`` teacher embedding; empty where the alignment loss is off.
+        targets: Target text -> ``(D,)`` teacher embedding; empty where the alignment loss is off.
         folder: Where state and history are kept.
         processes: Those that train together.
     """
@@ -80,7 +80,7 @@ class TokenTrainer:
         """Unit variance per dimension whatever the teacher's norm, so that learning rates mean the same for every teacher."""
         if self.dim is None:
             return 1.0
-        norms = torch.stack([self.targets[one.aim] for one in self.examples[:2000]]).norm(dim=1)
+        norms = torch.stack([self.targets[one.target] for one in self.examples[:2000]]).norm(dim=1)
         return math.sqrt(self.dim) / float(norms.mean())
 
     def _make_heads(self) -> TokenHeads:
@@ -120,7 +120,7 @@ class TokenTrainer:
 
     def target_rows(self, batch: Sequence[Example]) -> torch.Tensor:
         """``(batch, D)`` targets of unit variance."""
-        return torch.stack([self.targets[one.aim] for one in batch]).to(self.heads.rows.device) * self.target_scale
+        return torch.stack([self.targets[one.target] for one in batch]).to(self.heads.rows.device) * self.target_scale
 
     def states(self, batch: Sequence[Example]) -> torch.Tensor:
         """Last hidden states at the trained tokens, ``(batch, n, H)``, with whatever is trained in the encoding pass."""

@@ -21,20 +21,13 @@ class Example:
 
     Attributes:
         text: Prompt and input, as the backbone reads it before the trained tokens.
-        target: Text that the soft prompts should lead to: the reconstruction loss scores it.
+        target: Text that the embedding should stand for; the reconstruction loss scores it too.
         ended: Whether the target is complete, so that the model may learn to stop after it.
-        taught: Text whose teacher embedding the alignment loss aims at, where it is not the target itself.
     """
 
     text: str
     target: str
     ended: bool
-    taught: str = ""
-
-    @property
-    def aim(self) -> str:
-        """The text that the teacher embeds for this example."""
-        return self.taught or self.target
 
 
 def first_sentence(text: str) -> str:
@@ -74,9 +67,7 @@ def make_examples(recipe: Recipe, responses: Sequence[Response], queries: Sequen
         if kind == "answer":
             one = answered()
             prompt = "" if rng.random() < views.unprompted else prompts.QUERY
-            both = views.with_query and rng.random() < views.with_query
-            taught = f"{one.query} {one.response}" if both else ""
-            examples.append(Example(prompt + one.query, one.response, one.finished, taught))
+            examples.append(Example(prompt + one.query, one.response, one.finished))
         elif kind == "document":
             parts = [passage() for _ in range(rng.randint(2, 4) if rng.random() < views.long else 1)]
             joined = " ".join(part.response.strip() for part in parts)
