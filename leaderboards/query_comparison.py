@@ -1,4 +1,4 @@
-"""Two models query by query: does a difference on a task carry over to other queries of its kind?"""
+"""Two models query by query, or pair by pair: does a difference on a task carry over to others of its kind?"""
 
 from __future__ import annotations
 
@@ -9,30 +9,33 @@ from dataclasses import dataclass
 import numpy as np
 
 from genzoo.leaderboards.facts import ModelKey
+from genzoo.leaderboards.pairs import pair_difference
 from genzoo.leaderboards.significance import Interval, holm, paired_bootstrap, permutation_test
 from genzoo.leaderboards.store import ResultStore
 
-_LEAST = 10  # queries, below which nothing is tested
+_LEAST = 10  # queries or pairs, below which nothing is tested
 
 
 @dataclass(frozen=True)
 class QueryComparison:
-    """One task: differences "model minus reference" over its queries, in the task's own direction.
+    """One task: the difference "model minus reference" over its queries or pairs, in the task's own direction.
 
     Attributes:
-        interval: Paired bootstrap over the queries; its estimate is the difference of the means.
-        p_value: Sign-flip permutation test over the queries.
+        interval: Paired bootstrap over the queries or pairs; its estimate is the difference of the scores.
+        p_value: Of a permutation test: over queries the sign of each difference is flipped, over pairs the two models'
+            similarities are exchanged.
         p_holm: The same after Holm's correction over the tasks compared.
-        wins: Queries with a higher score than the reference's; with `ties` and `losses` they are all.
+        outcomes: Queries with a higher, the same and a lower score than the reference's; None for pairs, which have no
+            score of their own.
+        unit: What was resampled, ``queries`` or ``pairs``.
     """
 
     task: str
     interval: Interval
     p_value: float
     p_holm: float
-    wins: int
-    ties: int
-    losses: int
+    outcomes: tuple[int, int, int] | None
+    unit: str = "queries"
 
     @property
     def is_significant(self) -> bool:
@@ -43,16 +46,34 @@ class QueryComparison:
 def compare_queries(
     store: ResultStore, model: ModelKey, reference: ModelKey, tasks: tuple[str, ...], seed: int = 0
 ) -> tuple[QueryComparison, ...]:
-    """The tasks for which both models have per-query predictions that give the scores they report."""
-    found = []
-    for task in tasks:
-        ours, theirs = store.outcomes(model, task), store.outcomes(reference, task)
-        shared = [query for query in ours if query in theirs]
-        if len(shared) < _LEAST:
-            continue
-        a, b = (np.array([outcomes[query].score for query in shared]) for outcomes in (ours, theirs))
-        interval, p = paired_bootstrap(a, b, seed=seed), permutation_test(a, b, seed=seed)
-        wins, losses = int((a > b + 1e-9).sum()), int((a < b - 1e-9).sum())
-        found.append(QueryComparison(task, interval, p, math.nan, wins, len(shared) - wins - losses, losses))
+    """The tasks for which both models have predictions, per query or per pair, that give the scores they report."""
+    compared = (
+        _over_queries(store, model, reference, task, seed) or _over_pairs(store, model, reference, task, seed)
+        for task in tasks
+    )
+    found = [each for each in compared if each is not None]
     corrected = holm([each.p_value for each in found])
     return tuple(dataclasses.replace(each, p_holm=float(p)) for each, p in zip(found, corrected, strict=True))
+
+
+def _over_queries(
+    store: ResultStore, model: ModelKey, reference: ModelKey, task: str, seed: int
+) -> QueryComparison | None:
+    ours, theirs = store.outcomes(model, task), store.outcomes(reference, task)
+    shared = [query for query in ours if query in theirs]
+    if len(shared) < _LEAST:
+        return None
+    a, b = (np.array([outcomes[query].score for query in shared]) for outcomes in (ours, theirs))
+    interval, p = paired_bootstrap(a, b, seed=seed), permutation_test(a, b, seed=seed)
+    wins, losses = int((a > b + 1e-9).sum()), int((a < b - 1e-9).sum())
+    return QueryComparison(task, interval, p, math.nan, (wins, len(shared) - wins - losses, losses))
+
+
+def _over_pairs(
+    store: ResultStore, model: ModelKey, reference: ModelKey, task: str, seed: int
+) -> QueryComparison | None:
+    ours, theirs = store.pairs(model, task), store.pairs(reference, task)
+    if ours is None or theirs is None or ours.n < _LEAST:
+        return None
+    interval, p = pair_difference(ours, theirs, seed=seed)
+    return QueryComparison(task, interval, p, math.nan, None, "pairs")

@@ -58,7 +58,7 @@ def bootstrap_intervals(
     if not 0 < level < 1:
         raise InputError(f"level is {level}: a coverage between 0 and 1 is needed, for example 0.95")
     means = bootstrap_means(differences, n_resamples, seed)
-    tail = _expanded_tail((1 - level) / 2, differences.shape[1])
+    tail = expanded_tail((1 - level) / 2, differences.shape[1])
     low, high = np.quantile(means, [tail, 1 - tail], axis=1)
     return low, high
 
@@ -74,10 +74,10 @@ def bootstrap_means(values: npt.NDArray[np.float64], n_resamples: int, seed: int
     return np.concatenate(means, axis=1)
 
 
-def _expanded_tail(tail: float, n: int) -> float:
+def expanded_tail(tail: float, n: int) -> float:
     """The tail of the percentile interval that is as wide as a t interval over n items.
 
-    >>> round(_expanded_tail(0.025, 10), 4)
+    >>> round(expanded_tail(0.025, 10), 4)
     0.0086
     """
     if n < 2:

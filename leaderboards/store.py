@@ -19,6 +19,7 @@ from genzoo.leaderboards.companions import declared_tasks, read_benchmarks, read
 from genzoo.leaderboards.facts import Decoded, ModelFacts, ModelKey, Problem, TaskFacts
 from genzoo.leaderboards.index import ScoreIndex, read_index
 from genzoo.leaderboards.naming import find_model, labels
+from genzoo.leaderboards.pairs import PairScore, read_gold, read_pairs
 from genzoo.leaderboards.reading import UNKNOWN, ResultFile, read_result
 from genzoo.leaderboards.reported import ReportedMeans, ReportedScore, as_files, read_csv
 from genzoo.leaderboards.scanning import expected, find_results, tree_root
@@ -204,6 +205,18 @@ class ResultStore:
             judgements, metric_name = self.judgements(task), self.tasks[task].main_score if task in self.tasks else ""
             found = read_outcomes(self.root, key, judgements, metric_name, []) if judgements is not None else {}
             self._searches[place] = found if agrees(found, self.value(key, task, "main_score")) else {}
+        return self._searches[place]
+
+    def pairs(self, key: ModelKey, task: str) -> PairScore | None:
+        """The pairs behind a model's score of an STS or pair classification task; None unless they give that score."""
+        place = (*key, task, "pairs")
+        if place not in self._searches:
+            stated = {str(name) for name in self.main_scores.loc[self.main_scores["task"] == task, "data_revision"]}
+            data_revision, gold = read_gold(self.root, task, [])
+            usable = gold if data_revision in stated and task in self.tasks else {}
+            metric_name = self.tasks[task].main_score if task in self.tasks else ""
+            value = self.value(key, task, "main_score") if usable else None
+            self._searches[place] = read_pairs(self.root, key, task, usable, metric_name, value)
         return self._searches[place]
 
     def value(self, key: ModelKey, task: str, metric_name: str) -> float | None:

@@ -13,15 +13,15 @@ _DIFFERENCE = metric("mean_task")
 
 
 def query_table(store: ResultStore, model: ModelKey, reference: ModelKey, tasks: tuple[str, ...]) -> Table:
-    """The tasks with per-query predictions of both models: does the difference carry over to other queries?"""
+    """The tasks with predictions of both models: does the difference carry over to other queries, or other pairs?"""
     labels = store.labels
     heads = (
         Column("Task", is_text=True, is_name=True),
-        Column("Queries", None, 0),
-        Column("Δ", True, 1, "Mean difference over the queries, the first model minus the second"),
-        Column("95\u00a0% interval", None, None, "Paired bootstrap over the queries", is_text=True),
-        Column("p (Holm)", None, 3, "Sign-flip permutation test over the queries, Holm-corrected over the tasks"),
-        Column("Better / same / worse", None, None, "Queries", is_text=True),
+        Column("Over", None, 0, "What was resampled"),
+        Column("Δ", True, 1, "Difference of the scores, the first model minus the second"),
+        Column("95\u00a0% interval", None, None, "Paired bootstrap over the queries or pairs", is_text=True),
+        Column("p (Holm)", None, 3, "Permutation test over the queries or pairs, Holm-corrected over the tasks"),
+        Column("Better / same / worse", None, None, "Queries; a single pair has no score", is_text=True),
     )
     rows = []
     for found in compare_queries(store, model, reference, tasks):
@@ -31,17 +31,17 @@ def query_table(store: ResultStore, model: ModelKey, reference: ModelKey, tasks:
         rows.append(
             (
                 text_cell(found.task),
-                Cell(interval.n, str(interval.n)),
+                Cell(interval.n, f"{interval.n:,} {found.unit}"),
                 number_cell(
                     value, _DIFFERENCE, signed=True, style=f"{style} {'strong' * found.is_significant}".strip()
                 ),
                 text_cell(f"{low} to {high}", style="fixed"),
                 Cell(found.p_holm, "<0.001" if found.p_holm < 0.001 else f"{found.p_holm:.3f}", f"{found.p_holm:.6g}"),
-                text_cell(f"{found.wins} / {found.ties} / {found.losses}", style="fixed"),
+                text_cell(" / ".join(map(str, found.outcomes)) if found.outcomes else "–", style="fixed"),
             )
         )
     title = f"Query by query: {labels[model]} against {labels[reference]}"
-    note = "Intervals and tests of this table are over the queries of one task: they say nothing about other tasks."
+    note = "Intervals and tests of this table are over the queries or pairs of one task: they say nothing about other tasks."
     return Table(title, heads, tuple(rows), sample="queries", notes=(note,))
 
 

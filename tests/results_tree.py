@@ -94,6 +94,11 @@ class ResultsTree:
             f"judgements/{task}.json", {"task": task, "data_revision": data, "parts": {"default": {"test": part}}}
         )
 
+    def judge_pairs(self, task, gold, data="v1") -> None:
+        """`judgements/<Task>.json` of a task on pairs: what people said of each."""
+        content = {"task": task, "data_revision": data, "pairs": {"default": {"test": list(gold)}}}
+        self.write(f"judgements/{task}.json", content)
+
     def predict(self, model, task, rankings) -> None:
         """mteb's predictions file: query to document to similarity."""
         name, revision = model

@@ -81,7 +81,7 @@ def test_damaged_judgements_are_none(judged, content):
 def test_comparison_over_queries(judged):
     store = ResultStore.load(judged.root)
     (found,) = compare_queries(store, ModelKey(*GOOD), ModelKey(*POOR), store.task_names())
-    assert (found.wins, found.ties, found.losses) == (12, 0, 0)
+    assert found.outcomes == (12, 0, 0)
     assert found.interval.estimate == pytest.approx(1 - 0.63093, abs=1e-5)
     assert found.interval.n == 12
     assert found.p_value == found.p_holm == 2 / 2**12

@@ -33,16 +33,17 @@ class Sureness:
 def interval_of(store: ResultStore, key: ModelKey, task: str) -> Sureness | None:
     """The interval of a task's main score, None where the results folder does not hold what it takes.
 
-    A retrieval task's is a bootstrap over its queries; a classification task's is one over mteb's repeated draws of training
-    examples. Both are used only where they give the main score that the folder states.
+    A retrieval task's is a bootstrap over its queries, that of a task on pairs one over the pairs; for a classification task
+    mteb's repeated draws of training examples are resampled, for a clustering task its repeated draws of texts. Each is used
+    only where it gives the main score that the folder states.
     """
-    return _over_queries(store, key, task) or _over_draws(store, key, task)
+    return _over_queries(store, key, task) or _over_pairs(store, key, task) or _over_draws(store, key, task)
 
 
 def differences(
     store: ResultStore, key: ModelKey, teacher: ModelKey | None, tasks: tuple[str, ...]
 ) -> dict[str, tuple[float, float, float]]:
-    """Mean difference to the teacher and its paired 95 % interval over queries, for each task where both have predictions."""
+    """Difference to the teacher and its paired 95 % interval over queries or pairs, for each task where both have predictions."""
     from genzoo.leaderboards.query_comparison import compare_queries
 
     if teacher is None:
@@ -66,25 +67,40 @@ def _over_queries(store: ResultStore, key: ModelKey, task: str) -> Sureness | No
     return _bootstrap(scores, f"{total:,} queries")
 
 
+def _over_pairs(store: ResultStore, key: ModelKey, task: str) -> Sureness | None:
+    from genzoo.leaderboards.pairs import pair_interval
+
+    found = store.pairs(key, task)
+    if found is None:
+        return None
+    interval = pair_interval(found)
+    return Sureness(interval.low, interval.high, f"{interval.n:,} pairs")
+
+
 def _over_draws(store: ResultStore, key: ModelKey, task: str) -> Sureness | None:
     name = store.tasks[task].main_score if task in store.tasks else ""
     sources = set(store.sources(key, task)[::3])
     paths = [file.path for file in store.files if file.key == key and file.path and file.source in sources]
-    draws = [draw for path in paths for draw in _read_draws(Path(path), name)]
+    found = [_read_draws(Path(path), name) for path in paths]
     stated = store.value(key, task, "main_score")
-    if len(paths) != 1 or len(draws) < 2 or stated is None or abs(math.fsum(draws) / len(draws) - stated) > _TOLERANCE:
+    if len(found) != 1 or stated is None:
         return None
-    return _bootstrap(draws, f"{len(draws)} draws of training examples")
+    ((draws, of_what),) = found
+    if len(draws) < 2 or abs(math.fsum(draws) / len(draws) - stated) > _TOLERANCE:
+        return None
+    return _bootstrap(draws, f"{len(draws)} draws of {of_what}")
 
 
-def _read_draws(path: Path, name: str) -> list[float]:
-    """The main score of each experiment of a result file with a single split and subset; empty where there are none."""
+def _read_draws(path: Path, name: str) -> tuple[list[float], str]:
+    """The main score of each draw of a result file with a single split and subset, and what is drawn; empty where there are none."""
     try:
         ((part,),) = json.loads(path.read_text(encoding="utf-8"))["scores"].values()
-        draws = [float(draw[name]) for draw in part.get("scores_per_experiment") or ()]
+        draws, of_what = [float(draw[name]) for draw in part.get("scores_per_experiment") or ()], "training examples"
+        if name == "v_measure" and "v_measures" in part:
+            draws, of_what = [float(draw) for level in part["v_measures"].values() for draw in level], "texts"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
-    return draws if all(map(math.isfinite, draws)) else []
+        return [], ""
+    return (draws if all(map(math.isfinite, draws)) else []), of_what
 
 
 def _bootstrap(scores: list[float], over: str) -> Sureness:

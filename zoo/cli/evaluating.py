@@ -167,10 +167,10 @@ def _keep_evidence(request: Request, grid: Grid, output: Path, device: str | Non
     """Queries and documents of the tasks, and what each zoo model's embeddings decode to."""
     from genzoo.cli.evidence import write_judgements, write_searches
 
-    with busy("keeping the queries and documents behind the scores"):
+    with busy("keeping the queries, documents and pairs behind the scores"):
         failed = write_judgements(grid.tasks, output)
     if failed:
-        err.print(f"note: no single searches for {', '.join(failed)}", markup=False, highlight=False)
+        err.print(f"note: no single searches and no intervals for {', '.join(failed)}", markup=False, highlight=False)
     for name, meta in zip(dict.fromkeys(request.models), grid.metas, strict=True):
         if grid.facts[str(meta.name)]["role"] == "zoo":
             _write_evidence(name, meta, output, device, overwrite)

@@ -21,32 +21,33 @@ _DECODED_TOKENS = 40
 
 
 def write_judgements(tasks: Sequence[AbsTask], output: Path) -> list[str]:
-    """Write `judgements/<Task>.json` for each retrieval task that has predictions; the names of tasks that failed.
+    """Write `judgements/<Task>.json` for each task on searches or pairs that has predictions; the names of tasks that failed.
 
     A file is left as it is while it has the task's data revision and the text of every document on top of a ranking.
     """
-    from mteb.abstasks import AbsTaskRetrieval
+    from mteb.abstasks import AbsTaskPairClassification, AbsTaskRetrieval, AbsTaskSTS
 
     failed = []
     for task in tasks:
         name = task.metadata.name
         rankings = [_read(path) for path in sorted((output / "predictions").glob(f"*/*/{name}_predictions.json"))]
-        if not isinstance(task, AbsTaskRetrieval) or not rankings:
+        is_search = isinstance(task, AbsTaskRetrieval)
+        if not rankings or not (is_search or isinstance(task, AbsTaskSTS | AbsTaskPairClassification)):
             continue
         path = output / "judgements" / f"{name}.json"
         if _is_current(_read(path), task.metadata.revision, rankings):
             continue
         try:
             task.load_data()
-            parts = _parts(task, rankings)
+            content = {"parts": _parts(task, rankings)} if is_search else {"pairs": _gold(task)}
         except Exception as error:  # noqa: BLE001  (a data set may fail in any way; the results stand without it)
             failed.append(f"{name} ({type(error).__name__})")
             continue
         finally:
             with contextlib.suppress(Exception):
                 task.unload_data()
-        content = {"task": name, "data_revision": task.metadata.revision, "parts": parts}
-        write_text(path, json.dumps(content, ensure_ascii=False) + "\n")
+        facts = {"task": name, "data_revision": task.metadata.revision}
+        write_text(path, json.dumps(facts | content, ensure_ascii=False) + "\n")
     return failed
 
 
@@ -97,7 +98,7 @@ def _is_current(kept: dict[str, Any], revision: str, rankings: list[dict[str, An
         return False
     return all(
         set(_top(rankings, subset, split)) <= set(content["documents"])
-        for subset, splits in kept["parts"].items()
+        for subset, splits in kept.get("parts", {}).items()
         for split, content in splits.items()
     )
 
@@ -126,6 +127,20 @@ def _parts(task: Any, rankings: list[dict[str, Any]]) -> dict[str, Any]:
             content = {"queries": queries, "relevance": relevance, "documents": documents}
             parts.setdefault(subset, {})[split] = content
     return parts
+
+
+def _gold(task: Any) -> dict[str, Any]:
+    """What people said of each pair, by subset and split, in the data's order."""
+    gold: dict[str, Any] = {}
+    column = getattr(task, "label_column_name", "score")
+    for subset in task.hf_subsets:
+        # mteb's rule: without languages the splits lie on top
+        splits = task.dataset if subset == "default" and subset not in task.dataset else task.dataset[subset]
+        for split in task.eval_splits:
+            said = splits[split][column]
+            whole = said[0] if isinstance(said[0], list) else said  # old data sets hold all pairs in a row
+            gold.setdefault(subset, {})[split] = list(whole)
+    return gold
 
 
 def _text(row: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ class CardScore:
         value: The score as the Hub's own tables take it: times 100, where tables show it so.
         interval: Its 95 % interval as tables show it, empty where the results do not hold what it takes.
         over: What the interval was resampled over, such as ``300 queries``.
-        difference: The mean difference to the teacher with its paired 95 % interval over queries, or empty.
+        difference: The difference to the teacher with its paired 95 % interval over queries or pairs, or empty.
         dataset: Hub id of the data set, empty for a set that ships with genzoo.
         dataset_revision: Its commit.
         date: ISO date of the measurement.

@@ -1,0 +1,233 @@
+"""Tasks on pairs of texts: how sure a rank correlation or an average precision is, and what a difference of two is worth.
+
+Such a score is no mean over its pairs, so pairs are resampled whole and the score is taken anew each time. A results folder
+holds mteb's similarity of each pair and, beside it, `judgements/<Task>.json` with what people said of the pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from genzoo.leaderboards.aggregation import Part
+from genzoo.leaderboards.facts import ModelKey, Problem
+from genzoo.leaderboards.reading import read_json, read_object
+from genzoo.leaderboards.significance import Interval, expanded_tail
+
+Floats = npt.NDArray[np.float64]
+RESAMPLES = 2_000
+_BLOCK = 2_000_000  # numbers held at once
+_LARGEST = 2_000_000_000  # bytes of a predictions file
+_TOLERANCE = 2e-3  # as `genzoo.leaderboards.searches`: mteb rounds scores
+_KINDS = {  # mteb's name of a similarity -> its field of the predictions, and the sign that makes higher nearer
+    "cosine": ("cosine_scores", 1),
+    "manhattan": ("manhattan_distances", -1),
+    "euclidean": ("euclidean_distances", -1),
+    "similarity": ("similarity_scores", 1),
+    "dot": ("dot_scores", 1),
+}
+
+
+class Pairs(NamedTuple):
+    """One part of a task for one model: what people said ``(n,)`` and how near the model puts each pair ``(n,)``."""
+
+    gold: Floats
+    similarity: Floats
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """A task's main score for one model, with the pairs that give it.
+
+    Attributes:
+        statistic: ``spearman`` or ``ap``.
+        parts: Pairs by split and subset; the score is the mean over these.
+    """
+
+    statistic: str
+    parts: Mapping[Part, Pairs]
+
+    @property
+    def n(self) -> int:
+        """Pairs in all."""
+        return sum(len(part.gold) for part in self.parts.values())
+
+    @property
+    def value(self) -> float:
+        """The score itself."""
+        return float(
+            np.mean([_statistic(self.statistic, part, np.ones((1, len(part.gold))))[0] for part in self.parts.values()])
+        )
+
+    def resampled(self, n_resamples: int, seed: int) -> Floats:
+        """``(n_resamples,)`` scores of samples drawn with replacement; equal seeds draw the same pairs for every model."""
+        rng = np.random.default_rng(seed)
+        means = np.zeros(n_resamples)
+        for _, part in sorted(self.parts.items()):
+            scores = [_statistic(self.statistic, part, counts) for counts in _draws(rng, n_resamples, len(part.gold))]
+            means += np.concatenate(scores) / len(self.parts)
+        return means
+
+
+def pair_interval(score: PairScore, *, n_resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0) -> Interval:
+    """The score with its percentile interval over the pairs."""
+    return _interval(score.value, score.resampled(n_resamples, seed), score.n, level)
+
+
+def pair_difference(
+    ours: PairScore, theirs: PairScore, *, n_resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
+) -> tuple[Interval, float]:
+    """The difference of two models' scores on the same pairs: paired bootstrap interval, and p-value.
+
+    The p-value is that of an exchange test: were the models alike, it would not matter which of the two said what of a pair.
+    Similarities are exchanged as ranks, since two models' cosines live on different scales.
+    """
+    drawn = ours.resampled(n_resamples, seed) - theirs.resampled(n_resamples, seed)
+    interval = _interval(ours.value - theirs.value, drawn, ours.n, level)
+    rng, observed, swapped = np.random.default_rng(seed), 0.0, np.zeros(n_resamples)
+    for place, part in sorted(ours.parts.items()):
+        a, b = _ranks(part.similarity), _ranks(theirs.parts[place].similarity)
+        observed += float(
+            (_of_rows(ours.statistic, part.gold, a[None]) - _of_rows(ours.statistic, part.gold, b[None]))[0]
+        )
+        gaps = []
+        for rows in _steps(n_resamples, len(a)):
+            swap = rng.integers(0, 2, size=(rows, len(a)), dtype=np.int8) == 1
+            one, other = np.where(swap, b, a), np.where(swap, a, b)
+            gaps.append(_of_rows(ours.statistic, part.gold, one) - _of_rows(ours.statistic, part.gold, other))
+        swapped += np.concatenate(gaps)
+    hits = int((np.abs(swapped) >= abs(observed) - 1e-12).sum())
+    return interval, (hits + 1) / (n_resamples + 1)
+
+
+def read_gold(root: Path, task: str, problems: list[Problem]) -> tuple[str, dict[Part, Floats]]:
+    """The data revision of a task's judgements and what people said of its pairs; empty where there is no such file."""
+    source = f"judgements/{task}.json"
+    data = read_object(root / source, source, problems)
+    parts: dict[Part, Floats] = {}
+    try:
+        for subset, splits in data.get("pairs", {}).items():
+            for split, gold in splits.items():
+                parts[Part(split, subset)] = np.array(gold, dtype=float)
+    except (AttributeError, TypeError, ValueError) as error:
+        problems.append(Problem(source, f"is no file of judgements ({type(error).__name__}: {error}): left out"))
+        return "", {}
+    return str(data.get("data_revision")), parts
+
+
+def read_pairs(
+    root: Path, key: ModelKey, task: str, gold: Mapping[Part, Floats], metric_name: str, stated: float | None
+) -> PairScore | None:
+    """A model's similarities, if they give the score that is stated; None otherwise, and for any other metric."""
+    *kinds, statistic = metric_name.split("_")
+    if statistic not in {"spearman", "ap"} or not gold or stated is None:
+        return None
+    below = f"predictions/{key.model.replace('/', '__').replace(' ', '_')}/{key.revision}"
+    source = f"{below}/{task}_predictions.json"
+    data = read_json(root / source, source, [], _LARGEST) if (root / source).is_file() else None
+    # "max_ap" is that of whichever similarity does best; a plain "spearman" is that of the model's own.
+    for kind in _KINDS if kinds == ["max"] else kinds or ["similarity"]:
+        found = _of_kind(data, gold, kind)
+        if found and abs((score := PairScore(statistic, found)).value - stated) <= _TOLERANCE:
+            return score
+    return None
+
+
+def _of_kind(data: Any, gold: Mapping[Part, Floats], kind: str) -> dict[Part, Pairs]:
+    name, sign = _KINDS.get(kind, ("", 1))
+    parts = {}
+    try:
+        for part, said in gold.items():
+            similarity = sign * np.array(data[part.subset][part.split][name], dtype=float)
+            if similarity.shape != said.shape or not np.isfinite(similarity).all():
+                return {}
+            parts[part] = Pairs(said, similarity)
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return parts
+
+
+def _interval(estimate: float, drawn: Floats, n: int, level: float) -> Interval:
+    tail = expanded_tail((1 - level) / 2, n)
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return Interval(estimate, float(low), float(high), n, level)
+
+
+def _draws(rng: np.random.Generator, n_resamples: int, n: int) -> Iterator[Floats]:
+    """How often each of n pairs was drawn, ``(rows, n)`` at a time."""
+    for rows in _steps(n_resamples, n):
+        yield rng.multinomial(n, np.full(n, 1 / n), size=rows).astype(float)
+
+
+def _steps(total: int, n: int) -> Iterator[int]:
+    """Row counts that add up to ``total``, each row n numbers wide."""
+    step = max(1, _BLOCK // n)
+    return (min(step, total - at) for at in range(0, total, step))
+
+
+def _of_rows(name: str, gold: Floats, ranks: Floats) -> Floats:
+    """The score of each of ``(m, n)`` rankings, which are ranks already: higher is nearer."""
+    if name == "spearman":
+        said = _ranks(gold) - (len(gold) + 1) / 2
+        own = ranks - ranks.mean(axis=1, keepdims=True)
+        spread = np.linalg.norm(said) * np.linalg.norm(own, axis=1)
+        return np.divide(own @ said, spread, out=np.zeros(len(ranks)), where=spread > 0)
+    right = gold[np.argsort(-ranks, axis=1, kind="stable")] > 0
+    precision = np.cumsum(right, axis=1) / np.arange(1, len(gold) + 1)
+    return (precision * right).sum(axis=1) / max(1, int((gold > 0).sum()))
+
+
+def _statistic(name: str, part: Pairs, counts: Floats) -> Floats:
+    return weighted_spearman(*part, counts) if name == "spearman" else weighted_ap(*part, counts)
+
+
+def weighted_spearman(first: Floats, second: Floats, counts: Floats) -> Floats:
+    """Spearman's correlation of samples in which pair i occurs ``counts[., i]`` times: ``(n,), (n,), (m, n) -> (m,)``.
+
+    >>> one = np.array([1.0, 2.0, 3.0, 4.0])
+    >>> weighted_spearman(one, np.array([1.0, 3.0, 2.0, 4.0]), np.ones((1, 4))).round(6).tolist()
+    [0.8]
+    """
+    total = counts.sum(axis=1, keepdims=True)
+    x, y = (_centred(_weighted_ranks(values, counts), counts, total) for values in (first, second))
+    spread = np.sqrt((counts * x * x).sum(axis=1) * (counts * y * y).sum(axis=1))
+    return np.divide((counts * x * y).sum(axis=1), spread, out=np.zeros(len(counts)), where=spread > 0)
+
+
+def weighted_ap(gold: Floats, similarity: Floats, counts: Floats) -> Floats:
+    """Average precision of such samples, as scikit-learn defines it: ``(n,), (n,), (m, n) -> (m,)``; gold is 1 or 0.
+
+    >>> weighted_ap(np.array([1.0, 0.0, 1.0]), np.array([0.9, 0.8, 0.7]), np.ones((1, 3))).round(4).tolist()
+    [0.8333]
+    """
+    order = np.argsort(-similarity, kind="stable")
+    last = np.append(similarity[order][1:] != similarity[order][:-1], True)  # pairs of one similarity come together
+    drawn = counts[:, order]
+    right = np.cumsum(drawn * (gold[order] > 0), axis=1)[:, last]
+    seen = np.cumsum(drawn, axis=1)[:, last]
+    precision = np.divide(right, seen, out=np.zeros_like(seen), where=seen > 0)
+    total = np.maximum(right[:, -1], 1)
+    return (np.diff(right, axis=1, prepend=0) * precision).sum(axis=1) / total
+
+
+def _weighted_ranks(values: Floats, counts: Floats) -> Floats:
+    """Mid-ranks within each sample, ``(m, n)``."""
+    _, group = np.unique(values, return_inverse=True)
+    size = group.max() + 1
+    offsets = (np.arange(len(counts)) * size)[:, None]
+    sums = np.bincount((group + offsets).ravel(), weights=counts.ravel(), minlength=len(counts) * size)
+    sums = sums.reshape(len(counts), size)
+    return (np.cumsum(sums, axis=1) - (sums - 1) / 2)[:, group]
+
+
+def _ranks(values: Floats) -> Floats:
+    return _weighted_ranks(values, np.ones((1, len(values))))[0]
+
+
+def _centred(ranks: Floats, counts: Floats, total: Floats) -> Floats:
+    return ranks - (counts * ranks).sum(axis=1, keepdims=True) / total
