@@ -48,13 +48,13 @@ class ViewOptions:
     Attributes:
         answer: Query -> target of the response: the method itself.
         document: Response as a passage -> target of the response, so that passages land where answers do.
-        meaning: Short text -> target of that text, for symmetric tasks.
-        topic: The same under the classification and clustering prompts.
+        meaning: Short text under the prompt of passages -> target of that text, for symmetric tasks.
+        topic: Short text under the classification and clustering prompts -> target of that text.
         unprompted: Of the answer views, the share whose query stands without a prompt.
         long: Of the document views, the share that joins several responses to one long passage.
-        context: Of the meaning and topic views, the share whose target is what the text belongs to instead of the text itself:
-            the response to a query (where it was answered), the whole response for a sentence of it. The embedding
-            learns the mean of both.
+        context: Of the topic views, the share whose target is what the text belongs to instead of the text itself: the
+            response to a query (where it was answered), the whole response for a sentence of it. The embedding learns
+            the mean of both.
     """
 
     answer: float = 1.0

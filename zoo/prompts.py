@@ -16,17 +16,16 @@ from genzoo.errors import InputError
 
 QUERY = "Write the answer to this: "
 DOCUMENT = "Restate this passage: "
-MEANING = "Write a sentence with the same meaning: "
 INTENT = "Name the topic and intent of this text: "
 TOPIC = "Name the topic of this text: "
 
 TYPE_PROMPTS: dict[str, str] = {
     "query": QUERY,
     "document": DOCUMENT,
-    "STS": MEANING,
-    "PairClassification": MEANING,
-    "BitextMining": MEANING,
-    "Summarization": MEANING,
+    "STS": DOCUMENT,
+    "PairClassification": DOCUMENT,
+    "BitextMining": DOCUMENT,
+    "Summarization": DOCUMENT,
     "Classification": INTENT,
     "MultilabelClassification": INTENT,
     "Clustering": TOPIC,

@@ -151,8 +151,8 @@ for _backbone, _lr in {
         ),
     )
 
-# A teacher of early layers knows words, not meanings: half of the short texts stand for what they belong to, the regression is
-# held back harder, and the embeddings are partly whitened.
+# A teacher of early layers knows words, not meanings: half of the texts that are asked for their topic stand for what they belong
+# to, the regression is held back harder, and the embeddings are partly whitened.
 for _name in ("smollm2-135m", "gemma3-270m"):
     RECIPES.register(
         _name,

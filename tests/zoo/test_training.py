@@ -247,18 +247,23 @@ def test_examples_follow_the_shares():
     examples = make_examples(recipe, rows, [row.query for row in rows], 4000)
     assert examples == make_examples(recipe, rows, [row.query for row in rows], 4000)
     assert examples != make_examples(replace(recipe, seed=6), rows, [row.query for row in rows], 4000)
-    share = {
-        p: sum(e.text.startswith(p) for e in examples) / 4000
-        for p in (prompts.QUERY, prompts.DOCUMENT, prompts.MEANING)
+    under = {
+        p: [e for e in examples if e.text.startswith(p)]
+        for p in (prompts.QUERY, prompts.DOCUMENT, prompts.INTENT, prompts.TOPIC)
     }
-    views = recipe.views
-    assert share[prompts.QUERY] == pytest.approx(views.answer * (1 - views.unprompted), abs=0.03)
-    assert share[prompts.DOCUMENT] == pytest.approx(views.document, abs=0.03)
-    assert share[prompts.MEANING] == pytest.approx(views.meaning, abs=0.03)
-    answers = {row.query: row.response for row in rows}
-    for one in examples:
-        if one.text.startswith(prompts.QUERY):
-            assert one.target == answers[one.text.removeprefix(prompts.QUERY)]
+    answers, views = {row.query: row.response for row in rows}, recipe.views
+    short = {*answers, *map(first_sentence, answers.values())}
+    of_short = [e for e in under[prompts.DOCUMENT] if e.target in short]
+    shares = {
+        views.answer * (1 - views.unprompted): under[prompts.QUERY],
+        views.meaning: of_short,
+        views.document: [e for e in under[prompts.DOCUMENT] if e.target not in short],
+        views.topic / 2: under[prompts.INTENT],
+    }
+    for share, found in shares.items():
+        assert len(found) / 4000 == pytest.approx(share, abs=0.03)
+    assert all(e.target == answers[e.text.removeprefix(prompts.QUERY)] for e in under[prompts.QUERY])
+    assert all(e.target == e.text.removeprefix(prompts.DOCUMENT) for e in under[prompts.DOCUMENT])
 
 
 def test_context_gives_short_texts_the_target_of_what_they_belong_to():
@@ -268,7 +273,7 @@ def test_context_gives_short_texts_the_target_of_what_they_belong_to():
     answers = {row.query: row.response for row in rows} | {first_sentence(row.response): row.response for row in rows}
     seen = set()
     for one in make_examples(recipe, rows, queries, 2000):
-        prompt = next((p for p in (prompts.MEANING, prompts.INTENT, prompts.TOPIC) if one.text.startswith(p)), None)
+        prompt = next((p for p in (prompts.INTENT, prompts.TOPIC) if one.text.startswith(p)), None)
         if prompt is not None:
             source = one.text.removeprefix(prompt)
             assert (one.target, one.ended) == (answers.get(source, source), source not in answers)
@@ -276,7 +281,7 @@ def test_context_gives_short_texts_the_target_of_what_they_belong_to():
     assert seen == {True, False}
     # Half of them keep the text itself.
     half = make_examples(override(recipe, {"views.context": 0.5}), rows, queries[:20], 4000)
-    short = [one for one in half if one.text.startswith((prompts.MEANING, prompts.INTENT, prompts.TOPIC))]
+    short = [one for one in half if one.text.startswith((prompts.INTENT, prompts.TOPIC))]
     assert sum(one.text.endswith(one.target) for one in short) / len(short) == pytest.approx(0.5, abs=0.05)
 
 

@@ -80,7 +80,10 @@ def make_examples(recipe: Recipe, responses: Sequence[Response], queries: Sequen
             else:
                 whole = short()
                 source = first_sentence(whole.response)
-            prompt = prompts.MEANING if kind == "meaning" else rng.choice((prompts.INTENT, prompts.TOPIC))
+            if kind == "meaning":
+                examples.append(Example(prompts.DOCUMENT + source, source, True))
+                continue
+            prompt = rng.choice((prompts.INTENT, prompts.TOPIC))
             if views.context and whole is not None and rng.random() < views.context:
                 examples.append(Example(prompt + source, whole.response, whole.finished))
             else:
