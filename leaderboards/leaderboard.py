@@ -171,25 +171,27 @@ def _rows(store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFact
     by_type = aggregation.type_means(scores[names], types)
     means, type_means = aggregation.mean_by_task(scores[names]), aggregation.mean_by_type(scores[names], types)
     ranks = aggregation.borda(scores, {name: facts.metric.higher_is_better for name, facts in tasks.items()})
-    covered, labels = aggregation.coverage(scores), store.labels
+    labels = store.labels
     score_cells, type_cells = _cells(scores), _cells(by_type)
+    # Plain lists, by place: a lookup by label for each cell of a large board takes seconds.
+    task_names, type_names = scores.columns.tolist(), by_type.columns.tolist()
+    columns = (means, type_means, ranks["rank"], ranks["points"], aggregation.coverage(scores))
+    numbers = zip(*(_cells(column.to_frame()) for column in columns), strict=True)
     rows = []
-    # By place, not by label: a lookup in a MultiIndex for each cell of a large board takes seconds.
-    for place, index in enumerate(scores.index):
-        key = ModelKey(*index)
-        rank = _number(ranks["rank"].iloc[place])
+    for place, ((mean,), (type_mean,), (rank,), (points,), (covered,)) in enumerate(numbers):
+        key = ModelKey(*scores.index[place])
         rows.append(
             LeaderboardRow(
                 key=key,
                 label=labels[key],
                 facts=store.models[key],
-                scores=dict(zip(scores.columns, score_cells[place], strict=True)),
-                types=dict(zip(by_type.columns, type_cells[place], strict=True)),
-                mean_task=_number(means.iloc[place]),
-                mean_type=_number(type_means.iloc[place]),
+                scores=dict(zip(task_names, score_cells[place], strict=True)),
+                types=dict(zip(type_names, type_cells[place], strict=True)),
+                mean_task=mean,
+                mean_type=type_mean,
                 borda=None if rank is None else int(rank),
-                borda_points=_number(ranks["points"].iloc[place]),
-                covered=int(covered.iloc[place]),
+                borda_points=points,
+                covered=int(covered or 0),
             )
         )
     return rows

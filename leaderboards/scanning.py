@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 
 from genzoo.errors import ZooError
@@ -55,37 +57,67 @@ def find_results(root: Path, problems: list[Problem]) -> list[ResultFile]:
 _OUTSIDE = "lies outside of <org__model>/<revision>/: left out"
 
 
-def _entries(folder: Path | str, source: str, problems: list[Problem]) -> list[os.DirEntry[str]]:
+def _entries(folder: Path | str | int, source: str, problems: list[Problem]) -> list[os.DirEntry[str]]:
     """The entries of a folder in order, hidden ones left out."""
     try:
         with os.scandir(folder) as found:
-            return sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+            return sorted((entry for entry in found if entry.name[0] != "."), key=attrgetter("name"))
     except OSError as error:
         problems.append(Problem(source or ".", f"cannot be listed: {error.strerror or error}"))
         return []
 
 
-def _revision(folder: Path, source: str, root: Path, problems: list[Problem]) -> Iterator[ResultFile]:
-    name = _model_name(folder, root, problems)
-    for entry, below in _walk(str(folder), source, "", problems):
-        # mteb keeps runs with other keyword arguments in experiments/<arguments>: rows of their own.
-        variant = "/".join(part for part in below.split("/")[:-1] if part != "experiments")
-        key = ModelKey(name, folder.name + (f"+{variant}" if variant else ""))
-        try:
-            state = entry.stat()
-        except OSError as error:  # a link that leads nowhere
-            problems.append(Problem(f"{source}/{below}", f"cannot be read: {error.strerror or error}"))
-            continue
-        yield ResultFile(entry.path, f"{source}/{below}", key, state.st_size, state.st_mtime_ns)
+def _revision(folder: Path, source: str, root: Path, problems: list[Problem]) -> list[ResultFile]:
+    own = ModelKey(_model_name(folder, root, problems), folder.name)
+    files: list[ResultFile] = []
+    _walk(str(folder), source, own, (), files, problems)
+    return files
 
 
-def _walk(folder: str, source: str, below: str, problems: list[Problem]) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Every result file below a folder, with its path below the revision."""
-    for entry in _entries(folder, f"{source}/{below}".rstrip("/"), problems):
-        if entry.is_dir():
-            yield from _walk(entry.path, source, f"{below}{entry.name}/", problems)
-        elif entry.name.endswith(".json") and entry.name not in _COMPANIONS:
-            yield entry, below + entry.name
+def _walk(
+    folder: str,
+    source: str,
+    key: ModelKey,
+    variant: tuple[str, ...],
+    files: list[ResultFile],
+    problems: list[Problem],
+) -> None:
+    """Append every result file below a folder. Public repositories hold 100,000 of them: this loop does nothing twice.
+
+    mteb keeps runs with other keyword arguments in experiments/<arguments>: these are rows of their own.
+    """
+    owner = ModelKey(key.model, f"{key.revision}+{'/'.join(variant)}") if variant else key
+    with _opened(folder) as place:
+        for entry in _entries(place, source, problems):
+            name = entry.name
+            if entry.is_dir():
+                further = () if name == "experiments" else (name,)
+                _walk(f"{folder}/{name}", f"{source}/{name}", key, (*variant, *further), files, problems)
+            elif name.endswith(".json") and name not in _COMPANIONS:
+                try:
+                    state = entry.stat()
+                except OSError as error:  # a link that leads nowhere
+                    problems.append(Problem(f"{source}/{name}", f"cannot be read: {error.strerror or error}"))
+                    continue
+                path = f"{folder}/{name}"
+                files.append(ResultFile(path, f"{source}/{name}", owner, state.st_size, state.st_mtime_ns))
+
+
+@contextlib.contextmanager
+def _opened(folder: str) -> Iterator[str | int]:
+    """An open folder where the system can look files up in one, which saves walking down its path for each of them."""
+    if os.scandir not in os.supports_fd:
+        yield folder
+        return
+    try:
+        number = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield folder  # listing it tells why
+        return
+    try:
+        yield number
+    finally:
+        os.close(number)
 
 
 def _model_name(folder: Path, root: Path, problems: list[Problem]) -> str:

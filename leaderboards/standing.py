@@ -42,7 +42,7 @@ def rank_standings(scores: npt.NDArray[np.float64], *, seed: int = 0) -> list[St
     """
     n_models = len(scores)
     order = np.argsort(-scores.mean(axis=1), kind="stable")
-    means = bootstrap_means(scores, _RESAMPLES, seed)
+    means = bootstrap_means(scores, _RESAMPLES, seed).round(12)  # equal models stay equal on every machine
     # Rank 1 for the highest mean of each sample, ties in the order of the rows.
     ranks = np.empty(means.shape, dtype=np.int64)
     np.put_along_axis(ranks, np.argsort(-means, axis=0, kind="stable"), np.arange(1, n_models + 1)[:, None], axis=0)

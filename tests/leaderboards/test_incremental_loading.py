@@ -1,8 +1,10 @@
 """A second load opens only what changed, says the same, and never writes into the results."""
 
+import io
 import json
 import os
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -67,13 +69,42 @@ def test_results_folder_is_left_alone(many):
     assert sorted(path for path in many.root.rglob("*")) == before
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 0}'])
-def test_record_that_makes_no_sense_is_ignored(many, tmp_path, content):
+def archive(**arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def with_facts(**facts):
+    return {"facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kept: b"",
+        lambda kept: b"{",
+        lambda kept: archive(**kept)[:-100],
+        lambda kept: archive(**kept | with_facts(format=0)),
+        lambda kept: archive(**kept | with_facts(format=2)),
+        lambda kept: archive(**kept | {"size": kept["size"][1:]}),
+        lambda kept: archive(**kept | {"value": kept["value"][1:]}),
+        lambda kept: archive(**kept | {"words": np.array([{"a": 1}], dtype=object), "task": np.array(["x"], object)}),
+        lambda kept: archive(facts=kept["facts"]),
+    ],
+)
+def test_record_that_makes_no_sense_is_ignored(many, tmp_path, damage, opened):
     first = ResultStore.load(many.root)
-    (record,) = (tmp_path / "cache/leaderboards").glob("*.json")
-    record.write_text(content)
+    (record,) = (tmp_path / "cache/leaderboards").glob("*.npz")
+    with np.load(record) as data:
+        kept = {name: data[name] for name in data.files}
+    record.write_bytes(damage(kept))
+    opened.clear()
     same(first, ResultStore.load(many.root))
-    assert json.loads(record.read_text())["format"] == 1
+    assert len(opened) == 60
+    opened.clear()
+    ResultStore.load(many.root)
+    assert opened == []
 
 
 def test_no_place_for_the_record_is_no_error(many, tmp_path, monkeypatch):

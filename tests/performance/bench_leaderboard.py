@@ -25,6 +25,13 @@ LOAD_MTEB = (
 IMPORT_MTEB = "import mteb"
 
 
+def mteb_names() -> list[str]:
+    """Every task of mteb."""
+    import mteb
+
+    return [task.metadata.name for task in mteb.get_tasks()]
+
+
 def grow(source: Path, target: Path, n_models: int, n_tasks: int) -> int:
     """Write the tree; the number of result files."""
     by_task = defaultdict(list)
@@ -33,18 +40,26 @@ def grow(source: Path, target: Path, n_models: int, n_tasks: int) -> int:
             by_task[path.name].append(path)
     tasks = sorted(by_task)[:n_tasks]
     content = {path: path.read_bytes() for name in tasks for path in by_task[name]}
-    rounds = [(name, copy) for copy in range(-(-n_tasks // len(tasks))) for name in tasks][:n_tasks]
+    # There are 41 published tasks: the others are the same under names that mteb knows, as it loads no others.
+    spare = iter(
+        sorted(set(mteb_names()) - {name.removesuffix(".json") for name in by_task}) if n_tasks > len(tasks) else ()
+    )
+    rounds = [
+        (name, copy, next(spare) if copy else name.removesuffix(".json"))
+        for copy in range(-(-n_tasks // len(tasks)))
+        for name in tasks
+    ][:n_tasks]
     for number in range(n_models):
         model, revision = f"org{number % 97}/model-{number}", f"{number:040x}"
         folder = target / "results" / model.replace("/", "__") / revision
         folder.mkdir(parents=True)
         meta = f'{{"name": "{model}", "revision": "{revision}", "n_parameters": {1_000_000 * (number + 1)}, "training_datasets": []}}'
         (folder / "model_meta.json").write_text(meta)
-        for name, copy in rounds:
+        for name, copy, own in rounds:
             task, stem = content[by_task[name][(number + copy) % len(by_task[name])]], name.removesuffix(".json")
-            if copy:  # there are 41 published tasks: the others are the same under further names
-                task = task.replace(f'"task_name": "{stem}"'.encode(), f'"task_name": "{stem}-{copy}"'.encode())
-            (folder / (f"{stem}-{copy}.json" if copy else name)).write_bytes(task)
+            for key in ("task_name", "mteb_dataset_name"):
+                task = task.replace(f'"{key}": "{stem}"'.encode(), f'"{key}": "{own}"'.encode())
+            (folder / f"{own}.json").write_bytes(task)
     return n_models * len(rounds)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Iterator
@@ -37,6 +38,18 @@ def busy(line: str) -> Iterator[Status]:
     """A spinner while something short goes on."""
     with err.status(line) as status:
         yield status
+
+
+@contextmanager
+def many_objects() -> Iterator[None]:
+    """Around work that makes hundreds of thousands of objects that all stay: searching them for cycles takes a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class _TimeLeft(TimeRemainingColumn):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from genzoo.cli.console import busy, err, out, print_json
+from genzoo.cli.console import busy, err, many_objects, out, print_json
 from genzoo.cli.models import Json
 from genzoo.cli.stores import load_store
 
@@ -42,20 +42,22 @@ def leaderboard(
     json: Json = False,
 ) -> None:
     """Rank the models of a results folder; print it, or write Markdown, CSV and JSON."""
-    from genzoo.leaderboards import Leaderboard
-    from genzoo.reports import leaderboard_table
+    with many_objects():
+        from genzoo.leaderboards import Leaderboard
+        from genzoo.reports import leaderboard_table
 
-    store = load_store(results, benchmark, is_joined=not by_revision, is_reported=reported)
-    board = Leaderboard.from_store(store, benchmark, reference)
+        store = load_store(results, benchmark, is_joined=not by_revision, is_reported=reported)
+        board = Leaderboard.from_store(store, benchmark, reference)
+        table = leaderboard_table(board, store, is_full=json)
     if output is not None:
         from genzoo.reports import write_leaderboard
 
         for path in write_leaderboard(board, output, store=store):
             out.print(f"wrote {path}", highlight=False)
     elif json:
-        print_json(json_library.loads(leaderboard_table(board, store, is_full=True).to_json()))
+        print_json(json_library.loads(table.to_json()))
     else:
-        out.print(leaderboard_table(board, store).to_markdown(), markup=False, highlight=False)
+        out.print(table.to_markdown(), markup=False, highlight=False)
         for line in board.caveats:
             err.print(f"note: {line.text}", markup=False, highlight=False)
 
