@@ -78,7 +78,7 @@ def write_leaderboard(
     output_dir: Path | str,
     *,
     store: ResultStore | None = None,
-    formats: Iterable[str] = ("md", "csv", "json"),
+    formats: Iterable[str] = ("md", "csv", "json", "tex"),
 ) -> list[Path]:
     """Write `leaderboard.md`, `.csv`, `.json`, `.tex`: with all tasks and raw values where machines read it."""
     paths = []

@@ -49,11 +49,15 @@ def check_links(folder: Path) -> None:
 
 
 def check_link(path: Path, folder: Path) -> None:
-    """Refuse one symbolic link that leads out of a folder, other than to the blobs of the Hub's own cache."""
+    """Refuse one symbolic link that leads out of a folder, other than to the blobs of the Hub's own cache.
+
+    A blob that came over xet is itself a link, to where all repositories of the cache share their blobs.
+    """
     folder = Path(folder).absolute()
     allowed = [folder.resolve()]
     if folder.parent.name == "snapshots":
-        allowed.append((folder.parent.parent / "blobs").resolve())
+        repository = folder.parent.parent
+        allowed += [(place / "blobs").resolve() for place in (repository, repository.parent)]
     if path.is_symlink() and not any(path.resolve().is_relative_to(place) for place in allowed):
         raise CheckpointError(f"{path} is a link that leads out of the folder: copy the file in its place")
 

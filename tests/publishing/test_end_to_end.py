@@ -123,6 +123,12 @@ def test_publish_the_zoos_model_and_load_it_elsewhere(running, environment, toke
     assert found["scores"][0] == found["scores"][1]
     assert_no_token(token, done, tmp_path, environment)
 
+    # What came over xet lies in blobs that all repositories of the cache share.
+    (cached,) = (tmp_path / "fresh" / "hub").glob(f"models--*/snapshots/{commit}/model.safetensors")
+    assert (tmp_path / "fresh" / "hub" / "blobs") in cached.resolve().parents
+    done = start(["-m", "genzoo", "verify", f"{repo}@{commit}"], fresh, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+
 
 def assert_no_token(token, done, *folders):
     """Not in what was printed, not in a file, whole or in halves."""

@@ -202,7 +202,8 @@ def test_changed_numbers_of_an_exported_folder_are_noticed(exported):
         find_checkpoint(str(exported))
 
 
-def test_links_inside_the_hubs_own_cache_are_let_through(exported, tmp_path):
+@pytest.mark.parametrize("is_shared", [False, True], ids=["own", "shared by all repositories"])
+def test_links_inside_the_hubs_own_cache_are_let_through(exported, tmp_path, is_shared):
     snapshot = tmp_path / "models--o--n" / "snapshots" / ("a" * 40)
     snapshot.parent.mkdir(parents=True)
     (tmp_path / "models--o--n" / "blobs").mkdir()
@@ -210,4 +211,13 @@ def test_links_inside_the_hubs_own_cache_are_let_through(exported, tmp_path):
     blob = tmp_path / "models--o--n" / "blobs" / "x"
     shutil.move(snapshot / "config.json", blob)
     (snapshot / "config.json").symlink_to(blob)
+    if is_shared:
+        shared = tmp_path / "blobs" / "ab" / "abcd"
+        shared.parent.mkdir(parents=True)
+        shutil.move(blob, shared)
+        blob.symlink_to(shared)
     check_model_folder(snapshot)
+    blob.unlink()
+    blob.symlink_to(exported / "config.json")
+    with pytest.raises(CheckpointError, match="leads out of the folder"):
+        check_model_folder(snapshot)

@@ -187,7 +187,7 @@ def test_a_failed_write_leaves_the_old_report(full_tree, tmp_path, monkeypatch):
 def test_write_leaderboard(full_tree, builder, tmp_path):
     board = Leaderboard.from_store(store := ResultStore.load(full_tree.root))
     paths = write_leaderboard(board, tmp_path, store=store)
-    assert [path.name for path in paths] == ["leaderboard.md", "leaderboard.csv", "leaderboard.json"]
+    assert [path.name for path in paths] == ["leaderboard.md", "leaderboard.csv", "leaderboard.json", "leaderboard.tex"]
     rows = list(csv.DictReader((tmp_path / "leaderboard.csv").open()))
     assert rows[1]["Model"] == "all-MiniLM-L6-v2"
     assert rows[1]["Name"] == "sentence-transformers/all-MiniLM-L6-v2"

@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
 def leaderboard(
     results: Results,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for leaderboard.md, .csv and .json.")
+        Path | None, typer.Option("--output", "-o", help="Folder for leaderboard.md, .csv, .json and .tex.")
     ] = None,
     benchmark: BenchmarkName = None,
     reference: Reference = None,
@@ -41,7 +41,7 @@ def leaderboard(
     reported: Reported = False,
     json: Json = False,
 ) -> None:
-    """Rank the models of a results folder; print it, or write Markdown, CSV and JSON."""
+    """Rank the models of a results folder; print it, or write Markdown, CSV, JSON and LaTeX."""
     with many_objects():
         from genzoo.leaderboards import Leaderboard
         from genzoo.reports import leaderboard_table
