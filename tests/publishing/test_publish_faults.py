@@ -206,9 +206,9 @@ def test_full_disk_stops_before_the_first_request(qwen3, tmp_path, monkeypatch, 
         monkeypatch.setattr(SentenceTransformer, "save_pretrained", full)
     else:
         names = {"card": "README.md", "fingerprint": "fingerprint.json"}
-        real = genzoo.files.Path.write_text
+        real = genzoo.files.Path.write_bytes
         monkeypatch.setattr(
-            genzoo.files.Path, "write_text", lambda self, *a, **k: full() if names[step] in self.name and "staging" in str(self) else real(self, *a, **k)
+            genzoo.files.Path, "write_bytes", lambda self, *a, **k: full() if names[step] in self.name and "staging" in str(self) else real(self, *a, **k)
         )  # fmt: skip
     checkpoint = build_checkpoint(qwen3).save(tmp_path / "c")
     with pytest.raises(ZooError, match="No space left"):
