@@ -6,15 +6,15 @@ import os
 import re
 
 HIDDEN = "<TOKEN>"
-_SHAPES = re.compile(r"\bhf_[A-Za-z0-9]{8,}|(?<=Bearer )[^\s'\",}]+", re.IGNORECASE)
+_SHAPES = re.compile(r"\bhf_[A-Za-z0-9]{8,}|(?i:(?<=Bearer ))[^\s'\",}]+")
 _NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 
 
 def redact(text: str) -> str:
     """The text without anything that is, or looks like, a token of the Hub.
 
-    >>> redact("refused: Authorization: Bearer abc123, hf_AbCdEfGhIjKl")
-    'refused: Authorization: Bearer <TOKEN>, <TOKEN>'
+    >>> redact("refused: Authorization: bearer abc123, hf_AbCdEfGhIjKl; set HF_ENDPOINT")
+    'refused: Authorization: bearer <TOKEN>, <TOKEN>; set HF_ENDPOINT'
     """
     for token in _own_tokens():
         text = text.replace(token, HIDDEN)
