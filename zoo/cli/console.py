@@ -66,7 +66,7 @@ EVERY_SECONDS = 30
 class Bars:
     """A progress bar per stage, with the time left; used as a callback of long work.
 
-    Where standard error is no terminal, a line every half minute says the same.
+    Where standard error is no terminal, a line every half minute and one at the end say the same.
 
     Args:
         quiet: Draw nothing.
@@ -81,10 +81,11 @@ class Bars:
             _TimeLeft(),
             TextColumn("{task.fields[remark]}"),
             console=err,
-            disable=quiet,
+            disable=quiet or not err.is_terminal,
         )
         self._tasks: dict[str, Any] = {}
         self._tells_lines = not quiet and not err.is_terminal
+        self._line = ""
         self._began = self._told = time.monotonic()
 
     def __enter__(self) -> Bars:
@@ -93,15 +94,22 @@ class Bars:
 
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._line:
+            err.print(self._line, highlight=False, markup=False, soft_wrap=True)
+        self._line, self._told = "", time.monotonic()
 
     def __call__(self, stage: str, done: int, total: int, remark: str = "") -> None:
         """Show how far a stage is."""
         if stage not in self._tasks:
+            self._tell()  # how the stage before ended
             # What an earlier run had finished is no measure of this run's speed.
             self._tasks[stage] = self.progress.add_task(stage, total=total, completed=done, remark=remark)
         self.progress.update(self._tasks[stage], completed=done, total=total, remark=remark)
-        now = time.monotonic()
-        if self._tells_lines and now - self._told >= EVERY_SECONDS:
-            self._told = now
-            line = f"{stage} {done}/{total} after {as_time(now - self._began)} {remark}"
-            err.print(line.rstrip(), highlight=False, markup=False, soft_wrap=True)
+        if self._tells_lines:
+            now = time.monotonic()
+            self._line = f"{stage} {done}/{total} after {as_time(now - self._began)} {remark}".rstrip()
+            if now - self._told >= EVERY_SECONDS:
+                self._tell()
