@@ -16,14 +16,18 @@ import numpy.typing as npt
 
 from genzoo.leaderboards.aggregation import Part
 from genzoo.leaderboards.facts import ModelKey, Problem
-from genzoo.leaderboards.reading import read_json, read_object
+from genzoo.leaderboards.reading import (
+    LARGEST_PREDICTIONS,
+    SCORE_TOLERANCE,
+    predictions_source,
+    read_json,
+    read_object,
+)
 from genzoo.leaderboards.significance import Interval, expanded_tail
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 2_000
 _BLOCK = 2_000_000  # numbers held at once
-_LARGEST = 2_000_000_000  # bytes of a predictions file
-_TOLERANCE = 2e-3  # as `genzoo.leaderboards.searches`: mteb rounds scores
 _KINDS = {  # mteb's name of a similarity -> its field of the predictions, and the sign that makes higher nearer
     "cosine": ("cosine_scores", 1),
     "manhattan": ("manhattan_distances", -1),
@@ -127,13 +131,12 @@ def read_pairs(
     *kinds, statistic = metric_name.split("_")
     if statistic not in {"spearman", "ap"} or not gold or stated is None:
         return None
-    below = f"predictions/{key.model.replace('/', '__').replace(' ', '_')}/{key.revision}"
-    source = f"{below}/{task}_predictions.json"
-    data = read_json(root / source, source, [], _LARGEST) if (root / source).is_file() else None
+    source = predictions_source(key, task)
+    data = read_json(root / source, source, [], LARGEST_PREDICTIONS) if (root / source).is_file() else None
     # "max_ap" is that of whichever similarity does best; a plain "spearman" is that of the model's own.
     for kind in _KINDS if kinds == ["max"] else kinds or ["similarity"]:
         found = _of_kind(data, gold, kind)
-        if found and abs((score := PairScore(statistic, found)).value - stated) <= _TOLERANCE:
+        if found and abs((score := PairScore(statistic, found)).value - stated) <= SCORE_TOLERANCE:
             return score
     return None
 

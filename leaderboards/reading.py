@@ -22,6 +22,13 @@ _OLD_HEADER = {"dataset_revision", "mteb_dataset_name", "mteb_version", "evaluat
 # The largest of 2,050 published result files has 0.6 MB; far above that a file is something else.
 LARGEST = 40_000_000
 
+# A predictions file holds a thousand documents for each of many queries.
+LARGEST_PREDICTIONS = 2_000_000_000
+
+# How far a score that is made of predictions may lie from the stated one, which mteb rounds: documents of equal similarity may
+# swap places too.
+SCORE_TOLERANCE = 2e-3
+
 # What stands for a version or revision that a file does not state.
 UNKNOWN = "unknown"
 
@@ -47,6 +54,11 @@ class ResultFile(NamedTuple):
     key: ModelKey
     size: int = 0
     mtime_ns: int = 0
+
+
+def predictions_source(key: ModelKey, task: str) -> str:
+    """Where a model's predictions lie below the root of the tree."""
+    return f"predictions/{key.model.replace('/', '__').replace(' ', '_')}/{key.revision}/{task}_predictions.json"
 
 
 def read_json(path: Path | str, source: str, problems: list[Problem], largest: int = LARGEST) -> Any:

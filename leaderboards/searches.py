@@ -15,13 +15,16 @@ from typing import Any, NamedTuple
 
 from genzoo.leaderboards.aggregation import Part
 from genzoo.leaderboards.facts import ModelKey, Problem
-from genzoo.leaderboards.reading import read_json, read_object
+from genzoo.leaderboards.reading import (
+    LARGEST_PREDICTIONS,
+    SCORE_TOLERANCE,
+    predictions_source,
+    read_json,
+    read_object,
+)
 
-_LARGEST = 2_000_000_000  # bytes of a predictions file: a thousand documents for each of many queries
 _METRIC = re.compile(r"(ndcg|recall|hit_rate|safety|mrr|map|precision)_at_(\d+)")
 SHOWN = 5  # documents kept of each ranking
-# mteb rounds scores to five digits, and documents of equal similarity may swap places.
-_TOLERANCE = 2e-3
 
 
 class QueryKey(NamedTuple):
@@ -95,11 +98,10 @@ def read_outcomes(
     """How each query of a task went for one model; empty without predictions, or where the metric is not per query."""
     if _METRIC.fullmatch(metric_name) is None:
         return {}
-    below = f"predictions/{key.model.replace('/', '__').replace(' ', '_')}/{key.revision}"
-    source = f"{below}/{judgements.task}_predictions.json"
+    source = predictions_source(key, judgements.task)
     if not (root / source).is_file():
         return {}
-    data = read_json(root / source, source, problems, _LARGEST)
+    data = read_json(root / source, source, problems, LARGEST_PREDICTIONS)
     outcomes = {}
     for query, right in judgements.relevance.items():
         try:
@@ -120,7 +122,7 @@ def agrees(outcomes: Mapping[QueryKey, Outcome], main_score: float | None) -> bo
     for query, outcome in outcomes.items():
         parts.setdefault(query.part, []).append(outcome.score)
     mean = sum(sum(scores) / len(scores) for scores in parts.values()) / len(parts)
-    return abs(mean - main_score) <= _TOLERANCE
+    return abs(mean - main_score) <= SCORE_TOLERANCE
 
 
 def _ranked(found: Mapping[str, Any]) -> list[tuple[str, float]]:

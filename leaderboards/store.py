@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +17,13 @@ from genzoo.errors import UnknownNameError, ZooError
 from genzoo.leaderboards.companions import declared_tasks, read_benchmarks, read_evidence, read_models
 from genzoo.leaderboards.facts import Decoded, ModelFacts, ModelKey, Problem, TaskFacts
 from genzoo.leaderboards.index import read_index
-from genzoo.leaderboards.kept_scores import ScoreIndex
+from genzoo.leaderboards.main_scores import tidy_frame, without_repeats
 from genzoo.leaderboards.naming import find_model, labels
 from genzoo.leaderboards.pairs import PairScore, read_gold, read_pairs
-from genzoo.leaderboards.reading import UNKNOWN, ResultFile, read_result
+from genzoo.leaderboards.reading import ResultFile, read_result
 from genzoo.leaderboards.reported import ReportedMeans, ReportedScore, as_files, read_csv
 from genzoo.leaderboards.scanning import expected, find_results, tree_root
 from genzoo.leaderboards.searches import Judgements, Outcome, QueryKey, agrees, read_judgements, read_outcomes
-
-COLUMNS = (
-    *("model", "revision", "task", "type", "subset", "split", "metric", "value"),
-    *("n", "mteb_version", "data_revision", "prompts", "source"),
-)
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class ResultStore:
 
     Attributes:
         root: The folder it was read from.
-        main_scores: One row per main score, see `COLUMNS`: `value` is NaN where a file has none, `n` the number of
+        main_scores: One row per main score, see `genzoo.leaderboards.main_scores.COLUMNS`: `value` is NaN where a file has none, `n` the number of
             texts of the task (NaN if unknown), `prompts` a digest of the prompt set ("unknown" without a run record).
         files: The result file behind each row's `source`.
         models: Facts by model and revision, in order of name.
@@ -96,7 +90,7 @@ class ResultStore:
         files += claimed
         if not len(index.value):
             raise ZooError(f"no usable result in {root}{_first(problems)}. {expected(root)}")
-        is_first = _without_repeats(index, files, problems)
+        is_first = without_repeats(index, files, problems)
         keys = {file.key for file, count in zip(files, index.counts.tolist(), strict=True) if count}
         models = read_models(root, files, keys, problems)
         measured = {index.words[code] for code in np.unique(index.task[index.counts > 0])}
@@ -107,7 +101,7 @@ class ResultStore:
         evidence, readings = read_evidence(root, models, problems)
         return cls(
             root=root,
-            main_scores=_tidy(index, files, models, tasks)[is_first].reset_index(drop=True),
+            main_scores=tidy_frame(index, files, models, tasks)[is_first].reset_index(drop=True),
             files=tuple(files),
             models=models,
             tasks=tasks,
@@ -236,80 +230,3 @@ class ResultStore:
 
 def _first(problems: Sequence[Problem]) -> str:
     return f"; the first of {len(problems)} problems: {problems[0].source} {problems[0].reason}" if problems else ""
-
-
-def _without_repeats(index: ScoreIndex, files: Sequence[ResultFile], problems: list[Problem]) -> np.ndarray:
-    """Which parts to keep, ``(m,)``: of a task, split and subset that a model has twice, the first."""
-    owner = _owners(files)[0][index.file]
-    place = pd.DataFrame({0: owner, 1: index.task[index.file], 2: index.split, 3: index.subset})
-    numbers = np.ravel_multi_index(place.to_numpy().T, tuple(place.max() + 1)) if len(place) else np.zeros(0)
-    repeated = pd.Series(numbers).duplicated().to_numpy()  # several times as fast as over four columns
-    for part in np.flatnonzero(repeated).tolist():
-        first = int(np.flatnonzero((place == place.iloc[part]).all(axis=1))[0])
-        task, split, subset = (index.words[int(place.iloc[part, column])] for column in (1, 2, 3))
-        here, there = (files[int(index.file[number])].source for number in (part, first))
-        problems.append(Problem(here, f"{task} {split}/{subset} is already in {there}: this one was left out"))
-    return ~repeated
-
-
-def _owners(files: Sequence[ResultFile]) -> tuple[np.ndarray, list[ModelKey]]:
-    """For each file the place of its model in the list of models."""
-    places: dict[ModelKey, int] = {}
-    return np.asarray([places.setdefault(file.key, len(places)) for file in files], dtype=np.int64), list(places)
-
-
-def _tidy(
-    index: ScoreIndex,
-    files: Sequence[ResultFile],
-    models: Mapping[ModelKey, ModelFacts],
-    tasks: Mapping[str, TaskFacts],
-) -> pd.DataFrame:
-    """One row per main score. Columns are built from codes, as a public repository has 700,000 rows."""
-    file, task = index.file, index.task[index.file]
-    types = [tasks[word].type or "unknown" if word in tasks else "unknown" for word in index.words]
-    sizes = [float(tasks[word].n_texts or np.nan) if word in tasks else np.nan for word in index.words]
-    prompts = {key: _prompt_digest(facts) for key, facts in models.items()}
-
-    owner, keys = _owners(files)
-
-    def by_model(texts: Sequence[str]) -> pd.Categorical:
-        codes, names = pd.factorize(np.asarray(texts, dtype=object))
-        return pd.Categorical.from_codes(codes[owner[file]], categories=pd.Index(names, dtype=object))
-
-    def by_word(codes: np.ndarray) -> pd.Categorical:
-        used = np.bincount(codes, minlength=len(index.words)) > 0
-        names = pd.Index([index.words[code] for code in np.flatnonzero(used)], dtype=object)  # arrow's strings are slow
-        return pd.Categorical.from_codes((np.cumsum(used) - 1)[codes], categories=names)
-
-    columns = {
-        "model": by_model([key.model for key in keys]),
-        "revision": by_model([key.revision for key in keys]),
-        "task": by_word(task),
-        "type": pd.Categorical(types, categories=sorted(set(types)))[task],
-        "subset": by_word(index.subset),
-        "split": by_word(index.split),
-        "metric": pd.Categorical.from_codes(np.zeros(len(task), dtype=int), categories=["main_score"]),
-        "value": index.value,
-        "n": np.asarray(sizes)[task],
-        "mteb_version": by_word(index.mteb_version[file]),
-        "data_revision": by_word(index.data_revision[file]),
-        "prompts": by_model([prompts.get(key, UNKNOWN) for key in keys]),
-        "source": _by_source(files, file),
-    }
-    return pd.DataFrame({name: columns[name] for name in COLUMNS})
-
-
-def _by_source(files: Sequence[ResultFile], file: np.ndarray) -> pd.Categorical:
-    sources = [each.source for each in files]
-    codes: np.ndarray = np.arange(len(sources))
-    names: Any = sources
-    if len(set(sources)) < len(sources):  # several scores from one table
-        codes, names = pd.factorize(np.asarray(sources, dtype=object))
-    return pd.Categorical.from_codes(codes[file], categories=pd.Index(names, dtype=object))
-
-
-def _prompt_digest(facts: ModelFacts) -> str:
-    """Eight hex digits that tell prompt sets apart."""
-    if not facts.has_environment:
-        return UNKNOWN
-    return hashlib.sha256(repr(sorted(facts.prompts.items())).encode(errors="surrogatepass")).hexdigest()[:8]

@@ -8,7 +8,7 @@ import pytest
 from genzoo.errors import UnknownNameError, ZooError
 from genzoo.leaderboards import ResultStore
 from genzoo.leaderboards.facts import ModelKey
-from genzoo.leaderboards.store import COLUMNS
+from genzoo.leaderboards.main_scores import COLUMNS
 
 
 def reasons(store):

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from genzoo.leaderboards import ResultStore
     from genzoo.leaderboards.facts import ModelKey
 
-_TOLERANCE = 2e-3  # as `genzoo.leaderboards.searches.agrees`: mteb rounds scores
-
 
 @dataclass(frozen=True)
 class Sureness:
@@ -78,6 +76,8 @@ def _over_pairs(store: ResultStore, key: ModelKey, task: str) -> Sureness | None
 
 
 def _over_draws(store: ResultStore, key: ModelKey, task: str) -> Sureness | None:
+    from genzoo.leaderboards.reading import SCORE_TOLERANCE
+
     name = store.tasks[task].main_score if task in store.tasks else ""
     sources = set(store.sources(key, task)[::3])
     paths = [file.path for file in store.files if file.key == key and file.path and file.source in sources]
@@ -86,7 +86,7 @@ def _over_draws(store: ResultStore, key: ModelKey, task: str) -> Sureness | None
     if len(found) != 1 or stated is None:
         return None
     ((draws, of_what),) = found
-    if len(draws) < 2 or abs(math.fsum(draws) / len(draws) - stated) > _TOLERANCE:
+    if len(draws) < 2 or abs(math.fsum(draws) / len(draws) - stated) > SCORE_TOLERANCE:
         return None
     return _bootstrap(draws, f"{len(draws)} draws of {of_what}")
 
