@@ -1,8 +1,32 @@
-"""What the results say: a tidy frame, aggregates, tests of significance and the leaderboard. Needs no torch."""
+"""What the results say: a tidy frame, aggregates, tests of significance and the leaderboard. Needs no torch.
 
-from genzoo.leaderboards.leaderboard import Leaderboard
-from genzoo.leaderboards.metrics import Metric, metric
-from genzoo.leaderboards.revisions import join_revisions
-from genzoo.leaderboards.store import ResultStore
+Names are loaded on first use, so that a folder can be listed while pandas is loaded.
+"""
 
-__all__ = ["Leaderboard", "Metric", "ResultStore", "join_revisions", "metric"]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genzoo.leaderboards.leaderboard import Leaderboard
+    from genzoo.leaderboards.listing import Listing
+    from genzoo.leaderboards.metrics import Metric, metric
+    from genzoo.leaderboards.revisions import join_revisions
+    from genzoo.leaderboards.store import ResultStore
+
+_HOMES = {
+    "Leaderboard": "leaderboard",
+    "Listing": "listing",
+    "Metric": "metrics",
+    "ResultStore": "store",
+    "join_revisions": "revisions",
+    "metric": "metrics",
+}
+__all__ = ["Leaderboard", "Listing", "Metric", "ResultStore", "join_revisions", "metric"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -115,7 +115,7 @@ def _contamination(
     for index in scores.index:
         key = ModelKey(*index)
         facts = store.models[key]
-        seen = [name for name in tasks if facts.has_seen(name)]
+        seen = facts.seen_of(tasks)
         if seen:
             lines.append(f"{labels[key]} on {_some(seen, 3)}")
         if facts.training_datasets is None:

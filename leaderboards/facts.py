@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -69,6 +69,11 @@ class ModelFacts:
     def has_seen(self, task: str) -> bool | None:
         """Whether the model was trained on a task's data set; None where its training data are unknown."""
         return None if self.training_datasets is None else task in self.training_datasets
+
+    def seen_of(self, tasks: Collection[str]) -> list[str]:
+        """Those of some tasks that the model states to have been trained on, in their order."""
+        own = self.training_datasets or frozenset()
+        return [] if own.isdisjoint(tasks) else [name for name in tasks if name in own]
 
 
 @dataclass(frozen=True)

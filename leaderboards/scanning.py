@@ -32,12 +32,20 @@ def tree_root(root: Path) -> Path:
     return root.parent if root.name == "results" and (root.parent / "tasks.json").is_file() else root
 
 
-def find_results(root: Path, problems: list[Problem]) -> list[ResultFile]:
-    """Every result file below `root/results` (or `root`, where the results folder itself was given), in order."""
+def find_results(root: Path, problems: list[Problem], part: tuple[int, int] = (0, 1)) -> list[ResultFile]:
+    """Every result file below `root/results` (or `root`, where the results folder itself was given), in order.
+
+    Args:
+        root: The tree.
+        problems: Grows by what cannot be used.
+        part: `(i, n)` takes the i-th of n parts of the organisations; all parts in turn are the whole.
+    """
     base = root / "results" if (root / "results").is_dir() else root
     prefix = "" if base == root else "results/"
     files: list[ResultFile] = []
-    for organisation in _entries(base, prefix, problems):
+    organisations = _entries(base, prefix, problems if not part[0] else [])
+    bounds = [len(organisations) * number // part[1] for number in (part[0], part[0] + 1)]
+    for organisation in organisations[slice(*bounds)]:
         if not organisation.is_dir():
             # tasks.json and the like lie in the root itself
             if base != root and organisation.name.endswith(".json"):

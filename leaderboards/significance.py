@@ -111,12 +111,13 @@ def sign_flip_p(
     # in a million runs is to be expected, none is looked for.
     squares = np.square(differences).sum(axis=1)
     near = np.flatnonzero(np.square(whole[:, 0]) <= 2 * squares * np.log(2e6 * n_resamples))
+    # A sum in which some signs are flipped is the whole sum less twice the flipped part: these parts are hits.
+    low, high = (whole[near] - threshold[near]) / 2, (whole[near] + threshold[near]) / 2
     rng, hits = np.random.default_rng(seed), np.zeros(len(differences))
     for rows in _blocks(n_resamples, max(n, len(differences))):
         flips = np.unpackbits(np.frombuffer(rng.bytes(-(-rows * n // 8)), np.uint8), count=rows * n).reshape(rows, n)
-        # A sum in which some signs are flipped is the whole sum less twice the flipped part.
-        sums = whole[near] - 2.0 * (differences[near] @ flips.T.astype(float))
-        hits[near] += (np.abs(sums) >= threshold[near]).sum(axis=1)
+        flipped = differences[near] @ flips.T.astype(float)
+        hits[near] += np.count_nonzero((flipped <= low) | (flipped >= high), axis=1)
     return (hits + 1) / (n_resamples + 1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ class ResultStore:
         reported: Sequence[ReportedScore] = (),
         catalogue: Path | None = None,
         is_kept: bool = True,
+        find: Callable[[Path, list[Problem]], list[ResultFile]] = find_results,
     ) -> ResultStore:
         """Read the folder that `genzoo evaluate -o` or mteb's ResultCache wrote, or a CSV file of scores.
 
@@ -75,11 +76,12 @@ class ResultStore:
             reported: Scores that a source outside of the folder reports.
             catalogue: Folder with a `tasks.json` and a `benchmarks.json` for what the tree's own do not say.
             is_kept: Whether to remember in the user's cache what large folders hold, so that the next load is fast.
+            find: What lists the folder; `genzoo.leaderboards.Listing` began with it earlier.
         """
         root, problems = Path(root), list[Problem]()
         tables = [root] if root.suffix.lower() == ".csv" and root.is_file() else []
         root = root.parent if tables else tree_root(root)
-        files = [] if tables else find_results(root, problems)
+        files = [] if tables else find(root, problems)
         shelves = [folder for folder in (catalogue, None if tables else root) if folder is not None]
         declared = {name: facts for folder in shelves for name, facts in declared_tasks(folder, problems).items()}
         tables = tables or sorted((root / "reported").glob("*.csv"))

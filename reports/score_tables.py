@@ -77,9 +77,7 @@ _GROUPS = (
 
 def seen_tasks(board: Leaderboard, row: LeaderboardRow) -> list[str] | None:
     """The tasks of the board that a model states to have been trained on; None where it states nothing."""
-    if row.facts.training_datasets is None:
-        return None
-    return [name for name in board.tasks if row.facts.has_seen(name)]
+    return None if row.facts.training_datasets is None else row.facts.seen_of(board.tasks)
 
 
 def task_table(board: Leaderboard, store: ResultStore, names: Sequence[str], title: str) -> Table:

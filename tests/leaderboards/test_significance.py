@@ -42,6 +42,19 @@ def test_exact_permutation_equals_scipy(n):
     assert permutation_test(A[:n], B[:n]) == pytest.approx(theirs.pvalue)
 
 
+def test_equal_pairs_have_a_p_value_of_one():
+    """Every drawn sum is as large as none; so is one of rounding errors."""
+    rows = np.zeros((3, 40))
+    rows[1, :2], rows[2, :3] = (0.5, -0.5), (0.1, 0.2, -0.3)
+    assert sign_flip_p(rows).tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("n", [20, 61])
+def test_drawn_p_value_does_not_depend_on_direction(n):
+    rows = RNG.normal(0.2, 1.0, (5, n))
+    assert sign_flip_p(rows).tolist() == sign_flip_p(-rows).tolist()
+
+
 def test_drawn_permutation_agrees_with_scipy():
     stats = pytest.importorskip("scipy.stats")
     weak = B + 0.02

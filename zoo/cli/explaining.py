@@ -119,9 +119,9 @@ def site(
     reported: Reported = False,
 ) -> None:
     """Write a static leaderboard site: a page per benchmark and a page per model, for any web server or none."""
+    store = load_store(results, is_joined=not by_revision, is_reported=reported)
     from genzoo.reports import build_site
 
-    store = load_store(results, is_joined=not by_revision, is_reported=reported)
     with busy("drawing the site"):
         paths = build_site(store, output, title=title)
     out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}", highlight=False)

@@ -43,10 +43,10 @@ def leaderboard(
 ) -> None:
     """Rank the models of a results folder; print it, or write Markdown, CSV, JSON and LaTeX."""
     with many_objects():
+        store = load_store(results, benchmark, is_joined=not by_revision, is_reported=reported)
         from genzoo.leaderboards import Leaderboard
         from genzoo.reports import leaderboard_table
 
-        store = load_store(results, benchmark, is_joined=not by_revision, is_reported=reported)
         board = Leaderboard.from_store(store, benchmark, reference)
         table = leaderboard_table(board, store, is_full=json)
     if output is not None:
@@ -80,9 +80,9 @@ def report(
     reported: Reported = False,
 ) -> None:
     """Write one self-contained HTML report, and the same in Markdown."""
+    store = load_store(results, benchmark, is_joined=not by_revision, is_reported=reported)
     from genzoo.reports import build_report
 
-    store = load_store(results, benchmark, is_joined=not by_revision, is_reported=reported)
     with busy("drawing the report"):
         paths = build_report(
             store,
@@ -107,9 +107,10 @@ def compare(
     by_revision: ByRevision = False,
 ) -> None:
     """Compare two models task by task."""
+    store = load_store(results, is_joined=not by_revision)
     from genzoo.reports import compare as build
 
-    for path in build(load_store(results, is_joined=not by_revision), model, other, output):
+    for path in build(store, model, other, output):
         out.print(f"wrote {path}", highlight=False)
 
 
