@@ -55,11 +55,10 @@ class Listing:
 
     def _receive(self) -> None:
         helpers, self._helpers = self._helpers, []
-        parts = [helper.result() for helper in helpers]
-        if None in parts:
-            return
-        self._found = [file for rows, _ in filter(None, parts) for file in _unpacked(rows)]
-        self._problems = [Problem(*problem) for _, found in filter(None, parts) for problem in found]
+        parts = [part for helper in helpers if (part := helper.result()) is not None]
+        if len(parts) == len(helpers):
+            self._found = [file for rows, _ in parts for file in _unpacked(rows)]
+            self._problems = [Problem(*problem) for _, found in parts for problem in found]
 
 
 class _Helper:
