@@ -78,6 +78,10 @@ class Explanation:
         return {"query": self.query.as_dict(), "documents": rows}
 
 
+NO_REPEAT = 3
+"""Decoded text repeats no run of so many tokens: a small LLM that writes greedily otherwise ends in a loop and says less."""
+
+
 class Decoder:
     """Reads embeddings of one model back to text; holds one copy of the backbone.
 
@@ -196,13 +200,16 @@ class Decoder:
 
     @torch.inference_mode()
     def decode(self, soft_prompts: torch.Tensor, max_new_tokens: int = 48) -> list[str]:
-        """What the frozen LLM writes after soft prompts ``(batch, n, H)`` and nothing else: greedy, with a KV cache."""
+        """What the frozen LLM writes after soft prompts ``(batch, n, H)`` and nothing else: greedy, with a KV cache, no loops."""
+        from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
+
         end = self.tokenizer.eos_token_id
         made = self.model.generate(
             inputs_embeds=soft_prompts.to(self.model.dtype),
             attention_mask=torch.ones(soft_prompts.shape[:2], dtype=torch.long, device=soft_prompts.device),
             max_new_tokens=max_new_tokens,
             do_sample=False,
+            logits_processor=LogitsProcessorList([NoRepeatNGramLogitsProcessor(NO_REPEAT)]),
             use_cache=True,
             pad_token_id=self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else end,
         )

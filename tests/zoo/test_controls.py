@@ -8,7 +8,7 @@ from conftest_builders import SENTENCES, build_checkpoint
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.decoding import Decoder
-from genzoo.training.controls import embedder, measure_controls, nearest_to_own, share_interval
+from genzoo.training.controls import DECODED_TOKENS, embedder, measure_controls, nearest_to_own, share_interval
 from genzoo.training.losses import response_loss, response_sums
 from genzoo.training.responses import Response
 
@@ -58,7 +58,8 @@ def test_decoded_texts_are_judged_by_the_teacher(llama, tiny_teacher):
     targets = {row.response: target for row, target in zip(ROWS, judge([r.response for r in ROWS]), strict=True)}
     found = measure_controls(checkpoint, model, tokenizer, ROWS, targets, 3, judge=judge, seed=4)
     # Read one by one, with the decoder that a user has; all seven others are compared with, so that no draw matters.
-    texts = [Decoder(checkpoint, model, tokenizer).read(row.query)[0].decoded for row in ROWS]
+    decoder = Decoder(checkpoint, model, tokenizer)
+    texts = [decoder.read(row.query, max_new_tokens=DECODED_TOKENS)[0].decoded for row in ROWS]
     cosines = teacher.similarity(teacher.encode(texts), teacher.encode([row.response for row in ROWS]))
     hits = [bool(row[i] > row[torch.arange(8) != i].max()) for i, row in enumerate(cosines)]
     assert (found.others, found.n, found.seed) == (7, 8, 4)

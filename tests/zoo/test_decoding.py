@@ -4,7 +4,7 @@ import torch
 from conftest_builders import build_checkpoint
 
 from genzoo.assembly import assemble
-from genzoo.decoding import Decoder
+from genzoo.decoding import NO_REPEAT, Decoder
 from genzoo.errors import InputError
 
 TEXTS = ["where do foxes live", "a library keeps books", "the quick brown fox jumps"]
@@ -31,18 +31,27 @@ def test_batch_size_changes_nothing(pair):
     assert [r.logit_lens for r in together] == [r.logit_lens for r in alone]
 
 
-def test_cached_generation_equals_plain_greedy_decoding(pair):
+def test_cached_generation_equals_plain_greedy_decoding_without_repeats(pair):
     decoder, _ = pair
-    soft = torch.randn(1, 4, 32) * 0.3
-    inputs, ids = soft, []
-    end = decoder.model.generation_config.eos_token_id
-    for _ in range(8):
-        best = int(decoder.model(inputs_embeds=inputs).logits[0, -1].argmax())
-        if best == end:
+    starts = torch.randn(8, 4, 32, generator=torch.Generator().manual_seed(0)) * 0.3
+    wanted, barred = zip(*(_plain_greedy(decoder, start[None], 24) for start in starts), strict=True)
+    assert decoder.decode(starts, max_new_tokens=24) == list(wanted)
+    assert any(barred), "some start must run into a loop, or the test shows nothing"
+
+
+def _plain_greedy(decoder, inputs, length):
+    """Text and how often the likeliest token was barred, without a cache: one whole pass per token."""
+    ids, barred = [], 0
+    for _ in range(length):
+        written = {tuple(ids[at : at + NO_REPEAT]) for at in range(len(ids) - NO_REPEAT + 1)}
+        order = decoder.model(inputs_embeds=inputs).logits[0, -1].argsort(descending=True).tolist()
+        best = next(token for token in order if (*ids[1 - NO_REPEAT :], token) not in written)
+        barred += best != order[0]
+        if best == decoder.model.generation_config.eos_token_id:
             break
         ids.append(best)
         inputs = torch.cat([inputs, decoder.model.get_input_embeddings()(torch.tensor([[best]]))], dim=1)
-    assert decoder.decode(soft, max_new_tokens=8) == [decoder.tokenizer.decode(ids, skip_special_tokens=True).strip()]
+    return decoder.tokenizer.decode(ids, skip_special_tokens=True).strip(), barred
 
 
 def test_long_text_is_refused_or_cut(pair):

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 OTHERS = 10
 """Responses to other queries that a decoded text is compared with: it is nearest to its own by chance once in eleven."""
-DECODED_TOKENS = 48
+DECODED_TOKENS = 64
+"""As many as the answers of the small recipes have."""
 RESAMPLES = 2000
 Judge = Callable[[Sequence[str]], Tensor]
 """Texts -> ``(texts, D)`` teacher embeddings."""
