@@ -90,7 +90,7 @@ ENTRIES.register(
     ZooEntry(
         name="smollm2-135m",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen",
-        revision="7da0e46f9d1aa7a5a1733a305180352a2f9ebe56",
+        revision="3bf14f73606e0ea75f2acf16de281329273431df",
         backbone="smollm2-135m",
         backbone_digest="3d45d5307daa280ec4da951e41873209c223105e",
         recipe="smollm2-135m",

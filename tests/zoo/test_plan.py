@@ -89,5 +89,11 @@ def test_batches_hold_every_example_once_and_depend_on_the_seed_alone():
     assert batches != plan_batches(override(recipe, {"seed": 1}), examples)
     assert chosen_for_recon(recipe, 3, 20) == chosen_for_recon(recipe, 3, 20) != chosen_for_recon(recipe, 4, 20)
     assert len(chosen_for_recon(recipe, 3, 20)) == 7
+    more = plan_batches(override(recipe, {"optim.steps": 30, "optim.align_last": 10}), examples)
+    assert more[:30] == plan_batches(override(recipe, {"optim.steps": 30}), examples[:240])
+    assert sorted(one.text for batch in more[30:] for one in batch) == sorted(one.text for one in examples[240:])
+    assert override(recipe, {"optim.align_last": 10}).phases == (40, 10)
+    assert override(recipe, {"optim.align_last": 10, "losses.align": 0}).all_steps == 40
+    assert has_recon(override(recipe, {"losses.align": 0}), 0)
     assert not has_recon(recipe, recipe.optim.align_first - 1)
     assert has_recon(recipe, recipe.optim.align_first)

@@ -91,6 +91,55 @@ def test_stopped_run_goes_on_bit_equal(recipe, tmp_path):
     assert [json.loads(line)["step"] for line in lines] == list(range(1, 31))
 
 
+def test_last_phase_follows_the_first_and_its_rows_the_alignment_alone(recipe, tmp_path):
+    from genzoo.training.trainer import TokenTrainer
+
+    longer = override(recipe, {"optim.align_last": 10})
+    checkpoint = _run(longer, tmp_path / "longer").train()
+    _run(recipe, tmp_path / "first").train()
+    first, whole = (
+        [json.loads(line) for line in (tmp_path / name / "tokens" / "history.jsonl").read_text().splitlines()]
+        for name in ("first", "longer")
+    )
+    for before, after in zip(first, whole, strict=False):
+        # Not bit-equal: the teacher embeds the two runs' targets in other batches.
+        assert before["align"] == pytest.approx(after["align"], rel=1e-4)
+        assert (before["recon"] or 0) == pytest.approx(after["recon"] or 0, rel=1e-4)
+    assert whole[-1]["step"] == whole[-1]["steps"] == 40
+
+    run = _run(longer, tmp_path / "longer")
+    examples = run.examples()
+    trainer = TokenTrainer(
+        longer, *run.causal_lm, examples, run.targets([e.target for e in examples]), tmp_path / "longer" / "tokens"
+    )
+    assert trainer.restore()
+    assert torch.equal(trainer.heads.rows.cpu(), checkpoint.rows)
+
+    def gradients(recon, steps):
+        """Of the 31st step, which is the first phase's last where that has 31."""
+        trainer.recipe = override(longer, {"losses.recon": recon, "optim.steps": steps})
+        trainer.backward(examples[:4], 30)
+        return trainer.heads.rows.grad.clone(), trainer.heads.recon.weight.grad.clone()
+
+    rows, projection = gradients(1.0, 30)
+    assert torch.equal(rows, gradients(5.0, 30)[0])  # not the reconstruction's
+    assert not torch.allclose(rows, gradients(1.0, 31)[0], rtol=1e-2)
+    assert torch.equal(projection, gradients(1.0, 31)[1])  # its projection learns on
+
+
+def test_stop_in_the_last_phase_goes_on_bit_equal(recipe, tmp_path):
+    longer = override(recipe, {"optim.steps": 20, "optim.align_last": 10})
+    whole = _run(longer, tmp_path / "whole").train()
+
+    def stop(stage, done, total, remark):
+        if stage == "training" and done == 27:
+            raise KeyboardInterrupt  # saves step 27
+
+    with pytest.raises(KeyboardInterrupt):
+        _run(longer, tmp_path / "cut", on_progress=stop).train()
+    assert _run(longer, tmp_path / "cut").train().digest() == whole.digest()
+
+
 def test_state_of_another_run_is_refused(recipe, tmp_path):
     _run(recipe, tmp_path).train()
     with pytest.raises(TrainingError, match="another run"):

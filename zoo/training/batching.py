@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 from genzoo.estimates import CHARACTERS_PER_TOKEN
+from genzoo.options import OptimOptions
 from genzoo.recipes import Recipe
 from genzoo.training.views import Example
 
@@ -18,13 +19,28 @@ def plan_batches(recipe: Recipe, examples: Sequence[Example]) -> list[list[Examp
     """Batches of like length, so that a step's memory is even and there is little padding where a GPU pads."""
     optim, rng = recipe.optim, random.Random(recipe.seed)  # noqa: S311 - reproducible order
     size = optim.batch * BUCKET
-    batches = []
-    for start in range(0, optim.steps * optim.batch, size):
-        bucket = sorted(examples[start : start + size], key=lambda one: len(one.text))
-        part = [bucket[at : at + optim.batch] for at in range(0, len(bucket), optim.batch)]
-        rng.shuffle(part)
-        batches += part
+    batches, start = [], 0
+    for steps in recipe.phases:
+        end = start + steps * optim.batch
+        for first in range(start, end, size):
+            bucket = sorted(examples[first : min(first + size, end)], key=lambda one: len(one.text))
+            part = [bucket[at : at + optim.batch] for at in range(0, len(bucket), optim.batch)]
+            rng.shuffle(part)
+            batches += part
+        start = end
     return batches
+
+
+def schedule(optim: OptimOptions, step: int) -> float:
+    """Share of the full learning rate: in each phase linear up over ``warmup`` steps, then linear down to nothing.
+
+    >>> optim = OptimOptions(steps=110, warmup=10, align_last=60)
+    >>> [schedule(optim, step) for step in (0, 9, 60, 110, 145)]
+    [0.1, 1.0, 0.5, 0.1, 0.5]
+    """
+    last = step >= optim.steps
+    into, steps = (step - optim.steps, optim.align_last) if last else (step, optim.steps)
+    return (into + 1) / optim.warmup if into < optim.warmup else (steps - into) / max(1, steps - optim.warmup)
 
 
 def chosen_for_recon(recipe: Recipe, step: int, size: int) -> list[int]:
@@ -35,7 +51,7 @@ def chosen_for_recon(recipe: Recipe, step: int, size: int) -> list[int]:
 
 def has_recon(recipe: Recipe, step: int) -> bool:
     """Whether a step computes the reconstruction loss."""
-    return recipe.reconstructs and step >= recipe.optim.align_first
+    return recipe.reconstructs and (step >= recipe.optim.align_first or not recipe.losses.align)
 
 
 def step_costs(recipe: Recipe, batches: Sequence[Sequence[Example]]) -> list[float]:

@@ -139,8 +139,12 @@ class TrainingRun:
         train, held = self.split(self.responses())
         if not train:
             raise TrainingError("no query has a response: the backbone answered nothing; look at responses.jsonl")
-        optim = self.recipe.optim
-        return make_examples(self.recipe, train, self.training_texts(held), optim.steps * optim.batch)
+        texts, made = self.training_texts(held), list[Example]()
+        for phase, steps in enumerate(self.recipe.phases):
+            # Each phase draws for itself: what follows changes nothing of what went before.
+            drawn = replace(self.recipe, seed=self.recipe.seed + phase)
+            made += make_examples(drawn, train, texts, steps * self.recipe.optim.batch)
+        return made
 
     @cached_property
     def teacher(self) -> tuple[str, Callable[[], Any]]:

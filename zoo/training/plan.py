@@ -10,7 +10,7 @@ from typing import Any
 from genzoo.backbones import BACKBONES, Backbone
 from genzoo.estimates import CHARACTERS_PER_TOKEN, as_time
 from genzoo.recipes import UNSUPERVISED, Recipe
-from genzoo.training.batching import GRADIENT
+from genzoo.training.batching import GRADIENT, has_recon
 from genzoo.training.queries import Query
 
 GENERATING, TRAINING = 0.4, 0.85
@@ -108,10 +108,10 @@ class Plan:
         recipe, optim = self.recipe, self.recipe.optim
         text = min(self.query_tokens + 6, recipe.max_tokens) * (GRADIENT if recipe.lora.rank else 1)
         each = text + GRADIENT * recipe.n_tokens
-        total = each * optim.steps * optim.batch
+        total = each * recipe.all_steps * optim.batch
         if recipe.reconstructs:
             scored = GRADIENT * recipe.losses.recon_share * (self.scored_tokens + recipe.n_compression)
-            total += scored * max(0, optim.steps - optim.align_first) * optim.batch
+            total += scored * sum(has_recon(recipe, step) for step in range(recipe.all_steps)) * optim.batch
         return total
 
     @property
@@ -141,7 +141,8 @@ class Plan:
 
     def rows(self) -> list[tuple[str, str]]:
         """The plan for people: what, and how much."""
-        recipe, row = self.recipe, BACKBONES.get(self.recipe.backbone) if self.recipe.backbone in BACKBONES else None
+        recipe, optim = self.recipe, self.recipe.optim
+        row = BACKBONES.get(recipe.backbone) if recipe.backbone in BACKBONES else None
         licence = f", licence {row.licence}{', gated: ' + row.page if row.gated else ''}" if row else ""
         size = f"{self.shape.n_parameters / 1e6:,.0f} M parameters" if self.shape else "size known once it is fetched"
         trained = f"{self.n_trained:,}" if self.n_trained else "known once the teacher is loaded"
@@ -160,7 +161,7 @@ class Plan:
             ),
             (
                 "training",
-                f"{recipe.optim.steps:,} steps of {recipe.optim.batch}: {recipe.optim.steps * recipe.optim.batch:,} examples",
+                f"{recipe.all_steps:,} steps of {optim.batch}: {recipe.all_steps * optim.batch:,} examples",
             ),
             ("training tokens", f"about {self.training_tokens / 1e6:,.1f} M"),
             ("memory", f"about {self.memory / 1e9:.1f} GB at the peak of a step" if self.memory else "unknown"),

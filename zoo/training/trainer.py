@@ -17,7 +17,7 @@ from genzoo.forward import freeze, input_scale, token_states
 from genzoo.lora import Lora
 from genzoo.recipes import Recipe
 from genzoo.tokens import plain_ids, start_rows
-from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches
+from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches, schedule
 from genzoo.training.heads import TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
 from genzoo.training.processes import Processes
@@ -48,7 +48,7 @@ class TokenTrainer:
         recipe: What to make.
         model: Causal LM of the recipe's backbone; it is frozen here.
         tokenizer: Its tokenizer.
-        examples: ``steps * batch`` of them.
+        examples: ``all_steps * batch`` of them.
         targets: Target text -> ``(D,)`` teacher embedding; empty where the alignment loss is off.
         folder: Where state and history are kept.
         processes: Those that train together.
@@ -66,6 +66,8 @@ class TokenTrainer:
     ) -> None:
         self.recipe, self.model, self.tokenizer, self.folder = recipe, freeze(model), tokenizer, folder
         self.examples, self.targets, self.processes = examples, targets, processes or Processes()
+        # What is set once is set by the first phase: a later one must not change what comes before it.
+        self.first = examples[: recipe.optim.steps * recipe.optim.batch]
         self.dim = len(next(iter(targets.values()))) if recipe.losses.align else None
         self.target_scale = self._target_scale()
         self.batches = plan_batches(recipe, examples)
@@ -80,7 +82,7 @@ class TokenTrainer:
         """Unit variance per dimension whatever the teacher's norm, so that learning rates mean the same for every teacher."""
         if self.dim is None:
             return 1.0
-        norms = torch.stack([self.targets[one.target] for one in self.examples[:2000]]).norm(dim=1)
+        norms = torch.stack([self.targets[one.target] for one in self.first[:2000]]).norm(dim=1)
         return math.sqrt(self.dim) / float(norms.mean())
 
     def _make_heads(self) -> TokenHeads:
@@ -133,9 +135,9 @@ class TokenTrainer:
 
     @torch.no_grad()
     def warm_start(self) -> None:
-        """Statistics and ridge-regressed alignment, from examples that come last in the training."""
+        """Statistics and ridge-regressed alignment, from examples that come last in the first phase."""
         size = self.recipe.optim.batch
-        ordered = sorted(self.examples[-START_EXAMPLES:], key=lambda one: len(one.text))
+        ordered = sorted(self.first[-START_EXAMPLES:], key=lambda one: len(one.text))
         states = [self.states(ordered[at : at + size]) for at in range(0, len(ordered), size)]
         targets = None if self.dim is None else self.target_rows(ordered)
         self.heads.start_from(torch.cat(states), targets, self.recipe.optim.ridge)
@@ -172,7 +174,8 @@ class TokenTrainer:
                 scored = [place for place in places if place in responses]
                 if scored:
                     own = [responses[place] for place in scored]
-                    soft = self.heads.soft_prompts(z[[places.index(place) for place in scored]])
+                    read = z if step < self.recipe.optim.steps else z.detach()
+                    soft = self.heads.soft_prompts(read[[places.index(place) for place in scored]])
                     recon = response_loss(self.model, soft, own) * sum(map(len, own)) / tokens
                     sums[1] += recon.detach()
                     loss = loss + weights.recon * recon
@@ -198,11 +201,13 @@ class TokenTrainer:
         """One optimiser step; raises `TrainingError` on NaN, with the last good state still on the disk."""
         began, optim = time.perf_counter(), self.recipe.optim
         batch = self.batches[self.step]
+        if self.step == optim.steps:
+            self.optimizer = self._make_optimizer()  # the last phase begins without the moments of the first
         align, recon, pooled = self.backward(batch, self.step)
         losses = {"alignment": align, "reconstruction": recon}
         wrong = [f"the {name} loss became {loss}" for name, loss in losses.items() if not math.isfinite(loss or 0.0)]
         for group in self.optimizer.param_groups:
-            group["lr"] = group["full_lr"] * schedule(self.step, optim.warmup, optim.steps)
+            group["lr"] = group["full_lr"] * schedule(optim, self.step)
             norm = float(torch.nn.utils.clip_grad_norm_(group["params"], optim.clip))
             wrong += [] if math.isfinite(norm) else [f"a gradient's norm became {norm}"]
         if wrong:
@@ -218,7 +223,7 @@ class TokenTrainer:
             if optim.align_memory:
                 self.heads.solve_alignment(optim.ridge)
         self.step += 1
-        return Progress(self.step, optim.steps, align, recon, time.perf_counter() - began)
+        return Progress(self.step, self.recipe.all_steps, align, recon, time.perf_counter() - began)
 
     def run(self, on_step: Callable[[Progress], None] = lambda progress: None) -> None:
         """Train to the end from wherever the folder's state stands."""
@@ -227,11 +232,11 @@ class TokenTrainer:
             self.choose_precision()
             self.save_state()
         try:
-            while self.step < self.recipe.optim.steps:
+            while self.step < self.recipe.all_steps:
                 progress = self.train_step()
                 if self.processes.is_main:
                     self.state.log(vars(progress))
-                if self.step % SAVE_EVERY == 0 or self.step == self.recipe.optim.steps:
+                if self.step % SAVE_EVERY == 0 or self.step == self.recipe.all_steps:
                     self.save_state()
                 on_step(progress)
         except KeyboardInterrupt:
@@ -287,12 +292,3 @@ def _make_lora(recipe: Recipe, model: Any) -> Lora | None:
 
 def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def schedule(step: int, warmup: int, steps: int) -> float:
-    """Share of the full learning rate: linear up over ``warmup`` steps, then linear down to nothing.
-
-    >>> schedule(0, 10, 110), schedule(9, 10, 110), schedule(60, 10, 110)
-    (0.1, 1.0, 0.5)
-    """
-    return (step + 1) / warmup if step < warmup else (steps - step) / max(1, steps - warmup)
