@@ -119,13 +119,15 @@ def test_full_disk_keeps_what_was_written(tmp_path, monkeypatch):
 
 
 def test_responses_of_other_options_are_not_mixed(tmp_path):
-    check_options(tmp_path, {"system prompt": None, "longest": 5})
+    check_options(tmp_path, {"system prompt": None, "longest": 4})
+    check_options(tmp_path, {"system prompt": None, "longest": 5})  # nothing was answered yet
+    (tmp_path / "responses.jsonl").write_text("{}\n")
     check_options(tmp_path, {"system prompt": None, "longest": 5})
     with pytest.raises(TrainingError, match=r"system prompt None, now 'Be brief\.'"):
         check_options(tmp_path, {"system prompt": "Be brief.", "longest": 5})
     given = tmp_path / "given"
     given.mkdir()
-    (given / "responses.jsonl").write_text("")
+    (given / "responses.jsonl").write_text("{}\n")
     check_options(given, {"longest": 7})  # made elsewhere: taken as they are
     assert not (given / "responses.json").exists()
 

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from genzoo import prompts
 from genzoo.assembly import assemble
 from genzoo.checkpoint import TokenCheckpoint
-from genzoo.errors import TrainingError
+from genzoo.errors import TrainingError, ZooError
 from genzoo.overrides import override
 from genzoo.recipes import RECIPES, LossOptions, OptimOptions, Recipe, ResponseOptions, ViewOptions
 from genzoo.training.engines import TransformersEngine
@@ -138,6 +138,13 @@ def test_stop_in_the_last_phase_goes_on_bit_equal(recipe, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         _run(longer, tmp_path / "cut", on_progress=stop).train()
     assert _run(longer, tmp_path / "cut").train().digest() == whole.digest()
+
+
+def test_nothing_is_answered_before_everything_is_at_hand(recipe, tmp_path):
+    for changes, told in (({"teacher": "nosuch"}, "unknown teacher"), ({"backbone": "/nosuch/dir"}, "no folder")):
+        with pytest.raises(ZooError, match=told):
+            _run(override(recipe, changes), tmp_path).train()
+    assert not any(tmp_path.iterdir())
 
 
 def test_state_of_another_run_is_refused(recipe, tmp_path):

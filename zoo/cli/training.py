@@ -207,6 +207,7 @@ def targets(
     log = _log(queries, column)
     with _bars() as bars:
         run = _run(chosen, log, output, device, bars, made)
+        run.fetch()
         count = len(run.targets([one.target for one in run.examples()]))
     out.print(f"{count} targets in {output / 'targets'}", highlight=False)
 

@@ -18,7 +18,7 @@ from genzoo.errors import TrainingError
 from genzoo.estimates import as_time
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.shard import Shard
-from genzoo.teachers import load_teacher
+from genzoo.teachers import fetch_teacher, load_teacher
 from genzoo.tokens import check_spare_rows, spare_rows
 from genzoo.training.pace import Pace
 from genzoo.training.processes import Processes
@@ -187,11 +187,20 @@ class TrainingRun:
         with self.processes.main_first():
             return compute_targets(texts, load, name, (self.targets_folder or self.output) / "targets", report)
 
+    def fetch(self) -> None:
+        """Have at hand what the stages need, before hours go into the first: the backbone, and a teacher that is not made here."""
+        recipe = self.recipe
+        with self.processes.main_first():
+            _ = self.backbone_folder
+            if recipe.losses.align and recipe.teacher != UNSUPERVISED:
+                fetch_teacher(recipe.teacher, lambda line: self.on_progress("teacher", 0, 1, line))
+
     def train(self) -> TokenCheckpoint:
         """Stages 1 to 3, then the checkpoint folder."""
         from genzoo.training.batching import step_costs
         from genzoo.training.trainer import TokenTrainer
 
+        self.fetch()
         examples = self.examples()
         targets = self.targets([one.target for one in examples])
         model, tokenizer = self.causal_lm

@@ -53,7 +53,8 @@ def read_queries(path: Path, column: str | None = None) -> list[Query]:
                 )
             if len(text) > MAX_CHARACTERS:
                 raise InputError(
-                    f"{path}: query number {place + 1} has {len(text):,} characters, at most {MAX_CHARACTERS:,} are read"
+                    f"{path}: query number {place + 1} has {len(text):,} characters, at most {MAX_CHARACTERS:,} are "
+                    "read: shorten it or leave it out"
                 )
             if text:
                 seen.setdefault(text, Query(name or f"q{place:06d}", text))

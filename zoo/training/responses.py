@@ -194,7 +194,8 @@ def echo_responses(queries: Sequence[Query]) -> list[Response]:
 def check_options(folder: Path, facts: dict[str, Any]) -> None:
     """Refuse to mix responses of different backbones or options in one folder; the first run writes down what it uses."""
     path = folder / "responses.json"
-    if path.is_file():
+    is_answered = any(file.stat().st_size for file in folder.glob("responses*.jsonl"))
+    if is_answered and path.is_file():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -209,5 +210,5 @@ def check_options(folder: Path, facts: dict[str, Any]) -> None:
                 f"{folder} holds responses made with another setting ({'; '.join(changed)}): choose another --output, or delete "
                 "its responses*.jsonl and responses.json"
             )
-    elif not any(folder.glob("responses*.jsonl")):
+    elif not is_answered:
         write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
