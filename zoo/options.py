@@ -89,7 +89,7 @@ class OptimOptions:
     """AdamW with linear warm-up and decay; a learning rate for each kind of parameter.
 
     Attributes:
-        steps: Optimiser steps with both losses.
+        steps: Optimiser steps.
         batch: Examples per step, over all processes together.
         warmup: Steps until the learning rates are full.
         lr_rows: Of the trained rows.
@@ -97,9 +97,9 @@ class OptimOptions:
         lr_align: Of the alignment projection.
         clip: Largest gradient norm, for each group of parameters.
         align_first: How many of them, at the start, train the alignment alone.
-        align_last: Steps after those in which the rows follow the alignment alone, with a warm-up and decay of their own, and
-            the reconstruction trains its projection alone: next to the alignment its gradient of the rows is mostly noise. None
-            where the alignment loss is off, as with ``align_first``.
+        align_last: How many of them, at the end and at most half, let the rows follow the alignment alone, with a warm-up and
+            decay of their own, and the reconstruction train its projection alone: next to the alignment its gradient of the
+            rows is mostly noise. None where the alignment loss is off, as with ``align_first``.
         align_memory: Solve the alignment projection at every step by a running ridge regression that remembers about this
             many steps; 0 trains it with ``lr_align`` instead.
         ridge: Strength of that regression, and of the one that starts every training.

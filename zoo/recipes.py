@@ -81,13 +81,9 @@ class Recipe:
     @property
     def phases(self) -> tuple[int, ...]:
         """Steps of each phase of the training, one after the other."""
-        steps, last = self.optim.steps, self.optim.align_last
-        return (steps, last) if last and self.losses.align else (steps,)
-
-    @property
-    def all_steps(self) -> int:
-        """Steps of the whole training."""
-        return sum(self.phases)
+        steps = self.optim.steps
+        last = min(self.optim.align_last, steps // 2) if self.losses.align else 0
+        return (steps - last, last) if last else (steps,)
 
     def digest(self) -> str:
         """16 hex characters over every field that is not its default, the name apart.
@@ -166,10 +162,10 @@ for _backbone, _lr in {
 # A teacher of early layers knows words, not meanings: half of the texts that are asked for their topic stand for what they belong
 # to, the regression is held back harder, and the embeddings are partly whitened. A last phase follows the alignment alone: it
 # was worth more than doubling the steps with both losses.
-_SELF_OPTIM = replace(_SMALL_OPTIM, steps=900, align_last=150, lr_rows=3e-3, ridge=1000.0, partial_whitening=0.35)
+_SELF_OPTIM = replace(_SMALL_OPTIM, steps=1050, align_last=150, lr_rows=3e-3, ridge=1000.0, partial_whitening=0.35)
 for _name, _answers, _optim in (
     ("smollm2-135m", 12_160, _SELF_OPTIM),
-    ("gemma3-270m", 3_000, replace(_SELF_OPTIM, steps=150, align_last=50)),
+    ("gemma3-270m", 3_000, replace(_SELF_OPTIM, steps=200, align_last=50)),
 ):
     RECIPES.register(
         _name,

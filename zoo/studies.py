@@ -58,7 +58,7 @@ STUDIES.register(
             "tokens-1": {"n_compression": 1},
             "tokens-5": {"n_compression": 5},
             "thought-5+5": {"n_thought": 5, "n_compression": 5},
-            "no-last-phase": {"optim.align_last": 0, "optim.steps": 1050},
+            "no-last-phase": {"optim.align_last": 0},
             "alignment-only": {"losses.recon": 0.0},
             "reconstruction-only": {"losses.align": 0.0},
             "teacher-minilm": {"teacher": "minilm"},

@@ -80,7 +80,7 @@ def test_time_left_was_right_on_a_real_run():
 
 
 def test_batches_hold_every_example_once_and_depend_on_the_seed_alone():
-    recipe = override(RECIPES.get("smollm2-135m"), {"optim.steps": 40, "optim.batch": 8})
+    recipe = override(RECIPES.get("smollm2-135m"), {"optim.steps": 40, "optim.align_last": 0, "optim.batch": 8})
     examples = [Example(f"text {'x' * (i * 37 % 91)} {i}", "a", True) for i in range(320)]
     batches = plan_batches(recipe, examples)
     assert len(batches) == 40
@@ -89,11 +89,12 @@ def test_batches_hold_every_example_once_and_depend_on_the_seed_alone():
     assert batches != plan_batches(override(recipe, {"seed": 1}), examples)
     assert chosen_for_recon(recipe, 3, 20) == chosen_for_recon(recipe, 3, 20) != chosen_for_recon(recipe, 4, 20)
     assert len(chosen_for_recon(recipe, 3, 20)) == 7
-    more = plan_batches(override(recipe, {"optim.steps": 30, "optim.align_last": 10}), examples)
-    assert more[:30] == plan_batches(override(recipe, {"optim.steps": 30}), examples[:240])
+    more = plan_batches(override(recipe, {"optim.align_last": 10}), examples)
+    assert more[:30] == plan_batches(override(recipe, {"optim.steps": 30, "optim.align_last": 0}), examples[:240])
     assert sorted(one.text for batch in more[30:] for one in batch) == sorted(one.text for one in examples[240:])
-    assert override(recipe, {"optim.align_last": 10}).phases == (40, 10)
-    assert override(recipe, {"optim.align_last": 10, "losses.align": 0}).all_steps == 40
+    assert override(recipe, {"optim.align_last": 10}).phases == (30, 10)
+    assert override(recipe, {"optim.align_last": 30}).phases == (20, 20)
+    assert override(recipe, {"optim.align_last": 10, "losses.align": 0}).phases == (40,)
     assert has_recon(override(recipe, {"losses.align": 0}), 0)
     assert not has_recon(recipe, recipe.optim.align_first - 1)
     assert has_recon(recipe, recipe.optim.align_first)

@@ -52,7 +52,7 @@ def list_(
 
         columns = ("name", "backbone", "teacher", "tokens", "steps")
         rows = [
-            (r.name, r.backbone, r.teacher, r.n_thought + r.n_compression, r.all_steps)
+            (r.name, r.backbone, r.teacher, r.n_thought + r.n_compression, r.optim.steps)
             for r in map(RECIPES.get, RECIPES.names(pattern))
         ]
     elif backbones:

@@ -6,7 +6,6 @@ import random
 from collections.abc import Sequence
 
 from genzoo.estimates import CHARACTERS_PER_TOKEN
-from genzoo.options import OptimOptions
 from genzoo.recipes import Recipe
 from genzoo.training.views import Example
 
@@ -31,16 +30,16 @@ def plan_batches(recipe: Recipe, examples: Sequence[Example]) -> list[list[Examp
     return batches
 
 
-def schedule(optim: OptimOptions, step: int) -> float:
+def schedule(recipe: Recipe, step: int) -> float:
     """Share of the full learning rate: in each phase linear up over ``warmup`` steps, then linear down to nothing.
 
-    >>> optim = OptimOptions(steps=110, warmup=10, align_last=60)
-    >>> [schedule(optim, step) for step in (0, 9, 60, 110, 145)]
+    >>> recipe = Recipe("r", "smollm2-135m", "minilm", optim=OptimOptions(steps=170, warmup=10, align_last=60))
+    >>> [schedule(recipe, step) for step in (0, 9, 60, 110, 145)]
     [0.1, 1.0, 0.5, 0.1, 0.5]
     """
-    last = step >= optim.steps
-    into, steps = (step - optim.steps, optim.align_last) if last else (step, optim.steps)
-    return (into + 1) / optim.warmup if into < optim.warmup else (steps - into) / max(1, steps - optim.warmup)
+    first, warmup = recipe.phases[0], recipe.optim.warmup
+    into, steps = (step, first) if step < first else (step - first, recipe.phases[1])
+    return (into + 1) / warmup if into < warmup else (steps - into) / max(1, steps - warmup)
 
 
 def chosen_for_recon(recipe: Recipe, step: int, size: int) -> list[int]:

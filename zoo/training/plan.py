@@ -108,10 +108,10 @@ class Plan:
         recipe, optim = self.recipe, self.recipe.optim
         text = min(self.query_tokens + 6, recipe.max_tokens) * (GRADIENT if recipe.lora.rank else 1)
         each = text + GRADIENT * recipe.n_tokens
-        total = each * recipe.all_steps * optim.batch
+        total = each * optim.steps * optim.batch
         if recipe.reconstructs:
             scored = GRADIENT * recipe.losses.recon_share * (self.scored_tokens + recipe.n_compression)
-            total += scored * sum(has_recon(recipe, step) for step in range(recipe.all_steps)) * optim.batch
+            total += scored * sum(has_recon(recipe, step) for step in range(optim.steps)) * optim.batch
         return total
 
     @property
@@ -161,7 +161,7 @@ class Plan:
             ),
             (
                 "training",
-                f"{recipe.all_steps:,} steps of {optim.batch}: {recipe.all_steps * optim.batch:,} examples",
+                f"{optim.steps:,} steps of {optim.batch}: {optim.steps * optim.batch:,} examples",
             ),
             ("training tokens", f"about {self.training_tokens / 1e6:,.1f} M"),
             ("memory", f"about {self.memory / 1e9:.1f} GB at the peak of a step" if self.memory else "unknown"),

@@ -48,7 +48,7 @@ class TokenTrainer:
         recipe: What to make.
         model: Causal LM of the recipe's backbone; it is frozen here.
         tokenizer: Its tokenizer.
-        examples: ``all_steps * batch`` of them.
+        examples: ``steps * batch`` of them.
         targets: Target text -> ``(D,)`` teacher embedding; empty where the alignment loss is off.
         folder: Where state and history are kept.
         processes: Those that train together.
@@ -67,7 +67,7 @@ class TokenTrainer:
         self.recipe, self.model, self.tokenizer, self.folder = recipe, freeze(model), tokenizer, folder
         self.examples, self.targets, self.processes = examples, targets, processes or Processes()
         # What is set once is set by the first phase: a later one must not change what comes before it.
-        self.first = examples[: recipe.optim.steps * recipe.optim.batch]
+        self.first = examples[: recipe.phases[0] * recipe.optim.batch]
         self.dim = len(next(iter(targets.values()))) if recipe.losses.align else None
         self.target_scale = self._target_scale()
         self.batches = plan_batches(recipe, examples)
@@ -174,7 +174,7 @@ class TokenTrainer:
                 scored = [place for place in places if place in responses]
                 if scored:
                     own = [responses[place] for place in scored]
-                    read = z if step < self.recipe.optim.steps else z.detach()
+                    read = z if step < self.recipe.phases[0] else z.detach()
                     soft = self.heads.soft_prompts(read[[places.index(place) for place in scored]])
                     recon = response_loss(self.model, soft, own) * sum(map(len, own)) / tokens
                     sums[1] += recon.detach()
@@ -201,13 +201,13 @@ class TokenTrainer:
         """One optimiser step; raises `TrainingError` on NaN, with the last good state still on the disk."""
         began, optim = time.perf_counter(), self.recipe.optim
         batch = self.batches[self.step]
-        if self.step == optim.steps:
+        if self.step == self.recipe.phases[0]:
             self.optimizer = self._make_optimizer()  # the last phase begins without the moments of the first
         align, recon, pooled = self.backward(batch, self.step)
         losses = {"alignment": align, "reconstruction": recon}
         wrong = [f"the {name} loss became {loss}" for name, loss in losses.items() if not math.isfinite(loss or 0.0)]
         for group in self.optimizer.param_groups:
-            group["lr"] = group["full_lr"] * schedule(optim, self.step)
+            group["lr"] = group["full_lr"] * schedule(self.recipe, self.step)
             norm = float(torch.nn.utils.clip_grad_norm_(group["params"], optim.clip))
             wrong += [] if math.isfinite(norm) else [f"a gradient's norm became {norm}"]
         if wrong:
@@ -223,7 +223,7 @@ class TokenTrainer:
             if optim.align_memory:
                 self.heads.solve_alignment(optim.ridge)
         self.step += 1
-        return Progress(self.step, self.recipe.all_steps, align, recon, time.perf_counter() - began)
+        return Progress(self.step, self.recipe.optim.steps, align, recon, time.perf_counter() - began)
 
     def run(self, on_step: Callable[[Progress], None] = lambda progress: None) -> None:
         """Train to the end from wherever the folder's state stands."""
@@ -232,11 +232,11 @@ class TokenTrainer:
             self.choose_precision()
             self.save_state()
         try:
-            while self.step < self.recipe.all_steps:
+            while self.step < self.recipe.optim.steps:
                 progress = self.train_step()
                 if self.processes.is_main:
                     self.state.log(vars(progress))
-                if self.step % SAVE_EVERY == 0 or self.step == self.recipe.all_steps:
+                if self.step % SAVE_EVERY == 0 or self.step == self.recipe.optim.steps:
                     self.save_state()
                 on_step(progress)
         except KeyboardInterrupt:
