@@ -111,11 +111,19 @@ def test_study_files(tmp_path):
             find_study(str(path))
 
 
-def test_the_ablation_covers_what_was_asked():
-    study = STUDIES.get("ablation")
+@pytest.mark.parametrize("name", ["ablation", "ablation-small"])
+def test_the_ablation_covers_what_was_asked(name):
+    study = STUDIES.get(name)
     recipes = {name: study.recipe_of(name, 0) for name in study.variants}
     assert {recipe.n_compression for recipe in recipes.values()} >= {1, 5, 10}
     assert {recipe.response.source for recipe in recipes.values()} == {"own", "echo", "none"}
     assert len({recipe.teacher for recipe in recipes.values()}) > 1
+    assert len({recipe.response.limit for recipe in recipes.values()}) == 3
+    assert len({recipe.response.system_prompt for recipe in recipes.values()}) == 2
+    assert {(bool(recipe.losses.align), bool(recipe.losses.recon)) for recipe in recipes.values()} == {
+        (True, True),
+        (True, False),
+        (False, True),
+    }
     assert len({recipe.digest() for recipe in recipes.values()}) == len(recipes)
     assert len(study.seeds) > 1

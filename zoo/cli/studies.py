@@ -98,7 +98,9 @@ def _own_teacher(checkpoint: TokenCheckpoint, folder: Path) -> str:
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="ablation, or a JSON file with recipe, variants, seeds and common.")],
+    name: Annotated[
+        str, typer.Argument(help="ablation, ablation-small, or a JSON file with recipe, variants, seeds and common.")
+    ],
     queries: Queries,
     column: Column = None,
     output: Annotated[
