@@ -52,6 +52,9 @@ def test_list_and_show(genzoo, checkpoint):
     shown = json.loads(genzoo("show", checkpoint, "--json")[1])
     assert shown["trained tokens"] == "0 thought + 4 compression"
     assert len(shown["checkpoint digest"]) == 40
+    said = genzoo("show", "smollm2-135m")[1]
+    assert "held-out queries: 200" in said
+    assert "{" not in said
 
 
 def test_decode_prints_text_and_lens(genzoo, checkpoint):

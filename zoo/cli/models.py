@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from genzoo.cli.console import busy, out, print_json
@@ -114,8 +115,22 @@ def show(name: Annotated[str, typer.Argument(help="Name, hub id or checkpoint fo
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in facts.items():
-        table.add_row(f"[bold]{key}[/]", str(value))
+        table.add_row(f"[bold]{key}[/]", escape(_said(value)))
     out.print(table)
+
+
+def _said(value: object) -> str:
+    """A fact for people: lists in words, held-out figures as `genzoo controls` prints them, a line each."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if not isinstance(value, dict):
+        return str(value)
+    from genzoo.training.controls import Controls
+
+    try:
+        return "\n".join(f"{what}: {figure}" for what, figure in Controls(**value).rows())
+    except TypeError:  # of a version that measured other figures
+        return ", ".join(f"{what} {figure}" for what, figure in value.items())
 
 
 def fetch(names: Annotated[list[str], typer.Argument(help="Backbones or teachers: smollm2-135m, minilm.")]) -> None:
@@ -180,14 +195,8 @@ def decode(
         print_json([reading.as_dict() for reading in readings])
         return
     for reading in readings:
-        out.print(f"[bold]{_shown(reading.text)}[/]")
-        out.print(f"  [green]{_shown(reading.decoded)}[/]")
+        out.print(f"[bold]{escape(reading.text)}[/]")
+        out.print(f"  [green]{escape(reading.decoded)}[/]")
         for place, nearest in enumerate(reading.logit_lens, 1):
-            words = "  ".join(_shown(repr(token)[1:-1]) for token in nearest)
+            words = "  ".join(escape(repr(token)[1:-1]) for token in nearest)
             out.print(f"  [dim]{place:>3}[/]  {words}", highlight=False)
-
-
-def _shown(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
