@@ -6,6 +6,10 @@ import json
 import pytest
 from conftest_builders import SENTENCES
 
+from genzoo.cli.studies import _own_teacher
+from genzoo.entries import get_entry, list_models
+from genzoo.loading import find_checkpoint
+
 
 @pytest.fixture
 def log(tmp_path):
@@ -125,6 +129,7 @@ def test_controls_give_what_the_training_kept(genzoo, llama, tiny_teacher, tmp_p
     code, _, errors = genzoo("controls", tmp_path / "run" / "checkpoint")
     assert code == 1
     assert "held-out.jsonl does not exist: give --held-out" in errors
+    assert all(_own_teacher(find_checkpoint(name), name) == get_entry(name).teacher for name in list_models())
     code, _, errors = genzoo("controls", "smollm2-135m", "--save")
     assert code == 1
     assert "--save needs a folder" in errors

@@ -52,7 +52,7 @@ def controls(
     if save and not folder.is_dir():
         raise InputError(f"--save needs a folder that genzoo train wrote, {model} is a name")
     rows = _held_out(held_out or folder / "held-out.jsonl", n)
-    judge = teacher or _own_teacher(checkpoint, folder)
+    judge = teacher or _own_teacher(checkpoint, model)
     with Bars() as bars:
         found = measure_on(
             checkpoint, rows, judge, seed=seed, device=device, on_progress=lambda *told: bars("controls", *told)
@@ -81,8 +81,13 @@ def _held_out(path: Path, n: int) -> list[Response]:
     return rows
 
 
-def _own_teacher(checkpoint: TokenCheckpoint, folder: Path) -> str:
-    """The teacher that the checkpoint's recipe names; an unsupervised one lies in the run's folder."""
+def _own_teacher(checkpoint: TokenCheckpoint, model: str) -> str:
+    """The teacher that the zoo's row or the checkpoint's recipe names; an unsupervised one lies in the run's folder."""
+    from genzoo.entries import get_entry
+
+    folder = Path(model)
+    if not folder.is_dir():
+        return get_entry(model).teacher
     recipe = checkpoint.info.get("recipe")
     name = str(recipe["teacher"]) if isinstance(recipe, dict) and "teacher" in recipe else None
     if name is None:
