@@ -5,7 +5,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["genzoo", "genzoo.registry", "genzoo.entries", "genzoo.training.views", "genzoo.training.trainer"]
+    "name", ["genzoo", "genzoo.registry", "genzoo.entries", "genzoo.training.views", "genzoo.training.batching"]
 )
 def test_examples_in_docstrings(name):
     failed, tried = doctest.testmod(importlib.import_module(name))

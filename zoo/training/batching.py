@@ -33,6 +33,7 @@ def plan_batches(recipe: Recipe, examples: Sequence[Example]) -> list[list[Examp
 def schedule(recipe: Recipe, step: int) -> float:
     """Share of the full learning rate: in each phase linear up over ``warmup`` steps, then linear down to nothing.
 
+    >>> from genzoo.options import OptimOptions
     >>> recipe = Recipe("r", "smollm2-135m", "minilm", optim=OptimOptions(steps=170, warmup=10, align_last=60))
     >>> [schedule(recipe, step) for step in (0, 9, 60, 110, 145)]
     [0.1, 1.0, 0.5, 0.1, 0.5]
