@@ -74,7 +74,7 @@ class TokenTrainer:
         self.step, self.heads = 0, self._make_heads()
         self.lora = _make_lora(recipe, model)
         self.optimizer = self._make_optimizer()
-        self.is_bfloat16 = False
+        self.is_bfloat16, self.is_whole = False, True
         facts = {"recipe": recipe.digest(), "first": examples[0].text[:200], "examples": str(len(examples))}
         self.state = StateFolder(folder, facts)
 
@@ -216,6 +216,7 @@ class TokenTrainer:
                 f"{batch[0].text[:60]!r}); the state of step {self.step - self.step % SAVE_EVERY} is kept in {self.folder}: "
                 "lower the learning rates"
             )
+        self.is_whole = False  # what is saved from here on would be half a step
         self.optimizer.step()
         if self.dim is not None:
             # After the loss was taken: the loss stays an honest look ahead at texts that the regression has not seen.
@@ -223,6 +224,7 @@ class TokenTrainer:
             if optim.align_memory:
                 self.heads.solve_alignment(optim.ridge)
         self.step += 1
+        self.is_whole = True
         return Progress(self.step, self.recipe.optim.steps, align, recon, time.perf_counter() - began)
 
     def run(self, on_step: Callable[[Progress], None] = lambda progress: None) -> None:
@@ -240,7 +242,8 @@ class TokenTrainer:
                     self.save_state()
                 on_step(progress)
         except KeyboardInterrupt:
-            self.save_state()
+            if self.is_whole:
+                self.save_state()
             raise
 
     def choose_precision(self) -> None:
