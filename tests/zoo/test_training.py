@@ -7,7 +7,6 @@ import torch
 from conftest_builders import SENTENCES
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from genzoo import prompts
 from genzoo.assembly import assemble
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.errors import TrainingError, ZooError
@@ -19,7 +18,6 @@ from genzoo.training.losses import response_loss
 from genzoo.training.pipeline import TrainingRun
 from genzoo.training.queries import Query
 from genzoo.training.responses import Response, generate_responses, read_responses
-from genzoo.training.views import first_sentence, make_examples
 
 QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES)]
 
@@ -255,112 +253,6 @@ def test_sliced_logits_change_nothing(backbone, monkeypatch):
     monkeypatch.setattr(losses, "LOGIT_NUMBERS", 8 * model.config.vocab_size)
     sliced = torch.autograd.grad(response_loss(model, soft, responses), soft)[0]
     assert (whole - sliced).abs().max() <= 1e-4 * whole.abs().max()
-
-
-def test_fold_refuses_a_singular_projection():
-    heads = TokenHeads(torch.randn(3, 8), 3, 4, 0.1)
-    with torch.no_grad():
-        heads.recon.weight[0] = 0
-    with pytest.raises(TrainingError, match="singular"):
-        heads.fold(1.0)
-
-
-def _trained_heads(dim=4, texts=400):
-    """Heads with uneven statistics, an alignment solved on ``texts`` random states, and those states' ``(texts, 8)`` z."""
-    torch.manual_seed(0)
-    heads = TokenHeads(torch.randn(3, 8), 3, dim, 0.1)
-    heads.start_from(torch.randn(texts, 3, 8) * torch.arange(1, 9) + 2, None, 0.0)
-    z = torch.randn(texts, 8) * torch.linspace(0.2, 3, 8) + 0.5
-    heads.remember(z, z @ torch.randn(8, dim) + 0.1 * torch.randn(texts, dim), keep=1.0)
-    heads.solve_alignment(1.0)
-    return heads, z.double()
-
-
-@pytest.mark.parametrize("power", [0.0, 0.2, 0.5])
-def test_partial_whitening_changes_the_spectrum_as_told(power):
-    heads, z = _trained_heads()
-    plain = z @ heads.align.weight.double().T + heads.align.bias.double()
-    weight, bias = heads.whitened(power)
-    got = z @ weight.T + bias
-    if not power:
-        assert torch.equal(got, plain)
-        return
-    assert got.mean(dim=0).abs().max() <= 1e-9
-    before, after = torch.linalg.eigvalsh(plain.T.cov()), torch.linalg.eigvalsh(got.T.cov())
-    expected = before.pow(1 - 2 * power)
-    assert torch.allclose(after, expected * before.sum() / expected.sum(), rtol=1e-6)
-    change = torch.linalg.lstsq(plain - plain.mean(dim=0), got).solution
-    assert torch.allclose(change, change.T, atol=1e-8), (
-        "the map is symmetric: the embedding stays in the teacher's space"
-    )
-
-
-def test_folded_tensors_hold_the_partial_whitening():
-    heads, _ = _trained_heads()
-    states = torch.randn(5, 3, 8).double() * 3
-    folded = {name: tensor.double() for name, tensor in heads.fold(2.0, 0.3).items()}
-    got = (states @ folded["recon_weight"].T + folded["recon_bias"]).mean(dim=1) @ folded["align_weight"].T
-    z = ((states - heads.mean) / heads.scale).mean(dim=1)
-    weight, bias = heads.whitened(0.3)
-    assert torch.allclose(got + folded["align_bias"], (z @ weight.T + bias) / 2.0, atol=1e-4)
-
-
-def test_whitening_of_a_wide_teacher_leaves_empty_directions_empty():
-    heads, z = _trained_heads(dim=12)  # wider than the backbone: at most 8 directions vary
-    weight, bias = heads.whitened(0.5)
-    values = torch.linalg.eigvalsh((z @ weight.T + bias).T.cov())
-    assert torch.isfinite(values).all()
-    assert (values > 1e-6 * values[-1]).sum() <= 8
-
-
-def test_examples_follow_the_shares():
-    rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "stop", 5) for i in range(50)]
-    recipe = replace(RECIPES.get("smollm2-135m"), seed=5)
-    examples = make_examples(recipe, rows, [row.query for row in rows], 4000)
-    assert examples == make_examples(recipe, rows, [row.query for row in rows], 4000)
-    assert examples != make_examples(replace(recipe, seed=6), rows, [row.query for row in rows], 4000)
-    under = {
-        p: [e for e in examples if e.text.startswith(p)]
-        for p in (prompts.QUERY, prompts.DOCUMENT, prompts.INTENT, prompts.TOPIC)
-    }
-    answers, views = {row.query: row.response for row in rows}, recipe.views
-    short = {*answers, *map(first_sentence, answers.values())}
-    of_short = [e for e in under[prompts.DOCUMENT] if e.target in short]
-    shares = {
-        views.answer * (1 - views.unprompted): under[prompts.QUERY],
-        views.meaning: of_short,
-        views.document: [e for e in under[prompts.DOCUMENT] if e.target not in short],
-        views.topic / 2: under[prompts.INTENT],
-    }
-    for share, found in shares.items():
-        assert len(found) / 4000 == pytest.approx(share, abs=0.03)
-    assert all(e.target == answers[e.text.removeprefix(prompts.QUERY)] for e in under[prompts.QUERY])
-    assert all(e.target == e.text.removeprefix(prompts.DOCUMENT) for e in under[prompts.DOCUMENT])
-
-
-def test_context_gives_short_texts_the_target_of_what_they_belong_to():
-    rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "length", 5) for i in range(20)]
-    recipe = override(RECIPES.get("smollm2-135m"), {"views.context": 1.0})
-    queries = [*(row.query for row in rows), "never answered"]
-    answers = {row.query: row.response for row in rows} | {first_sentence(row.response): row.response for row in rows}
-    seen = set()
-    for one in make_examples(recipe, rows, queries, 2000):
-        prompt = next((p for p in (prompts.INTENT, prompts.TOPIC) if one.text.startswith(p)), None)
-        if prompt is not None:
-            source = one.text.removeprefix(prompt)
-            assert (one.target, one.ended) == (answers.get(source, source), source not in answers)
-            seen.add(source in answers)
-    assert seen == {True, False}
-    # Half of them keep the text itself.
-    half = make_examples(override(recipe, {"views.context": 0.5}), rows, queries[:20], 4000)
-    short = [one for one in half if one.text.startswith((prompts.INTENT, prompts.TOPIC))]
-    assert sum(one.text.endswith(one.target) for one in short) / len(short) == pytest.approx(0.5, abs=0.05)
-
-
-def test_first_sentence():
-    assert first_sentence("A cat sat down. It slept.") == "A cat sat down."
-    assert first_sentence("No stop here\nsecond line") == "No stop here"
-    assert first_sentence("Dr. Who is a series. Yes.") == "Dr. Who is a series."
 
 
 def test_recipe_digest_sees_changes_but_not_names():

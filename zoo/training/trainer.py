@@ -216,7 +216,7 @@ class TokenTrainer:
                 f"{batch[0].text[:60]!r}); the state of step {self.step - self.step % SAVE_EVERY} is kept in {self.folder}: "
                 "lower the learning rates"
             )
-        self.is_whole = False  # what is saved from here on would be half a step
+        self.is_whole = False  # what was saved between here and the count would be half a step
         self.optimizer.step()
         if self.dim is not None:
             # After the loss was taken: the loss stays an honest look ahead at texts that the regression has not seen.
@@ -225,7 +225,7 @@ class TokenTrainer:
                 self.heads.solve_alignment(optim.ridge)
         self.step += 1
         self.is_whole = True
-        return Progress(self.step, self.recipe.optim.steps, align, recon, time.perf_counter() - began)
+        return Progress(self.step, optim.steps, align, recon, time.perf_counter() - began)
 
     def run(self, on_step: Callable[[Progress], None] = lambda progress: None) -> None:
         """Train to the end from wherever the folder's state stands."""

@@ -1,0 +1,63 @@
+"""What is trained folds into the method's form, partly whitened or not."""
+
+import pytest
+import torch
+
+from genzoo.errors import TrainingError
+from genzoo.training.heads import TokenHeads
+
+
+def test_fold_refuses_a_singular_projection():
+    heads = TokenHeads(torch.randn(3, 8), 3, 4, 0.1)
+    with torch.no_grad():
+        heads.recon.weight[0] = 0
+    with pytest.raises(TrainingError, match="singular"):
+        heads.fold(1.0)
+
+
+def _trained_heads(dim=4, texts=400):
+    """Heads with uneven statistics, an alignment solved on ``texts`` random states, and those states' ``(texts, 8)`` z."""
+    torch.manual_seed(0)
+    heads = TokenHeads(torch.randn(3, 8), 3, dim, 0.1)
+    heads.start_from(torch.randn(texts, 3, 8) * torch.arange(1, 9) + 2, None, 0.0)
+    z = torch.randn(texts, 8) * torch.linspace(0.2, 3, 8) + 0.5
+    heads.remember(z, z @ torch.randn(8, dim) + 0.1 * torch.randn(texts, dim), keep=1.0)
+    heads.solve_alignment(1.0)
+    return heads, z.double()
+
+
+@pytest.mark.parametrize("power", [0.0, 0.2, 0.5])
+def test_partial_whitening_changes_the_spectrum_as_told(power):
+    heads, z = _trained_heads()
+    plain = z @ heads.align.weight.double().T + heads.align.bias.double()
+    weight, bias = heads.whitened(power)
+    got = z @ weight.T + bias
+    if not power:
+        assert torch.equal(got, plain)
+        return
+    assert got.mean(dim=0).abs().max() <= 1e-9
+    before, after = torch.linalg.eigvalsh(plain.T.cov()), torch.linalg.eigvalsh(got.T.cov())
+    expected = before.pow(1 - 2 * power)
+    assert torch.allclose(after, expected * before.sum() / expected.sum(), rtol=1e-6)
+    change = torch.linalg.lstsq(plain - plain.mean(dim=0), got).solution
+    assert torch.allclose(change, change.T, atol=1e-8), (
+        "the map is symmetric: the embedding stays in the teacher's space"
+    )
+
+
+def test_folded_tensors_hold_the_partial_whitening():
+    heads, _ = _trained_heads()
+    states = torch.randn(5, 3, 8).double() * 3
+    folded = {name: tensor.double() for name, tensor in heads.fold(2.0, 0.3).items()}
+    got = (states @ folded["recon_weight"].T + folded["recon_bias"]).mean(dim=1) @ folded["align_weight"].T
+    z = ((states - heads.mean) / heads.scale).mean(dim=1)
+    weight, bias = heads.whitened(0.3)
+    assert torch.allclose(got + folded["align_bias"], (z @ weight.T + bias) / 2.0, atol=1e-4)
+
+
+def test_whitening_of_a_wide_teacher_leaves_empty_directions_empty():
+    heads, z = _trained_heads(dim=12)  # wider than the backbone: at most 8 directions vary
+    weight, bias = heads.whitened(0.5)
+    values = torch.linalg.eigvalsh((z @ weight.T + bias).T.cov())
+    assert torch.isfinite(values).all()
+    assert (values > 1e-6 * values[-1]).sum() <= 8
