@@ -109,8 +109,20 @@ _FAMILIES: tuple[tuple[str, str, bool | None, tuple[float, float] | None], ...] 
     (r"nauc_(.+)", "nAUC of {0}", True, None),
 )
 _NAMES = {"ap": "AP", "f1": "F1", "map": "MAP", "mrr": "MRR"}
+# What a training is judged by on held-out queries, and its losses (`genzoo.training.controls`).
+TRAINING = {
+    "decoded": Metric("decoded", "Decoded text nearest to own response", True, UNIT),
+    "recon_gap": Metric("recon_gap", "Shuffled less own response, nats/token", True, None, 3, percent=False),
+    "recon_own": Metric("recon_own", "Own response, nats/token", False, None, 3, percent=False),
+    "recon_shuffled": Metric("recon_shuffled", "Shuffled response, nats/token", None, None, 3, percent=False),
+    "top1": Metric("top1", "Embedding nearest to own response", True, UNIT),
+    "cosine_own": Metric("cosine_own", "Cosine to own response", True, SIGNED, 3, percent=False),
+    "cosine_other": Metric("cosine_other", "Cosine to other responses", None, SIGNED, 3, percent=False),
+    "align": Metric("align", "Alignment loss", False, None, 3, percent=False),
+    "recon": Metric("recon", "Reconstruction loss, nats/token", False, None, 3, percent=False),
+}
 # Sizes carry no merit of their own, so only the speed has a direction.
-_COSTS = {
+_NAMED = TRAINING | {
     "n_parameters": Metric("n_parameters", "Parameters", None, None, 0, percent=False),
     "n_trained_parameters": Metric("n_trained_parameters", "Trained parameters", None, None, 0, percent=False),
     "embed_dim": Metric("embed_dim", "Dimensions", None, None, 0, percent=False),
@@ -132,8 +144,8 @@ def metric(name: str) -> Metric:
     >>> metric("sparkle").is_known
     False
     """
-    if name in _COSTS:
-        return _COSTS[name]
+    if name in _NAMED:
+        return _NAMED[name]
     if name.startswith(("max_over_subqueries_", "mean_over_subqueries_")):
         kind, inner = name.split("_over_subqueries_", 1)
         base = metric(inner)

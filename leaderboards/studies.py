@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,21 +14,35 @@ import numpy as np
 from scipy.special import stdtrit
 
 from genzoo.leaderboards.facts import Problem
+from genzoo.leaderboards.metrics import TRAINING
 
 _COLUMNS = {"study", "variant", "seed", "metric", "value"}
+_TEACHER = "teacher of "
 _CURVE_POINTS = 400  # kept of a longer curve
-# Held-out controls of a training run; tasks bring their own metric.
-LOSSES = {"recon_own", "recon_shuffled", "align", "recon"}
+MEAN = "mean_task"
+_Values = dict[str, dict[str, dict[int, float]]]  # metric -> variant -> seed -> value
 
 
-class Effect(NamedTuple):
-    """One variant in one metric: mean over `n` seeds with its 95 % interval by Student's t (None for one seed)."""
+class Interval(NamedTuple):
+    """A mean over `n` seeds with its 95 % interval by Student's t (None for one seed)."""
 
-    variant: str
     n: int
     mean: float
     low: float | None
     high: float | None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves out nought."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+class Effect(NamedTuple):
+    """One variant in one metric: its mean, and its difference to the base, seed by seed (None for the base itself)."""
+
+    variant: str
+    value: Interval
+    difference: Interval | None
 
 
 class Curve(NamedTuple):
@@ -42,7 +56,10 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """One study: for each metric the variants in the order of the file, the first is the base."""
+    """One study: for each metric the base, then the other variants in the order of the file, then teachers.
+
+    `MEAN` is the mean over the tasks, for variants that were measured on all of them.
+    """
 
     name: str
     effects: Mapping[str, tuple[Effect, ...]]
@@ -61,7 +78,7 @@ def read_studies(root: Path, problems: list[Problem]) -> tuple[Study, ...]:
 
 def _read_study(folder: Path, root: Path, problems: list[Problem]) -> Study | None:
     source = (folder / "results.csv").relative_to(root.parent).as_posix()
-    values: dict[str, dict[str, list[float]]] = {}
+    values: _Values = {}
     name = folder.name
     try:
         with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
@@ -74,31 +91,66 @@ def _read_study(folder: Path, root: Path, problems: list[Problem]) -> Study | No
         for row in rows:
             value = float(row["value"])
             if math.isfinite(value):
-                values.setdefault(row["metric"], {}).setdefault(row["variant"], []).append(value)
+                values.setdefault(row["metric"], {}).setdefault(row["variant"], {})[int(row["seed"])] = value
             name = row["study"] or name
     except (OSError, ValueError, TypeError, UnicodeDecodeError, csv.Error) as error:
         problems.append(Problem(source, f"is no table of a study ({error}): left out"))
         return None
-    effects = {
-        metric: tuple(_effect(variant, found) for variant, found in by_variant.items())
-        for metric, by_variant in values.items()
-    }
+    values = _means(values) | values
+    variants = _in_order(values)
+    effects = {metric: tuple(_effects(by_variant, variants)) for metric, by_variant in values.items()}
     return Study(name, effects, _curves(folder)) if effects else None
 
 
-def _effect(variant: str, values: Sequence[float]) -> Effect:
+def _means(values: _Values) -> _Values:
+    """The mean over the tasks of every variant and seed that has all of them; nothing where there are fewer than two tasks."""
+    tasks = [by_variant for metric, by_variant in values.items() if metric not in TRAINING]
+    if len(tasks) < 2:
+        return {}
+    found: dict[str, dict[int, float]] = {}
+    for variant, by_seed in tasks[0].items():
+        for seed in by_seed:
+            scores = [task.get(variant, {}).get(seed) for task in tasks]
+            if None not in scores:
+                found.setdefault(variant, {})[seed] = float(np.mean(np.array(scores, dtype=float)))
+    return {MEAN: found}
+
+
+def _in_order(values: _Values) -> list[str]:
+    """Variants, then teachers; a teacher that is the same as an earlier one's would only say it again."""
+    variants = list(dict.fromkeys(variant for by_variant in values.values() for variant in by_variant))
+    students = [variant for variant in variants if not variant.startswith(_TEACHER)]
+    teachers: dict[str, str] = {}
+    for variant in variants:
+        if variant.startswith(_TEACHER):
+            figures = {metric: by_variant[variant] for metric, by_variant in values.items() if variant in by_variant}
+            teachers.setdefault(repr(figures), variant)
+    return [*students, *teachers.values()]
+
+
+def _effects(by_variant: dict[str, dict[int, float]], variants: Sequence[str]) -> Iterator[Effect]:
+    base = by_variant.get(variants[0], {})
+    for variant in (one for one in variants if one in by_variant):
+        by_seed = by_variant[variant]
+        paired = [value - base[seed] for seed, value in by_seed.items() if seed in base]
+        is_other = variant != variants[0] and bool(paired)
+        yield Effect(variant, _interval(list(by_seed.values())), _interval(paired) if is_other else None)
+
+
+def _interval(values: Sequence[float]) -> Interval:
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
-        return Effect(variant, n, mean, None, None)
+        return Interval(n, mean, None, None)
     half = float(stdtrit(n - 1, 0.975)) * float(np.std(values, ddof=1)) / n**0.5
-    return Effect(variant, n, mean, mean - half, mean + half)
+    return Interval(n, mean, mean - half, mean + half)
 
 
 def _curves(folder: Path) -> tuple[Curve, ...]:
-    """The losses of the first seed of each variant, from `runs/<variant>--seed-<n>/history.jsonl`."""
+    """The losses of the first seed of each variant, from `runs/<variant>--seed-<n>/tokens/history.jsonl`."""
     firsts: dict[str, Path] = {}
-    for path in sorted(folder.glob("runs/*/history.jsonl")):
-        firsts.setdefault(path.parent.name.rpartition("--seed-")[0] or path.parent.name, path)
+    for path in sorted(folder.glob("runs/*/tokens/history.jsonl")):
+        run = path.parents[1].name
+        firsts.setdefault(run.rpartition("--seed-")[0] or run, path)
     return tuple(curve for label, path in firsts.items() for curve in read_history(path, label))
 
 

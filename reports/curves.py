@@ -59,13 +59,12 @@ def operating_curves(
 def ablation(ax: Axes, effects: Sequence[Effect], *, palette: Palette, x_label: str, scale: float = 1.0) -> Axes:
     """One row per variant: mean over seeds and its interval; the line marks the base, which comes first."""
     rows = np.arange(len(effects))
-    means = np.array([each.mean for each in effects]) * scale
+    means = np.array([each.value.mean for each in effects]) * scale
     ax.axvline(means[0], color=palette.rule, linewidth=1.2, zorder=1)
     for row, each in enumerate(effects):
-        if each.low is not None and each.high is not None:
-            ax.hlines(
-                row, each.low * scale, each.high * scale, colors=palette.color(0), linewidth=2, alpha=0.5, zorder=2
-            )
+        low, high = each.value.low, each.value.high
+        if low is not None and high is not None:
+            ax.hlines(row, low * scale, high * scale, colors=palette.color(0), linewidth=2, alpha=0.5, zorder=2)
     ax.scatter(means[:1], rows[:1], s=38, facecolor=palette.surface, edgecolor=palette.ink, linewidth=1.4, zorder=3)
     ax.scatter(means[1:], rows[1:], s=38, color=palette.color(0), zorder=3)
     name_rows(ax, [each.variant for each in effects])

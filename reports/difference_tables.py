@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from genzoo.leaderboards.facts import ModelKey
-from genzoo.leaderboards.metrics import metric
+from genzoo.leaderboards.metrics import TRAINING, Metric, metric
 from genzoo.leaderboards.query_comparison import compare_queries
 from genzoo.leaderboards.store import ResultStore
-from genzoo.leaderboards.studies import LOSSES, Effect, Study
+from genzoo.leaderboards.studies import MEAN, Effect, Study
 from genzoo.reports.table import Cell, Column, Table, number_cell, text_cell
 
 _DIFFERENCE = metric("mean_task")
@@ -46,25 +46,34 @@ def query_table(store: ResultStore, model: ModelKey, reference: ModelKey, tasks:
 
 
 def study_table(study: Study) -> Table:
-    """Variants in rows, metrics in columns: mean over seeds, with its interval as a note."""
+    """Variants in rows, metrics in columns: mean over seeds, and below it the difference to the base with its interval."""
     variants = list(dict.fromkeys(each.variant for effects in study.effects.values() for each in effects))
+    order = {name: place for place, name in enumerate((MEAN, *TRAINING))}
+    names = sorted(study.effects, key=lambda name: order.get(name, 0.5))
     heads = [Column("Variant", is_text=True, is_name=True)]
     columns: list[dict[str, Cell]] = []
-    for name, effects in study.effects.items():
+    for name in names:
         known = metric(name)
-        direction = False if name in LOSSES else known.higher_is_better
-        heads.append(Column(known.label, direction, None, "Mean over seeds"))
-        columns.append({each.variant: _effect_cell(name, each) for each in effects})
+        is_score = not known.is_known  # a task: mteb ranks its main score in descending order
+        heads.append(Column(known.label, True if is_score else known.higher_is_better, None, "Mean over seeds"))
+        shown = metric("main_score") if is_score else known
+        columns.append({each.variant: _effect_cell(shown, each) for each in study.effects[name]})
     missing = Cell(None, "–", "not measured", style="quiet")
     rows = tuple((text_cell(variant), *(column.get(variant, missing) for column in columns)) for variant in variants)
-    return Table(f"Study: {study.name}", tuple(heads), rows)
+    note = (
+        f"Mean over seeds; below it the difference to {variants[0]}, seed by seed, with its 95\u00a0% interval (Student’s t), "
+        "* where that leaves out nought. Tasks: main score times 100."
+    )
+    return Table(f"Study: {study.name}", tuple(heads), rows, notes=(note,))
 
 
-def _effect_cell(name: str, each: Effect) -> Cell:
-    known = metric(name)
-
-    def shown(value: float) -> str:
-        return known.display(value) if known.is_known and name not in LOSSES else f"{value:.3f}".replace("-", "−")
-
-    note = f"{shown(each.low)} to {shown(each.high)}" if each.low is not None and each.high is not None else ""
-    return Cell(each.mean, shown(each.mean), f"{each.mean:.6g} · {each.n} seed{'s' * (each.n > 1)}", note=note)
+def _effect_cell(known: Metric, each: Effect) -> Cell:
+    value, difference = each.value, each.difference
+    note = ""
+    if difference is not None:
+        note = known.display(difference.mean, signed=True)
+        if difference.low is not None and difference.high is not None:
+            ends = f"{known.display(difference.low, signed=True)}, {known.display(difference.high, signed=True)}"
+            note += f" [{ends}]{'*' * difference.is_clear}"
+    seeds = f"{value.n} seed{'s' * (value.n > 1)}"
+    return Cell(value.mean, known.display(value.mean), f"{value.mean:.6g} · {seeds}", note=note)

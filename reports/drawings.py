@@ -13,7 +13,7 @@ from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import format_count, metric
 from genzoo.leaderboards.operating_point import DEPTH, UTILITIES, operating_curve, safety_at_utility
 from genzoo.leaderboards.store import ResultStore
-from genzoo.leaderboards.studies import LOSSES, Curve, Effect, Study
+from genzoo.leaderboards.studies import MEAN, Curve, Effect, Study
 from genzoo.reports import curves, figures
 from genzoo.reports.document import Drawing
 from genzoo.reports.figures import Point, Series
@@ -22,6 +22,7 @@ from genzoo.reports.style import NARROW, Palette, figure_style, new_figure
 
 _SCORE = metric("mean_task")
 _MOST_RANKS = 40  # rows of the rank figure
+_STUDY_FIGURES = (MEAN, "decoded", "recon_gap")
 _FEW_MODELS = 6  # as many as the palette tells apart
 
 
@@ -164,29 +165,33 @@ def _at_utilities(values: tuple[list[float], list[float]]) -> str:
 
 
 def study_drawings(study: Study, identity: str) -> list[Drawing]:
-    """One figure per metric of a study, and one per loss of its runs."""
-    drawings = []
-    for place, (name, effects) in enumerate(study.effects.items()):
-        if len(effects) > 1:
-            drawings.append(_ablation_drawing(study.name, name, effects, f"{identity}-{place}"))
+    """The figures of a study: what it comes to (the mean over the tasks, what can be decoded), and the losses of its runs."""
+    shown = [name for name in _STUDY_FIGURES if name in study.effects] or list(study.effects)[:1]
+    drawings = [
+        _ablation_drawing(study.name, name, study.effects[name], f"{identity}-{name.replace('_', '-')}")
+        for name in shown
+        if len(study.effects[name]) > 1
+    ]
     for loss, label in (("align", "Alignment loss"), ("recon", "Reconstruction loss, nats per token")):
-        shown = [curve for curve in study.curves if curve.loss == loss][:_FEW_MODELS]
-        if shown:
-            drawings.append(_training_drawing(study.name, label, shown, f"{identity}-{loss}"))
+        found = [curve for curve in study.curves if curve.loss == loss][:_FEW_MODELS]
+        if found:
+            drawings.append(_training_drawing(study.name, label, found, f"{identity}-{loss}"))
     return drawings
 
 
 def _ablation_drawing(title: str, name: str, effects: Sequence[Effect], identity: str) -> Drawing:
     known = metric(name)
-    scale = 100.0 if name not in LOSSES and all(abs(each.mean) <= 1 for each in effects) else 1.0
-    listed = "; ".join(f"{each.variant}: {each.mean * scale:.2f}" for each in effects)
+    scale = (
+        100.0 if known.percent or (not known.is_known and all(abs(each.value.mean) <= 1 for each in effects)) else 1.0
+    )
+    listed = "; ".join(f"{each.variant}: {each.value.mean * scale:.2f}" for each in effects)
     label = known.label + (", times 100" if scale > 1 else "")
 
     def draw(width: float, palette: Palette) -> Figure:
         fill = lambda ax: curves.ablation(ax, effects, palette=palette, x_label=label, scale=scale)  # noqa: E731
         return _figure(width, 0.75 + 0.24 * len(effects), palette, fill)
 
-    seeds = max(each.n for each in effects)
+    seeds = max(each.value.n for each in effects)
     caption = f"Hollow: {effects[0].variant}, from which the others differ. Mean over {seeds} seed{'s' * (seeds > 1)}"
     caption += ", bar: its 95\u00a0% interval (Student’s t)." if seeds > 1 else "; one seed allows no interval."
     return Drawing(identity, f"{title}: {known.label}", f"Dot chart. {listed}.", caption, draw)

@@ -18,13 +18,15 @@ def test_means_intervals_and_curves(tmp_path):
     write(
         tmp_path / "ablation", "ablation,base,0,align,0.1,x\nablation,base,1,align,0.3,x\nablation,one,0,align,0.5,x\n"
     )
-    run = tmp_path / "ablation/runs/base--seed-0"
+    run = tmp_path / "ablation/runs/base--seed-0/tokens"
     run.mkdir(parents=True)
     lines = [json.dumps({"step": step, "align": 1 / step, "recon": None}) for step in range(1, 6)]
     (run / "history.jsonl").write_text("\n".join([*lines, '{"step": 6, "al']))
     problems = []
     (study,) = read_studies(tmp_path, problems)
-    base, one = study.effects["align"]
+    (base, nothing), (one, difference) = (each[1:] for each in study.effects["align"])
+    assert nothing is None
+    assert (difference.n, difference.mean, difference.is_clear) == (1, pytest.approx(0.4), False)
     assert (base.n, base.mean) == (2, pytest.approx(0.2))
     # Student's t for one degree of freedom: 12.706, standard error 0.1
     assert (base.low, base.high) == pytest.approx((0.2 - 1.2706, 0.2 + 1.2706), abs=1e-3)
@@ -44,3 +46,38 @@ def test_a_damaged_study_is_named(tmp_path, text):
 
 def test_no_folder_is_no_study(tmp_path):
     assert read_studies(tmp_path / "nothing", []) == ()
+
+
+def test_a_teacher_that_several_variants_share_is_told_once(tmp_path):
+    lines = [
+        f"ablation,{variant},{seed},{metric},{value + seed / 10},x\n"
+        for metric, shift in (("TaskA", 0), ("TaskB", 1))
+        for seed in (0, 1)
+        for variant, value in (
+            ("teacher of base", 1 + shift),
+            ("base", 2 + shift),
+            ("teacher of one", 1 + shift),
+            ("one", 2 + shift),
+            ("teacher of two", 1),
+            ("two", 2 + shift),
+        )
+    ]
+    write(tmp_path / "ablation", "".join(lines))
+    (study,) = read_studies(tmp_path, [])
+    assert list(study.effects) == ["mean_task", "TaskA", "TaskB"]
+    for effects in study.effects.values():
+        # Students stay, whatever they score; the third teacher differs in one task.
+        assert [each.variant for each in effects] == ["base", "one", "two", "teacher of base", "teacher of two"]
+    mean = {each.variant: each for each in study.effects["mean_task"]}
+    assert mean["teacher of two"].value.mean == pytest.approx(1.05)
+    # Seed by seed the difference is exact, however much the seeds differ.
+    assert mean["teacher of two"].difference[1:] == pytest.approx((-1.5, -1.5, -1.5))
+    assert mean["teacher of two"].difference.is_clear
+
+
+def test_the_mean_needs_every_task(tmp_path):
+    lines = "s,base,0,TaskA,0.2,x\ns,base,0,TaskB,0.4,x\ns,one,0,TaskA,0.9,x\ns,base,0,decoded,0.8,x\n"
+    write(tmp_path / "s", lines)
+    (study,) = read_studies(tmp_path, [])
+    ((variant, value, _),) = study.effects["mean_task"]
+    assert (variant, value.mean) == ("base", pytest.approx(0.3))

@@ -10,7 +10,7 @@ from genzoo.errors import InputError
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.leaderboards.operating_point import OperatingPoint
 from genzoo.leaderboards.standing import Standing, rank_standings
-from genzoo.leaderboards.studies import Curve, Effect, read_studies
+from genzoo.leaderboards.studies import Curve, Effect, Interval, read_studies
 from genzoo.reports import curves
 from genzoo.reports.document import Prose, Searches
 from genzoo.reports.drawings import rank_drawing
@@ -128,7 +128,10 @@ def test_operating_curves_begin_safe_and_useless(ax):
 
 
 def test_ablation_has_intervals_where_there_are_seeds(ax):
-    effects = [Effect("base", 3, 0.4, 0.3, 0.5), Effect("one", 1, 0.2, None, None)]
+    effects = [
+        Effect("base", Interval(3, 0.4, 0.3, 0.5), None),
+        Effect("one", Interval(1, 0.2, None, None), None),
+    ]
     curves.ablation(ax, effects, palette=PAPER, x_label="x", scale=100)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["base", "one"]
     assert [segment.tolist() for line in ax.collections[:1] for segment in line.get_segments()] == [[[30, 0], [50, 0]]]
@@ -153,7 +156,7 @@ def test_figure_files_are_the_same_every_time(tree, kind, head):
 
 def test_ablations_chapter(tmp_path):
     folder = tmp_path / "ablation"
-    run = folder / "runs/base--seed-0"
+    run = folder / "runs/base--seed-0/tokens"
     run.mkdir(parents=True)
     rows = [f"ablation,{v},{s},TaskX,{0.4 + 0.1 * (v == 'one') + 0.01 * s},x" for v in ("base", "one") for s in (0, 1)]
     (folder / "results.csv").write_text("\n".join(["study,variant,seed,metric,value,recipe_digest", *rows]))
