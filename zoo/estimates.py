@@ -8,12 +8,12 @@ CHARACTERS_PER_TOKEN = 4.2
 """English text under a byte-pair vocabulary of some ten thousand entries."""
 
 
-def measure_speed(device: str | None = None) -> float:
-    """Floating-point operations per second of a float32 matrix product on this machine now; takes half a second."""
+def measure_speed(device: str | None = None, dtype: str = "float32") -> float:
+    """Floating-point operations per second of a matrix product on this machine now; takes half a second."""
     import torch
 
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    left, right = (torch.randn(1024, 1024, device=where) for _ in range(2))
+    left, right = (torch.randn(1024, 1024, device=where).to(getattr(torch, dtype)) for _ in range(2))
     best, began = float("inf"), time.perf_counter()
     while time.perf_counter() - began < 0.5:
         start = time.perf_counter()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from genzoo.packing import Memory, Segments, can_pack, packed_states
+from genzoo.packing import Memory, Segments, can_pack, packed_states, rows_per_pass
 
 
 def freeze(model: Any) -> Any:
@@ -43,7 +43,14 @@ def input_scale(model: Any) -> float:
     return float(scale)
 
 
-def token_states(model: Any, ids: Sequence[Sequence[int]], rows: Tensor, *, text_grad: bool = False) -> Tensor:
+def token_states(
+    model: Any,
+    ids: Sequence[Sequence[int]],
+    rows: Tensor,
+    *,
+    text_grad: bool = False,
+    memory: Memory | None = None,
+) -> Tensor:
     """Last hidden states at the trained tokens.
 
     Args:
@@ -51,35 +58,52 @@ def token_states(model: Any, ids: Sequence[Sequence[int]], rows: Tensor, *, text
         ids: Token ids of each text, without the trained tokens.
         rows: ``(n, H)`` embedding rows of the trained tokens, as they stand in the embedding matrix.
         text_grad: Keep gradients through the text too, which a LoRA needs.
+        memory: The texts' keys and values, where `remember` has them already.
 
     Returns:
         ``(batch, n, H)``, with gradients towards ``rows`` (and the LoRA) only.
     """
     appended = (rows * input_scale(model)).to(model.dtype)
     if can_pack(model):
-        return _packed_token_states(model, ids, appended, text_grad)
+        if text_grad:
+            return _packed_with_text_grad(model, ids, appended)
+        return _packed_token_states(model, ids, appended, memory or remember(model, ids))
     window = getattr(model.base_model.config, "sliding_window", None)
     if text_grad or (window and max(map(len, ids)) + len(rows) > window):
         return _whole_token_states(model, ids, appended)
     return _padded_token_states(model, ids, appended)
 
 
-def _packed_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tensor, text_grad: bool) -> Tensor:
+def _packed_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tensor, memory: Memory | None) -> Tensor:
     batch, (n, hidden) = len(ids), appended.shape
-    lengths = [len(row) for row in ids]
+    segments = Segments([n] * batch, before=memory)
+    return packed_states(model, appended.repeat(batch, 1), segments, [len(row) for row in ids]).view(batch, n, hidden)
+
+
+def _packed_with_text_grad(model: Any, ids: Sequence[Sequence[int]], appended: Tensor) -> Tensor:
+    n, lengths = len(appended), [len(row) for row in ids]
     with torch.no_grad():
         texts = model.get_input_embeddings()(flat_ids(ids, appended.device))
-    if text_grad:
-        pieces = [torch.cat([text, appended]) for text in texts.split(lengths)]
-        states = packed_states(model, torch.cat(pieces), Segments([length + n for length in lengths]), [0] * batch)
-        return torch.stack([part[-n:] for part in states.split([length + n for length in lengths])])
-    memory: Memory | None = None
-    if len(texts):
-        memory = {}
-        with torch.no_grad():
-            packed_states(model, texts, Segments(lengths, kept=memory), [0] * batch)
-    segments = Segments([n] * batch, before=memory)
-    return packed_states(model, appended.repeat(batch, 1), segments, lengths).view(batch, n, hidden)
+    pieces = [torch.cat([text, appended]) for text in texts.split(lengths)]
+    wholes = [length + n for length in lengths]
+    states = packed_states(model, torch.cat(pieces), Segments(wholes), [0] * len(ids))
+    return torch.stack([part[-n:] for part in states.split(wholes)])
+
+
+@torch.no_grad()
+def remember(model: Any, ids: Sequence[Sequence[int]]) -> Memory | None:
+    """Keys and values of texts, packed: layer -> each text's; None where all of them are empty."""
+    if not any(ids):
+        return None
+    memory: Memory = {}
+    for rows in rows_per_pass([len(row) for row in ids]):
+        kept: Memory = {}
+        lengths = [len(row) for row in ids[rows]]
+        texts = model.get_input_embeddings()(flat_ids(ids[rows], model.device))
+        packed_states(model, texts, Segments(lengths, kept=kept), [0] * len(lengths))
+        for layer, pairs in kept.items():
+            memory.setdefault(layer, []).extend(pairs)
+    return memory
 
 
 def _padded_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tensor) -> Tensor:

@@ -25,6 +25,10 @@ class ResponseOptions:
         engine: What generates; both write the same records.
         temperature: 0 is greedy; above it the answers are sampled.
         top_p: Share of the probability that sampling draws from.
+        repetition_penalty: Above 1, tokens that the prompt or the answer holds already become less likely: it keeps small base
+            models out of loops.
+        precision: ``auto`` answers in bfloat16 where this machine multiplies faster in it and the backbone is large enough to
+            gain; training stays in float32. ``float32`` always answers in that.
     """
 
     max_new_tokens: int = 64
@@ -34,6 +38,8 @@ class ResponseOptions:
     engine: Literal["transformers", "vllm"] = "transformers"
     temperature: float = 0.0
     top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    precision: Literal["float32", "auto"] = "auto"
 
     @property
     def system_text(self) -> str | None:
@@ -97,9 +103,11 @@ class OptimOptions:
         lr_align: Of the alignment projection.
         clip: Largest gradient norm, for each group of parameters.
         align_first: How many of them, at the start, train the alignment alone.
-        align_last: How many of them, at the end and at most half, let the rows follow the alignment alone, with a warm-up and
+        align_last: How many of them, at the end (before those of ``recon_last``) and at most half, let the rows follow the alignment alone, with a warm-up and
             decay of their own, and the reconstruction train its projection alone: next to the alignment its gradient of the
             rows is mostly noise. None where the alignment loss is off, as with ``align_first``.
+        recon_last: How many of them, at the very end and at most a quarter, train the reconstruction's projection alone, on the
+            whole batch and on responses as long as the backbone may write them. The embedding stays as it is then.
         align_memory: Solve the alignment projection at every step by a running ridge regression that remembers about this
             many steps; 0 trains it with ``lr_align`` instead.
         ridge: Strength of that regression, and of the one that starts every training.
@@ -118,6 +126,7 @@ class OptimOptions:
     clip: float = 1.0
     align_first: int = 0
     align_last: int = 0
+    recon_last: int = 0
     align_memory: int = 0
     ridge: float = 80.0
     partial_whitening: float = 0.0

@@ -11,19 +11,15 @@ stay those of sentence-transformers.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from genzoo.packing import Memory, Segments, can_pack, packed_states
+from genzoo.packing import Memory, Segments, can_pack, packed_states, rows_per_pass
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-TOKENS_PER_PASS = 1024
-"""More give a processor nothing to gain, and cost memory and its caches."""
 
 
 def pack(model: SentenceTransformer, n_tokens: int) -> SentenceTransformer:
@@ -53,7 +49,7 @@ def _forward(module: Any, n_tokens: int, features: dict[str, Any], **kwargs: Any
     rest = (lengths - shared).tolist()
     memory = _remember(module.model, ids[0, :shared])
     states = []
-    for rows in _rows_per_pass(rest):
+    for rows in rows_per_pass(rest):
         own = ids[rows, shared:][mask[rows, shared:]]
         states.append(_last_states(module.model, own, rest[rows], memory, shared, n_tokens))
     features[module.module_output_name] = torch.cat(states)
@@ -78,17 +74,6 @@ def _last_states(model: Any, ids: Tensor, lengths: list[int], memory: Memory | N
     states = packed_states(model, embeddings, Segments(lengths, before=before), [start] * len(lengths))
     ends = torch.tensor(lengths).cumsum(0)[:, None]
     return states[(ends + torch.arange(-n, 0)).to(states.device)]
-
-
-def _rows_per_pass(lengths: list[int]) -> Iterator[slice]:
-    """Cut a batch into passes of at most `TOKENS_PER_PASS` tokens, or one text where that is longer."""
-    start = total = 0
-    for place, length in enumerate(lengths):
-        if total and total + length > TOKENS_PER_PASS:
-            yield slice(start, place)
-            start, total = place, 0
-        total += length
-    yield slice(start, len(lengths))
 
 
 def _shared_tokens(ids: Tensor, limit: int) -> int:

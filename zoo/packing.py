@@ -6,7 +6,7 @@ sees one long row. Registered as an attention of transformers, hence the same fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 NAME = "genzoo_packed"
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma3_text", "smollm3")
 """Architectures whose attention this is checked against; all others take the padded way."""
+TOKENS_PER_PASS = 512
+"""More give a processor nothing to gain, and cost memory and its caches."""
 Memory = dict[int, list[tuple[Tensor, Tensor]]]
 """Layer -> keys and values of each text, ``(1, heads, length, head dim)``."""
 
@@ -99,6 +101,21 @@ def can_pack(model: Any) -> bool:
     config = model.base_model.config
     is_known = config.get_text_config().model_type in FAMILIES and config._attn_implementation in ("sdpa", NAME)
     return is_known and model.device.type == "cpu"
+
+
+def rows_per_pass(lengths: Sequence[int], limit: int | None = None) -> Iterator[slice]:
+    """Cut a batch into passes of at most `limit` tokens (`TOKENS_PER_PASS`), or one text where that is longer.
+
+    >>> list(rows_per_pass([500, 10, 10, 2000]))
+    [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None)]
+    """
+    limit, start, total = limit or TOKENS_PER_PASS, 0, 0
+    for place, length in enumerate(lengths):
+        if length and total and total + length > limit:  # a pass holds something
+            yield slice(start, place)
+            start, total = place, 0
+        total += length
+    yield slice(start, len(lengths))
 
 
 def packed_states(model: Any, embeddings: Tensor, segments: Segments, starts: Sequence[int]) -> Tensor:

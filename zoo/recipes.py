@@ -55,7 +55,10 @@ class Recipe:
                 f"max_tokens is {self.max_tokens}: no room beside {self.n_tokens} tokens",
             ),
             (self.optim.steps < 1 or self.optim.batch < 1, "optim.steps and optim.batch must be at least 1"),
-            (self.optim.align_last < 0, f"optim.align_last is {self.optim.align_last}: it cannot be negative"),
+            (
+                min(self.optim.align_last, self.optim.recon_last) < 0,
+                "optim.align_last and recon_last cannot be negative",
+            ),
             (self.losses.align < 0 or self.losses.recon < 0, "losses.align and losses.recon cannot be negative"),
             (not (self.losses.align or self.reconstructs), "both losses are off: nothing would be trained"),
             (
@@ -77,13 +80,6 @@ class Recipe:
     def reconstructs(self) -> bool:
         """Whether the reconstruction loss is on."""
         return self.losses.recon > 0 and self.response.source != "none"
-
-    @property
-    def phases(self) -> tuple[int, ...]:
-        """Steps of each phase of the training, one after the other."""
-        steps = self.optim.steps
-        last = min(self.optim.align_last, steps // 2) if self.losses.align else 0
-        return (steps - last, last) if last else (steps,)
 
     def digest(self) -> str:
         """16 hex characters over every field that is not its default, the name apart.
@@ -163,9 +159,15 @@ for _backbone, _lr in {
 # to, the regression is held back harder, and the embeddings are partly whitened. A last phase follows the alignment alone: it
 # was worth more than doubling the steps with both losses.
 _SELF_OPTIM = replace(_SMALL_OPTIM, steps=1050, align_last=150, lr_rows=3e-3, ridge=1000.0, partial_whitening=0.35)
-for _name, _answers, _optim in (
-    ("smollm2-135m", 12_160, _SELF_OPTIM),
-    ("gemma3-270m", 3_000, replace(_SELF_OPTIM, steps=200, align_last=50)),
+# A base model only goes on writing: told what stands before it, and kept out of loops, it answers in sentences.
+_BASE_MODEL = ResponseOptions(
+    limit=5_000,
+    system_prompt="Below are questions from users and helpful answers in two or three full sentences.",
+    repetition_penalty=1.2,
+)
+for _name, _response, _optim in (
+    ("smollm2-135m", ResponseOptions(limit=12_160), _SELF_OPTIM),
+    ("gemma3-270m", _BASE_MODEL, replace(_SELF_OPTIM, steps=300, align_last=75)),
 ):
     RECIPES.register(
         _name,
@@ -173,7 +175,7 @@ for _name, _answers, _optim in (
             name=_name,
             backbone=_name,
             teacher=UNSUPERVISED,
-            response=ResponseOptions(limit=_answers),
+            response=_response,
             views=replace(_SMALL_VIEWS, context=0.5),
             losses=_SMALL_LOSSES,
             optim=_optim,

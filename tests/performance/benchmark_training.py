@@ -93,7 +93,7 @@ class PlainWay:
         """Alignment plus reconstruction loss of one batch, padded, with gradients through everything."""
         trainer, heads = self.trainer, self.trainer.heads
         n, pad = len(heads.rows), self.trainer.tokenizer.pad_token_id or 0
-        texts, answers = trainer.text_ids(batch), trainer.response_ids(batch)
+        texts, answers = trainer.text_ids(batch), trainer.response_ids(batch, trainer.recipe.losses.recon_tokens)
         longest = max(map(len, texts))
         ids = torch.tensor([[pad] * (longest - len(row)) + row for row in texts])  # on the left: the tokens come last
         mask = torch.tensor([[0] * (longest - len(row)) + [1] * (len(row) + n) for row in texts])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest_builders import build_backbone, build_checkpoint
 
-from genzoo import packed_encoding
+from genzoo import packed_encoding, packing
 from genzoo.assembly import assemble
 from genzoo.packed_encoding import pack
 
@@ -60,7 +60,7 @@ def test_the_prompt_is_computed_once(pair, packed_calls):
 
 @pytest.mark.parametrize("tokens", [1, 30, 80])
 def test_a_large_batch_takes_several_passes(pair, packed_calls, monkeypatch, tokens):
-    monkeypatch.setattr(packed_encoding, "TOKENS_PER_PASS", tokens)
+    monkeypatch.setattr(packing, "TOKENS_PER_PASS", tokens)
     stock, packed = pair
     got = packed.encode(TEXTS, prompt_name="query", batch_size=len(TEXTS))
     assert np.abs(got - stock.encode(TEXTS, prompt_name="query")).max() < 1e-5

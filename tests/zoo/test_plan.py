@@ -11,6 +11,7 @@ from genzoo.overrides import override
 from genzoo.recipes import RECIPES
 from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches, step_costs
 from genzoo.training.pace import Pace
+from genzoo.training.phases import phases_of
 from genzoo.training.plan import make_plan, shape_of
 from genzoo.training.queries import Query
 from genzoo.training.views import Example
@@ -79,8 +80,14 @@ def test_time_left_was_right_on_a_real_run():
             assert pace.seconds_left(done) == pytest.approx(sum(seconds[done:]), rel=0.25)
 
 
+def steps_of(recipe):
+    return [phase.steps for phase in phases_of(recipe)]
+
+
 def test_batches_hold_every_example_once_and_depend_on_the_seed_alone():
-    recipe = override(RECIPES.get("smollm2-135m"), {"optim.steps": 40, "optim.align_last": 0, "optim.batch": 8})
+    recipe = override(
+        RECIPES.get("smollm2-135m"), {"optim.steps": 40, "optim.align_last": 0, "optim.recon_last": 0, "optim.batch": 8}
+    )
     examples = [Example(f"text {'x' * (i * 37 % 91)} {i}", "a", True) for i in range(320)]
     batches = plan_batches(recipe, examples)
     assert len(batches) == 40
@@ -92,9 +99,21 @@ def test_batches_hold_every_example_once_and_depend_on_the_seed_alone():
     more = plan_batches(override(recipe, {"optim.align_last": 10}), examples)
     assert more[:30] == plan_batches(override(recipe, {"optim.steps": 30, "optim.align_last": 0}), examples[:240])
     assert sorted(one.text for batch in more[30:] for one in batch) == sorted(one.text for one in examples[240:])
-    assert override(recipe, {"optim.align_last": 10}).phases == (30, 10)
-    assert override(recipe, {"optim.align_last": 30}).phases == (20, 20)
-    assert override(recipe, {"optim.align_last": 10, "losses.align": 0}).phases == (40,)
+
+
+def test_phases_share_the_steps():
+    recipe = override(RECIPES.get("smollm2-135m"), {"optim.steps": 40, "optim.align_last": 10, "optim.recon_last": 0})
+    assert steps_of(recipe) == [30, 10]
+    assert steps_of(override(recipe, {"optim.align_last": 30})) == [20, 20]
+    assert steps_of(override(recipe, {"losses.align": 0})) == [40]
+    last = override(recipe, {"optim.recon_last": 8})
+    assert steps_of(last) == [22, 10, 8]
+    assert steps_of(override(last, {"losses.recon": 0})) == [30, 10]
+    assert steps_of(override(last, {"losses.align": 0})) == [32, 8]
+
+
+def test_when_and_where_the_reconstruction_is_scored():
+    recipe = RECIPES.get("smollm2-135m")
     assert has_recon(override(recipe, {"losses.align": 0}), 0)
     assert not has_recon(recipe, recipe.optim.align_first - 1)
     assert has_recon(recipe, recipe.optim.align_first)

@@ -109,7 +109,9 @@ def test_gradients_equal_the_plain_way(recipe, tmp_path):
     lean, batch, model = _gradients(trainer), trainer.batches[0], trainer.model
     embed, heads = model.get_input_embeddings(), trainer.heads
     wanted, losses, count, aligned = trainer.target_rows(batch), 0.0, 0, 0.0
-    for place, (text, answer) in enumerate(zip(trainer.text_ids(batch), trainer.response_ids(batch), strict=True)):
+    for place, (text, answer) in enumerate(
+        zip(trainer.text_ids(batch), trainer.response_ids(batch, trainer.recipe.losses.recon_tokens), strict=True)
+    ):
         inputs = torch.cat([embed(torch.tensor(text)), heads.rows])[None]
         embedding, z = heads(model(inputs_embeds=inputs, output_hidden_states=True).hidden_states[-1][:, -3:])
         aligned = aligned + (embedding[0] - wanted[place]).square().mean() / len(batch)

@@ -16,7 +16,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from genzoo.errors import InputError, TrainingError
 from genzoo.options import SAFETY_PROMPT, ResponseOptions
 from genzoo.shard import Shard
+from genzoo.training import precision
 from genzoo.training.engines import TransformersEngine, VllmEngine, chat_text, make_engine
+from genzoo.training.plan import Shape
 from genzoo.training.queries import Query
 from genzoo.training.responses import (
     Response,
@@ -153,6 +155,60 @@ def test_sampled_responses_are_the_same_again(llama, tmp_path):
     greedy = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=6))
     assert sampled.answer(QUERIES[:4]) == sampled.answer(QUERIES[:4])
     assert sampled.answer(QUERIES[:4]) != greedy.answer(QUERIES[:4])
+
+
+def test_repeated_tokens_can_be_made_less_likely(llama):
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(llama), AutoTokenizer.from_pretrained(llama)
+    plain, made = model.generate, []
+
+    def generate(**options):
+        made.append(plain(**options)[:, -24:])
+        return made[-1]
+
+    model.generate = generate
+    for penalty in (1.0, 1e6):
+        TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=24, repetition_penalty=penalty)).answer(
+            QUERIES[:4]
+        )
+    repeated = [sum(24 - len(set(row)) for row in rows.tolist()) for rows in made]
+    assert repeated[0] > 0
+    assert repeated[1] == 0
+
+
+def test_padding_behind_an_ended_answer_is_not_counted(llama):
+    """A base model's answer ends with a stop string; the batch goes on until the others have ended too."""
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(llama), AutoTokenizer.from_pretrained(llama)
+    tokenizer.chat_template, tokenizer.pad_token = None, "<pad>" if "<pad>" in tokenizer.get_vocab() else None
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(7)
+    wanted = tokenizer("Because.")["input_ids"]
+
+    def generate(input_ids, **options):
+        import torch
+
+        longest = [[*wanted, *[tokenizer.pad_token_id] * 9], [20 + place for place in range(len(wanted) + 9)]]
+        return torch.cat([input_ids, torch.tensor(longest)], dim=1)
+
+    model.generate = generate
+    ended, other = TransformersEngine(model, tokenizer, ResponseOptions()).answer(QUERIES[:2])
+    assert (ended.n_tokens, ended.finish_reason) == (len(wanted), "stop")
+    assert (other.n_tokens, other.finish_reason) == (len(wanted) + 9, "length")
+
+
+@pytest.mark.parametrize(
+    ("options", "n_parameters", "ratio", "expected"),
+    [
+        (ResponseOptions(), 135_000_000, 4.0, True),
+        (ResponseOptions(), 135_000_000, 1.1, False),  # a processor without bfloat16 products
+        (ResponseOptions(), 1_000_000, 4.0, False),
+        (ResponseOptions(precision="float32"), 135_000_000, 4.0, False),
+    ],
+)
+def test_answers_in_bfloat16_where_it_pays(monkeypatch, options, n_parameters, ratio, expected):
+    speeds = {"float32": 1e11, "bfloat16": ratio * 1e11}
+    monkeypatch.setattr(precision, "measure_speed", lambda device=None, dtype="float32": speeds[dtype])
+    assert precision.answers_in_bfloat16(options, Shape(n_parameters, 576, 30, 49152)) is expected
+    assert not precision.answers_in_bfloat16(options, None)
 
 
 def test_vllm_is_an_extra(llama, monkeypatch):

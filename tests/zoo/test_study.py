@@ -5,12 +5,18 @@ import json
 import math
 
 import pytest
+import torch
 from conftest_builders import SENTENCES
+from filelock import FileLock
 
 from genzoo.errors import InputError, TrainingError
+from genzoo.forward import remember
 from genzoo.studies import STUDIES, Study, find_study
+from genzoo.tokens import plain_ids
+from genzoo.training.pipeline import load_causal_lm
 from genzoo.training.queries import Query
-from genzoo.training.study import StudyRow, mean_interval, run_study, summarise
+from genzoo.training.study import StudyRow, _write, mean_interval, run_study, summarise
+from genzoo.training.text_states import TextStates
 
 QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES * 2)]
 
@@ -67,12 +73,45 @@ def test_study_runs_resumes_and_tells_means(study, tmp_path, monkeypatch):
 
 
 def test_cells_of_another_recipe_are_refused(study, tmp_path):
-    folder = tmp_path / "runs" / "base--seed-0"
-    folder.mkdir(parents=True)
-    row = {"study": "tiny", "variant": "base", "seed": 0, "metric": "x", "value": 1.0, "recipe_digest": "0" * 16}
-    (folder / "result.json").write_text(json.dumps([row]))
-    with pytest.raises(TrainingError, match="made with another recipe"):
+    path = tmp_path / "results.csv"
+    path.write_text(f"study,variant,seed,metric,value,recipe_digest\ntiny,base,0,x,1.0,{'0' * 16}\n")
+    with pytest.raises(TrainingError, match="holds base, seed 0, of another recipe or study"):
         run_study(study, QUERIES, tmp_path)
+    path.write_text("study,variant\ntiny,base\n")
+    with pytest.raises(TrainingError, match="is damaged"):
+        run_study(study, QUERIES, tmp_path)
+
+
+def test_a_study_goes_on_from_its_table_alone_and_leaves_running_cells_to_others(study, tmp_path):
+    rows = run_study(study, QUERIES, tmp_path / "whole", device="cpu")
+    kept = [row for row in rows if (row.variant, row.seed) != ("echo", 1)]
+    half = tmp_path / "half"
+    half.mkdir()
+    _write(half / "results.csv", kept, StudyRow)
+    with FileLock(half / "runs" / "echo--seed-1" / ".lock"):
+        assert run_study(study, QUERIES, half, device="cpu") == kept  # another process has that cell
+    again = run_study(study, QUERIES, half, device="cpu")
+    assert [(row.variant, row.seed, row.metric) for row in again] == [
+        (row.variant, row.seed, row.metric) for row in rows
+    ]
+    # Not bit-equal: the states of texts were computed in other passes.
+    assert [row.value for row in again] == pytest.approx([row.value for row in rows], rel=1e-3)
+
+
+def test_kept_states_of_texts_are_those_computed_anew(llama):
+    model, tokenizer = load_causal_lm(llama, "cpu")
+    texts = ["a text", "", "another, longer text", "a text"]
+    ids = plain_ids(tokenizer, texts)
+    kept, few = TextStates(1 << 20), TextStates(1)
+    first, again, never = (one.memory(model, texts, ids) for one in (kept, kept, few))
+    assert (len(kept), len(few)) == (3, 0)
+    assert kept.memory(model, ["a text", ""], [ids[0], []])[0][0][0].shape[2] == len(ids[0])
+    assert few.memory(model, [""], [[]]) is None
+    for layer, pairs in remember(model, ids).items():
+        for place, pair in enumerate(pairs):
+            for found in (first, again, never):
+                for one, other in zip(found[layer][place], pair, strict=True):
+                    assert torch.allclose(one, other, atol=1e-6)
 
 
 def test_means_and_intervals():

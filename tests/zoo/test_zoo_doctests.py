@@ -5,7 +5,15 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["genzoo", "genzoo.registry", "genzoo.entries", "genzoo.training.views", "genzoo.training.batching"]
+    "name",
+    [
+        "genzoo",
+        "genzoo.registry",
+        "genzoo.entries",
+        "genzoo.training.views",
+        "genzoo.training.phases",
+        "genzoo.packing",
+    ],
 )
 def test_examples_in_docstrings(name):
     failed, tried = doctest.testmod(importlib.import_module(name))

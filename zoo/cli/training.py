@@ -258,9 +258,11 @@ def train(
 
 def _print_plan(recipe: Recipe, log: list[Query], device: str | None, json: bool) -> None:
     from genzoo.estimates import measure_speed
-    from genzoo.training.plan import make_plan
+    from genzoo.training.plan import make_plan, shape_of
+    from genzoo.training.precision import answers_in_bfloat16
 
-    rows = make_plan(recipe, log, measure_speed(device)).rows()
+    is_bfloat16 = answers_in_bfloat16(recipe.response, shape_of(recipe.backbone), device)
+    rows = make_plan(recipe, log, measure_speed(device), is_bfloat16).rows()
     if json:
         print_json(dict(rows))
         return

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from genzoo.estimates import CHARACTERS_PER_TOKEN
 from genzoo.recipes import Recipe
+from genzoo.training.phases import phase_at, phases_of, recon_share, recon_tokens
 from genzoo.training.views import Example
 
 BUCKET = 16
@@ -19,8 +20,8 @@ def plan_batches(recipe: Recipe, examples: Sequence[Example]) -> list[list[Examp
     optim, rng = recipe.optim, random.Random(recipe.seed)  # noqa: S311 - reproducible order
     size = optim.batch * BUCKET
     batches, start = [], 0
-    for steps in recipe.phases:
-        end = start + steps * optim.batch
+    for phase in phases_of(recipe):
+        end = start + phase.steps * optim.batch
         for first in range(start, end, size):
             bucket = sorted(examples[first : min(first + size, end)], key=lambda one: len(one.text))
             part = [bucket[at : at + optim.batch] for at in range(0, len(bucket), optim.batch)]
@@ -30,23 +31,10 @@ def plan_batches(recipe: Recipe, examples: Sequence[Example]) -> list[list[Examp
     return batches
 
 
-def schedule(recipe: Recipe, step: int) -> float:
-    """Share of the full learning rate: in each phase linear up over ``warmup`` steps, then linear down to nothing.
-
-    >>> from genzoo.options import OptimOptions
-    >>> recipe = Recipe("r", "smollm2-135m", "minilm", optim=OptimOptions(steps=170, warmup=10, align_last=60))
-    >>> [schedule(recipe, step) for step in (0, 9, 60, 110, 145)]
-    [0.1, 1.0, 0.5, 0.1, 0.5]
-    """
-    first, warmup = recipe.phases[0], recipe.optim.warmup
-    into, steps = (step, first) if step < first else (step - first, recipe.phases[1])
-    return (into + 1) / warmup if into < warmup else (steps - into) / max(1, steps - warmup)
-
-
 def chosen_for_recon(recipe: Recipe, step: int, size: int) -> list[int]:
     """Places in the batch that the reconstruction loss looks at."""
     rng = random.Random(f"{recipe.seed}-{step}")  # noqa: S311 - reproducible sampling
-    return sorted(rng.sample(range(size), max(1, round(recipe.losses.recon_share * size))))
+    return sorted(rng.sample(range(size), max(1, round(recon_share(recipe, step) * size))))
 
 
 def has_recon(recipe: Recipe, step: int) -> bool:
@@ -59,9 +47,12 @@ def step_costs(recipe: Recipe, batches: Sequence[Sequence[Example]]) -> list[flo
     costs = []
     for step, batch in enumerate(batches):
         text = sum(min(len(one.text) / CHARACTERS_PER_TOKEN, recipe.max_tokens) for one in batch)
-        cost = text * (GRADIENT if recipe.lora.rank else 1) + GRADIENT * recipe.n_tokens * len(batch)
+        is_finished = phase_at(recipe, step).kind == "reconstruction"
+        cost = text * (GRADIENT if recipe.lora.rank and not is_finished else 1)
+        cost += (1 if is_finished else GRADIENT) * recipe.n_tokens * len(batch)
         if has_recon(recipe, step):
-            answers = sum(min(len(one.target) / CHARACTERS_PER_TOKEN, recipe.losses.recon_tokens) for one in batch)
-            cost += GRADIENT * recipe.losses.recon_share * (answers + recipe.n_compression * len(batch))
+            limit = recon_tokens(recipe, step)
+            answers = sum(min(len(one.target) / CHARACTERS_PER_TOKEN, limit) for one in batch)
+            cost += GRADIENT * recon_share(recipe, step) * (answers + recipe.n_compression * len(batch))
         costs.append(cost)
     return costs

@@ -86,7 +86,8 @@ class TransformersEngine:
                 **self._sampling(),
             )
         stops = self.model.generation_config.eos_token_id
-        stops = set(stops) if isinstance(stops, list) else {stops}
+        # A row that has ended is padded until the others have, so padding ends it too: after a stop string nothing else does.
+        stops = {*(stops if isinstance(stops, list) else [stops]), tokenizer.pad_token_id}
         rows = []
         for query, ids in zip(queries, made[:, inputs["input_ids"].shape[1] :].tolist(), strict=True):
             end = next((place for place, token in enumerate(ids) if token in stops), None)
@@ -96,10 +97,11 @@ class TransformersEngine:
 
     def _sampling(self) -> dict[str, Any]:
         options = self.options
+        always = {"top_k": None, "repetition_penalty": options.repetition_penalty}
         if options.temperature <= 0:
             # A model's own sampling defaults would only make generate() warn.
-            return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-        return {"do_sample": True, "temperature": options.temperature, "top_p": options.top_p, "top_k": None}
+            return {"do_sample": False, "temperature": None, "top_p": None, **always}
+        return {"do_sample": True, "temperature": options.temperature, "top_p": options.top_p, **always}
 
 
 class VllmEngine:
@@ -125,6 +127,7 @@ class VllmEngine:
             max_tokens=options.max_new_tokens,
             temperature=options.temperature,
             top_p=options.top_p if options.temperature > 0 else 1.0,
+            repetition_penalty=options.repetition_penalty,
             stop=None if tokenizer.chat_template else [NEXT_QUESTION],
         )
 

@@ -10,10 +10,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from genzoo.forward import flat_ids, pad_right
-from genzoo.packing import Segments, can_pack, packed_states
+from genzoo.packing import Segments, can_pack, packed_states, rows_per_pass
 
 LOGIT_NUMBERS = 1 << 24
 """Logits held at once: 64 MB in float32, 341 response positions of a vocabulary of 49,152."""
+
+GRADIENT_TOKENS = 384
+"""Tokens of a pass whose gradient is made at once. A whole batch of 16 took 14 % longer than passes of 512, and 0.8 GB more."""
 
 
 def alignment_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
@@ -24,6 +27,8 @@ def alignment_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
 def response_loss(model: Any, soft_prompts: Tensor, responses: Sequence[Sequence[int]]) -> Tensor:
     """Next-token loss of the responses given only the soft prompts (paper: reconstruction loss), in nats per token.
 
+    On a CPU the gradient towards the soft prompts is made here, pass by pass: no more activations are held than one pass has.
+
     Args:
         model: Frozen causal LM.
         soft_prompts: ``(batch, n, H)``.
@@ -32,9 +37,30 @@ def response_loss(model: Any, soft_prompts: Tensor, responses: Sequence[Sequence
     Returns:
         Scalar: the mean over all response tokens of the batch.
     """
-    labels = flat_ids(responses, soft_prompts.device)
-    states = (_packed if can_pack(model) else _padded)(model, soft_prompts, responses)
-    return token_loss(model, states, labels) / len(labels)
+    count = sum(map(len, responses))
+    if not can_pack(model):
+        states = _padded(model, soft_prompts, responses)
+        return token_loss(model, states, flat_ids(responses, soft_prompts.device)) / count
+    rows = rows_per_pass([soft_prompts.shape[1] + len(row) for row in responses], GRADIENT_TOKENS)
+    parts = [_PassLoss.apply(soft_prompts[part], model, responses[part]) for part in rows]
+    return torch.stack(parts).sum() / count
+
+
+class _PassLoss(torch.autograd.Function):
+    """Summed loss of the responses of one pass; its gradient is made at once, and its activations are let go."""
+
+    @staticmethod
+    def forward(ctx: Any, soft_prompts: Tensor, model: Any, responses: Sequence[Sequence[int]]) -> Tensor:
+        wanted = ctx.needs_input_grad[0]
+        with torch.set_grad_enabled(wanted):
+            leaf = soft_prompts.detach().requires_grad_(wanted)
+            total = token_loss(model, _packed(model, leaf, responses), flat_ids(responses, leaf.device))
+        ctx.gradient = torch.autograd.grad(total, leaf)[0] if wanted else None
+        return total.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
+        return ctx.gradient * gradients[0], None, None
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from genzoo.shard import Shard
 from genzoo.teachers import fetch_teacher, load_teacher
 from genzoo.tokens import check_spare_rows, spare_rows
 from genzoo.training.pace import Pace
+from genzoo.training.phases import phases_of
 from genzoo.training.processes import Processes
 from genzoo.training.queries import Query
 from genzoo.training.responses import (
@@ -36,18 +37,19 @@ from genzoo.training.views import Example, make_examples
 
 if TYPE_CHECKING:
     from genzoo.training.controls import Controls
+    from genzoo.training.text_states import TextStates
     from genzoo.training.trainer import Progress, TokenTrainer
 
 OnProgress = Callable[[str, int, int, str], None]
 """Called with the stage, how much of it is done, how much there is, and a short remark."""
 
 
-def load_causal_lm(folder: Path, device: str | None = None) -> tuple[Any, Any]:
-    """A backbone in float32 with its tokenizer; bfloat16 gradients of the trained tokens proved useless on small backbones."""
+def load_causal_lm(folder: Path, device: str | None = None, dtype: str = "float32") -> tuple[Any, Any]:
+    """A backbone with its tokenizer; in float32, since bfloat16 gradients of the trained tokens proved useless on small ones."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), AutoTokenizer.from_pretrained(
         folder
     )
@@ -67,6 +69,7 @@ class TrainingRun:
         processes: Those that train together.
         responses_folder: Where responses are kept, if not in the output folder: several runs may share them.
         targets_folder: The same for teachers and targets.
+        texts: Keeps the states of texts for other runs on the same backbone.
         always_judged: The teacher judges decoded texts even where the alignment loss is off and nothing else needs one.
     """
 
@@ -80,6 +83,7 @@ class TrainingRun:
     responses_folder: Path | None = None
     targets_folder: Path | None = None
     always_judged: bool = False
+    texts: TextStates | None = None
 
     @cached_property
     def backbone_folder(self) -> Path:
@@ -95,6 +99,17 @@ class TrainingRun:
     def backbone_digest(self) -> str:
         """Digest of the frozen LLM's weights."""
         return backbone_digest(self.backbone_folder)
+
+    def _answering_lm(self) -> tuple[Any, Any]:
+        """The backbone that answers: the shared one, or a copy in bfloat16 that is dropped afterwards."""
+        from genzoo.training.plan import shape_of
+        from genzoo.training.precision import answers_in_bfloat16
+
+        device = self.processes.device or self.device
+        shape = shape_of(self.recipe.backbone) or shape_of(str(self.backbone_folder))
+        if answers_in_bfloat16(self.recipe.response, shape, device):
+            return load_causal_lm(self.backbone_folder, device, "bfloat16")
+        return self.causal_lm
 
     def responses(self, shard: Shard | None = None) -> list[Response]:
         """Stage 1: the backbone answers the queries (the first ``recipe.response.limit`` of them, or a shard of those)."""
@@ -114,7 +129,7 @@ class TrainingRun:
         made = generate_responses(
             asked,
             folder,
-            lambda: make_engine(options, lambda: self.backbone_folder, lambda: self.causal_lm),
+            lambda: make_engine(options, lambda: self.backbone_folder, self._answering_lm),
             self.batch_size,
             shard,
             lambda done, total, remark: self.on_progress("responses", done, total, remark),
@@ -140,10 +155,10 @@ class TrainingRun:
         if not train:
             raise TrainingError("no query has a response: the backbone answered nothing; look at responses.jsonl")
         texts, made = self.training_texts(held), list[Example]()
-        for phase, steps in enumerate(self.recipe.phases):
+        for place, phase in enumerate(phases_of(self.recipe)):
             # Each phase draws for itself: what follows changes nothing of what went before.
-            drawn = replace(self.recipe, seed=self.recipe.seed + phase)
-            made += make_examples(drawn, train, texts, steps * self.recipe.optim.batch)
+            drawn = replace(self.recipe, seed=self.recipe.seed + place)
+            made += make_examples(drawn, train, texts, phase.steps * self.recipe.optim.batch)
         return made
 
     @cached_property
@@ -204,7 +219,9 @@ class TrainingRun:
         examples = self.examples()
         targets = self.targets([one.target for one in examples])
         model, tokenizer = self.causal_lm
-        trainer = TokenTrainer(self.recipe, model, tokenizer, examples, targets, self.output / "tokens", self.processes)
+        trainer = TokenTrainer(
+            self.recipe, model, tokenizer, examples, targets, self.output / "tokens", self.processes, self.texts
+        )
         costs, pace = step_costs(self.recipe, trainer.batches), None
 
         def report(progress: Progress) -> None:

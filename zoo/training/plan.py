@@ -11,10 +11,13 @@ from genzoo.backbones import BACKBONES, Backbone
 from genzoo.estimates import CHARACTERS_PER_TOKEN, as_time
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.training.batching import GRADIENT, has_recon
+from genzoo.training.phases import phases_of, recon_share, recon_tokens
 from genzoo.training.queries import Query
 
-GENERATING, TRAINING = 0.4, 0.85
-"""Share of the plain matrix-product speed that generation and training reach."""
+GENERATING, TRAINING = 0.3, 0.85
+"""Share of the plain float32 matrix-product speed that generation and training reach."""
+BFLOAT16 = 3.0
+"""How much faster a backbone answers in bfloat16 where that pays at all (measured on a CPU that multiplies 4 times as fast in it)."""
 FLOAT = 4
 
 
@@ -69,8 +72,9 @@ class Plan:
         n_queries: In the log.
         n_answered: Queries that the backbone answers.
         query_tokens: Mean length of a query.
-        speed: Floating-point operations per second.
+        speed: Floating-point operations per second in float32.
         dim: D, if it is known before the teacher is loaded.
+        is_bfloat16: Whether the backbone answers in that.
     """
 
     recipe: Recipe
@@ -80,6 +84,7 @@ class Plan:
     query_tokens: float
     speed: float
     dim: int | None
+    is_bfloat16: bool = False
 
     @property
     def n_trained(self) -> int | None:
@@ -94,24 +99,26 @@ class Plan:
         """Tokens to generate, at most."""
         return self.n_answered * self.recipe.response.max_new_tokens if self.recipe.response.source == "own" else 0
 
-    @property
-    def scored_tokens(self) -> int:
+    def scored_tokens(self, limit: int) -> int:
         """Response tokens of an example that the reconstruction loss scores, at most."""
         longest = (
             self.recipe.response.max_new_tokens if self.recipe.response.source == "own" else round(self.query_tokens)
         )
-        return min(longest, self.recipe.losses.recon_tokens)
+        return min(longest, limit)
 
     @property
     def training_tokens(self) -> float:
         """Forward passes of a token over the whole training, one with gradients counted `GRADIENT` times."""
         recipe, optim = self.recipe, self.recipe.optim
-        text = min(self.query_tokens + 6, recipe.max_tokens) * (GRADIENT if recipe.lora.rank else 1)
-        each = text + GRADIENT * recipe.n_tokens
-        total = each * optim.steps * optim.batch
-        if recipe.reconstructs:
-            scored = GRADIENT * recipe.losses.recon_share * (self.scored_tokens + recipe.n_compression)
-            total += scored * sum(has_recon(recipe, step) for step in range(optim.steps)) * optim.batch
+        text, total = min(self.query_tokens + 6, recipe.max_tokens), 0.0
+        for phase in phases_of(recipe):
+            is_finished = phase.kind == "reconstruction"
+            each = text * (GRADIENT if recipe.lora.rank and not is_finished else 1)
+            each += recipe.n_tokens * (1 if is_finished else GRADIENT)
+            answer = self.scored_tokens(recon_tokens(recipe, phase.start)) + recipe.n_compression
+            scored = answer * GRADIENT * recon_share(recipe, phase.start)
+            with_recon = sum(has_recon(recipe, step) for step in range(phase.start, phase.end))
+            total += (each * phase.steps + scored * with_recon) * optim.batch
         return total
 
     @property
@@ -123,7 +130,8 @@ class Plan:
         held = min(optim.micro_batch or optim.batch, optim.batch)
         tokens = held * recipe.n_tokens
         if recipe.reconstructs:
-            tokens += max(1, round(held * recipe.losses.recon_share)) * (recipe.n_compression + self.scored_tokens)
+            scored = recipe.n_compression + self.scored_tokens(recipe.losses.recon_tokens)
+            tokens += max(1, round(held * recipe.losses.recon_share)) * scored
         activations = tokens * self.shape.n_layers * self.shape.kept_per_token
         trained = 4 * (self.n_trained or 2 * self.shape.hidden_size**2)  # itself, its gradient, two moments
         return FLOAT * (self.shape.n_parameters + activations + trained + 3 * (1 << 24))
@@ -134,8 +142,9 @@ class Plan:
             return None
         per_token = 2 * self.shape.n_parameters / self.speed
         asked = self.n_answered * (self.query_tokens + 20) if self.response_tokens else 0
+        answering = per_token / (BFLOAT16 if self.is_bfloat16 else 1)
         return {
-            "responses": (self.response_tokens + asked) * per_token / GENERATING,
+            "responses": (self.response_tokens / GENERATING + asked / TRAINING) * answering,
             "training": self.training_tokens * per_token / TRAINING,
         }
 
@@ -179,12 +188,12 @@ class Plan:
         ]
 
 
-def make_plan(recipe: Recipe, queries: Sequence[Query], speed: float) -> Plan:
-    """The plan of a recipe on a log; nothing is fetched, loaded or written."""
+def make_plan(recipe: Recipe, queries: Sequence[Query], speed: float, is_bfloat16: bool = False) -> Plan:
+    """The plan of a recipe on a log; nothing is fetched, loaded or written. Arguments as the attributes of `Plan`."""
     answered = min(recipe.response.limit or len(queries), len(queries))
     mean = sum(len(query.text) for query in queries) / len(queries) / CHARACTERS_PER_TOKEN
     shape = shape_of(recipe.backbone)
-    return Plan(recipe, shape, len(queries), answered, mean, speed, _dim(recipe, shape))
+    return Plan(recipe, shape, len(queries), answered, mean, speed, _dim(recipe, shape), is_bfloat16)
 
 
 def _dim(recipe: Recipe, shape: Shape | None) -> int | None:

@@ -1,4 +1,7 @@
-"""Are bfloat16 gradients good enough for this backbone? On SmolLM2-135M they are not: noise as large as that between batches."""
+"""Where bfloat16 is good enough: for answers wherever it is faster, for gradients only where they are checked.
+
+On SmolLM2-135M they are not good enough: their noise is as large as that between batches.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,24 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from genzoo.estimates import measure_speed
+from genzoo.options import ResponseOptions
+
 if TYPE_CHECKING:
+    from genzoo.training.plan import Shape
     from genzoo.training.trainer import TokenTrainer
 
 ENOUGH = 0.99
+FASTER, LARGE = 1.5, 50_000_000
+"""How much faster bfloat16 must be, and how many parameters a backbone must have, for answers to be made in it: below that,
+generation waits for other things than matrix products."""
+
+
+def answers_in_bfloat16(options: ResponseOptions, shape: Shape | None, device: str | None = None) -> bool:
+    """Whether the backbone answers in bfloat16: where the recipe lets it, it is large enough, and this machine is faster in it."""
+    if options.precision != "auto" or shape is None or shape.n_parameters < LARGE:
+        return False
+    return measure_speed(device, "bfloat16") >= FASTER * measure_speed(device)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,15 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
+
+from filelock import FileLock, Timeout
+from psutil import virtual_memory
 
 from genzoo.errors import TrainingError
 from genzoo.files import write_text
@@ -19,10 +23,13 @@ from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.studies import Study
 from genzoo.training.pipeline import OnProgress, TrainingRun
 from genzoo.training.queries import Query
+from genzoo.training.text_states import TextStates
 
 Measure = Callable[[str], Mapping[str, float]]
 """Model (a run's folder, a teacher's key or folder) -> metric -> value."""
-TEACHER = "teacher of "
+RESULTS, TEACHER = "results.csv", "teacher of "
+SHARE_OF_MEMORY = 4
+"""Of the memory that is free, one part in so many keeps states of texts from one cell to the next."""
 CONTROLS = ("recon_own", "recon_shuffled", "cosine_own", "cosine_other", "top1", "decoded")
 """Of the held-out figures (`genzoo.training.controls`), those that a study compares."""
 
@@ -86,7 +93,9 @@ def run_study(
 ) -> list[StudyRow]:
     """Train and measure every cell that is not finished yet, and write ``results.csv`` and ``summary.csv`` after each.
 
-    Answers are shared by all cells that ask alike, targets by all cells.
+    Answers are shared by all cells that ask alike, targets and the states of texts by all cells. Several processes may work on one
+    folder: each takes the cells that no other has. A cell whose figures stand in ``results.csv`` is finished, so that file alone
+    is enough to go on from.
 
     Args:
         study: What to compare.
@@ -97,46 +106,75 @@ def run_study(
         on_progress: Told how far each stage is; the stage ``study`` counts cells.
     """
     cells = [(variant, seed) for seed in study.seeds for variant in study.variants]
-    rows: list[StudyRow] = []
+    texts: dict[str, TextStates] = {}
     for done, (variant, seed) in enumerate(cells):
         on_progress("study", done, len(cells), f"{variant}, seed {seed}")
         recipe = study.recipe_of(variant, seed)
         folder = output / "runs" / f"{variant}--seed-{seed}"
-        rows += _finished(folder, recipe) or _run_cell(
-            study, recipe, variant, queries, output, folder, measure, device, on_progress
-        )
-        _write(output / "results.csv", rows, StudyRow)
-        _write(output / "summary.csv", summarise(study, rows), StudySummary)
+        with _alone(folder) as is_mine:
+            if not is_mine or _finished(study, output, variant, recipe):
+                continue
+            kept = texts.setdefault(recipe.backbone, TextStates(virtual_memory().available // SHARE_OF_MEMORY))
+            run = _cell(recipe, queries, output, folder, device, kept, on_progress)
+            found = _measured(study, run, variant, output, measure)
+            with FileLock(output / ".results.lock"):
+                rows = [*read_results(output / RESULTS), *found]
+                rows.sort(key=lambda row: cells.index((row.variant.removeprefix(TEACHER), row.seed)))
+                _write(output / RESULTS, rows, StudyRow)
+                _write(output / "summary.csv", summarise(study, rows), StudySummary)
     on_progress("study", len(cells), len(cells), "")
-    return rows
+    return read_results(output / RESULTS)
 
 
-def _finished(folder: Path, recipe: Recipe) -> list[StudyRow] | None:
-    """The rows of a cell that was finished with the same recipe."""
-    path = folder / "result.json"
-    if not path.is_file():
-        return None
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether this process has the cell for itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
     try:
-        rows = [StudyRow(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
-    except (ValueError, TypeError) as error:
-        raise TrainingError(f"{path} is damaged ({error}): delete it, the cell is measured again") from error
-    if any(row.recipe_digest != recipe.digest() for row in rows):
-        raise TrainingError(f"{folder} was made with another recipe: choose another --output, or delete that folder")
-    return rows
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
-def _run_cell(
-    study: Study,
+def read_results(path: Path) -> list[StudyRow]:
+    """The rows of a ``results.csv``; none where there is no such file."""
+    if not path.is_file():
+        return []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            table = list(csv.DictReader(file))
+        return [StudyRow(**row | {"seed": int(row["seed"]), "value": float(row["value"])}) for row in table]  # type: ignore[arg-type]
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise TrainingError(f"{path} is damaged ({error}): mend or delete it, its cells are measured again") from error
+
+
+def _finished(study: Study, output: Path, variant: str, recipe: Recipe) -> bool:
+    """Whether a cell was measured, with the same recipe."""
+    rows = [row for row in read_results(output / RESULTS) if (row.variant, row.seed) == (variant, recipe.seed)]
+    if any((row.study, row.recipe_digest) != (study.name, recipe.digest()) for row in rows):
+        raise TrainingError(
+            f"{output / RESULTS} holds {variant}, seed {recipe.seed}, of another recipe or study: choose another --output, or "
+            "delete those lines"
+        )
+    return bool(rows)
+
+
+def _cell(
     recipe: Recipe,
-    variant: str,
     queries: Sequence[Query],
     output: Path,
     folder: Path,
-    measure: Measure | None,
     device: str | None,
+    texts: TextStates,
     on_progress: OnProgress,
-) -> list[StudyRow]:
-    run = TrainingRun(
+) -> TrainingRun:
+    return TrainingRun(
         recipe,
         queries,
         folder,
@@ -145,16 +183,23 @@ def _run_cell(
         responses_folder=output / "responses" / _asked_alike(recipe),
         targets_folder=output / "shared",
         always_judged=True,
+        texts=texts,
     )
-    figures: dict[str, float] = {}
-    controls = run.train().info.get("controls")
+
+
+def _measured(study: Study, run: TrainingRun, variant: str, output: Path, measure: Measure | None) -> list[StudyRow]:
+    """Train one cell; its figures and its teacher's."""
+    recipe, figures, rows = run.recipe, dict[str, float](), list[StudyRow]()
+    with FileLock(
+        output / ".shared.lock"
+    ):  # answers, teacher and targets: the first process makes them, the others find them
+        run.targets([one.target for one in run.examples()])
+    controls, digest = run.train().info.get("controls"), recipe.digest()
     if controls:
         figures |= {key: controls[key] for key in CONTROLS if controls[key] is not None}
         figures["recon_gap"] = controls["recon_shuffled"] - controls["recon_own"]
-    digest = recipe.digest()
-    rows = []
     if measure:
-        figures |= measure(str(folder))
+        figures |= measure(str(run.output))
         rows += [
             StudyRow(study.name, TEACHER + variant, recipe.seed, metric, value, digest)
             for metric, value in _measure_teacher(run, measure, output).items()
@@ -162,7 +207,6 @@ def _run_cell(
     rows += [StudyRow(study.name, variant, recipe.seed, metric, value, digest) for metric, value in figures.items()]
     if not rows:
         raise TrainingError(f"{variant}, seed {recipe.seed}: nothing was measured; give more queries, or a benchmark")
-    write_text(folder / "result.json", json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     return rows
 
 
@@ -180,7 +224,7 @@ def _measure_teacher(run: TrainingRun, measure: Measure, output: Path) -> Mappin
 
 def _asked_alike(recipe: Recipe) -> str:
     options = recipe.response
-    facts = (recipe.backbone, options.system_text, options.max_new_tokens, options.temperature, options.top_p)
+    facts = (recipe.backbone, replace(options, system_prompt=options.system_text, limit=0))
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 

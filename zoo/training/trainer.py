@@ -15,13 +15,16 @@ import torch
 from genzoo.errors import TrainingError
 from genzoo.forward import freeze, input_scale, token_states
 from genzoo.lora import Lora
+from genzoo.packing import can_pack
 from genzoo.recipes import Recipe
 from genzoo.tokens import plain_ids, start_rows
-from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches, schedule
+from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches
 from genzoo.training.heads import TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
+from genzoo.training.phases import phase_at, phases_of, recon_tokens, schedule
 from genzoo.training.processes import Processes
 from genzoo.training.state import StateFolder
+from genzoo.training.text_states import TextStates
 from genzoo.training.views import Example
 
 SAVE_EVERY = 25
@@ -52,6 +55,7 @@ class TokenTrainer:
         targets: Target text -> ``(D,)`` teacher embedding; empty where the alignment loss is off.
         folder: Where state and history are kept.
         processes: Those that train together.
+        texts: States of texts that other trainings on the same backbone left, if there were any.
     """
 
     def __init__(
@@ -63,11 +67,13 @@ class TokenTrainer:
         targets: Mapping[str, torch.Tensor],
         folder: Path,
         processes: Processes | None = None,
+        texts: TextStates | None = None,
     ) -> None:
+        self.texts = texts
         self.recipe, self.model, self.tokenizer, self.folder = recipe, freeze(model), tokenizer, folder
         self.examples, self.targets, self.processes = examples, targets, processes or Processes()
         # What is set once is set by the first phase: a later one must not change what comes before it.
-        self.first = examples[: recipe.phases[0] * recipe.optim.batch]
+        self.first = examples[: phases_of(recipe)[0].steps * recipe.optim.batch]
         self.dim = len(next(iter(targets.values()))) if recipe.losses.align else None
         self.target_scale = self._target_scale()
         self.batches = plan_batches(recipe, examples)
@@ -111,9 +117,8 @@ class TokenTrainer:
         """Token ids of the texts, cut so that the trained tokens still fit."""
         return plain_ids(self.tokenizer, [one.text for one in batch], self.recipe.max_tokens - len(self.heads.rows))
 
-    def response_ids(self, batch: Sequence[Example]) -> list[list[int]]:
-        """Token ids of the targets, cut to ``recon_tokens``; an end token only where the text truly ended there."""
-        limit = self.recipe.losses.recon_tokens
+    def response_ids(self, batch: Sequence[Example], limit: int) -> list[list[int]]:
+        """Token ids of the targets, cut to the limit; an end token only where the text truly ended there."""
         made = self.tokenizer([one.target for one in batch], add_special_tokens=False, split_special_tokens=True)[
             "input_ids"
         ]
@@ -126,8 +131,11 @@ class TokenTrainer:
 
     def states(self, batch: Sequence[Example]) -> torch.Tensor:
         """Last hidden states at the trained tokens, ``(batch, n, H)``, with whatever is trained in the encoding pass."""
+        ids, memory = self.text_ids(batch), None
+        if self.lora is None and self.texts is not None and can_pack(self.model):
+            memory = self.texts.memory(self.model, [one.text for one in batch], ids)
         with self.lora.on() if self.lora is not None else nullcontext():
-            return token_states(self.model, self.text_ids(batch), self.heads.rows, text_grad=self.lora is not None)
+            return token_states(self.model, ids, self.heads.rows, text_grad=self.lora is not None, memory=memory)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """bfloat16 matrix products where the gradient check allowed them."""
@@ -151,10 +159,10 @@ class TokenTrainer:
             Alignment loss per dimension, reconstruction loss in nats per token (None where off), and the pooled ``z (batch, H)``.
         """
         weights, device = self.recipe.losses, self.heads.rows.device
+        kind = phase_at(self.recipe, step).kind
         chosen = chosen_for_recon(self.recipe, step, len(batch)) if has_recon(self.recipe, step) else []
-        responses = (
-            dict(zip(chosen, self.response_ids([batch[place] for place in chosen]), strict=True)) if chosen else {}
-        )
+        ids = self.response_ids([batch[place] for place in chosen], recon_tokens(self.recipe, step)) if chosen else []
+        responses = dict(zip(chosen, ids, strict=True))
         tokens = sum(map(len, responses.values()))
         pooled = torch.zeros(len(batch), self.heads.rows.shape[1], device=device)
         sums = torch.zeros(2, dtype=torch.float64, device=device)
@@ -165,7 +173,8 @@ class TokenTrainer:
             places = list(mine[at : at + size])
             part = [batch[place] for place in places]
             with self.autocast():
-                embeddings, z = self.heads(self.states(part))
+                with torch.set_grad_enabled(kind != "reconstruction"):
+                    embeddings, z = self.heads(self.states(part))
                 loss = embeddings.new_zeros((), dtype=torch.float32)
                 if self.dim is not None:
                     align = alignment_loss(embeddings.float(), self.target_rows(part)) * len(part) / len(batch)
@@ -174,7 +183,7 @@ class TokenTrainer:
                 scored = [place for place in places if place in responses]
                 if scored:
                     own = [responses[place] for place in scored]
-                    read = z if step < self.recipe.phases[0] else z.detach()
+                    read = z if kind == "both" else z.detach()
                     soft = self.heads.soft_prompts(read[[places.index(place) for place in scored]])
                     recon = response_loss(self.model, soft, own) * sum(map(len, own)) / tokens
                     sums[1] += recon.detach()
@@ -201,8 +210,9 @@ class TokenTrainer:
         """One optimiser step; raises `TrainingError` on NaN, with the last good state still on the disk."""
         began, optim = time.perf_counter(), self.recipe.optim
         batch = self.batches[self.step]
-        if self.step == self.recipe.phases[0]:
-            self.optimizer = self._make_optimizer()  # the last phase begins without the moments of the first
+        phase = phase_at(self.recipe, self.step)
+        if self.step == phase.start:
+            self.optimizer = self._make_optimizer()  # a phase begins without the moments of the one before
         align, recon, pooled = self.backward(batch, self.step)
         losses = {"alignment": align, "reconstruction": recon}
         wrong = [f"the {name} loss became {loss}" for name, loss in losses.items() if not math.isfinite(loss or 0.0)]
@@ -218,7 +228,7 @@ class TokenTrainer:
             )
         self.is_whole = False  # what was saved between here and the count would be half a step
         self.optimizer.step()
-        if self.dim is not None:
+        if self.dim is not None and phase.kind != "reconstruction":
             # After the loss was taken: the loss stays an honest look ahead at texts that the regression has not seen.
             self.heads.remember(pooled, self.target_rows(batch), keep=1 - 1 / (optim.align_memory or MEMORY))
             if optim.align_memory:
