@@ -54,6 +54,8 @@ class ZooEntry:
 
 
 ENTRIES: Registry[ZooEntry] = Registry("model", "genzoo list")
+DEFAULT = "smollm2-135m"
+"""What commands take when no model is named."""
 
 
 def get_entry(name: str) -> ZooEntry:
@@ -79,18 +81,23 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 _QUERY_TASKS = frozenset({"NQ", "NQHardNegatives", "NanoNQRetrieval", "MedicalQARetrieval", "RARbMath"})
-_QUERY_LOG = (
-    "33,022 unlabeled queries under free licences (CC BY, CC BY-SA, MIT, Apache-2.0): Natural Questions open, WebQuestions, "
-    "GSM8K, StrategyQA, ExpertQA, MedQuAD, hh-rlhf, HarmfulQA, CatQA, OpenAssistant and other prompt collections; the backbone "
-    "answered 12,160 of them itself. No label was used, but the questions of Natural Questions' dev split, MedQuAD and "
-    "GSM8K's training split were seen"
-)
+
+
+def _query_log(answered: str) -> str:
+    return (
+        "33,022 unlabeled queries under free licences (CC BY, CC BY-SA, MIT, Apache-2.0): Natural Questions open, WebQuestions, "
+        "GSM8K, StrategyQA, ExpertQA, MedQuAD, hh-rlhf, HarmfulQA, CatQA, OpenAssistant and other prompt collections; the backbone "
+        f"answered {answered} of them itself. No label was used, but the questions of Natural Questions' dev split, MedQuAD and "
+        "GSM8K's training split were seen"
+    )
+
+
 ENTRIES.register(
     "smollm2-135m",
     ZooEntry(
         name="smollm2-135m",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen",
-        revision="3bf14f73606e0ea75f2acf16de281329273431df",
+        revision="30e1f98912e92bbcb6c6e463ee9e352dab0f3415",
         backbone="smollm2-135m",
         backbone_digest="3d45d5307daa280ec4da951e41873209c223105e",
         recipe="smollm2-135m",
@@ -98,9 +105,9 @@ ENTRIES.register(
         dim=256,
         max_tokens=512,
         licence="apache-2.0",
-        release_date="2026-11-23",
+        release_date="2026-11-25",
         training_datasets=_QUERY_TASKS,
-        training_data=_QUERY_LOG,
+        training_data=_query_log("12,160"),
     ),
 )
 ENTRIES.register(
@@ -118,6 +125,6 @@ ENTRIES.register(
         licence="apache-2.0",
         release_date="2026-11-22",
         training_datasets=_QUERY_TASKS,
-        training_data=_QUERY_LOG,
+        training_data=_query_log("12,160"),
     ),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genzoo.backbones import backbone_digest, fetch_backbone
 from genzoo.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
-from genzoo.entries import ENTRIES, get_entry
+from genzoo.entries import DEFAULT, get_entry
 from genzoo.errors import CheckpointError, UnknownNameError
 from genzoo.exported import base_folder, is_exported, read_exported
 from genzoo.inspection import check_model_folder, read_json_file
@@ -118,5 +118,5 @@ def load_decoder(
 
 
 def default_model() -> str:
-    """The model that commands take when none is named: the first of the zoo."""
-    return ENTRIES.names()[0]
+    """The model that commands take when none is named."""
+    return DEFAULT

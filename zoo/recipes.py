@@ -158,7 +158,9 @@ for _backbone, _lr in {
 # A teacher of early layers knows words, not meanings: half of the texts that are asked for their topic stand for what they belong
 # to, the regression is held back harder, and the embeddings are partly whitened. A last phase follows the alignment alone: it
 # was worth more than doubling the steps with both losses.
-_SELF_OPTIM = replace(_SMALL_OPTIM, steps=1050, align_last=150, lr_rows=3e-3, ridge=1000.0, partial_whitening=0.35)
+_SELF_OPTIM = replace(
+    _SMALL_OPTIM, steps=1125, align_last=150, recon_last=75, lr_rows=3e-3, ridge=1000.0, partial_whitening=0.35
+)
 # A base model only goes on writing: told what stands before it, and kept out of loops, it answers in sentences.
 _BASE_MODEL = ResponseOptions(
     limit=5_000,
@@ -167,7 +169,7 @@ _BASE_MODEL = ResponseOptions(
 )
 for _name, _response, _optim in (
     ("smollm2-135m", ResponseOptions(limit=12_160), _SELF_OPTIM),
-    ("gemma3-270m", _BASE_MODEL, replace(_SELF_OPTIM, steps=300, align_last=75)),
+    ("gemma3-270m", _BASE_MODEL, replace(_SELF_OPTIM, steps=300, align_last=75, recon_last=0)),
 ):
     RECIPES.register(
         _name,

@@ -10,7 +10,8 @@ logits of all positions at once, gradient checkpointing, and the teacher in the 
 peak memory is its own; ways take turns, and times are CPU seconds of the process, which other load on the machine disturbs least.
 The training does not keep the states of the texts from one epoch to the next: they take 46 kB per token of SmolLM2-135M in float32
 (30 layers x 2 x 3 heads x 64 numbers), some 3 MB per example, and its schedule of 33,600 examples in four views of 11,960 answers
-shows an answer's query once or twice. ``--reuse`` measures what a backbone and a log with many epochs would gain.
+shows an answer's query once or twice. A study, whose cells train on the same texts, does keep them (`genzoo.training.text_states`).
+``--reuse`` measures what a backbone and a log with many epochs would gain.
 
 What was measured is kept in a JSON file in ``--folder`` after every turn; the same command goes on where it was stopped.
 """

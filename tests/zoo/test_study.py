@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,8 +14,10 @@ from genzoo.errors import InputError, TrainingError
 from genzoo.forward import remember
 from genzoo.studies import STUDIES, Study, find_study
 from genzoo.tokens import plain_ids
+from genzoo.training import engines
 from genzoo.training.pipeline import load_causal_lm
 from genzoo.training.queries import Query
+from genzoo.training.responses import Response
 from genzoo.training.study import StudyRow, _write, mean_interval, run_study, summarise
 from genzoo.training.text_states import TextStates
 
@@ -96,6 +99,13 @@ def test_a_study_goes_on_from_its_table_alone_and_leaves_running_cells_to_others
     ]
     # Not bit-equal: the states of texts were computed in other passes.
     assert [row.value for row in again] == pytest.approx([row.value for row in rows], rel=1e-3)
+
+
+def test_a_study_takes_answers_that_were_made_earlier(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "make_engine", lambda *given: pytest.fail("answered anew"))
+    base = replace(study, variants={"base": {}}, seeds=(0,))
+    given = [Response(query.id, query.text, f"about {query.text}", "stop", 5) for query in QUERIES]
+    assert run_study(base, QUERIES, tmp_path, device="cpu", responses=given)
 
 
 def test_kept_states_of_texts_are_those_computed_anew(llama):

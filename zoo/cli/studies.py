@@ -11,7 +11,7 @@ import typer
 
 from genzoo.cli.console import Bars, busy, out, print_json
 from genzoo.cli.models import Device, Json
-from genzoo.cli.training import PANEL, Column, Queries
+from genzoo.cli.training import PANEL, Column, Made, Queries, given_responses
 from genzoo.errors import InputError
 from genzoo.recipes import UNSUPERVISED
 
@@ -117,6 +117,7 @@ def study(
     tasks: Annotated[
         list[str] | None, typer.Option("--task", "-t", help="Also measure on it; may be repeated.")
     ] = None,
+    made: Made = None,
     device: Device = None,
 ) -> None:
     """Train every variant of a recipe with every seed, and compare them. Run the same command again to go on."""
@@ -125,13 +126,21 @@ def study(
     from genzoo.training.study import run_study
 
     chosen, log = find_study(name), read_queries(queries, column)
+    first = chosen.recipe_of(next(iter(chosen.variants)), chosen.seeds[0])
+    given = given_responses(made, log[: first.response.limit or None])
     with Bars() as bars:
 
         def measure(model: str) -> Mapping[str, float]:
             return _measure(model, benchmark, list(tasks or []), output / "results", device, bars)
 
         rows = run_study(
-            chosen, log, output, measure=measure if benchmark or tasks else None, device=device, on_progress=bars
+            chosen,
+            log,
+            output,
+            measure=measure if benchmark or tasks else None,
+            device=device,
+            responses=given,
+            on_progress=bars,
         )
     out.print(
         f"{len(rows)} figures in {output / 'results.csv'}, their means in {output / 'summary.csv'}", highlight=False

@@ -91,7 +91,7 @@ def _run(
     from genzoo.training.processes import Processes
     from genzoo.training.responses import write_responses
 
-    given = _made(made, log[: recipe.response.limit or None])
+    given = given_responses(made, log[: recipe.response.limit or None])
     recipe = _pinned(recipe)
     output.mkdir(parents=True, exist_ok=True)
     processes = Processes.from_environment(device)
@@ -101,7 +101,7 @@ def _run(
     return TrainingRun(recipe, log, output, device, batch_size, bars, processes)
 
 
-def _made(made: Path | None, asked: list[Query]) -> list[Response]:
+def given_responses(made: Path | None, asked: list[Query]) -> list[Response]:
     """The responses of an earlier run that answer these queries."""
     from genzoo.training.responses import read_responses
 

@@ -23,6 +23,7 @@ from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.studies import Study
 from genzoo.training.pipeline import OnProgress, TrainingRun
 from genzoo.training.queries import Query
+from genzoo.training.responses import Response, write_responses
 from genzoo.training.text_states import TextStates
 
 Measure = Callable[[str], Mapping[str, float]]
@@ -89,6 +90,7 @@ def run_study(
     *,
     measure: Measure | None = None,
     device: str | None = None,
+    responses: Sequence[Response] = (),
     on_progress: OnProgress = lambda stage, done, total, remark: None,
 ) -> list[StudyRow]:
     """Train and measure every cell that is not finished yet, and write ``results.csv`` and ``summary.csv`` after each.
@@ -103,10 +105,14 @@ def run_study(
         output: Folder of the study.
         measure: Measures a model further; its teacher is measured too, once.
         device: Where to compute.
+        responses: Answers made earlier, asked as the first variant asks.
         on_progress: Told how far each stage is; the stage ``study`` counts cells.
     """
     cells = [(variant, seed) for seed in study.seeds for variant in study.variants]
     texts: dict[str, TextStates] = {}
+    made = _responses_folder(output, study.recipe_of(*cells[0])) / "responses.jsonl"
+    if responses and not made.is_file():
+        write_responses(made, responses)
     for done, (variant, seed) in enumerate(cells):
         on_progress("study", done, len(cells), f"{variant}, seed {seed}")
         recipe = study.recipe_of(variant, seed)
@@ -180,7 +186,7 @@ def _cell(
         folder,
         device,
         on_progress=on_progress,
-        responses_folder=output / "responses" / _asked_alike(recipe),
+        responses_folder=_responses_folder(output, recipe),
         targets_folder=output / "shared",
         always_judged=True,
         texts=texts,
@@ -222,10 +228,11 @@ def _measure_teacher(run: TrainingRun, measure: Measure, output: Path) -> Mappin
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _asked_alike(recipe: Recipe) -> str:
+def _responses_folder(output: Path, recipe: Recipe) -> Path:
+    """Where the answers of all cells lie that ask alike."""
     options = recipe.response
     facts = (recipe.backbone, replace(options, system_prompt=options.system_text, limit=0))
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+    return output / "responses" / hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def summarise(study: Study, rows: Sequence[StudyRow]) -> list[StudySummary]:
