@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-MODELS := -m smollm2-135m -m smollm2-135m-teacher -m minilm -m smollm2-135m-mean
+MODELS := -m smollm2-135m -m smollm2-135m-teacher -m smollm2-135m-untrained -m smollm2-135m-mean -m minilm
 
 .PHONY: report test install lint types clean
 

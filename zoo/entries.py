@@ -128,3 +128,21 @@ ENTRIES.register(
         training_data=_query_log("12,160"),
     ),
 )
+ENTRIES.register(
+    "gemma3-270m",
+    ZooEntry(
+        name="gemma3-270m",
+        hub_id="genzoo/gemma-3-270m-LLM2Vec-Gen",
+        revision="d6302005125eb53d29b67b47543f53f2ce068796",
+        backbone="gemma3-270m",
+        backbone_digest="3562b28fa85ef21407be43b2a5e92c95e2c8ae93",
+        recipe="gemma3-270m",
+        teacher="gemma3-270m-teacher",
+        dim=256,
+        max_tokens=512,
+        licence="gemma",
+        release_date="2026-11-25",
+        training_datasets=_QUERY_TASKS,
+        training_data=_query_log("5,000"),
+    ),
+)

@@ -85,6 +85,18 @@ TEACHERS.register(
         recipe="smollm2-135m",
     ),
 )
+TEACHERS.register(
+    "gemma3-270m-teacher",
+    Teacher(
+        key="gemma3-270m-teacher",
+        hub_id="genzoo/gemma-3-270m-Unsupervised",
+        revision="b7d240de2625a7356df07aab3d902540f715ae5f",
+        dim=256,
+        max_tokens=256,
+        licence="gemma",
+        recipe="gemma3-270m",
+    ),
+)
 
 
 def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
