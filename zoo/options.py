@@ -103,9 +103,9 @@ class OptimOptions:
         lr_align: Of the alignment projection.
         clip: Largest gradient norm, for each group of parameters.
         align_first: How many of them, at the start, train the alignment alone.
-        align_last: How many of them, at the end (before those of ``recon_last``) and at most half, let the rows follow the alignment alone, with a warm-up and
-            decay of their own, and the reconstruction train its projection alone: next to the alignment its gradient of the
-            rows is mostly noise. None where the alignment loss is off, as with ``align_first``.
+        align_last: How many of them, at the end (before those of ``recon_last``) and at most half, let the rows follow the
+            alignment alone, with a warm-up and decay of their own, and the reconstruction train its projection alone: next to the
+            alignment its gradient of the rows is mostly noise. None where the alignment loss is off, as with ``align_first``.
         recon_last: How many of them, at the very end and at most a quarter, train the reconstruction's projection alone, on the
             whole batch and on responses as long as the backbone may write them. The embedding stays as it is then.
         align_memory: Solve the alignment projection at every step by a running ridge regression that remembers about this

@@ -196,9 +196,8 @@ def _cell(
 def _measured(study: Study, run: TrainingRun, variant: str, output: Path, measure: Measure | None) -> list[StudyRow]:
     """Train one cell; its figures and its teacher's."""
     recipe, figures, rows = run.recipe, dict[str, float](), list[StudyRow]()
-    with FileLock(
-        output / ".shared.lock"
-    ):  # answers, teacher and targets: the first process makes them, the others find them
+    # Answers, teacher and targets: the first process makes them, the others find them.
+    with FileLock(output / ".shared.lock"):
         run.targets([one.target for one in run.examples()])
     controls, digest = run.train().info.get("controls"), recipe.digest()
     if controls:
