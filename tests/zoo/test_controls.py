@@ -75,6 +75,27 @@ def test_decoded_texts_are_judged_by_the_teacher(llama, tiny_teacher):
     assert replace(found, **dict.fromkeys(("decoded", "top1"))).rows()[-1][0] == "gap"
 
 
+def test_an_embedding_of_another_width_is_judged_by_its_decoded_texts_alone(llama, tiny_teacher):
+    from sentence_transformers import SentenceTransformer
+
+    model = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
+    tokenizer, checkpoint = AutoTokenizer.from_pretrained(llama), build_checkpoint(llama)
+    teacher = SentenceTransformer(str(tiny_teacher), device="cpu")
+    judge = embedder(lambda: teacher)
+    targets = {row.response: target for row, target in zip(ROWS, judge([r.response for r in ROWS]), strict=True)}
+    wide = replace(
+        checkpoint,
+        align_weight=torch.cat([checkpoint.align_weight, checkpoint.align_weight]),
+        align_bias=torch.cat([checkpoint.align_bias, checkpoint.align_bias]),
+    )
+    same = measure_controls(checkpoint, model, tokenizer, ROWS, targets, 3, judge=judge)
+    found = measure_controls(wide, model, tokenizer, ROWS, targets, 3, judge=judge)
+    assert same.cosine_own is not None
+    assert (found.cosine_own, found.cosine_other, found.top1) == (None, None, None)
+    assert (found.decoded, found.recon_gap) == (same.decoded, same.recon_gap)
+    assert [label for label, _ in found.rows()][-1] == "decoded nearest to own"
+
+
 def test_a_readable_embedding_passes_and_a_blind_one_fails(llama):
     """A judge that reads words: soft prompts that say the response pass, those of another query fail."""
     vocabulary: dict[str, int] = {}

@@ -150,7 +150,8 @@ def measure_controls(
         model: The causal LM that they were trained on.
         tokenizer: Its tokenizer.
         held_out: Queries and the backbone's own responses, at least two.
-        targets: Response text -> ``(D,)`` teacher embedding; empty where there is no teacher.
+        targets: Response text -> ``(D,)`` teacher embedding; empty where there is no teacher. Where D is not the checkpoint's,
+            decoded texts are judged by them, and the cosines are left out.
         batch_size: Queries at once.
         judge: The teacher, which reads the decoded texts; None leaves that out.
         seed: Of the other queries that are drawn, and of the interval's resampling.
@@ -161,7 +162,8 @@ def measure_controls(
     wanted = torch.stack([targets[row.response] for row in held_out]).to(soft) if targets else None
     nearness: tuple[float | None, ...] = (None, None, None)
     told: tuple[float | None, ...] = (None, None, None)
-    if wanted is not None:
+    # A checkpoint that was not aligned, or to another teacher, embeds in a space of its own.
+    if wanted is not None and checkpoint.dim == wanted.shape[1]:
         weight, bias = checkpoint.align_weight.to(soft), checkpoint.align_bias.to(soft)
         nearness = _nearness(soft.mean(dim=1) @ weight.T + bias, wanted)
     own, lengths = _recon(model, tokenizer, soft, held_out, batch_size)
