@@ -159,7 +159,8 @@ class UnsupervisedOptions:
         layer: States are read after this many layers; early ones, before the LLM turns to predicting.
         whiten: Dimensions that are kept after whitening; at most H.
         fit_texts: Texts of the log that the whitening is fitted on.
-        wrap: ``prompt`` asks for the meaning in one word around the text; ``echo`` repeats the text; ``plain`` leaves it alone.
+        wrap: ``prompt`` asks for the meaning in one word around the text; ``echo`` repeats the text; ``plain`` leaves it alone;
+            ``answer`` asks to restate it and reads the tokens that open the answer, where late layers are worth reading.
         simcse_steps: Steps of unsupervised SimCSE in a LoRA before the whitening; 0 does without.
         simcse_rank: r of that LoRA.
         simcse_batch: Texts per SimCSE step; the others of the batch are the negatives.
@@ -170,7 +171,7 @@ class UnsupervisedOptions:
     layer: int = 3
     whiten: int = 128
     fit_texts: int = 2000
-    wrap: Literal["prompt", "echo", "plain"] = "prompt"
+    wrap: Literal["prompt", "echo", "plain", "answer"] = "prompt"
     simcse_steps: int = 0
     simcse_rank: int = 8
     simcse_batch: int = 64

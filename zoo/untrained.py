@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+    from genzoo.checkpoint import TokenCheckpoint
+
 
 def untrained(backbone: Path, *, max_tokens: int = 512, device: str | None = None) -> SentenceTransformer:
-    """The zoo's prompts, ten tokens that open an answer, and the mean of their last hidden states; no projection.
+    """The zoo's prompts, ten tokens that open an answer, and the mean of their last hidden states; no projection."""
+    from genzoo.assembly import assemble
+    from genzoo.packed_encoding import pack
 
-    Every training starts from these tokens (`genzoo.tokens.start_rows`).
-    """
+    checkpoint = untrained_checkpoint(backbone, max_tokens)
+    return pack(assemble(checkpoint, backbone, device=device), len(checkpoint.spec))
+
+
+def untrained_checkpoint(backbone: Path, max_tokens: int = 512) -> TokenCheckpoint:
+    """The tokens that every training starts from (`genzoo.tokens.start_rows`), with the identity as both projections."""
     import torch
 
-    from genzoo.assembly import assemble
     from genzoo.backbones import backbone_digest
     from genzoo.checkpoint import TokenCheckpoint
-    from genzoo.packed_encoding import pack
     from genzoo.recipes import UNSUPERVISED, Recipe
     from genzoo.tokens import start_rows
     from genzoo.training.pipeline import load_causal_lm, make_spec
@@ -28,7 +34,7 @@ def untrained(backbone: Path, *, max_tokens: int = 512, device: str | None = Non
     recipe = Recipe("untrained", backbone.name, UNSUPERVISED, max_tokens=max_tokens)
     embeddings = model.get_input_embeddings()
     same = torch.eye(embeddings.embedding_dim)
-    checkpoint = TokenCheckpoint(
+    return TokenCheckpoint(
         spec=make_spec(tokenizer, embeddings.num_embeddings, recipe, ()),
         rows=start_rows(model, tokenizer, recipe.n_tokens),
         recon_weight=same,
@@ -40,4 +46,3 @@ def untrained(backbone: Path, *, max_tokens: int = 512, device: str | None = Non
         recipe_digest=recipe.digest(),
         max_tokens=max_tokens,
     )
-    return pack(assemble(checkpoint, backbone, device=device), len(checkpoint.spec))

@@ -11,7 +11,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.errors import InputError
 from genzoo.options import UnsupervisedOptions
-from genzoo.training.unsupervised import AFTER, BEFORE, fit_teacher, teacher_name, whitening
+from genzoo.training.readers import AFTER, BEFORE, RESTATE
+from genzoo.training.unsupervised import fit_teacher, teacher_name, whitening
+from genzoo.untrained import untrained_checkpoint
 
 TEXTS = [f"{text} {i}" for i, text in enumerate(SENTENCES * 4)]
 OPTIONS = UnsupervisedOptions(layer=1, whiten=6, fit_texts=64, max_tokens=200)
@@ -29,7 +31,7 @@ def test_whitened_states_have_unit_covariance():
     assert torch.allclose(1 / weight.norm(dim=1) ** 2, values[-5:].flip(0))
 
 
-@pytest.mark.parametrize("wrap", ["prompt", "echo", "plain"])
+@pytest.mark.parametrize("wrap", ["prompt", "echo", "plain", "answer"])
 @pytest.mark.parametrize("family", ["llama", "gemma3_text"])
 def test_folder_is_a_plain_sentence_transformer(tmp_path, family, wrap):
     backbone = build_backbone(tmp_path / "backbone", family, chat=family == "llama")
@@ -45,14 +47,20 @@ def test_folder_is_a_plain_sentence_transformer(tmp_path, family, wrap):
     assert np.abs(np.stack([model.encode(text) for text in TEXTS[:3]]) - made[:3]).max() < 1e-4
     # The same states, computed by hand from the whole backbone.
     tokenizer, whole = AutoTokenizer.from_pretrained(backbone), AutoModelForCausalLM.from_pretrained(backbone)
-    frame = {"prompt": (BEFORE, AFTER), "echo": ("", ""), "plain": ("", "")}[wrap]
+    frame = {"prompt": (BEFORE, AFTER), "echo": ("", ""), "plain": ("", ""), "answer": (RESTATE, "")}[wrap]
     pieces = [frame[0], TEXTS[0], *([TEXTS[0]] if wrap == "echo" else []), frame[1]]
     ids = tokenizer("")["input_ids"]
     for piece in pieces:
         ids = [*ids, *tokenizer(piece, add_special_tokens=False)["input_ids"]]
-    states = whole(torch.tensor([ids]), output_hidden_states=True).hidden_states[1][0]
+    embedded = whole.get_input_embeddings()(torch.tensor([ids]))
+    if wrap == "answer":
+        # Gemma scales what it looks up.
+        rows = untrained_checkpoint(backbone).rows * getattr(whole.get_input_embeddings(), "embed_scale", 1.0)
+        embedded = torch.cat([embedded, rows[None].to(embedded)], dim=1)
+    states = whole(inputs_embeds=embedded, output_hidden_states=True).hidden_states[1][0]
+    states = states[-10:] if wrap == "answer" else states
     size = states.square().mean(dim=-1, keepdim=True).add(whole.config.rms_norm_eps).rsqrt()
-    dense = model[2].linear
+    dense = model[-1].linear
     assert np.abs(dense((states * size).mean(dim=0)).detach().numpy() - made[0]).max() < 1e-3 * np.abs(made[0]).max()
 
 

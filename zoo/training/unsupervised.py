@@ -1,11 +1,12 @@
-"""A teacher made of the backbone itself, without labels: early-layer states, averaged over the text and whitened on the query log.
+"""A teacher made of the backbone itself, without labels: states of a layer, averaged and whitened on the query log.
 
-The last layers of an LLM are about the next token; an early one is about the words. Whitening removes what all texts share, which
+The last layers of an LLM are about the next token; an early one is about the words. Averaged over the text, an early one tells
+more of the text; where an answer opens, a late one may (`genzoo.training.readers`). Whitening removes what all texts share, which
 is most of such a mean. Optionally the layers are first tuned by unsupervised SimCSE (Gao et al. 2021) in a LoRA: two passes of one
 text with different dropout are each other's positive, the other texts of the batch the negatives.
 
 The result is a SentenceTransformer of built-in modules: ``Transformer`` (the first layers; its tokenizer wraps every text) ->
-``Pooling`` (mean) -> ``Dense`` (whitening). So mteb can measure it like any other model.
+``WordWeights`` (only where no more than the opening of an answer is averaged) -> ``Pooling`` (mean) -> ``Dense`` (whitening). So mteb can measure it like any other model.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Dense, Transformer
-from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.base.modules import Dense
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,8 +28,8 @@ from genzoo.errors import InputError, TrainingError
 from genzoo.files import replace_folder
 from genzoo.lora import Lora, merge_lora
 from genzoo.options import UnsupervisedOptions
+from genzoo.training.readers import make_reader
 
-BEFORE, AFTER = 'This sentence: "', '" means in one word: "'
 TEMPERATURE = 0.05
 """Of the SimCSE loss, as in its paper."""
 DROPOUT = 0.1
@@ -63,8 +63,8 @@ def fit_teacher(
     chosen = list(texts)
     random.Random(seed).shuffle(chosen)  # noqa: S311 - reproducible choice
     chosen = chosen[: options.fit_texts]
-    transformer = _early_layers(backbone, options)
-    width = transformer.model.config.hidden_size
+    modules: list[Any] = make_reader(backbone, options)
+    width = modules[0].model.config.hidden_size
     if options.whiten > width:
         raise InputError(f"unsupervised.whiten is {options.whiten}, the backbone is {width} wide: give at most that")
     if len(chosen) <= options.whiten:
@@ -72,7 +72,7 @@ def fit_teacher(
             f"whitening to {options.whiten} dimensions needs more than {options.whiten} texts, the log has {len(chosen)}: give "
             "more, or lower unsupervised.whiten"
         )
-    pooled = SentenceTransformer(modules=[transformer, Pooling(width, "mean")], device=device)
+    pooled = SentenceTransformer(modules=modules, device=device)
     if options.simcse_steps:
         train_simcse(pooled, chosen, options, seed, on_step)
     states = []
@@ -94,9 +94,7 @@ def put_together(backbone: Path, options: UnsupervisedOptions, weight: Tensor, b
         raise InputError(
             "a teacher that was tuned by SimCSE cannot be put together from its whitening: ship its folder"
         )
-    transformer = _early_layers(backbone, options)
-    pooling = Pooling(transformer.model.config.hidden_size, "mean")
-    return _save(SentenceTransformer(modules=[transformer, pooling], device="cpu"), weight, bias, folder)
+    return _save(SentenceTransformer(modules=make_reader(backbone, options), device="cpu"), weight, bias, folder)
 
 
 def read_whitening(folder: Path) -> tuple[Tensor, Tensor]:
@@ -135,61 +133,6 @@ def whitening(states: Tensor, dim: int) -> tuple[Tensor, Tensor]:
         )
     weight = (vectors / values.sqrt()).T
     return weight, -weight @ mean
-
-
-def _early_layers(backbone: Path, options: UnsupervisedOptions) -> Transformer:
-    """The first layers, with the final norm's gains taken away: each position only gets unit size."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(backbone)
-    layers = config.num_hidden_layers
-    if not 1 <= options.layer <= layers:
-        raise InputError(f"unsupervised.layer is {options.layer}, the backbone has layers 1 to {layers}")
-    kept: dict[str, Any] = {"num_hidden_layers": options.layer}
-    if getattr(config, "layer_types", None):
-        kept["layer_types"] = config.layer_types[: options.layer]
-    module = Transformer(
-        str(backbone),
-        model_kwargs={"dtype": torch.float32},
-        config_kwargs=kept,
-        max_seq_length=options.max_tokens,
-        unpad_inputs=False,
-        modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
-        module_output_name="token_embeddings",
-    )
-    norm = module.model.norm
-    with torch.no_grad():
-        # Gemma stores the gain less one.
-        norm.weight.fill_(0.0 if "Gemma" in type(norm).__name__ else 1.0)
-    _wrap(module.tokenizer, options.wrap)
-    return module
-
-
-def _wrap(tokenizer: Any, wrap: str) -> None:
-    """Make the tokenizer put every text into its frame by itself, also under truncation."""
-    from tokenizers.processors import TemplateProcessing
-
-    tokenizer.chat_template = None
-    around = tokenizer("", add_special_tokens=True)["input_ids"]
-    words: list[list[int]] = [[], []]
-    if wrap == "prompt":
-        words = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (BEFORE, AFTER)]
-    frame = {"before": [*around, *words[0]], "after": words[1]}
-    middle = ["$A:0", "$A:0"] if wrap == "echo" else ["$A:0"]
-    pieces = [*(["before:0"] if frame["before"] else []), *middle, *(["after:0"] if frame["after"] else [])]
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single=pieces,
-        special_tokens=[
-            {"id": name, "ids": ids, "tokens": [str(tokenizer.convert_ids_to_tokens(token)) for token in ids]}
-            for name, ids in frame.items()
-            if ids
-        ],
-    )
-    for key, value in {"split_special_tokens": True, "padding_side": "right", "truncation_side": "right"}.items():
-        setattr(tokenizer, key, value)
-        tokenizer.init_kwargs[key] = value  # what is only an attribute is not saved
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
 
 
 def train_simcse(

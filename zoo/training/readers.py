@@ -1,0 +1,115 @@
+"""How an unsupervised teacher reads a text, as modules of sentence-transformers: the first layers of the backbone, then a mean.
+
+``prompt``, ``echo`` and ``plain`` average over everything that is read; ``answer`` over the states of the tokens that open an
+answer, where the LLM has read the whole text and is about to say it again (`genzoo.untrained`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+from torch import nn
+
+from genzoo.errors import InputError
+from genzoo.options import UnsupervisedOptions
+from genzoo.prompts import DOCUMENT
+
+BEFORE, AFTER = 'This sentence: "', '" means in one word: "'
+RESTATE = DOCUMENT.strip() + "\n"
+
+
+def make_reader(backbone: Path, options: UnsupervisedOptions) -> list[nn.Module]:
+    """Modules that turn texts into ``(texts, H)`` states; their tokenizer puts the frame around every text by itself.
+
+    The gains of the final norm are taken away: each position only gets unit size.
+
+    Raises:
+        InputError: For a layer that the backbone has not.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(backbone)
+    layers = config.num_hidden_layers
+    if not 1 <= options.layer <= layers:
+        raise InputError(f"unsupervised.layer is {options.layer}, the backbone has layers 1 to {layers}")
+    kept: dict[str, Any] = {"num_hidden_layers": options.layer}
+    if getattr(config, "layer_types", None):
+        kept["layer_types"] = config.layer_types[: options.layer]
+    modules = (
+        _answer_modules(backbone, options, kept) if options.wrap == "answer" else _text_modules(backbone, options, kept)
+    )
+    norm: Any = modules[0].model.norm
+    with torch.no_grad():
+        # Gemma stores the gain less one.
+        norm.weight.fill_(0.0 if "Gemma" in type(norm).__name__ else 1.0)
+    return modules
+
+
+def _text_modules(backbone: Path, options: UnsupervisedOptions, kept: Mapping[str, Any]) -> list[Any]:
+    module = Transformer(
+        str(backbone),
+        model_kwargs={"dtype": torch.float32},
+        config_kwargs=dict(kept),
+        max_seq_length=options.max_tokens,
+        unpad_inputs=False,
+        modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+        module_output_name="token_embeddings",
+    )
+    tokenizer = module.tokenizer
+    tokenizer.chat_template = None
+    around = tokenizer("", add_special_tokens=True)["input_ids"]
+    before, after = (BEFORE, AFTER) if options.wrap == "prompt" else ("", "")
+    frame = {"before": [*around, *_ids(tokenizer, before)], "after": _ids(tokenizer, after)}
+    _put_frame(tokenizer, frame, 2 if options.wrap == "echo" else 1)
+    return [module, Pooling(module.model.config.hidden_size, "mean")]
+
+
+def _answer_modules(backbone: Path, options: UnsupervisedOptions, kept: Mapping[str, Any]) -> list[Any]:
+    from transformers import AutoTokenizer
+
+    from genzoo.assembly import assemble
+    from genzoo.untrained import untrained_checkpoint
+
+    checkpoint = untrained_checkpoint(backbone, options.max_tokens)
+    module, _, _, weights, pooling = assemble(checkpoint, backbone, device="cpu")
+    transformer: Any = module
+    transformer.model.layers = transformer.model.layers[: options.layer]
+    for key, value in kept.items():
+        setattr(transformer.model.config, key, value)
+    plain = AutoTokenizer.from_pretrained(backbone)
+    frame = {"before": [*plain("")["input_ids"], *_ids(plain, RESTATE)], "after": list(checkpoint.spec.ids)}
+    _put_frame(transformer.tokenizer, frame, 1)
+    return [transformer, weights, pooling]
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+
+
+def _put_frame(tokenizer: Any, frame: Mapping[str, list[int]], times: int) -> None:
+    """Make the tokenizer put every text, so many times, into a frame by itself, also under truncation."""
+    from tokenizers.processors import TemplateProcessing
+
+    named = {name: ids for name, ids in frame.items() if ids}
+    pieces = [
+        *(["before:0"] if "before" in named else []),
+        *["$A:0"] * times,
+        *(["after:0"] if "after" in named else []),
+    ]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=pieces,
+        special_tokens=[
+            {"id": name, "ids": ids, "tokens": [str(tokenizer.convert_ids_to_tokens(token)) for token in ids]}
+            for name, ids in named.items()
+        ],
+    )
+    for key, value in {"split_special_tokens": True, "padding_side": "right", "truncation_side": "right"}.items():
+        setattr(tokenizer, key, value)
+        tokenizer.init_kwargs[key] = value  # what is only an attribute is not saved
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
