@@ -11,7 +11,7 @@ MODELS := -m smollm2-135m -m smollm2-135m-teacher -m smollm2-135m-untrained -m s
 report: install
 	$(BIN)/genzoo evaluate $(MODELS) -b "GenZoo(mini, v1)" -o output/results
 	$(BIN)/genzoo leaderboard output/results -o output/report
-	$(BIN)/genzoo report output/results -o output/report
+	$(BIN)/genzoo report output/results --studies reports/measured -o output/report
 
 test: install lint types
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile

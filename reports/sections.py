@@ -86,9 +86,15 @@ def teacher_section(board: Leaderboard, store: ResultStore) -> Section:
     return Section("teacher", title, tuple(blocks))
 
 
+_ABOUT_STUDIES = (
+    "One recipe, one change at a time, each trained anew with the same seeds. An interval is over seeds: a few of them tell large "
+    "effects only. The mean over tasks counts safety too, which a model that finds nothing wins."
+)
+
+
 def studies_sections(studies: Sequence[Study]) -> tuple[Section, ...]:
     """What each change of a recipe did, and how training went; no chapter without a study."""
-    blocks: list[Block] = []
+    blocks: list[Block] = [Prose(_ABOUT_STUDIES)] if studies else []
     for place, study in enumerate(studies):
         blocks += study_drawings(study, f"study-{place}")
         blocks.append(TableBlock(study_table(study)))

@@ -15,6 +15,9 @@ PROBE_TEXTS = (
     "<unused0>",
 )
 
+FIRST_WORDS = 5
+"""Of the answer that a few trained tokens start as: "The answer is about the"."""
+
 
 def spare_rows(tokenizer: Any, vocab_size: int, known: Sequence[int] = (), count: int = 10) -> tuple[int, ...]:
     """Find embedding rows that no text and no chat template can produce.
@@ -146,6 +149,9 @@ def append_trained_tokens(tokenizer: Any, ids: Sequence[int], names: Sequence[st
 def start_rows(model: Any, tokenizer: Any, n: int) -> Any:
     """Where trained tokens start: embeddings of what comes between a chat's question and its answer, so that the LLM answers.
 
+    Few tokens start as the last ones of that, the answer's first words: what a chat template puts there says the same after
+    every text.
+
     Returns:
         ``(n, H)`` tensor.
     """
@@ -155,5 +161,6 @@ def start_rows(model: Any, tokenizer: Any, n: int) -> Any:
         chat = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True, enable_thinking=False)
         opening = chat.rpartition("?")[2]
     ids = tokenizer(opening + " The answer is about the following:", add_special_tokens=False)["input_ids"]
-    ids = (ids * math.ceil(n / len(ids)))[:n]
+    end = max(n, len(tokenizer(opening, add_special_tokens=False)["input_ids"]) + FIRST_WORDS)
+    ids = (ids * math.ceil(end / len(ids)))[max(0, end - n) : end]
     return model.get_input_embeddings().weight[ids].detach().float().clone()

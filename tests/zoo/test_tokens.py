@@ -1,8 +1,11 @@
 import pytest
+import torch
+from conftest_builders import build_backbone
 from transformers import AutoConfig, AutoTokenizer
 
 from genzoo.errors import InputError
-from genzoo.tokens import check_texts, plain_ids, spare_rows
+from genzoo.tokens import FIRST_WORDS, check_texts, plain_ids, spare_rows, start_rows
+from genzoo.training.pipeline import load_causal_lm
 
 
 def _load(folder):
@@ -51,3 +54,25 @@ def test_special_text_is_text(llama):
 def test_bad_texts(bad, told):
     with pytest.raises(InputError, match=told):
         check_texts(bad)
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_few_tokens_start_as_the_first_words_of_an_answer(tmp_path, chat):
+    folder = build_backbone(tmp_path / "backbone", "llama", chat=chat)
+    model, tokenizer = load_causal_lm(folder, "cpu")
+    table = model.get_input_embeddings().weight.detach()
+
+    def ids_of(n):
+        rows = start_rows(model, tokenizer, n)
+        assert rows.shape == (n, 32)
+        return torch.cdist(rows, table).argmin(dim=1).tolist()
+
+    words = tokenizer(" The answer is about the following:", add_special_tokens=False)["input_ids"]
+    many = ids_of(40)
+    opening = next(i for i in range(40) if many[i : i + 3] == words[:3])
+    assert opening > 0  # what stands between question and answer
+    for n in (1, 3, 5, opening + FIRST_WORDS):
+        # Never the markup alone, which says the same after every text.
+        assert ids_of(n) == many[: opening + FIRST_WORDS][-n:]
+    assert ids_of(40)[: len(words)] != words
+    assert many[opening + len(words) :] == (many[: opening + len(words)] * 9)[: 40 - opening - len(words)]
