@@ -146,6 +146,15 @@ def append_trained_tokens(tokenizer: Any, ids: Sequence[int], names: Sequence[st
         tokenizer.pad_token = tokenizer.eos_token
 
 
+def opening_of_an_answer(tokenizer: Any) -> str:
+    """What comes between a chat's question and its answer."""
+    if not tokenizer.chat_template:
+        return "\nAnswer:"
+    asked = [{"role": "user", "content": "?"}]
+    chat = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+    return chat.rpartition("?")[2]
+
+
 def start_rows(model: Any, tokenizer: Any, n: int) -> Any:
     """Where trained tokens start: embeddings of what comes between a chat's question and its answer, so that the LLM answers.
 
@@ -155,11 +164,7 @@ def start_rows(model: Any, tokenizer: Any, n: int) -> Any:
     Returns:
         ``(n, H)`` tensor.
     """
-    opening = "\nAnswer:"
-    if tokenizer.chat_template:
-        asked = [{"role": "user", "content": "?"}]
-        chat = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True, enable_thinking=False)
-        opening = chat.rpartition("?")[2]
+    opening = opening_of_an_answer(tokenizer)
     ids = tokenizer(opening + " The answer is about the following:", add_special_tokens=False)["input_ids"]
     end = max(n, len(tokenizer(opening, add_special_tokens=False)["input_ids"]) + FIRST_WORDS)
     ids = (ids * math.ceil(end / len(ids)))[max(0, end - n) : end]

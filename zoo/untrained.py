@@ -20,7 +20,9 @@ def untrained(backbone: Path, *, max_tokens: int = 512, device: str | None = Non
     return pack(assemble(checkpoint, backbone, device=device), len(checkpoint.spec))
 
 
-def untrained_checkpoint(backbone: Path, max_tokens: int = 512) -> TokenCheckpoint:
+def untrained_checkpoint(
+    backbone: Path, max_tokens: int = 512, *, n_thought: int = 0, n_compression: int = 10
+) -> TokenCheckpoint:
     """The tokens that every training starts from (`genzoo.tokens.start_rows`), with the identity as both projections."""
     import torch
 
@@ -31,7 +33,7 @@ def untrained_checkpoint(backbone: Path, max_tokens: int = 512) -> TokenCheckpoi
     from genzoo.training.pipeline import load_causal_lm, make_spec
 
     model, tokenizer = load_causal_lm(backbone, "cpu")
-    recipe = Recipe("untrained", backbone.name, UNSUPERVISED, max_tokens=max_tokens)
+    recipe = Recipe("untrained", backbone.name, UNSUPERVISED, n_compression, n_thought, max_tokens)
     embeddings = model.get_input_embeddings()
     same = torch.eye(embeddings.embedding_dim)
     return TokenCheckpoint(

@@ -164,7 +164,13 @@ def test_ablations_chapter(tmp_path):
         "\n".join(json.dumps({"step": n, "align": 1 / n, "recon": 2}) for n in range(1, 9))
     )
     (section,) = studies_sections(read_studies(tmp_path, []))
-    assert [type(block).__name__ for block in section.blocks] == ["Prose", "Drawing", "Drawing", "Drawing", "TableBlock"]
+    assert [type(block).__name__ for block in section.blocks] == [
+        "Prose",
+        "Drawing",
+        "Drawing",
+        "Drawing",
+        "TableBlock",
+    ]
     assert studies_sections(()) == ()
 
 

@@ -11,9 +11,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.errors import InputError
 from genzoo.options import UnsupervisedOptions
+from genzoo.tokens import opening_of_an_answer, start_rows
 from genzoo.training.readers import AFTER, BEFORE, RESTATE
 from genzoo.training.unsupervised import fit_teacher, teacher_name, whitening
-from genzoo.untrained import untrained_checkpoint
 
 TEXTS = [f"{text} {i}" for i, text in enumerate(SENTENCES * 4)]
 OPTIONS = UnsupervisedOptions(layer=1, whiten=6, fit_texts=64, max_tokens=200)
@@ -55,10 +55,12 @@ def test_folder_is_a_plain_sentence_transformer(tmp_path, family, wrap):
     embedded = whole.get_input_embeddings()(torch.tensor([ids]))
     if wrap == "answer":
         # Gemma scales what it looks up.
-        rows = untrained_checkpoint(backbone).rows * getattr(whole.get_input_embeddings(), "embed_scale", 1.0)
+        markup = len(tokenizer(opening_of_an_answer(tokenizer), add_special_tokens=False)["input_ids"])
+        read, kept = (markup + 5, 5) if tokenizer.chat_template else (10, 10)
+        rows = start_rows(whole, tokenizer, read) * getattr(whole.get_input_embeddings(), "embed_scale", 1.0)
         embedded = torch.cat([embedded, rows[None].to(embedded)], dim=1)
     states = whole(inputs_embeds=embedded, output_hidden_states=True).hidden_states[1][0]
-    states = states[-10:] if wrap == "answer" else states
+    states = states[-kept:] if wrap == "answer" else states
     size = states.square().mean(dim=-1, keepdim=True).add(whole.config.rms_norm_eps).rsqrt()
     dense = model[-1].linear
     assert np.abs(dense((states * size).mean(dim=0)).detach().numpy() - made[0]).max() < 1e-3 * np.abs(made[0]).max()

@@ -1,7 +1,8 @@
 """How an unsupervised teacher reads a text, as modules of sentence-transformers: the first layers of the backbone, then a mean.
 
 ``prompt``, ``echo`` and ``plain`` average over everything that is read; ``answer`` over the states of the tokens that open an
-answer, where the LLM has read the whole text and is about to say it again (`genzoo.untrained`).
+answer, where the LLM has read the whole text and is about to say it again (`genzoo.untrained`). What a chat template puts before
+these is read, but not averaged: it says the same after every text.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from torch import nn
 from genzoo.errors import InputError
 from genzoo.options import UnsupervisedOptions
 from genzoo.prompts import DOCUMENT
+from genzoo.tokens import FIRST_WORDS, opening_of_an_answer
 
 BEFORE, AFTER = 'This sentence: "', '" means in one word: "'
 RESTATE = DOCUMENT.strip() + "\n"
+ANSWER_TOKENS = 10
+"""That open an answer where there is no chat template."""
 
 
 def make_reader(backbone: Path, options: UnsupervisedOptions) -> list[nn.Module]:
@@ -75,13 +79,15 @@ def _answer_modules(backbone: Path, options: UnsupervisedOptions, kept: Mapping[
     from genzoo.assembly import assemble
     from genzoo.untrained import untrained_checkpoint
 
-    checkpoint = untrained_checkpoint(backbone, options.max_tokens)
+    plain = AutoTokenizer.from_pretrained(backbone)
+    n_markup = len(_ids(plain, opening_of_an_answer(plain))) if plain.chat_template else 0
+    n = FIRST_WORDS if n_markup else ANSWER_TOKENS
+    checkpoint = untrained_checkpoint(backbone, options.max_tokens, n_thought=n_markup, n_compression=n)
     module, _, _, weights, pooling = assemble(checkpoint, backbone, device="cpu")
     transformer: Any = module
     transformer.model.layers = transformer.model.layers[: options.layer]
     for key, value in kept.items():
         setattr(transformer.model.config, key, value)
-    plain = AutoTokenizer.from_pretrained(backbone)
     frame = {"before": [*plain("")["input_ids"], *_ids(plain, RESTATE)], "after": list(checkpoint.spec.ids)}
     _put_frame(transformer.tokenizer, frame, 1)
     return [transformer, weights, pooling]
