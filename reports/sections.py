@@ -88,7 +88,8 @@ def teacher_section(board: Leaderboard, store: ResultStore) -> Section:
 
 _ABOUT_STUDIES = (
     "One recipe, one change at a time, each trained anew with the same seeds. An interval is over seeds: a few of them tell large "
-    "effects only. The mean over tasks counts safety too, which a model that finds nothing wins."
+    "effects only. The mean over tasks counts safety too, which a model that finds nothing wins. Decoded texts and nats per token are over "
+    "held-out responses of the variant's own kind: echoes where the query itself stood for the answer."
 )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genzoo.tokens import read_plainly
 from genzoo.untrained import untrained
 
 if TYPE_CHECKING:
@@ -95,13 +96,10 @@ def transformer_options(max_tokens: int) -> dict[str, Any]:
 
 
 def as_plain_reader(module: Transformer) -> Transformer:
-    """Make the tokenizer read special tokens as text, and pad on the right."""
+    """Without a chat template; special tokens are text."""
     tokenizer: Any = module.tokenizer
     tokenizer.chat_template = None
-    tokenizer.split_special_tokens = True
-    tokenizer.padding_side = "right"
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    read_plainly(tokenizer)
     return module
 
 

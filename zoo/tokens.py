@@ -15,8 +15,8 @@ PROBE_TEXTS = (
     "<unused0>",
 )
 
-FIRST_WORDS = 5
-"""Of the answer that a few trained tokens start as: "The answer is about the"."""
+FIRST_WORDS = 4
+"""Of the answer, with which the start of trained tokens ends at the earliest: "The answer is about"."""
 
 
 def spare_rows(tokenizer: Any, vocab_size: int, known: Sequence[int] = (), count: int = 10) -> tuple[int, ...]:
@@ -139,6 +139,11 @@ def append_trained_tokens(tokenizer: Any, ids: Sequence[int], names: Sequence[st
         single=" ".join([*(f"{t}:0" for t, _ in own), "$A:0", *(f"{t}:0" for t, _ in trained)]),
         special_tokens=list({*own, *trained}),
     )
+    read_plainly(tokenizer)
+
+
+def read_plainly(tokenizer: Any) -> None:
+    """Make the tokenizer read special tokens in a text as text, and pad and cut on the right, also once it is saved."""
     for key, value in {"split_special_tokens": True, "padding_side": "right", "truncation_side": "right"}.items():
         setattr(tokenizer, key, value)
         tokenizer.init_kwargs[key] = value  # what is only an attribute is not saved

@@ -48,7 +48,9 @@ def test_sums_are_what_the_loss_is_the_mean_of(backbone):
     assert float(sums[1]) == pytest.approx(float(response_loss(model, soft[1:2], responses[1:2])), abs=1e-5)
 
 
-def test_decoded_texts_are_judged_by_the_teacher(llama, tiny_teacher):
+@pytest.fixture(scope="module")
+def judged(llama, tiny_teacher):
+    """Model, tokenizer, checkpoint, teacher, judge, and the teacher's embeddings of the responses."""
     from sentence_transformers import SentenceTransformer
 
     model = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
@@ -56,6 +58,11 @@ def test_decoded_texts_are_judged_by_the_teacher(llama, tiny_teacher):
     teacher = SentenceTransformer(str(tiny_teacher), device="cpu")
     judge = embedder(lambda: teacher)
     targets = {row.response: target for row, target in zip(ROWS, judge([r.response for r in ROWS]), strict=True)}
+    return model, tokenizer, checkpoint, teacher, judge, targets
+
+
+def test_decoded_texts_are_judged_by_the_teacher(judged):
+    model, tokenizer, checkpoint, teacher, judge, targets = judged
     found = measure_controls(checkpoint, model, tokenizer, ROWS, targets, 3, judge=judge, seed=4)
     # Read one by one, with the decoder that a user has; all seven others are compared with, so that no draw matters.
     decoder = Decoder(checkpoint, model, tokenizer)
@@ -75,14 +82,8 @@ def test_decoded_texts_are_judged_by_the_teacher(llama, tiny_teacher):
     assert replace(found, **dict.fromkeys(("decoded", "top1"))).rows()[-1][0] == "gap"
 
 
-def test_an_embedding_of_another_width_is_judged_by_its_decoded_texts_alone(llama, tiny_teacher):
-    from sentence_transformers import SentenceTransformer
-
-    model = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
-    tokenizer, checkpoint = AutoTokenizer.from_pretrained(llama), build_checkpoint(llama)
-    teacher = SentenceTransformer(str(tiny_teacher), device="cpu")
-    judge = embedder(lambda: teacher)
-    targets = {row.response: target for row, target in zip(ROWS, judge([r.response for r in ROWS]), strict=True)}
+def test_an_embedding_of_another_width_is_judged_by_its_decoded_texts_alone(judged):
+    model, tokenizer, checkpoint, _, judge, targets = judged
     wide = replace(
         checkpoint,
         align_weight=torch.cat([checkpoint.align_weight, checkpoint.align_weight]),

@@ -13,7 +13,7 @@ from genzoo.loading import find_checkpoint
 from genzoo.mteb_meta import resolve_model
 from genzoo.recipes import RECIPES, UNSUPERVISED
 from genzoo.teachers import TEACHERS, load_teacher
-from genzoo.tokens import spare_rows
+from genzoo.tokens import spare_rows, start_rows
 
 PAIRS = [
     ("where do polar bears live?", "Polar bears roam the frozen sea around the North Pole, where they hunt seals."),
@@ -77,6 +77,19 @@ def test_a_teacher_of_a_recipe_is_its_backbone_and_the_whitening_that_ships(entr
 
 def test_backbone_is_the_pinned_one(entry, model):
     assert backbone_digest(fetch_backbone(entry.backbone)) == entry.backbone_digest
+
+
+def test_ten_tokens_start_as_the_shipped_ones_did(entry, model):
+    """The baseline of untrained tokens keeps its name and revision: what it is made of must not change under them."""
+    from genzoo.training.pipeline import load_causal_lm
+
+    lm, tokenizer = load_causal_lm(fetch_backbone(entry.backbone), "cpu")
+    started = {
+        "smollm2-135m": "<|im_end|>\n<|im_start|>assistant\n The answer is about",
+        "gemma3-270m": "\nAnswer: The answer is about the following:",
+    }[entry.backbone]
+    ids = tokenizer(started, add_special_tokens=False)["input_ids"]
+    assert torch.equal(start_rows(lm, tokenizer, 10), lm.get_input_embeddings().weight[ids])
 
 
 def test_real_tokenizer_never_reaches_the_trained_rows(entry, model):

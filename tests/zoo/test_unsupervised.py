@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.errors import InputError
 from genzoo.options import UnsupervisedOptions
-from genzoo.tokens import opening_of_an_answer, start_rows
+from genzoo.tokens import FIRST_WORDS, opening_of_an_answer, start_rows
 from genzoo.training.readers import AFTER, BEFORE, RESTATE
 from genzoo.training.unsupervised import fit_teacher, teacher_name, whitening
 
@@ -54,9 +54,9 @@ def test_folder_is_a_plain_sentence_transformer(tmp_path, family, wrap):
         ids = [*ids, *tokenizer(piece, add_special_tokens=False)["input_ids"]]
     embedded = whole.get_input_embeddings()(torch.tensor([ids]))
     if wrap == "answer":
-        # Gemma scales what it looks up.
         markup = len(tokenizer(opening_of_an_answer(tokenizer), add_special_tokens=False)["input_ids"])
-        read, kept = (markup + 5, 5) if tokenizer.chat_template else (10, 10)
+        read, kept = (markup + FIRST_WORDS, FIRST_WORDS) if tokenizer.chat_template else (10, 10)
+        # Gemma scales what it looks up.
         rows = start_rows(whole, tokenizer, read) * getattr(whole.get_input_embeddings(), "embed_scale", 1.0)
         embedded = torch.cat([embedded, rows[None].to(embedded)], dim=1)
     states = whole(inputs_embeds=embedded, output_hidden_states=True).hidden_states[1][0]

@@ -19,12 +19,10 @@ from torch import nn
 from genzoo.errors import InputError
 from genzoo.options import UnsupervisedOptions
 from genzoo.prompts import DOCUMENT
-from genzoo.tokens import FIRST_WORDS, opening_of_an_answer
+from genzoo.tokens import FIRST_WORDS, opening_of_an_answer, read_plainly
 
 BEFORE, AFTER = 'This sentence: "', '" means in one word: "'
 RESTATE = DOCUMENT.strip() + "\n"
-ANSWER_TOKENS = 10
-"""That open an answer where there is no chat template."""
 
 
 def make_reader(backbone: Path, options: UnsupervisedOptions) -> list[nn.Module]:
@@ -80,9 +78,10 @@ def _answer_modules(backbone: Path, options: UnsupervisedOptions, kept: Mapping[
     from genzoo.untrained import untrained_checkpoint
 
     plain = AutoTokenizer.from_pretrained(backbone)
-    n_markup = len(_ids(plain, opening_of_an_answer(plain))) if plain.chat_template else 0
-    n = FIRST_WORDS if n_markup else ANSWER_TOKENS
-    checkpoint = untrained_checkpoint(backbone, options.max_tokens, n_thought=n_markup, n_compression=n)
+    split = {}
+    if plain.chat_template:
+        split = {"n_thought": len(_ids(plain, opening_of_an_answer(plain))), "n_compression": FIRST_WORDS}
+    checkpoint = untrained_checkpoint(backbone, options.max_tokens, **split)
     module, _, _, weights, pooling = assemble(checkpoint, backbone, device="cpu")
     transformer: Any = module
     transformer.model.layers = transformer.model.layers[: options.layer]
@@ -114,8 +113,4 @@ def _put_frame(tokenizer: Any, frame: Mapping[str, list[int]], times: int) -> No
             for name, ids in named.items()
         ],
     )
-    for key, value in {"split_special_tokens": True, "padding_side": "right", "truncation_side": "right"}.items():
-        setattr(tokenizer, key, value)
-        tokenizer.init_kwargs[key] = value  # what is only an attribute is not saved
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    read_plainly(tokenizer)

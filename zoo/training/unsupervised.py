@@ -6,7 +6,8 @@ is most of such a mean. Optionally the layers are first tuned by unsupervised Si
 text with different dropout are each other's positive, the other texts of the batch the negatives.
 
 The result is a SentenceTransformer of built-in modules: ``Transformer`` (the first layers; its tokenizer wraps every text) ->
-``WordWeights`` (only where no more than the opening of an answer is averaged) -> ``Pooling`` (mean) -> ``Dense`` (whitening). So mteb can measure it like any other model.
+``WordWeights`` (only where no more than the opening of an answer is averaged) -> ``Pooling`` (mean) -> ``Dense`` (whitening). So
+mteb can measure it like any other model.
 """
 
 from __future__ import annotations
