@@ -71,7 +71,7 @@ def _attend(
     if segments is None:
         options: dict[str, Any] = {"scaling": scaling, "sliding_window": sliding_window, **others}
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
-    groups = query.shape[1] // key.shape[1]
+    is_grouped = query.shape[1] > key.shape[1]
     rows = zip(*(tensor.split(list(segments.lengths), dim=2) for tensor in (query, key, value)), strict=True)
     parts, kept = [], []
     for place, (q, k, v) in enumerate(rows):
@@ -80,10 +80,8 @@ def _attend(
         if segments.before is not None:
             earlier = segments.before[module.layer_idx][place]
             k, v = torch.cat([earlier[0], k], dim=2), torch.cat([earlier[1], v], dim=2)
-        if groups > 1:
-            k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
         mask = segments.mask(q.shape[2], k.shape[2], sliding_window, q.device)
-        how: dict[str, Any] = {"attn_mask": mask, "is_causal": mask is None, "scale": scaling}
+        how: dict[str, Any] = {"attn_mask": mask, "is_causal": mask is None, "scale": scaling, "enable_gqa": is_grouped}
         # An empty text has nothing to attend to, and some kernels refuse it.
         parts.append(functional.scaled_dot_product_attention(q, k, v, **how) if q.shape[2] else q)
     if segments.kept is not None:

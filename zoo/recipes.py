@@ -65,6 +65,10 @@ class Recipe:
                 not 0 <= self.optim.partial_whitening <= 0.5,
                 f"optim.partial_whitening is {self.optim.partial_whitening}: it goes from 0 to 0.5",
             ),
+            (
+                not 0 < self.losses.recon_positions <= 1,
+                f"losses.recon_positions is {self.losses.recon_positions}: it goes from above 0 to 1",
+            ),
             (not 0.999 < views < 1.001, f"the shares of the views sum to {views:g}: they must sum to 1"),
             (self.lora.rank < 0, f"lora.rank is {self.lora.rank}: it cannot be negative"),
         ):

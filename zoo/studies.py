@@ -59,6 +59,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "response-echo": {"response.source": "echo"},
     "response-none": {"response.source": "none"},
     "safety-prompt": {"response.system_prompt": "safety"},
+    "positions-half": {"losses.recon_positions": 0.5},
 }
 STUDIES.register(
     "ablation",

@@ -15,6 +15,7 @@ from genzoo.errors import CheckpointError, InputError
 from genzoo.loading import load_decoder
 from genzoo.overrides import field_names, override, parse_change
 from genzoo.recipes import RECIPES, LossOptions, OptimOptions, Recipe, ResponseOptions
+from genzoo.training.batching import scored_places
 from genzoo.training.pipeline import TrainingRun
 from genzoo.training.precision import check_gradients
 from genzoo.training.queries import Query
@@ -103,6 +104,26 @@ def test_micro_batches_change_no_gradient(recipe, tmp_path):
         assert (gradient - parts[name]).abs().max() <= 1e-3 * gradient.abs().max()
 
 
+def test_share_of_positions_is_the_whole_loss_on_average(recipe, tmp_path):
+    """Drawn anew at every step, for each example by itself, so that neither micro-batches nor processes change it."""
+    half = override(recipe, {"losses.recon_positions": 0.5})
+    drawn = [scored_places(half, step, 1, 8) for step in range(400)]
+    assert {len(places) for places in drawn} == {4}
+    assert all(places == sorted(set(places)) for places in drawn)
+    counts = [sum(place in places for places in drawn) for place in range(8)]
+    assert all(160 <= count <= 240 for count in counts)  # 200 expected; 4 standard deviations
+    assert scored_places(half, 0, 1, 1) == [0]
+    assert scored_places(recipe, 0, 1, 3) == [0, 1, 2]
+    whole, parts = (
+        _gradients(_trainer(override(half, {"optim.micro_batch": size}), tmp_path / str(size))) for size in (0, 1)
+    )
+    full = _gradients(_trainer(recipe, tmp_path / "full"))
+    for name, gradient in whole.items():
+        assert (gradient - parts[name]).abs().max() <= 1e-3 * gradient.abs().max()
+    assert not torch.equal(whole["recon.weight"], full["recon.weight"])
+    assert torch.equal(whole["align.weight"], full["align.weight"])
+
+
 def test_gradients_equal_the_plain_way(recipe, tmp_path):
     """Against the loss written down naively: gradients through everything, one text at a time, full logits."""
     trainer = _trainer(recipe, tmp_path)
@@ -187,6 +208,7 @@ def test_overrides_reach_every_field_and_name_what_there_is():
         ({"losses.align": 0, "losses.recon": 0}, "both losses are off"),
         ({"optim.align_last": -1}, "cannot be negative"),
         ({"n_compression": 0}, "at least one token"),
+        ({"losses.recon_positions": 0}, "from above 0 to 1"),
         ({"views.answer": 0.9}, "sum to"),
     ):
         with pytest.raises(InputError, match=told):

@@ -245,17 +245,22 @@ def test_damaged_responses_are_named(tmp_path):
         read_responses(path)
 
 
-def test_response_loss_equals_the_plain_one(backbone):
-    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32).eval().requires_grad_(False)
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])  # without padding, and with
+@pytest.mark.parametrize("scored", [None, [[0, 2], [0], [1]], [[1], [0], [0]]])
+def test_response_loss_equals_the_plain_one(backbone, scored, attention):
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32, attn_implementation=attention)
+    model.eval().requires_grad_(False)
     soft = (torch.randn(3, 4, 32) * 0.2).requires_grad_()
     responses = [[30, 31, 32, 2], [40], [50, 51]]
-    lean = response_loss(model, soft, responses)
-    total = 0.0
-    for prompt, ids in zip(soft, responses, strict=True):
+    lean = response_loss(model, soft, responses, scored)
+    total, count = 0.0, 0
+    for place, (prompt, ids) in enumerate(zip(soft, responses, strict=True)):
         inputs = torch.cat([prompt, model.get_input_embeddings()(torch.tensor(ids))])[None]
-        logits = model(inputs_embeds=inputs).logits[0, 3 : 3 + len(ids)]
-        total = total + torch.nn.functional.cross_entropy(logits, torch.tensor(ids), reduction="sum")
-    plain = total / 7
+        picked = torch.tensor(scored[place] if scored else range(len(ids)))
+        logits = model(inputs_embeds=inputs).logits[0, 3 : 3 + len(ids)][picked]
+        total = total + torch.nn.functional.cross_entropy(logits, torch.tensor(ids)[picked], reduction="sum")
+        count += len(picked)
+    plain = total / count
     assert abs(float((lean - plain).detach())) < 1e-5
     lean_gradient = torch.autograd.grad(lean, soft)[0]
     plain_gradient = torch.autograd.grad(plain, soft)[0]

@@ -37,6 +37,15 @@ def chosen_for_recon(recipe: Recipe, step: int, size: int) -> list[int]:
     return sorted(rng.sample(range(size), max(1, round(recon_share(recipe, step) * size))))
 
 
+def scored_places(recipe: Recipe, step: int, place: int, length: int) -> list[int]:
+    """Places in the response of the batch's example `place` that are scored; at least one, all where the share is 1."""
+    share = recipe.losses.recon_positions
+    if share == 1:
+        return list(range(length))
+    rng = random.Random(f"{recipe.seed}-{step}-{place}")  # noqa: S311 - reproducible sampling
+    return sorted(rng.sample(range(length), max(1, round(share * length))))
+
+
 def has_recon(recipe: Recipe, step: int) -> bool:
     """Whether a step computes the reconstruction loss."""
     return recipe.reconstructs and (step >= recipe.optim.align_first or not recipe.losses.align)

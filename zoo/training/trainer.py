@@ -18,7 +18,7 @@ from genzoo.lora import Lora
 from genzoo.packing import can_pack
 from genzoo.recipes import Recipe
 from genzoo.tokens import plain_ids, start_rows
-from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches
+from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches, scored_places
 from genzoo.training.heads import TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
 from genzoo.training.phases import phase_at, phases_of, recon_tokens, schedule
@@ -163,7 +163,8 @@ class TokenTrainer:
         chosen = chosen_for_recon(self.recipe, step, len(batch)) if has_recon(self.recipe, step) else []
         ids = self.response_ids([batch[place] for place in chosen], recon_tokens(self.recipe, step)) if chosen else []
         responses = dict(zip(chosen, ids, strict=True))
-        tokens = sum(map(len, responses.values()))
+        places_of = {place: scored_places(self.recipe, step, place, len(row)) for place, row in responses.items()}
+        tokens = sum(map(len, places_of.values()))
         pooled = torch.zeros(len(batch), self.heads.rows.shape[1], device=device)
         sums = torch.zeros(2, dtype=torch.float64, device=device)
         mine = self.processes.share(range(len(batch)))
@@ -182,10 +183,10 @@ class TokenTrainer:
                     loss = loss + weights.align * align
                 scored = [place for place in places if place in responses]
                 if scored:
-                    own = [responses[place] for place in scored]
+                    own, heard = [responses[place] for place in scored], [places_of[place] for place in scored]
                     read = z if kind == "both" else z.detach()
                     soft = self.heads.soft_prompts(read[[places.index(place) for place in scored]])
-                    recon = response_loss(self.model, soft, own) * sum(map(len, own)) / tokens
+                    recon = response_loss(self.model, soft, own, heard) * sum(map(len, heard)) / tokens
                     sums[1] += recon.detach()
                     loss = loss + weights.recon * recon
             if loss.requires_grad:
