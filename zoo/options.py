@@ -161,6 +161,8 @@ class UnsupervisedOptions:
     Attributes:
         layer: States are read after this many layers; early ones, before the LLM turns to predicting.
         whiten: Dimensions that are kept after whitening; at most H.
+        power: Power p of the whitening: the covariance C of the states becomes ``C^(1 - 2p)``. 0.5 whitens in full, which early
+            layers need; 0 only centres, which suits late ones over an answer's opening.
         fit_texts: Texts of the log that the whitening is fitted on.
         wrap: ``prompt`` asks for the meaning in one word around the text; ``echo`` repeats the text; ``plain`` leaves it alone;
             ``answer`` asks to restate it and reads the tokens that open the answer, where late layers are worth reading.
@@ -173,6 +175,7 @@ class UnsupervisedOptions:
 
     layer: int = 3
     whiten: int = 128
+    power: float = 0.5
     fit_texts: int = 2000
     wrap: Literal["prompt", "echo", "plain", "answer"] = "prompt"
     simcse_steps: int = 0

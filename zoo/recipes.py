@@ -66,6 +66,10 @@ class Recipe:
                 f"optim.partial_whitening is {self.optim.partial_whitening}: it goes from 0 to 0.5",
             ),
             (
+                not 0 <= self.unsupervised.power <= 0.5,
+                f"unsupervised.power is {self.unsupervised.power}: it goes from 0 to 0.5",
+            ),
+            (
                 not 0 < self.losses.recon_positions <= 1,
                 f"losses.recon_positions is {self.losses.recon_positions}: it goes from above 0 to 1",
             ),

@@ -209,6 +209,7 @@ def test_overrides_reach_every_field_and_name_what_there_is():
         ({"optim.align_last": -1}, "cannot be negative"),
         ({"n_compression": 0}, "at least one token"),
         ({"losses.recon_positions": 0}, "from above 0 to 1"),
+        ({"unsupervised.power": 0.6}, "unsupervised.power is 0.6: it goes from 0 to 0.5"),
         ({"views.answer": 0.9}, "sum to"),
     ):
         with pytest.raises(InputError, match=told):

@@ -19,16 +19,17 @@ TEXTS = [f"{text} {i}" for i, text in enumerate(SENTENCES * 4)]
 OPTIONS = UnsupervisedOptions(layer=1, whiten=6, fit_texts=64, max_tokens=200)
 
 
-def test_whitened_states_have_unit_covariance():
+@pytest.mark.parametrize("power", [0.5, 0.25, 0.0])
+def test_whitened_states_have_the_covariance_of_the_power(power):
     torch.manual_seed(0)
     states = torch.randn(500, 12, dtype=torch.float64) @ torch.randn(12, 12, dtype=torch.float64) + 3
-    weight, bias = whitening(states, 5)
+    weight, bias = whitening(states, 5, power)
     made = states @ weight.T + bias
     assert made.mean(dim=0).abs().max() < 1e-9
-    assert (made.T.cov() - torch.eye(5)).abs().max() < 1e-9
-    # The kept directions are those of the largest variance.
-    values = torch.linalg.eigvalsh(states.T.cov())
-    assert torch.allclose(1 / weight.norm(dim=1) ** 2, values[-5:].flip(0))
+    # The kept directions are those of the largest variance, at full power all of variance 1.
+    kept = torch.linalg.eigvalsh(states.T.cov())[-5:].flip(0)
+    wanted = torch.eye(5, dtype=torch.float64) if power == 0.5 else torch.diag(kept ** (1 - 2 * power))
+    assert (made.T.cov() - wanted).abs().max() < 1e-9 * wanted.max()
 
 
 @pytest.mark.parametrize("wrap", ["prompt", "echo", "plain", "answer"])

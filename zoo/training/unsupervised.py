@@ -81,7 +81,7 @@ def fit_teacher(
         part = chosen[start : start + 256]
         states.append(pooled.encode(part, batch_size=32, convert_to_tensor=True, show_progress_bar=False).cpu())
         on_step("whitening", start + len(part), len(chosen))
-    weight, bias = whitening(torch.cat(states), options.whiten)
+    weight, bias = whitening(torch.cat(states), options.whiten, options.power)
     return _save(pooled, weight.float(), bias.float(), folder)
 
 
@@ -114,12 +114,13 @@ def _save(pooled: SentenceTransformer, weight: Tensor, bias: Tensor, folder: Pat
     return folder
 
 
-def whitening(states: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """The affine map after which the states have mean 0 and the identity as covariance.
+def whitening(states: Tensor, dim: int, power: float = 0.5) -> tuple[Tensor, Tensor]:
+    """The affine map after which the states have mean 0 and, at the full power of 0.5, the identity as covariance.
 
     Args:
         states: ``(texts, H)``.
         dim: Principal directions that are kept, largest variance first.
+        power: Their variances v become ``v^(1 - 2 power)``.
 
     Returns:
         Weight ``(dim, H)`` and bias ``(dim,)``.
@@ -132,7 +133,7 @@ def whitening(states: Tensor, dim: int) -> tuple[Tensor, Tensor]:
         raise TrainingError(
             f"the texts span fewer than {dim} directions of the backbone's states: give more texts, or lower unsupervised.whiten"
         )
-    weight = (vectors / values.sqrt()).T
+    weight = (vectors / values.pow(power)).T
     return weight, -weight @ mean
 
 
