@@ -162,7 +162,7 @@ class _TokenLoss(torch.autograd.Function):
                 continue
             # d loss / d logits = softmax - one-hot. One softmax gives both: the likeliest token's share never underflows.
             best, place = logits.max(dim=1, keepdim=True)
-            shares = torch.softmax(logits, dim=1, out=logits)
+            shares = torch.softmax(logits, dim=1, out=None if held is None else logits)
             total += (best - shares.gather(1, place).log() - wanted_logits).sum()
             shares.scatter_add_(1, label, -torch.ones_like(best))
             shares = shares if slope is None else shares.mul_(slope)
