@@ -146,7 +146,8 @@ class _TokenLoss(torch.autograd.Function):
         total = states.new_zeros((), dtype=torch.float32)
         size = max(1, LOGIT_NUMBERS // head.weight.shape[0])
         # On a CPU one buffer serves all slices, and the softmax takes the logits' place: new memory costs a sixth of their time.
-        is_held = states.device.type == "cpu" and states.dtype == torch.float32
+        is_exact = states.dtype == torch.float32 and not torch.is_autocast_enabled(states.device.type)
+        is_held = states.device.type == "cpu" and is_exact
         held = states.new_empty(min(size, len(labels)), head.weight.shape[0]) if is_held else None
         for start in range(0, len(labels), size):
             part, label = states[start : start + size], labels[start : start + size, None]
