@@ -133,7 +133,7 @@ ENTRIES.register(
     ZooEntry(
         name="gemma3-270m",
         hub_id="genzoo/gemma-3-270m-LLM2Vec-Gen",
-        revision="d6302005125eb53d29b67b47543f53f2ce068796",
+        revision="efbe52a3fd0830cca087703bf907027a8a50c229",
         backbone="gemma3-270m",
         backbone_digest="3562b28fa85ef21407be43b2a5e92c95e2c8ae93",
         recipe="gemma3-270m",
@@ -141,7 +141,7 @@ ENTRIES.register(
         dim=256,
         max_tokens=512,
         licence="gemma",
-        release_date="2026-11-25",
+        release_date="2026-11-26",
         training_datasets=_QUERY_TASKS,
         training_data=_query_log("5,000"),
     ),

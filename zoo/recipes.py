@@ -175,20 +175,31 @@ _BASE_MODEL = ResponseOptions(
     system_prompt="Below are questions from users and helpful answers in two or three full sentences.",
     repetition_penalty=1.2,
 )
-for _name, _response, _optim in (
-    ("smollm2-135m", ResponseOptions(limit=12_160), _SELF_OPTIM),
-    ("gemma3-270m", _BASE_MODEL, replace(_SELF_OPTIM, steps=300, align_last=75, recon_last=0)),
-):
-    RECIPES.register(
-        _name,
-        Recipe(
-            name=_name,
-            backbone=_name,
-            teacher=UNSUPERVISED,
-            response=_response,
-            views=replace(_SMALL_VIEWS, context=0.5),
-            losses=_SMALL_LOSSES,
-            optim=_optim,
-            unsupervised=UnsupervisedOptions(layer=2, whiten=256, fit_texts=4000),
-        ),
-    )
+RECIPES.register(
+    "smollm2-135m",
+    Recipe(
+        name="smollm2-135m",
+        backbone="smollm2-135m",
+        teacher=UNSUPERVISED,
+        response=ResponseOptions(limit=12_160),
+        views=replace(_SMALL_VIEWS, context=0.5),
+        losses=_SMALL_LOSSES,
+        optim=_SELF_OPTIM,
+        unsupervised=UnsupervisedOptions(layer=2, whiten=256, fit_texts=4000),
+    ),
+)
+# The last layer, read where an answer opens, knows what the text is about; centred it teaches more than a whitened mean of an early
+# one, and its student needs less whitening.
+RECIPES.register(
+    "gemma3-270m",
+    Recipe(
+        name="gemma3-270m",
+        backbone="gemma3-270m",
+        teacher=UNSUPERVISED,
+        response=_BASE_MODEL,
+        views=replace(_SMALL_VIEWS, context=0.5),
+        losses=_SMALL_LOSSES,
+        optim=replace(_SELF_OPTIM, steps=300, align_last=75, recon_last=0, partial_whitening=0.2),
+        unsupervised=UnsupervisedOptions(layer=18, whiten=256, power=0.0, fit_texts=4000, wrap="answer"),
+    ),
+)

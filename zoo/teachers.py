@@ -90,7 +90,7 @@ TEACHERS.register(
     Teacher(
         key="gemma3-270m-teacher",
         hub_id="genzoo/gemma-3-270m-Unsupervised",
-        revision="b7d240de2625a7356df07aab3d902540f715ae5f",
+        revision="3e4178aef57439b48dbb1169e3e578f46d219490",
         dim=256,
         max_tokens=256,
         licence="gemma",
