@@ -133,7 +133,7 @@ ENTRIES.register(
     ZooEntry(
         name="gemma3-270m",
         hub_id="genzoo/gemma-3-270m-LLM2Vec-Gen",
-        revision="efbe52a3fd0830cca087703bf907027a8a50c229",
+        revision="86bcf9d74a6f15fbc5a0394c415f3fc894ba0ddb",
         backbone="gemma3-270m",
         backbone_digest="3562b28fa85ef21407be43b2a5e92c95e2c8ae93",
         recipe="gemma3-270m",

@@ -188,8 +188,7 @@ RECIPES.register(
         unsupervised=UnsupervisedOptions(layer=2, whiten=256, fit_texts=4000),
     ),
 )
-# The last layer, read where an answer opens, knows what the text is about; centred it teaches more than a whitened mean of an early
-# one, and its student needs less whitening.
+# The last layer, read where an answer opens, knows what the text is about: centred, it teaches more than an early one's whitened mean.
 RECIPES.register(
     "gemma3-270m",
     Recipe(
@@ -199,7 +198,7 @@ RECIPES.register(
         response=_BASE_MODEL,
         views=replace(_SMALL_VIEWS, context=0.5),
         losses=_SMALL_LOSSES,
-        optim=replace(_SELF_OPTIM, steps=300, align_last=75, recon_last=0, partial_whitening=0.2),
+        optim=replace(_SELF_OPTIM, steps=300, align_last=75, recon_last=0),
         unsupervised=UnsupervisedOptions(layer=18, whiten=256, power=0.0, fit_texts=4000, wrap="answer"),
     ),
 )
