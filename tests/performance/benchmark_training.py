@@ -11,7 +11,7 @@ measured where it is installed (see `reference_way`). ``lean-half`` scores half 
 Every way runs in a process of its own, so that peak memory is its own; ways take turns over the same batches, and times are CPU
 seconds of the process, which other load on the machine disturbs least.
 The training does not keep the states of the texts from one epoch to the next: they take 46 kB per token of SmolLM2-135M in float32
-(30 layers x 2 x 3 heads x 64 numbers), some 3 MB per example, and its schedule of 33,600 examples in four views of 11,960 answers
+(30 layers x 2 x 3 heads x 64 numbers), some 3 MB per example, and its schedule of 36,000 examples in four views of 11,960 answers
 shows an answer's query once or twice. A study, whose cells train on the same texts, does keep them (`genzoo.training.text_states`).
 ``--reuse`` measures what a backbone and a log with many epochs would gain.
 
@@ -32,8 +32,8 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
+from plain_way import PlainWay
 from reference_way import ReferenceWay, is_installed
-from torch.nn import functional
 
 from genzoo.backbones import fetch_backbone
 from genzoo.files import write_text
@@ -42,7 +42,6 @@ from genzoo.options import LossOptions, OptimOptions, ResponseOptions
 from genzoo.overrides import override
 from genzoo.packing import Memory, Segments, packed_states
 from genzoo.recipes import Recipe
-from genzoo.teachers import load_teacher
 from genzoo.training.engines import TransformersEngine
 from genzoo.training.pipeline import load_causal_lm
 from genzoo.training.precision import check_gradients
@@ -90,64 +89,16 @@ def make_trainer(backbone: str, batch: int, folder: Path, changes: Mapping[str, 
     return TokenTrainer(recipe, model, tokenizer, examples, targets, folder)
 
 
-class PlainWay:
-    """The textbook step on the same rows, projections and texts."""
-
-    def __init__(self, trainer: TokenTrainer, teacher: str | None) -> None:
-        self.trainer = trainer
-        backbone = fetch_backbone(trainer.recipe.backbone)
-        self.encoder, self.decoder = trainer.model, load_causal_lm(backbone, "cpu")[0].requires_grad_(False)
-        self.teacher = load_teacher(teacher, "cpu") if teacher else None
-        for model in (self.encoder, self.decoder):
-            # Checkpointing is only done by a model in training mode; there is no dropout in these backbones.
-            model.train()
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-
-    def loss(self, batch) -> torch.Tensor:
-        """Alignment plus reconstruction loss of one batch, padded, with gradients through everything."""
-        trainer, heads = self.trainer, self.trainer.heads
-        n, pad = len(heads.rows), self.trainer.tokenizer.pad_token_id or 0
-        texts, answers = trainer.text_ids(batch), trainer.response_ids(batch, trainer.recipe.losses.recon_tokens)
-        longest = max(map(len, texts))
-        ids = torch.tensor([[pad] * (longest - len(row)) + row for row in texts])  # on the left: the tokens come last
-        mask = torch.tensor([[0] * (longest - len(row)) + [1] * (len(row) + n) for row in texts])
-        embedded = self.encoder.get_input_embeddings()(ids).requires_grad_(True)
-        inputs = torch.cat([embedded, heads.rows.expand(len(batch), n, -1)], dim=1)
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        states = self.encoder.base_model(
-            inputs_embeds=inputs, attention_mask=mask, position_ids=positions, use_cache=False
-        )
-        embeddings, z = heads(states.last_hidden_state[:, -n:])
-        targets = trainer.target_rows(batch)
-        if self.teacher is not None:
-            self.teacher.encode([one.target for one in batch], convert_to_tensor=True, show_progress_bar=False)
-        align = (embeddings - targets).square().mean()
-        wide = max(map(len, answers))
-        labels = torch.tensor([row + [-100] * (wide - len(row)) for row in answers])
-        fed = self.decoder.get_input_embeddings()(labels.clamp(min=0))
-        prompts = torch.cat([heads.soft_prompts(z), fed], dim=1)
-        seen = torch.tensor([[1] * (n + len(row)) + [0] * (wide - len(row)) for row in answers])
-        logits = self.decoder(inputs_embeds=prompts, attention_mask=seen, use_cache=False).logits.float()
-        recon = functional.cross_entropy(logits[:, n - 1 : -1].flatten(0, 1), labels.flatten(), ignore_index=-100)
-        return align + recon
-
-    def step(self, batch) -> None:
-        """Gradients of one batch, and an optimiser step."""
-        self.trainer.optimizer.zero_grad(set_to_none=True)
-        self.loss(batch).backward()
-        self.trainer.optimizer.step()
-
-
 def run_way(way: str, backbone: str, batch: int, steps: int, folder: Path, teacher: str = "minilm") -> dict[str, float]:
     """CPU seconds per step and peak memory of this process."""
     trainer = make_trainer(backbone, batch, folder, LEAN.get(way))
     other = {"plain": PlainWay, "reference": ReferenceWay}.get(way)
-    plain = other(trainer, teacher) if other else None
+    other_way = other(trainer, teacher) if other else None
     times = []
     for step in range(steps):
         began = time.process_time()
-        if plain is not None:
-            plain.step(trainer.batches[step % len(trainer.batches)])
+        if other_way is not None:
+            other_way.step(trainer.batches[step % len(trainer.batches)])
         else:
             trainer.step = step % len(trainer.batches)
             trainer.train_step()
@@ -169,13 +120,13 @@ def compare_steps(
     given: argparse.Namespace, run: Callable[[str, argparse.Namespace], dict[str, float]] = spawn
 ) -> dict:
     """Every way in turn, `given.rounds` times; turns that an earlier run measured are kept."""
-    path = given.folder / f"steps-batch-{given.batch}-steps-{given.steps}.json"
+    path = given.folder / f"steps-batch-{given.batch}-mean-of-{given.steps}.json"
     facts = describe(given)
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     if path.is_file():
         before = json.loads(path.read_text(encoding="utf-8"))
         if before["machine"] == facts["machine"]:
-            found = before["turns"]
+            found |= before["turns"]
     for turn in range(given.rounds):
         for way in WAYS:
             if len(found[way]) <= turn:

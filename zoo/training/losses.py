@@ -47,9 +47,8 @@ def response_loss(
     """
     if scored is None:
         scored = [range(len(row)) for row in responses]
-    responses = [
-        row[: places[-1] + 1] for row, places in zip(responses, scored, strict=True)
-    ]  # later ones change nothing
+    # What comes after the last one that is scored changes nothing.
+    responses = [row[: places[-1] + 1] for row, places in zip(responses, scored, strict=True)]
     count = sum(map(len, scored))
     if not can_pack(model):
         return _scored_loss(model, _padded(model, soft_prompts, responses), responses, scored) / count
