@@ -9,7 +9,8 @@ The plain way is how the method is usually written down: two copies of the backb
 logits of all positions at once, gradient checkpointing, and the teacher in the loop. The reference way is the published code itself,
 measured where it is installed (see `reference_way`). ``lean-half`` scores half of the response positions (``losses.recon_positions``).
 Every way runs in a process of its own, so that peak memory is its own; ways take turns over the same batches, and times are CPU
-seconds of the process, which other load on the machine disturbs least.
+seconds of the process, which other load on the machine disturbs least. With ``--device cuda`` they are wall-clock seconds after the
+GPU has finished, once every batch was seen, and memory is what torch allocated there.
 The training does not keep the states of the texts from one epoch to the next: they take 46 kB per token of SmolLM2-135M in float32
 (30 layers x 2 x 3 heads x 64 numbers), some 3 MB per example, and its schedule of 36,000 examples in four views of 11,960 answers
 shows an answer's query once or twice. A study, whose cells train on the same texts, does keep them (`genzoo.training.text_states`).
@@ -77,9 +78,11 @@ def make_examples(tokenizer, count: int, seed: int = 0) -> list[Example]:
     return [Example(text(rng.randint(20, 60)), text(rng.randint(48, 144)), False) for _ in range(count)]
 
 
-def make_trainer(backbone: str, batch: int, folder: Path, changes: Mapping[str, object] | None = None) -> TokenTrainer:
+def make_trainer(
+    backbone: str, batch: int, folder: Path, changes: Mapping[str, object] | None = None, device: str = "cpu"
+) -> TokenTrainer:
     """A trainer of the lean way with random targets of the teacher's width."""
-    model, tokenizer = load_causal_lm(fetch_backbone(backbone), "cpu")
+    model, tokenizer = load_causal_lm(fetch_backbone(backbone), device)
     optim = OptimOptions(steps=4, batch=batch, warmup=1)
     recipe = Recipe("benchmark", backbone, "minilm", losses=LossOptions(recon_tokens=512), optim=optim)
     recipe = override(recipe, changes or {})
@@ -89,29 +92,48 @@ def make_trainer(backbone: str, batch: int, folder: Path, changes: Mapping[str, 
     return TokenTrainer(recipe, model, tokenizer, examples, targets, folder)
 
 
-def run_way(way: str, backbone: str, batch: int, steps: int, folder: Path, teacher: str = "minilm") -> dict[str, float]:
-    """CPU seconds per step and peak memory of this process."""
-    trainer = make_trainer(backbone, batch, folder, LEAN.get(way))
+def seconds(device: str) -> float:
+    """CPU seconds of this process, or on a GPU the time of the day once it has finished what it was given."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def peak_bytes(device: str) -> int:
+    """Most memory that this process has held, or that torch has allocated on a GPU."""
+    if device == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return torch.cuda.max_memory_allocated()
+
+
+def run_way(
+    way: str, backbone: str, batch: int, steps: int, folder: Path, teacher: str = "minilm", device: str = "cpu"
+) -> dict[str, float]:
+    """Seconds per step and peak memory of this process."""
+    trainer = make_trainer(backbone, batch, folder, LEAN.get(way), device)
     other = {"plain": PlainWay, "reference": ReferenceWay}.get(way)
     other_way = other(trainer, teacher) if other else None
     times = []
-    for step in range(steps):
-        began = time.process_time()
+    warm = 0 if device == "cpu" else len(trainer.batches)  # a GPU's first pass over each shape loads its kernels
+    for step in range(steps + warm):
+        began = seconds(device)
         if other_way is not None:
             other_way.step(trainer.batches[step % len(trainer.batches)])
         else:
             trainer.step = step % len(trainer.batches)
             trainer.train_step()
-        times.append(time.process_time() - began)
-        say(f"  {way}, step {step + 1}/{steps}: {times[-1]:.1f} CPU s")
+        times.append(seconds(device) - began)
+        say(f"  {way}, step {step + 1}/{steps + warm}: {times[-1]:.3g} s")
     # every way takes the same batches, which differ in length: their mean
-    return {"seconds": fmean(times), "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
+    return {"seconds": fmean(times[warm:]), "peak_gb": peak_bytes(device) / 1e9}
 
 
 def spawn(way: str, given: argparse.Namespace) -> dict[str, float]:
     """`run_way` in a process of its own."""
     words = [sys.executable, __file__, given.backbone, "--way", way, "--batch", str(given.batch)]
     words += ["--steps", str(given.steps), "--folder", str(given.folder), "--teacher", given.teacher]
+    words += ["--device", given.device]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -120,7 +142,8 @@ def compare_steps(
     given: argparse.Namespace, run: Callable[[str, argparse.Namespace], dict[str, float]] = spawn
 ) -> dict:
     """Every way in turn, `given.rounds` times; turns that an earlier run measured are kept."""
-    path = given.folder / f"steps-batch-{given.batch}-mean-of-{given.steps}.json"
+    where = "" if given.device == "cpu" else f"{given.device}-"
+    path = given.folder / f"steps-{where}batch-{given.batch}-mean-of-{given.steps}.json"
     facts = describe(given)
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     if path.is_file():
@@ -136,7 +159,7 @@ def compare_steps(
     best = {way: {key: min(row[key] for row in rows) for key in rows[0]} for way, rows in found.items()}
     against = [way for way in WAYS if way not in LEAN]
     for way, row in best.items():
-        print(f"{way:18} {row['seconds']:6.1f} CPU s/step   peak {row['peak_gb']:.2f} GB")
+        print(f"{way:18} {row['seconds']:6.3g} s/step   peak {row['peak_gb']:.2f} GB")
         row |= {f"speed_to_{one}": best[one]["seconds"] / row["seconds"] for one in against}
         row |= {f"memory_to_{one}": row["peak_gb"] / best[one]["peak_gb"] for one in against}
         for one in against:
@@ -148,7 +171,7 @@ def compare_steps(
 
 def compare_gradients(given: argparse.Namespace) -> dict:
     """The largest relative difference of each gradient, and the verdict on bfloat16."""
-    trainer = make_trainer(given.backbone, given.batch, given.folder)
+    trainer = make_trainer(given.backbone, given.batch, given.folder, device=given.device)
     say("lean gradients")
     trainer.warm_start()
     trainer.backward(trainer.batches[0], 0)
@@ -168,20 +191,20 @@ def compare_gradients(given: argparse.Namespace) -> dict:
 
 
 def compare_generation(given: argparse.Namespace, count: int = 32) -> dict:
-    """Tokens per CPU second, one query at a time and in batches of like length."""
-    model, tokenizer = load_causal_lm(fetch_backbone(given.backbone), "cpu")
+    """Tokens per second (on a CPU, of the process), one query at a time and in batches of like length."""
+    model, tokenizer = load_causal_lm(fetch_backbone(given.backbone), given.device)
     engine = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=given.tokens))
     queries = [Query(str(i), one.text) for i, one in enumerate(make_examples(tokenizer, count))]
     queries.sort(key=lambda query: len(query.text))
     speeds = {}
     for size in (1, count):
         part = queries if size > 1 else queries[:: max(1, count // 4)]
-        began, tokens = time.process_time(), 0
+        began, tokens = seconds(given.device), 0
         for at in range(0, len(part), size):
             tokens += sum(row.n_tokens for row in engine.answer(part[at : at + size]))
             say(f"  {size} at a time: {at + size}/{len(part)}")
-        speeds[size] = tokens / (time.process_time() - began)
-        print(f"{size} at a time: {speeds[size]:.1f} tokens per CPU second ({tokens} tokens)")
+        speeds[size] = tokens / (seconds(given.device) - began)
+        print(f"{size} at a time: {speeds[size]:.1f} tokens per second ({tokens} tokens)")
     print(f"ratio {speeds[count] / speeds[1]:.2f}")
     facts = {"tokens_per_second": speeds, "ratio": speeds[count] / speeds[1]}
     return keep(given.folder / "generation.json", describe(given) | facts)
@@ -239,6 +262,8 @@ def describe(given: argparse.Namespace) -> dict:
         "cores": os.cpu_count(),
         "torch": torch.__version__,
     }
+    if given.device != "cpu":
+        machine["device"] = torch.cuda.get_device_name(given.device)
     return {"backbone": Path(given.backbone).name, "batch": given.batch, "threads": 1, "machine": machine}
 
 
@@ -259,6 +284,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("output/benchmark"))
     parser.add_argument("--teacher", default="minilm", help="read by the plain way at every step")
     parser.add_argument("--tokens", type=int, default=48, help="longest response of --generate")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; --reuse is measured on a CPU only")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--generate", action="store_true")
     parser.add_argument("--reuse", action="store_true")
@@ -267,7 +293,8 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     if given.way:
-        print(json.dumps(run_way(given.way, given.backbone, given.batch, given.steps, given.folder, given.teacher)))
+        found = run_way(given.way, given.backbone, given.batch, given.steps, given.folder, given.teacher, given.device)
+        print(json.dumps(found))
     elif given.check:
         compare_gradients(given)
     elif given.generate:

@@ -29,8 +29,9 @@ class ReferenceWay:
         from peft import TrainableTokensConfig, get_peft_model
 
         self.trainer, backbone = trainer, fetch_backbone(trainer.recipe.backbone)
-        encoder, self.tokenizer = load_causal_lm(backbone, "cpu")
-        encoder, decoder = encoder.base_model, load_causal_lm(backbone, "cpu")[0].requires_grad_(False)
+        self.device = trainer.model.device
+        encoder, self.tokenizer = load_causal_lm(backbone, str(self.device))
+        encoder, decoder = encoder.base_model, load_causal_lm(backbone, str(self.device))[0].requires_grad_(False)
         n, width = trainer.recipe.n_tokens, encoder.config.hidden_size
         self.tokens = [f"<trained-{place}>" for place in range(n)]
         self.tokenizer.add_tokens(self.tokens, special_tokens=True)
@@ -41,9 +42,9 @@ class ReferenceWay:
         peft = get_peft_model(encoder, TrainableTokensConfig(target_modules=["embed_tokens"], token_indices=rows))
         peft.config = encoder.config
         recon, align = ProjectionModel(width, width), ProjectionModel(width, trainer.dim)
-        self.model = EncoderDecoderModel(peft, decoder, f"last_{n}_tokens", recon, align).train()
+        self.model = EncoderDecoderModel(peft, decoder, f"last_{n}_tokens", recon, align).train().to(self.device)
         self.model.gradient_checkpointing_enable({"use_reentrant": False})
-        self.teacher = load_teacher(teacher, "cpu")
+        self.teacher = load_teacher(teacher, str(self.device))
         trained = [one for one in self.model.parameters() if one.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=1e-3)
 
@@ -52,10 +53,11 @@ class ReferenceWay:
         self.optimizer.zero_grad(set_to_none=True)
         texts = [one.text + "".join(self.tokens) for one in batch]
         queries = self.tokenizer(texts, padding=True, return_tensors="pt", add_special_tokens=False)
+        queries = queries.to(self.device)
         answers = self.trainer.response_ids(batch, self.trainer.recipe.losses.recon_tokens)
         wide, pad = max(map(len, answers)), self.tokenizer.pad_token_id or 0
-        ids = torch.tensor([[pad] * (wide - len(row)) + row for row in answers])
-        mask = torch.tensor([[0] * (wide - len(row)) + [1] * len(row) for row in answers])
+        ids = torch.tensor([[pad] * (wide - len(row)) + row for row in answers], device=self.device)
+        mask = torch.tensor([[0] * (wide - len(row)) + [1] * len(row) for row in answers], device=self.device)
         targets = self.teacher.encode([one.target for one in batch], convert_to_tensor=True, show_progress_bar=False)
         states, output = self.model(
             query_input_ids=queries["input_ids"],

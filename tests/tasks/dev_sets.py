@@ -29,6 +29,7 @@ from mteb.abstasks.task_metadata import TaskMetadata
 from genzoo.mteb_meta import resolve_model
 from genzoo.tasks.evaluation import evaluate
 from genzoo.tasks.local_data import from_folder
+from genzoo.tasks.model_session import EncodeSettings
 
 REASONING = "Reasoning"
 PAIR = ("sentence1", "sentence2", "score")
@@ -186,6 +187,7 @@ def main() -> int:
     parser.add_argument("-t", "--task", action="append", help="only these")
     parser.add_argument("-x", "--exclude", action="append", default=[], help="not these")
     parser.add_argument("-o", "--output", type=Path, default=Path("output/dev"))
+    parser.add_argument("-b", "--batch-size", type=int, default=EncodeSettings().batch_size, help="texts at once")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     made = {
@@ -199,6 +201,7 @@ def main() -> int:
         [meta for meta, _ in resolved],
         [task for _, task in made.values()],
         given.output,
+        settings=EncodeSettings(batch_size=given.batch_size),
         on_progress=lambda model, task, done, total: print(f"{done}/{total} {model}: {task}", file=sys.stderr),
         facts={str(meta.name): asdict(facts) for meta, facts in resolved},
     )
