@@ -107,13 +107,12 @@ def peak_bytes(device: str) -> int:
     return torch.cuda.max_memory_allocated()
 
 
-def run_way(
-    way: str, backbone: str, batch: int, steps: int, folder: Path, teacher: str = "minilm", device: str = "cpu"
-) -> dict[str, float]:
+def run_way(way: str, given: argparse.Namespace) -> dict[str, float]:
     """Seconds per step and peak memory of this process."""
-    trainer = make_trainer(backbone, batch, folder, LEAN.get(way), device)
+    steps, device = given.steps, given.device
+    trainer = make_trainer(given.backbone, given.batch, given.folder, LEAN.get(way), device)
     other = {"plain": PlainWay, "reference": ReferenceWay}.get(way)
-    other_way = other(trainer, teacher) if other else None
+    other_way = other(trainer, given.teacher) if other else None
     times = []
     warm = 0 if device == "cpu" else len(trainer.batches)  # a GPU's first pass over each shape loads its kernels
     for step in range(steps + warm):
@@ -142,8 +141,7 @@ def compare_steps(
     given: argparse.Namespace, run: Callable[[str, argparse.Namespace], dict[str, float]] = spawn
 ) -> dict:
     """Every way in turn, `given.rounds` times; turns that an earlier run measured are kept."""
-    where = "" if given.device == "cpu" else f"{given.device}-"
-    path = given.folder / f"steps-{where}batch-{given.batch}-mean-of-{given.steps}.json"
+    path = results_file(given, f"steps-batch-{given.batch}-mean-of-{given.steps}")
     facts = describe(given)
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     if path.is_file():
@@ -187,7 +185,7 @@ def compare_gradients(given: argparse.Namespace) -> dict:
             differences[name] = float((parameter.grad - lean[name]).abs().max() / parameter.grad.abs().max())
             print(f"{name}: {differences[name]:.1e} relative difference to the plain way")
     facts = {"differences": differences, "bfloat16_cosines": check.cosines}
-    return keep(given.folder / f"gradients-batch-{given.batch}.json", describe(given) | facts)
+    return keep(results_file(given, f"gradients-batch-{given.batch}"), describe(given) | facts)
 
 
 def compare_generation(given: argparse.Namespace, count: int = 32) -> dict:
@@ -207,7 +205,7 @@ def compare_generation(given: argparse.Namespace, count: int = 32) -> dict:
         print(f"{size} at a time: {speeds[size]:.1f} tokens per second ({tokens} tokens)")
     print(f"ratio {speeds[count] / speeds[1]:.2f}")
     facts = {"tokens_per_second": speeds, "ratio": speeds[count] / speeds[1]}
-    return keep(given.folder / "generation.json", describe(given) | facts)
+    return keep(results_file(given, "generation"), describe(given) | facts)
 
 
 def compare_reuse(given: argparse.Namespace) -> dict:
@@ -240,7 +238,7 @@ def compare_reuse(given: argparse.Namespace) -> dict:
         f"the texts' pass takes {texts_seconds:.2f} of {step:.2f} CPU s ({facts['share']:.0%}); keeping it takes "
         f"{facts['megabytes_per_example']:.2f} MB per example ({facts['bytes_per_token'] / 1e3:.0f} kB per token)"
     )
-    return keep(given.folder / f"reuse-batch-{given.batch}.json", describe(given) | facts)
+    return keep(results_file(given, f"reuse-batch-{given.batch}"), describe(given) | facts)
 
 
 def _read_seconds(size: int, folder: Path) -> float:
@@ -265,6 +263,11 @@ def describe(given: argparse.Namespace) -> dict:
     if given.device != "cpu":
         machine["device"] = torch.cuda.get_device_name(given.device)
     return {"backbone": Path(given.backbone).name, "batch": given.batch, "threads": 1, "machine": machine}
+
+
+def results_file(given: argparse.Namespace, name: str) -> Path:
+    """Where figures of that name are kept, those of a GPU apart."""
+    return given.folder / (f"{name}.json" if given.device == "cpu" else f"{given.device}-{name}.json")
 
 
 def keep(path: Path, facts: dict) -> dict:
@@ -293,8 +296,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     if given.way:
-        found = run_way(given.way, given.backbone, given.batch, given.steps, given.folder, given.teacher, given.device)
-        print(json.dumps(found))
+        print(json.dumps(run_way(given.way, given)))
     elif given.check:
         compare_gradients(given)
     elif given.generate:
