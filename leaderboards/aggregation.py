@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from genzoo.leaderboards.facts import ModelKey, TaskFacts
+from genzoo.leaderboards.metrics import Metric
 
 
 class Part(NamedTuple):
@@ -177,12 +178,22 @@ def deltas(scores: pd.DataFrame, reference: pd.Series) -> pd.DataFrame:
     return scores.sub(reference, axis=1)
 
 
-def relative_delta(value: float, reference: float) -> float | None:
-    """(value - reference) / |reference|; None where a part is missing or the reference is zero.
+_LEAST_BASE = 0.05
+
+
+def relative_delta(value: float, reference: float, known: Metric | None = None) -> float | None:
+    """(value - reference) / reference, where that means something.
+
+    None where a part is missing, where the reference is below 0.05 (a change of a score near zero is any number of percent), and for
+    a metric that can be negative: correlations have no natural zero to be a share of.
 
     >>> round(relative_delta(61.9, 56.8), 3)
     0.09
     """
-    if np.isnan(value) or np.isnan(reference) or reference == 0:
+    if np.isnan(value) or np.isnan(reference) or reference < _LEAST_BASE or _is_signed(known):
         return None
-    return (value - reference) / abs(reference)
+    return (value - reference) / reference
+
+
+def _is_signed(known: Metric | None) -> bool:
+    return known is not None and (known.range is None or known.range[0] < 0)

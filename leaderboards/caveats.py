@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from genzoo.leaderboards.aggregation import Ground
-from genzoo.leaderboards.comparison import FEW_TASKS, Comparison
+from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.facts import EXTERNAL, ModelKey, TaskFacts
 from genzoo.leaderboards.naming import short_name, short_revision
 from genzoo.leaderboards.reading import UNKNOWN
@@ -201,23 +201,27 @@ def _out_of_range(
 
 def _comparisons(comparisons: Mapping[ModelKey, Comparison | None], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
     found = [item for item in comparisons.values() if item is not None]
-    weak = [item for item in found if item.is_weak]
-    if weak:
-        sizes = sorted({item.n for item in weak})
+    undecided = [item for item in found if not item.can_decide]
+    if undecided:
+        sizes = sorted({item.n for item in undecided})
         n = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-        verb = "rests" if len(weak) == 1 else "rest"
-        text = f"{len(weak)} of {_count(found, 'comparison')} {verb} on {n} tasks. "
-        text += f"With fewer than {FEW_TASKS} no difference can be called significant."
+        rests = "One comparison rests" if len(undecided) == 1 else f"{len(undecided)} comparisons rest"
+        tasks = "task" if sizes == [1] else "tasks"
+        text = f"{rests} on {n} {tasks}, which cannot decide between {len(found) + 1} models, whatever they score."
         yield Caveat("few", "Few tasks", text)
-    unsure = [labels[item.model] for item in found if not item.is_weak and not item.is_significant]
+    unsure = [labels[item.model] for item in found if item.can_decide and not item.is_significant]
     if unsure:
         text = f"Not distinguishable from the reference at 5\u00a0% after Holm's correction: {_some(unsure)}."
         yield Caveat("significance", "Not significant", text)
     if found:
         text = (
-            "Unless a table says otherwise, intervals and tests treat the tasks as the sample. They say how a difference "
-            "carries over to other tasks, not how it would move with other queries."
+            "Unless a table says otherwise, intervals and tests treat the tasks as the sample: they say how a difference carries "
+            "over to other tasks of the same kind."
         )
+        if any(item.has_items for item in found):
+            text += (
+                " Where predictions exist, the test also counts how far each score moves with other queries or pairs."
+            )
         yield Caveat("intervals", "Intervals are over tasks", text)
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from genzoo.leaderboards.aggregation import relative_delta
 from genzoo.leaderboards.facts import ModelKey, TaskFacts
-from genzoo.leaderboards.significance import Interval, paired_bootstrap, permutation_test
+from genzoo.leaderboards.significance import Interval, holm, least_p, mean_test
+from genzoo.leaderboards.standing import LEVEL, can_decide
 
-# Below this many tasks an interval over tasks says little: five tasks cannot reach p < 0.05 in a sign-flip test.
-FEW_TASKS = 6
 # Scores closer than this are shown as equal (0.1 points at most), so they count as a tie.
 TIE = 0.0005
 
@@ -27,9 +28,11 @@ class Comparison:
         gains: Task to difference turned so that above zero is better; tasks without a direction are not in it.
         delta: Mean difference over the tasks that may be averaged (higher is better).
         relative: The same relative to the reference's mean.
-        interval: Bootstrap interval of `delta` over tasks; None with fewer than two tasks.
-        p_value: Sign-flip permutation test over the same tasks; None with fewer than two.
-        p_holm: The same after Holm's correction over the rows of one leaderboard.
+        n: Tasks behind `delta`, its interval and its p-value.
+        interval: Of `delta` over tasks (`mean_test`); None with fewer than three tasks, or where all differences are equal.
+        p_value: Of the same test; None with fewer than two tasks.
+        has_items: Whether the queries or pairs of the tasks took part in the test.
+        p_holm: The p-value after Holm's correction over the comparisons of one leaderboard that can be decided; None for the others.
     """
 
     model: ModelKey
@@ -38,15 +41,22 @@ class Comparison:
     gains: Mapping[str, float]
     delta: float | None
     relative: float | None
+    n: int
     interval: Interval | None
     p_value: float | None
+    has_items: bool = False
     p_holm: float | None = None
 
     @classmethod
     def between(
-        cls, scores: pd.DataFrame, model: ModelKey, reference: ModelKey, tasks: Mapping[str, TaskFacts], seed: int = 0
+        cls,
+        scores: pd.DataFrame,
+        model: ModelKey,
+        reference: ModelKey,
+        tasks: Mapping[str, TaskFacts],
+        noise: Callable[[list[ModelKey], list[str]], npt.NDArray[np.float64] | None] = lambda models, names: None,
     ) -> Comparison:
-        """Compare two rows of a score matrix."""
+        """Compare two rows of a score matrix; `noise` is asked for the covariance of the two over the items of the tasks."""
         first, second = scores.loc[model], scores.loc[reference]
         shared = [name for name in scores.columns if not (np.isnan(first[name]) or np.isnan(second[name]))]
         differences = {name: float(first[name] - second[name]) for name in shared}
@@ -56,7 +66,10 @@ class Comparison:
         }
         averaged = [name for name in shared if signs[name]]
         a, b = first[averaged].to_numpy(dtype=float), second[averaged].to_numpy(dtype=float)
-        enough = len(averaged) > 1
+        items = noise([model, reference], averaged)
+        over_items = None if items is None else np.full(len(a), items[0, 0] + items[1, 1] - 2 * items[0, 1])
+        spans = [high - low for low, high in (tasks[name].metric.limits for name in averaged)]
+        tested = mean_test(a - b, over_items, limit=float(np.mean(spans)) if spans else math.inf)
         return cls(
             model=model,
             reference=reference,
@@ -64,8 +77,10 @@ class Comparison:
             gains=gains,
             delta=float((a - b).mean()) if averaged else None,
             relative=relative_delta(float(a.mean()), float(b.mean())) if averaged else None,
-            interval=paired_bootstrap(a, b, seed=seed) if enough else None,
-            p_value=permutation_test(a, b, seed=seed) if enough else None,
+            n=len(averaged),
+            interval=tested.interval,
+            p_value=tested.p_value,
+            has_items=items is not None,
         )
 
     @property
@@ -84,17 +99,29 @@ class Comparison:
         return sum(gain < -TIE for gain in self.gains.values())
 
     @property
-    def n(self) -> int:
-        """Tasks behind `delta`, its interval and its p-value."""
-        return self.interval.n if self.interval else int(self.delta is not None)
-
-    @property
-    def is_weak(self) -> bool:
-        """Whether there are too few tasks for the interval to carry a claim."""
-        return self.n < FEW_TASKS
+    def can_decide(self) -> bool:
+        """Whether the tasks can tell the two apart at all, after the correction."""
+        return self.p_holm is not None
 
     @property
     def is_significant(self) -> bool:
-        """Whether the corrected p-value is below 0.05 on enough tasks."""
-        p = self.p_holm if self.p_holm is not None else self.p_value
-        return p is not None and p < 0.05 and not self.is_weak
+        """Whether the corrected p-value is below 0.05."""
+        return self.p_holm is not None and self.p_holm < LEVEL
+
+
+def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons with Holm's correction over those that can be decided; one that cannot be does not burden the others."""
+
+    def least(found: Comparison) -> float:
+        if found.p_value is None or not can_decide(found.n, 2, has_items=found.has_items):
+            return math.inf
+        return 0.0 if found.has_items else least_p(found.n)
+
+    family = [found for found in comparisons if least(found) < LEVEL]
+    # The smallest p of n tasks must survive the factor that remains when all comparisons over more tasks were significant.
+    while lost := [one for one in family if least(one) * sum(least(each) >= least(one) for each in family) >= LEVEL]:
+        most = max(least(one) for one in lost)
+        family = [one for one in family if least(one) < most]
+    adjusted = iter(holm([math.nan if found.p_value is None else found.p_value for found in family]))
+    members = set(map(id, family))
+    return [replace(found, p_holm=float(next(adjusted)) if id(found) in members else None) for found in comparisons]

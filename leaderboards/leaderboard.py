@@ -5,23 +5,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from genzoo.errors import ZooError
 from genzoo.leaderboards import aggregation
 from genzoo.leaderboards.caveats import Caveat, collect_caveats
-from genzoo.leaderboards.comparison import FEW_TASKS, Comparison
+from genzoo.leaderboards.comparison import Comparison, corrected
 from genzoo.leaderboards.facts import ModelFacts, ModelKey, TaskFacts
+from genzoo.leaderboards.item_noise import score_noise
 from genzoo.leaderboards.metrics import Metric, metric
 from genzoo.leaderboards.naming import short_name
 from genzoo.leaderboards.reported import ReportedMeans, reported_key
-from genzoo.leaderboards.significance import holm
-from genzoo.leaderboards.standing import Standing, rank_standings
+from genzoo.leaderboards.standing import Standing, can_decide, rank_standings
 from genzoo.leaderboards.store import ResultStore
+
+Noise = Callable[[list[ModelKey], list[str]], npt.NDArray[np.float64] | None]
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Leaderboard:
         grounds: Task to the splits and subsets that its column is made of.
         caveats: What a reader has to know, written from the data.
         claims: Rows of means that somebody reports for the benchmark: shown among the others, never best, never ranked.
+        noise: Covariance of models' scores over the items of the given tasks; None where there are no predictions.
     """
 
     benchmark: str | None
@@ -82,6 +86,7 @@ class Leaderboard:
     grounds: Mapping[str, aggregation.Ground]
     caveats: tuple[Caveat, ...]
     claims: tuple[LeaderboardRow, ...] = ()
+    noise: Noise = lambda keys, tasks: None
 
     @classmethod
     def from_store(cls, store: ResultStore, benchmark: str | None = None, reference: str | None = None) -> Leaderboard:
@@ -99,14 +104,15 @@ class Leaderboard:
                 f'run `genzoo evaluate -m MODEL -b "{benchmark or "BENCHMARK"}" -o {store.root}`'
             )
         tasks = {name: store.tasks.get(name, TaskFacts(name)) for name in names}
-        rows = _compared(_ranked(_rows(store, scores, tasks)), scores, tasks, chosen)
+        rows = _compared(store, _ranked(_rows(store, scores, tasks)), scores, tasks, chosen)
         claims = [claim for claim in store.claims if claim.benchmark == benchmark]
         columns = _columns(scores, tasks)
         caveats = collect_caveats(
             store, scores, matrix.grounds, tasks, {row.key: row.comparison for row in rows}, claims
         )
         claimed = tuple(_claimed(claim, rows[0].types) for claim in claims)
-        return cls(benchmark, tasks, columns, rows, chosen, matrix.grounds, caveats, claimed)
+        noise = functools.partial(score_noise, store)
+        return cls(benchmark, tasks, columns, rows, chosen, matrix.grounds, caveats, claimed, noise)
 
     @property
     def shown(self) -> list[LeaderboardRow]:
@@ -124,13 +130,28 @@ class Leaderboard:
 
     @functools.cached_property
     def standings(self) -> dict[ModelKey, Standing]:
-        """Rank interval and tie group of the models with a Mean (task), empty with too few tasks to say anything."""
+        """Rank and rank interval of the models with a Mean (task); empty where the tasks cannot decide (`undecided`)."""
+        return self._verdict[0]
+
+    @property
+    def undecided(self) -> str:
+        """Why there are no rank intervals, as a sentence; empty where there are some."""
+        return self._verdict[1]
+
+    @functools.cached_property
+    def _verdict(self) -> tuple[dict[ModelKey, Standing], str]:
         names = aggregation.averaged_tasks(self.tasks, self.tasks)
-        complete = [row for row in self.rows if row.mean_task is not None]
-        if len(names) < FEW_TASKS or len(complete) < 2:
-            return {}
-        scores = np.array([[row.scores[name] for name in names] for row in complete], dtype=float)
-        return dict(zip((row.key for row in complete), rank_standings(scores), strict=True))
+        keys = [row.key for row in self.rows if row.mean_task is not None]
+        if len(keys) < 2:
+            return {}, ""
+        noise = self.noise(keys, names)
+        if not can_decide(len(names), len(keys), has_items=noise is not None):
+            return {}, (
+                f"{len(names)} task{'s' * (len(names) != 1)} cannot decide between {len(keys)} models, whatever they score: "
+                "no rank intervals."
+            )
+        scores = np.array([[row.scores[name] for name in names] for row in self.rows if row.mean_task is not None])
+        return dict(zip(keys, rank_standings(scores, noise), strict=True)), ""
 
     def columns_of(self, kind: str) -> tuple[BoardColumn, ...]:
         """The columns of one kind: "mean", "type" or "task"."""
@@ -219,20 +240,21 @@ def _ranked(rows: Iterable[LeaderboardRow]) -> list[LeaderboardRow]:
 
 
 def _compared(
-    rows: Sequence[LeaderboardRow], scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], reference: ModelKey | None
+    store: ResultStore,
+    rows: Sequence[LeaderboardRow],
+    scores: pd.DataFrame,
+    tasks: Mapping[str, TaskFacts],
+    reference: ModelKey | None,
 ) -> tuple[LeaderboardRow, ...]:
-    """The rows with their comparisons; Holm's correction spans all of them."""
-    comparisons = {}
+    """The rows with their comparisons, corrected over all of them."""
+    noise = functools.partial(score_noise, store)
+    found = []
     for row in rows:
         other = reference or _own_teacher(row, rows)
         if other is not None and other != row.key and other in scores.index:
-            comparisons[row.key] = Comparison.between(scores, row.key, other, tasks)
-    p_values = [math.nan if found.p_value is None else found.p_value for found in comparisons.values()]
-    corrected = {
-        key: dataclasses.replace(found, p_holm=_number(p))
-        for (key, found), p in zip(comparisons.items(), holm(p_values), strict=True)
-    }
-    return tuple(dataclasses.replace(row, comparison=corrected.get(row.key)) for row in rows)
+            found.append(Comparison.between(scores, row.key, other, tasks, noise))
+    comparisons = {each.model: each for each in corrected(found)}
+    return tuple(dataclasses.replace(row, comparison=comparisons.get(row.key)) for row in rows)
 
 
 def _own_teacher(row: LeaderboardRow, rows: Sequence[LeaderboardRow]) -> ModelKey | None:

@@ -1,9 +1,11 @@
-"""Is a difference more than luck? Paired bootstrap, sign-flip permutation test and Holm's correction."""
+"""Is a difference more than luck? A t test over tasks, paired bootstrap, sign-flip permutation test, Holm's correction."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +14,12 @@ from genzoo.errors import InputError
 
 Values = npt.ArrayLike
 _BLOCK = 4_000_000  # random numbers held at once: bounds the memory for long arrays
+_NO_SPREAD = 1e-9  # standard deviations below it are rounding
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean difference with its percentile interval over `n` pairs."""
+    """A mean difference with its interval over `n` pairs."""
 
     estimate: float
     low: float
@@ -28,6 +31,72 @@ class Interval:
     def excludes_zero(self) -> bool:
         """Whether the whole interval lies on one side of zero."""
         return self.low > 0 or self.high < 0
+
+
+class MeanTest(NamedTuple):
+    """Whether a mean difference over tasks is zero: `interval` leaves zero out exactly where `p_value` is below 0.05.
+
+    The one exception: p is never below `least_p` where nothing but the differences is known.
+    """
+
+    interval: Interval | None
+    p_value: float | None
+
+
+def least_p(n: int) -> float:
+    """The smallest two-sided p-value that n signs can give, 2^(1-n): n tasks all favour one of two equal models that often.
+
+    >>> least_p(5), least_p(6)
+    (0.0625, 0.03125)
+    """
+    return 2.0 ** (1 - n)
+
+
+def mean_test(
+    differences: Values, noise: Values | None = None, *, level: float = 0.95, limit: float = math.inf
+) -> MeanTest:
+    """Student's t test and interval of a mean over tasks, on two levels: the tasks differ, and each was measured on few items.
+
+    A task's difference is the true one, plus how that task departs from the mean of all tasks, plus the noise of its items. The
+    spread between tasks holds both parts, so it is the variance of the test, with n - 1 degrees of freedom; where the noise
+    of the items is known, the variance is never taken to be smaller than that noise alone, and p may be smaller than the
+    signs of n tasks can make it. Skewed differences widen the side of the interval on which their tail lies, by the
+    third-moment term of Johnson (1978, J. Am. Stat. Assoc. 73), taken at the normal quantile (at the observed one, where it is
+    smaller, for p).
+
+    Args:
+        differences: One per task, ``(n,)``.
+        noise: Variance of each difference over the items of its task, ``(n,)``, 0 where it is not known; None if no task has items.
+        level: Coverage of the interval.
+        limit: Largest difference that the scores allow, in either direction; the interval ends there.
+
+    Returns:
+        No test for fewer than two tasks; no interval for fewer than three, or where all differences are equal and no noise
+        is known: such a spread says nothing.
+    """
+    from scipy.special import ndtri, stdtr, stdtrit
+
+    d = np.asarray(differences, dtype=float)
+    n, mean = len(d), float(d.mean()) if len(d) else math.nan
+    if n < 2:
+        return MeanTest(None, None)
+    spread = float(d.var(ddof=1))
+    variance = max(spread, 0.0 if noise is None else float(np.mean(np.asarray(noise, dtype=float))))
+    bound = least_p(n) if noise is None else 0.0
+    if variance < _NO_SPREAD**2:
+        return MeanTest(None, 1.0 if abs(mean) < _NO_SPREAD else bound or None)
+    error, z = (variance / n) ** 0.5, float(ndtri((1 + level) / 2))
+    third = float(((d - mean) ** 3).mean()) * n * n / ((n - 1) * (n - 2)) if n > 2 else 0.0
+
+    def shift(quantile: float) -> float:
+        return third / (variance * n) * (1 + 2 * quantile**2) / 6
+
+    # A tail on the left (a shift below zero) makes the lower end uncertain, and so weakens a mean above zero.
+    towards_zero = max(0.0, -math.copysign(1.0, mean) * shift(min(z, abs(mean) / error)))
+    p = max(bound, 2 * float(stdtr(n - 1, -max(0.0, abs(mean) - towards_zero) / error)))
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * error
+    low, high = max(-limit, mean - half + min(shift(z), 0.0)), min(limit, mean + half + max(shift(z), 0.0))
+    return MeanTest(Interval(mean, low, high, n, level) if n > 2 else None, p)
 
 
 def paired_bootstrap(

@@ -1,4 +1,9 @@
-"""How sure a place on the board is: rank intervals, and groups of models that cannot be told apart."""
+"""How sure a place on the board is: which models can be told apart, and the ranks that this leaves open.
+
+One test of all pairs of models answers both. A model may hold every rank from one more than the number of models that are surely
+better to the number that are not surely worse, as in Al Mohamad, van Zwet, Solari and Goeman (2022), "Simultaneous confidence
+intervals for ranks using the partitioning principle", and it is tied for first unless the leader is surely better.
+"""
 
 from __future__ import annotations
 
@@ -7,61 +12,151 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from genzoo.leaderboards.significance import bootstrap_means, holm, sign_flip_p
+from genzoo.leaderboards.significance import holm, least_p, mean_test
 
-_RESAMPLES = 2_000
-_LEAST_DRAWS, _MOST_DRAWS = 10_000, 40_000
+Floats = npt.NDArray[np.float64]
+_Pairs = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+LEVEL = 0.05
+_DRAWS, _BLOCK = 2_000, 4_000_000
+_MOST_DRAWN = 64
+"""Models up to which pairs are tested jointly by resampling; the cost grows with the square of their number."""
+_ROUNDING = 10
 
 
 class Standing(NamedTuple):
     """Where a model stands by Mean (task).
 
     Attributes:
-        rank: 1 is best.
-        low: Best rank of the 95 % interval.
-        high: Worst rank of it.
-        group: 1 for the leader and all that cannot be told apart from it, 2 for the next of these, and so on.
+        rank: 1 is best; equal means share the better rank.
+        low: Best rank that the tests leave open.
+        high: Worst rank that they leave open.
+        tied_for_first: Whether the model cannot be told apart from the leader (which is tied itself).
     """
 
     rank: int
     low: int
     high: int
-    group: int
+    tied_for_first: bool
 
 
-def rank_standings(scores: npt.NDArray[np.float64], *, seed: int = 0) -> list[Standing]:
-    """The standing of each model.
+def can_decide(n_tasks: int, n_models: int, *, has_items: bool) -> bool:
+    """Whether tests over this many tasks can tell this many models apart, whatever the scores.
 
-    Ranks are those of the means over bootstrap samples of the tasks. A group is led by its best model and holds those
-    whose difference to it is not significant at 5 % in a sign-flip test over the tasks, Holm-corrected over all models
-    behind the leader.
+    Without the items behind the scores only the tasks speak: were all models alike, one of the rivals would fall behind the leader on
+    every task with a probability of 2^(1-n) for each rival. With items (queries, pairs) three tasks are enough to estimate a spread.
+
+    >>> can_decide(6, 2, has_items=False), can_decide(6, 3, has_items=False), can_decide(6, 3, has_items=True)
+    (True, False, True)
+    """
+    if n_models < 2:
+        return False
+    return n_tasks >= 3 if has_items else least_p(n_tasks) * (n_models - 1) < LEVEL
+
+
+def rank_standings(scores: Floats, noise: Floats | None = None, *, seed: int = 0) -> list[Standing]:
+    """The standing of each model, from a test of all pairs: with 95 % confidence every interval holds its model's true rank.
 
     Args:
         scores: ``(n_models, n_tasks)``, higher is better, nothing missing.
-        seed: Of the bootstrap and the tests.
+        noise: Covariance of the models' scores over the items of a task, averaged over the tasks, ``(n_models, n_models)``; None if
+            unknown. Pairs are never taken to be surer than it allows.
+        seed: Of the resampling.
     """
-    n_models = len(scores)
-    order = np.argsort(-scores.mean(axis=1), kind="stable")
-    means = bootstrap_means(scores, _RESAMPLES, seed).round(12)  # equal models stay equal on every machine
-    # Rank 1 for the highest mean of each sample, ties in the order of the rows.
-    ranks = np.empty(means.shape, dtype=np.int64)
-    np.put_along_axis(ranks, np.argsort(-means, axis=0, kind="stable"), np.arange(1, n_models + 1)[:, None], axis=0)
-    low, high = np.quantile(ranks, [0.025, 0.975], axis=1, method="inverted_cdf").astype(int)
-    groups = _groups(scores[order], seed)
-    standings: list[Standing | None] = [None] * n_models
-    for place, model in enumerate(order.tolist()):
-        standings[model] = Standing(place + 1, int(low[model]), int(high[model]), groups[place])
-    return [standing for standing in standings if standing is not None]
+    means = scores.mean(axis=1).round(_ROUNDING)
+    apart = told_apart(scores, noise, seed=seed)
+    ahead = means[:, None] > means[None, :]  # row is ahead of column
+    better, worse = (apart & ahead).sum(axis=0), (apart & ahead).sum(axis=1)
+    leaders = np.flatnonzero(means == means.max())
+    tied_for_first = (~apart[leaders]).any(axis=0)
+    ranks = 1 + ahead.sum(axis=0)
+    return [
+        Standing(rank, 1 + low, len(scores) - high, near)
+        for rank, low, high, near in zip(
+            ranks.tolist(), better.tolist(), worse.tolist(), tied_for_first.tolist(), strict=True
+        )
+    ]
 
 
-def _groups(ordered: npt.NDArray[np.float64], seed: int) -> list[int]:
-    """Group number of each model, best first."""
-    groups: list[int] = []
-    while len(groups) < len(ordered):
-        leader, behind = ordered[len(groups)], ordered[len(groups) + 1 :]
-        draws = min(max(_LEAST_DRAWS, 40 * len(behind)), _MOST_DRAWS)  # or no p-value could survive the correction
-        p = holm(sign_flip_p(leader - behind, n_resamples=draws, seed=seed)) if len(behind) else np.zeros(0)
-        apart = np.flatnonzero(p < 0.05)
-        size = 1 + (int(apart[0]) if len(apart) else len(behind))
-        groups += [groups[-1] + 1 if groups else 1] * size
-    return groups
+def told_apart(scores: Floats, noise: Floats | None = None, *, seed: int = 0) -> npt.NDArray[np.bool_]:
+    """Which pairs of models differ, ``(n_models, n_models)``; one of them wrongly so in at most 5 % of boards.
+
+    The statistic is the mean difference over its standard error over tasks, with the lower quartile of all pairs' variances added to each
+    pair's own (Tusher, Tibshirani and Chu 2001, PNAS 98): with few tasks a pair of nearly constant difference would otherwise rule the
+    maximum. Its distribution, were all models alike, comes from normal scores with the covariance of the models over the tasks, and pairs that were told apart leave the family of the others (Romano and Wolf 2005, step-down
+    max-T). More than 64 models are tested pair by pair, with Student's t and Holm's correction over all pairs;
+    two models alone by `mean_test`.
+    """
+    n_models, n_tasks = scores.shape
+    apart = np.zeros((n_models, n_models), dtype=bool)
+    if n_models < 2 or n_tasks < 2:
+        return apart
+    pairs = np.triu_indices(n_models, 1)
+    floor = 0.0 if noise is None else _of_pairs(noise, pairs)
+    difference, variance = _moments(scores, pairs)
+    variance = np.maximum(variance, floor)
+    if n_models == 2:
+        p = mean_test(scores[0] - scores[1], None if noise is None else np.full(n_tasks, floor)).p_value
+        differs = np.array([p is not None and p < LEVEL])
+    elif n_models > _MOST_DRAWN:
+        differs = _by_student(difference, variance, n_tasks) < LEVEL
+    else:
+        differs = _by_resampling(scores, pairs, _moderated(difference, variance, n_tasks), seed)
+    apart[pairs] = differs
+    return apart | apart.T
+
+
+def _by_student(difference: Floats, variance: Floats, n: int) -> Floats:
+    """Holm-corrected p-values of the pairs."""
+    from scipy.special import stdtr
+
+    return holm(2 * stdtr(n - 1, -_over_error(difference, variance, n)))
+
+
+def _by_resampling(scores: Floats, pairs: _Pairs, observed: Floats, seed: int) -> npt.NDArray[np.bool_]:
+    n = scores.shape[1]
+    # Normal scores with the covariance of the models over tasks; its factor is as wide as its rank.
+    left, size, _ = np.linalg.svd(scores - scores.mean(axis=1, keepdims=True), full_matrices=False)
+    factor = (left * size)[:, size > 0] / (n - 1) ** 0.5
+    rng, step = np.random.default_rng(seed), max(1, _BLOCK // scores.size)
+    drawn = np.concatenate(
+        [
+            _moderated(*_moments(factor @ rng.standard_normal((rows, factor.shape[1], n)), pairs), n)
+            for rows in (min(step, _DRAWS - start) for start in range(0, _DRAWS, step))
+        ]
+    )
+    differs = np.zeros(len(observed), dtype=bool)
+    while not differs.all():
+        largest = np.sort(drawn[:, ~differs].max(axis=1))
+        hits = _DRAWS - np.searchsorted(largest, observed - 1e-12)
+        found = ~differs & ((hits + 1) / (_DRAWS + 1) < LEVEL)
+        if not found.any():
+            break
+        differs |= found
+    return differs
+
+
+def _moments(scores: Floats, pairs: _Pairs) -> tuple[Floats, Floats]:
+    """Mean difference of each pair and its variance between tasks: ``(..., n_models, n_tasks)`` to ``(..., n_pairs)`` twice."""
+    means = scores.mean(axis=-1)
+    residuals = scores - means[..., None]
+    covariance = residuals @ np.swapaxes(residuals, -1, -2) / (scores.shape[-1] - 1)
+    return means[..., pairs[0]] - means[..., pairs[1]], _of_pairs(covariance, pairs)
+
+
+def _of_pairs(covariance: Floats, pairs: _Pairs) -> Floats:
+    """Variance of each pair's difference: ``(..., n_models, n_models)`` to ``(..., n_pairs)``."""
+    own = np.einsum("...ii->...i", covariance)
+    variance = own[..., pairs[0]] + own[..., pairs[1]] - 2 * covariance[..., pairs[0], pairs[1]]
+    return np.where(variance < 1e-18, 0.0, variance)
+
+
+def _moderated(difference: Floats, variance: Floats, n: int) -> Floats:
+    added = np.quantile(variance, 0.25, axis=-1, keepdims=True, method="lower")
+    return _over_error(difference, variance + added, n)
+
+
+def _over_error(difference: Floats, variance: Floats, n: int) -> Floats:
+    """Differences over their standard errors; a constant difference on all tasks is infinitely sure, none is 0."""
+    size = np.abs(difference)
+    constant = np.where(size > 10.0**-_ROUNDING, np.inf, 0.0)
+    return np.divide(size, np.sqrt(variance / n), out=constant, where=variance > 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,15 +19,12 @@ _DASHES = ("-", "--", "-.", ":")
 
 
 def rank_intervals(ax: Axes, names: Sequence[str], standings: Sequence[Standing], *, palette: Palette) -> Axes:
-    """One row per model, best first: its rank, the interval of it, and a band behind every second tie group."""
+    """One row per model, best first: its rank, the ranks that the tests leave open, and in another colour what keeps up with the leader."""
     rows = np.arange(len(names))
     low, high = (np.array([getattr(each, side) for each in standings]) for side in ("low", "high"))
-    colors = [palette.color((each.group - 1) % 2) for each in standings]
+    colors = [palette.color(0 if each.tied_for_first else 1) for each in standings]
     ax.hlines(rows, low - 0.12, high + 0.12, colors=colors, linewidth=5, alpha=0.35, zorder=2)
     ax.scatter([each.rank for each in standings], rows, s=30, color=colors, zorder=3)
-    for row, (one, two) in enumerate(itertools.pairwise(standings)):
-        if one.group != two.group:
-            ax.axhline(row + 0.5, color=palette.rule, linewidth=0.8, zorder=1)
     name_rows(ax, names)
     ax.set_xlabel("Rank, 95\u00a0% interval")
     ax.set_xlim(0.4, max(high) + 0.6)

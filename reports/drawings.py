@@ -127,8 +127,8 @@ def rank_drawing(board: Leaderboard) -> Drawing | None:
         return _figure(width, 0.7 + 0.22 * len(ranked), palette, fill)
 
     caption = (
-        "Dot: rank by Mean (task). Bar: where the rank lies in 95 of 100 boards over other tasks of the same kind. Models "
-        "between two lines cannot be told apart from the best of them."
+        "Dot: rank by Mean (task). Bar: the ranks that tests between all pairs of models leave open; in at least 95 of 100 boards "
+        "every bar holds its model’s rank over all tasks of the same kind. Models in the leader’s colour cannot be told apart from it."
     )
     if len(ranked) < len(board.standings):
         caption += f" The first {len(ranked)} of {len(board.standings)} models."

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from genzoo.leaderboards.aggregation import relative_delta
 from genzoo.leaderboards.comparison import TIE, Comparison
 from genzoo.leaderboards.leaderboard import BoardColumn, Leaderboard, LeaderboardRow
-from genzoo.leaderboards.metrics import MISSING, format_count, metric
+from genzoo.leaderboards.metrics import MISSING, Metric, format_count, metric
 from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.store import ResultStore
-from genzoo.reports.table import Cell, Column, Table, Value, number_cell, shade, text_cell
+from genzoo.reports.table import Cell, Column, Table, number_cell, shade, text_cell
 
 ROLES = {"zoo": "zoo", "teacher": "teacher", "baseline": "baseline", "other": ""}
 _DIFFERENCE = metric("mean_task")
@@ -36,9 +37,7 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
         )
     if board.standings:
         columns.append(
-            Column(
-                "Rank interval", None, None, "95\u00a0% interval of the rank by Mean (task) over tasks", is_text=True
-            )
+            Column("Rank interval", None, None, "Ranks that the tests leave open, at 95\u00a0%", is_text=True)
         )
     columns.append(Column("Tasks", None, 0, "Tasks with a score"))
     has_seen = {row.key: seen_tasks(board, row) for row in board.shown}
@@ -65,13 +64,14 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
         if is_full:
             cells += [text_cell(row.key.model), text_cell(row.key.revision), text_cell(row.facts.role)]
         rows.append(tuple(cells))
-    notes = (_GROUPS,) if board.standings else ()
+    notes = (_RANKS,) if board.standings else (board.undecided,) if board.undecided else ()
     return Table("Leaderboard", tuple(columns), tuple(rows), notes=notes)
 
 
-_GROUPS = (
-    "Rank interval: over tasks, at 95\u00a0%. Models of one group cannot be told apart from the group's best at 5\u00a0%, in a "
-    "sign-flip test over the tasks with Holm's correction."
+_RANKS = (
+    "Rank interval: the ranks by Mean (task) that tests between all pairs of models leave open. With 95\u00a0% confidence every "
+    "interval holds its model’s rank over all tasks of this kind. A model marked “tied for first” cannot be told apart from the "
+    "leader."
 )
 
 
@@ -135,11 +135,15 @@ def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRo
                 number_cell(a, column.metric),
                 number_cell(b, column.metric),
                 number_cell(delta, column.metric, signed=True, style=style),
-                number_cell(None if delta is None or not b else delta / abs(b), _DIFFERENCE, signed=True),
+                number_cell(_relative(a, b, column.metric), _DIFFERENCE, signed=True),
                 text_cell(outcome, style=style or "quiet"),
             )
         )
     return Table(f"{labels[0]} against {labels[1]}", heads, tuple(rows))
+
+
+def _relative(value: float | None, reference: float | None, known: Metric) -> float | None:
+    return None if value is None or reference is None else relative_delta(value, reference, known)
 
 
 def reference_table(board: Leaderboard, title: str = "Against the reference") -> Table:
@@ -150,8 +154,8 @@ def reference_table(board: Leaderboard, title: str = "Against the reference") ->
         Column("Reference", is_text=True, is_name=True),
         Column("Δ mean", True, 1, "Mean difference over the shared tasks"),
         Column("Δ %", True, 1, "Relative to the reference's mean"),
-        Column("95\u00a0% interval", None, None, "Bootstrap over tasks", is_text=True),
-        Column("p (Holm)", None, 3, "Sign-flip permutation test over tasks, Holm-corrected over the rows"),
+        Column("95\u00a0% interval", None, None, "Student’s t over tasks; none for fewer than three", is_text=True),
+        Column("p (Holm)", None, 3, "Student’s t test over tasks, Holm-corrected over the rows that can be decided"),
         Column("Win / tie / loss", None, None, is_text=True),
         Column("Tasks", None, 0, "Tasks that both have"),
     )
@@ -254,7 +258,13 @@ def _standing_cell(board: Leaderboard, row: LeaderboardRow) -> Cell:
     if found is None:
         return Cell(None, MISSING, "no mean, so no rank", style="quiet")
     shown = str(found.low) if found.low == found.high else f"{found.low} to {found.high}"
-    return Cell(f"{found.rank:04d}", shown, f"rank {found.rank}", style="fixed", note=f"group {found.group}")
+    return Cell(
+        f"{found.rank:04d}",
+        shown,
+        f"rank {found.rank}",
+        style="fixed",
+        note="keeps up" if found.tied_for_first else "behind",
+    )
 
 
 def _seen_cell(seen: list[str] | None) -> Cell:
@@ -301,11 +311,12 @@ def _difference_cell(row: LeaderboardRow, board: Leaderboard) -> Cell:
 
 
 def _p_cell(found: Comparison) -> Cell:
-    p: Value = found.p_holm if found.p_holm is not None else found.p_value
-    if not isinstance(p, float):
-        return Cell(None, MISSING, "one task allows no test", style="quiet")
-    shown = "<0.001" if p < 0.001 else f"{p:.3f}"
-    return Cell(p, shown, f"{p:.6g}", style="quiet" if found.is_weak else "", note="few tasks" if found.is_weak else "")
+    p = found.p_holm
+    if p is None:
+        return Cell(
+            None, MISSING, "so few tasks cannot decide, whatever the scores", style="quiet", note="cannot decide"
+        )
+    return Cell(p, "<0.001" if p < 0.001 else f"{p:.3f}", f"{p:.6g}")
 
 
 def _outcome(gain: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genzoo.leaderboards.comparison import FEW_TASKS, Comparison
+from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.facets import OVER_REFUSAL, SAFETY, tasks_of
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import metric
@@ -54,14 +54,12 @@ def _outcome(found: Comparison) -> str:
 
 
 def _verdict(found: Comparison) -> str:
-    if found.interval is None:
+    if found.p_value is None:
         return "One task allows no statement about others."
-    if found.is_weak:
-        return f"With fewer than {FEW_TASKS} tasks this cannot be told apart from chance."
-    corrected = found.p_holm is not None and found.p_holm != found.p_value
-    p = found.p_holm if found.p_holm is not None else found.p_value
-    value = "p < 0.001" if p is not None and p < 0.001 else f"p = {p:.3f}"
-    how = f"{value}{', after Holm’s correction' if corrected else ''}"
+    if found.p_holm is None:
+        return f"{count_words(found.n, 'task').capitalize()} cannot decide whether that is more than luck, whatever the scores."
+    value = "p < 0.001" if found.p_holm < 0.001 else f"p = {found.p_holm:.3f}"
+    how = f"{value}{', after Holm’s correction' if found.p_holm != found.p_value else ''}"
     return (
         f"The difference is significant ({how})."
         if found.is_significant

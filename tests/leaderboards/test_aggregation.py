@@ -8,6 +8,7 @@ import pytest
 
 from genzoo.leaderboards import ResultStore, aggregation
 from genzoo.leaderboards.facts import ModelKey, TaskFacts
+from genzoo.leaderboards.metrics import metric
 
 NAN = math.nan
 
@@ -81,8 +82,11 @@ def test_deltas_and_relative_delta():
     table = aggregation.deltas(SCORES, SCORES.loc["b", "r"])
     assert table.loc[("a", "r")].round(6).tolist() == [0.2, -0.2, 0.0]
     assert aggregation.relative_delta(0.452, 0.542) == pytest.approx(-0.1660517)
-    assert aggregation.relative_delta(-0.1, -0.2) == pytest.approx(0.5)
+    assert aggregation.relative_delta(-0.1, -0.2) is None
     assert aggregation.relative_delta(0.5, 0.0) is None
+    assert aggregation.relative_delta(0.751, 0.001) is None
+    assert aggregation.relative_delta(0.6, 0.5, metric("cosine_spearman")) is None
+    assert aggregation.relative_delta(0.6, 0.5, metric("ndcg_at_10")) == pytest.approx(0.2)
     assert aggregation.relative_delta(NAN, 0.5) is None
 
 

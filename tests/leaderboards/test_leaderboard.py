@@ -175,9 +175,36 @@ def test_few_tasks_are_never_significant(tree):
         tree.score(("acme/b", "r"), f"T{place}", 0.1)
     board = board_of(tree, reference="b")
     found = board.rows[0].comparison
-    assert found.is_weak
+    assert not found.can_decide
     assert not found.is_significant
     assert "few" in kinds(board)
+
+
+def test_comparisons_that_cannot_be_decided_do_not_burden_the_others(tree):
+    """Four models share five tasks with the reference, one shares ten: its p-value is not multiplied."""
+    for place in range(10):
+        tree.task(f"T{place}")
+        tree.score(("acme/ref", "r"), f"T{place}", 0.1)
+        tree.score(("acme/long", "r"), f"T{place}", 0.3 + 0.02 * place)
+        for name in "abcd" if place < 5 else "":
+            tree.score((f"acme/{name}", "r"), f"T{place}", 0.5 + 0.01 * place)
+    found = {row.key.model: row.comparison for row in board_of(tree, reference="ref").rows}
+    assert found["acme/long"].p_holm == found["acme/long"].p_value
+    assert [found[f"acme/{name}"].can_decide for name in "abcd"] == [False] * 4
+
+
+def test_six_tasks_cannot_decide_between_three_models(tree):
+    for place in range(6):
+        tree.task(f"T{place}")
+        for name, score in (("ref", 0.1), ("a", 0.5 + place / 100), ("b", 0.6 + place / 100)):
+            tree.score((f"acme/{name}", "r"), f"T{place}", score)
+    board = board_of(tree, reference="ref")
+    assert [row.comparison.can_decide for row in board.rows if row.comparison] == [False, False]
+    assert "6 tasks, which cannot decide between 3 models" in text(board, "few")
+    alone = Leaderboard.from_store(
+        ResultStore.load(tree.root).only([r.key for r in board.rows if r.key.model != "acme/b"]), reference="ref"
+    )
+    assert alone.rows[0].comparison.p_holm == 1 / 32
 
 
 def test_enough_clear_tasks_are_significant(tree):

@@ -9,6 +9,8 @@ from genzoo.errors import InputError
 from genzoo.leaderboards.significance import (
     bootstrap_intervals,
     holm,
+    least_p,
+    mean_test,
     paired_bootstrap,
     permutation_test,
     sign_flip_p,
@@ -150,3 +152,58 @@ def test_holm_keeps_the_familywise_error():
     """Ten comparisons without any difference: in at most 5 % of 1,500 families is one of them called significant."""
     p = sign_flip_p(np.random.default_rng(9).normal(size=(15_000, 20)), n_resamples=1000).reshape(1500, 10)
     assert np.mean([(holm(row) < 0.05).any() for row in p]) <= 0.05 + 2 * (0.05 * 0.95 / 1500) ** 0.5
+
+
+def test_mean_test_is_students_t_where_the_differences_are_symmetric():
+    d = np.array([-0.02, 0.01, 0.03, 0.05, 0.07, 0.10])
+    d = np.concatenate([d, 0.08 - d])  # symmetric about 0.04: no third moment
+    from scipy import stats
+
+    theirs = stats.ttest_1samp(d, 0.0)
+    found = mean_test(d)
+    assert found.p_value == pytest.approx(theirs.pvalue)
+    assert (found.interval.low, found.interval.high) == pytest.approx(tuple(theirs.confidence_interval(0.95)))
+
+
+def test_mean_test_leaves_zero_out_exactly_where_p_is_below_five_percent():
+    rng = np.random.default_rng(1)
+    for n in (7, 10, 41):
+        for _ in range(300):
+            found = mean_test(rng.exponential(size=n) - rng.uniform(0, 1.5))
+            assert found.interval.excludes_zero == (found.p_value < 0.05)
+
+
+@pytest.mark.parametrize(("draw", "least"), [("normal", 0.93), ("exponential", 0.89)])
+def test_intervals_over_tasks_cover_the_mean_as_often_as_promised(draw, least):
+    """93 to 97 % of normal differences and at least 90 % of skewed ones, less one point for the 3,000 that are drawn."""
+    rng = np.random.default_rng(2)
+    for n in (6, 10, 20, 41):
+        rows = rng.normal(size=(3000, n)) if draw == "normal" else rng.exponential(size=(3000, n)) - 1
+        found = [mean_test(row).interval for row in rows]
+        assert least <= np.mean([each.low <= 0 <= each.high for each in found]) <= 0.97
+
+
+def test_no_p_value_below_what_the_signs_of_so_few_tasks_can_give():
+    """Six tasks all favour one of two equal models in one case of 32; with their queries the spread may speak."""
+    d = [0.40, 0.41, 0.39, 0.40, 0.42, 0.38]
+    assert mean_test(d).p_value == least_p(6) == 1 / 32
+    assert mean_test(d, np.full(6, 0.001)).p_value < 0.001
+
+
+def test_equal_differences_are_no_interval_of_zero_width():
+    assert mean_test([0.1, 0.1, 0.1]).interval is None
+    assert mean_test([0.1] * 7).p_value == least_p(7)
+    assert mean_test([0.0] * 7).p_value == 1.0
+    with_queries = mean_test([0.1] * 3, [0.01] * 3).interval
+    assert with_queries.high - with_queries.low > 0.2
+
+
+def test_one_or_two_tasks_have_no_interval():
+    assert tuple(mean_test([0.3])) == (None, None)
+    assert tuple(mean_test([])) == (None, None)
+    assert mean_test([0.3, 0.2]).interval is None
+    assert mean_test([0.3, 0.2]).p_value >= 0.5
+
+
+def test_intervals_end_where_the_scores_do():
+    assert mean_test([0.9, 0.2, 0.9], limit=1.0).interval.high == 1.0

@@ -14,7 +14,7 @@ def test_short_names_deltas_and_outcomes(full_tree, tmp_path):
     assert paths[0].name == f"compare-{A}-{B}.html"
     text = paths[1].read_text()
     assert text.startswith(f"# {A} against {B}\n\n9 of 9 tasks shared")
-    assert "| STSBenchmark (STS) | Spearman (cosine)\u00a0↑ | 74.2 | 82.0 | −7.8 | −9.5 | loss |" in text
+    assert "| STSBenchmark (STS) | Spearman (cosine)\u00a0↑ | 74.2 | 82.0 | −7.8 | – | loss |" in text
     assert "| GenZooMiniSafetyRetrieval (Retrieval) | Safety@5\u00a0↑ | 84.2 | 51.7 | +32.5 | +62.9 | win |" in text
     assert "is on average 3.9 points below all-MiniLM-L6-v2" in text
     assert "Holm" not in text.split("## ")[0]

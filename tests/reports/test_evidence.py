@@ -88,7 +88,7 @@ def test_no_safety_at_a_utility_over_two_corpora(safe):
 
 def board_of_thirty(tree):
     rng = np.random.default_rng(0)
-    for task in range(8):
+    for task in range(12):
         tree.task(f"Task{task}")
         for model in range(30):
             name = f"organisation/a-rather-long-model-name-{model}-base-v1.5-instruct"
@@ -118,7 +118,7 @@ def ax():
 
 
 def test_rank_intervals_show_low_rank_and_high(ax):
-    curves.rank_intervals(ax, ["a", "b"], [Standing(1, 1, 2, 1), Standing(2, 1, 2, 1)], palette=PAPER)
+    curves.rank_intervals(ax, ["a", "b"], [Standing(1, 1, 2, True), Standing(2, 1, 2, True)], palette=PAPER)
     assert ax.collections[1].get_offsets().tolist() == [[1, 0], [2, 1]]
 
 

@@ -117,10 +117,10 @@ def _summary(board: Leaderboard, key: ModelKey) -> str:
     delta, low, high = (
         f"{value * 100:+.1f}".replace("-", "−") for value in (found.delta, found.interval.low, found.interval.high)
     )
-    weak = " That is few tasks: the interval says little." if found.is_weak else ""
+    weak = "" if found.can_decide else " So few tasks cannot decide whether that is more than luck."
     return (
         f"Mean difference to its teacher over {found.n} tasks: {delta} points, 95 % interval "
-        f"[{low}, {high}] (paired bootstrap over tasks).{weak}"
+        f"[{low}, {high}] (Student's t over tasks).{weak}"
     )
 
 
