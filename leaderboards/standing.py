@@ -67,13 +67,11 @@ def rank_standings(scores: Floats, noise: Floats | None = None, *, seed: int = 0
     ahead = means[:, None] > means[None, :]  # row is ahead of column
     better, worse = (apart & ahead).sum(axis=0), (apart & ahead).sum(axis=1)
     leaders = np.flatnonzero(means == means.max())
-    tied_for_first = (~apart[leaders]).any(axis=0)
+    behind = np.logical_and.reduce(apart[leaders], axis=0).tolist()
     ranks = 1 + ahead.sum(axis=0)
     return [
-        Standing(rank, 1 + low, len(scores) - high, near)
-        for rank, low, high, near in zip(
-            ranks.tolist(), better.tolist(), worse.tolist(), tied_for_first.tolist(), strict=True
-        )
+        Standing(int(ranks[model]), 1 + int(better[model]), len(scores) - int(worse[model]), not behind[model])
+        for model in range(len(scores))
     ]
 
 
