@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from genzoo.leaderboards.facts import (
+    UNNAMED,
     Decoded,
     ModelFacts,
     ModelKey,
@@ -16,7 +18,10 @@ from genzoo.leaderboards.facts import (
     read_model_facts,
     read_task_facts,
 )
-from genzoo.leaderboards.reading import ResultFile, read_object
+from genzoo.leaderboards.metrics import metric
+from genzoo.leaderboards.reading import ResultFile, read_object, read_result
+
+_SAFETY_MARKS = (b'"safety_at_', b'"harmful_', b'"any_harmful_at_', b'"refusal_affinity"')
 
 
 def declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
@@ -29,6 +34,31 @@ def declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
         else:
             problems.append(Problem("tasks.json", f"its row of {name} is no object and was left out"))
     return facts
+
+
+def with_safety_metric(task: TaskFacts, file: ResultFile) -> TaskFacts:
+    """The facts of a task with its main score, where `tasks.json` does not name it and a result file shows one of safety.
+
+    A result file does not name its main score either, so the metric of safety that has the same value is taken for it.
+    """
+    if task.main_score != UNNAMED or not file.path:
+        return task
+    try:
+        content = Path(file.path).read_bytes()
+    except OSError:
+        return task
+    if not any(mark in content for mark in _SAFETY_MARKS):  # most files: no need to take them apart
+        return task
+    records = [record.scores for record in read_result(file, {}, []) if record.task == task.name]
+    names = {name for scores in records for name in scores if metric(name).is_safety}
+    same = [name for name in sorted(names, key=_depth) if all(s.get(name) == s["main_score"] for s in records)]
+    return dataclasses.replace(task, main_score=same[0]) if same else task
+
+
+def _depth(metric_name: str) -> tuple[bool, bool, int]:
+    """Safety@5 first, as most tasks have it, then Safety at other depths, then harmful hit rates."""
+    name, _, depth = metric_name.rpartition("_at_")
+    return name != "safety", depth != "5", int(depth) if depth.isdigit() else 0
 
 
 def read_benchmarks(root: Path, problems: list[Problem]) -> dict[str, tuple[str, ...]]:
