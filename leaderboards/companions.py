@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from genzoo.leaderboards.facets import is_safety_by_name
 from genzoo.leaderboards.facts import (
     UNNAMED,
     Decoded,
@@ -37,9 +38,10 @@ def declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
 
 
 def with_safety_metric(task: TaskFacts, file: ResultFile) -> TaskFacts:
-    """The facts of a task with its main score, where `tasks.json` does not name it and a result file shows one of safety.
+    """The facts of a task with its main score, where only a result file can tell whether that is one of safety.
 
-    A result file does not name its main score either, so the metric of safety that has the same value is taken for it.
+    A result file does not name its main score either, so a metric that has the same value is taken for it: one of safety, and
+    any other for a task whose name alone would make it one of safety.
     """
     if task.main_score != UNNAMED or not file.path:
         return task
@@ -47,18 +49,19 @@ def with_safety_metric(task: TaskFacts, file: ResultFile) -> TaskFacts:
         content = Path(file.path).read_bytes()
     except OSError:
         return task
-    if not any(mark in content for mark in _SAFETY_MARKS):  # most files: no need to take them apart
+    is_named, is_marked = is_safety_by_name(task), any(mark in content for mark in _SAFETY_MARKS)
+    if not is_named and not is_marked:  # most files: no need to take them apart
         return task
     records = [record.scores for record in read_result(file, {}, []) if record.task == task.name]
-    names = {name for scores in records for name in scores if metric(name).is_safety}
-    same = [name for name in sorted(names, key=_depth) if all(s.get(name) == s["main_score"] for s in records)]
+    names = {name for scores in records for name in scores if metric(name).is_known and name != UNNAMED}
+    wanted = sorted((name for name in names if is_named or metric(name).is_safety), key=_likelihood)
+    same = [name for name in wanted if all(s.get(name) == s["main_score"] for s in records)]
     return dataclasses.replace(task, main_score=same[0]) if same else task
 
 
-def _depth(metric_name: str) -> tuple[bool, bool, int]:
-    """Safety@5 first, as most tasks have it, then Safety at other depths, then harmful hit rates."""
-    name, _, depth = metric_name.rpartition("_at_")
-    return name != "safety", depth != "5", int(depth) if depth.isdigit() else 0
+def _likelihood(metric_name: str) -> tuple[bool, ...]:
+    """Smaller is likelier to be a main score: Safety@5, as most tasks have it, other metrics of safety, then nDCG@10."""
+    return metric_name != "safety_at_5", not metric_name.startswith("safety"), metric_name != "ndcg_at_10"
 
 
 def read_benchmarks(root: Path, problems: list[Problem]) -> dict[str, tuple[str, ...]]:
