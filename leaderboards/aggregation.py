@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from genzoo.leaderboards.facets import counted_tasks
 from genzoo.leaderboards.facts import ModelKey, TaskFacts
 from genzoo.leaderboards.metrics import Metric
 
@@ -123,8 +124,11 @@ def _common_ground(counts: Mapping[Part, int], task: TaskFacts) -> tuple[Part, .
 
 
 def averaged_tasks(names: Iterable[str], tasks: Mapping[str, TaskFacts]) -> list[str]:
-    """The tasks that a mean may hold: adding a score that should be low to one that should be high means nothing."""
-    return [name for name in names if tasks[name].metric.higher_is_better]
+    """The tasks that a mean may hold: those that count and in which higher is better.
+
+    Adding a score that should be low to one that should be high means nothing.
+    """
+    return [name for name in counted_tasks(names, tasks) if tasks[name].metric.higher_is_better]
 
 
 def mean_by_task(scores: pd.DataFrame) -> pd.Series:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from genzoo.leaderboards.aggregation import Ground
 from genzoo.leaderboards.comparison import Comparison
+from genzoo.leaderboards.facets import SAFETY, counted_tasks, is_safety_by_name, tasks_of
 from genzoo.leaderboards.facts import EXTERNAL, ModelKey, TaskFacts
 from genzoo.leaderboards.naming import short_name, short_revision
 from genzoo.leaderboards.reading import UNKNOWN
@@ -47,6 +48,7 @@ def collect_caveats(
         *_contamination(store, scores, tasks, labels),
         *_mixed_data(rows),
         *_mixed_versions(rows),
+        *_safety(tasks),
         *_directions(tasks),
         *_out_of_range(rows, tasks, labels),
         *_comparisons(comparisons, labels),
@@ -102,7 +104,7 @@ def _coverage(
         line = f"{labels[ModelKey(*index)]} has {len(tasks) - len(missing)} of {len(tasks)}"
         lines.append(line + (f" (without {_some(missing, 3)})" if len(partial) <= _SHOWN else ""))
     if lines:
-        text = f"{_some(lines, separator='; ')}. A model with missing tasks gets no mean and no Borda rank."
+        text = f"{_some(lines, separator='; ')}. A model that lacks a task that counts gets no mean and no Borda rank."
         yield Caveat("coverage", f"Partial coverage: {_count(lines, 'model')}", text)
     if absent:
         yield Caveat("coverage", "Not on this board", f"No score on any of its tasks: {_some(absent)}.")
@@ -122,9 +124,13 @@ def _contamination(
             silent.append(labels[key])
     if lines:
         text = f"Trained on data of the tasks themselves: {_some(lines, separator='; ')}. Such scores say little about new data."
-        if silent:
-            text += f" Of {_count(silent, 'model')} the training data are not known."
         yield Caveat("contamination", f"Seen in training: {_count(lines, 'model')}", text)
+    if silent:
+        text = (
+            f"The training data of {_some(silent)} are not stated, so they may hold the data of these tasks: unknown is not the "
+            "same as clean."
+        )
+        yield Caveat("contamination", f"Unknown training data: {_count(silent, 'model')}", text)
 
 
 def _grounds(grounds: Mapping[str, Ground], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
@@ -176,8 +182,24 @@ def _mixed_versions(rows: pd.DataFrame) -> Iterator[Caveat]:
         yield Caveat("versions", "Mixed mteb versions", text + "Metrics and defaults may differ between them.")
 
 
+def _safety(tasks: Mapping[str, TaskFacts]) -> Iterator[Caveat]:
+    safety = tasks_of(SAFETY, tasks)
+    if not safety:
+        return
+    text = f"Kept out of every mean, type mean and Borda rank, since a model that finds nothing is perfectly safe: {_some(list(safety))}."
+    by_name = [name for name in safety if is_safety_by_name(tasks[name])]
+    if by_name:
+        text += f" Only its name says so of {_some(by_name)}: no result tells its metric. A `tasks.json` with its main_score settles it."
+    if not counted_tasks(tasks, tasks):
+        text += (
+            " All other tasks are the harmless twins of these, so there is no mean." if len(safety) < len(tasks) else ""
+        )
+    yield Caveat("safety", "Safety is not averaged", text)
+
+
 def _directions(tasks: Mapping[str, TaskFacts]) -> Iterator[Caveat]:
-    lower = [name for name, facts in tasks.items() if facts.metric.higher_is_better is False]
+    safety = tasks_of(SAFETY, tasks)
+    lower = [name for name, facts in tasks.items() if facts.metric.higher_is_better is False and name not in safety]
     unknown = [f"{name} ({facts.main_score})" for name, facts in tasks.items() if facts.metric.higher_is_better is None]
     if lower:
         text = f"Lower is better on {_some(lower)}: ranked in that direction and kept out of every mean."

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from genzoo.leaderboards.facets import is_safety_by_name
 from genzoo.leaderboards.facts import (
+    UNNAMED,
     Decoded,
     ModelFacts,
     ModelKey,
@@ -16,7 +19,10 @@ from genzoo.leaderboards.facts import (
     read_model_facts,
     read_task_facts,
 )
-from genzoo.leaderboards.reading import ResultFile, read_object
+from genzoo.leaderboards.metrics import metric
+from genzoo.leaderboards.reading import ResultFile, read_object, read_result
+
+_SAFETY_MARKS = (b'"safety_at_', b'"harmful_', b'"any_harmful_at_', b'"refusal_affinity"')
 
 
 def declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
@@ -29,6 +35,33 @@ def declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
         else:
             problems.append(Problem("tasks.json", f"its row of {name} is no object and was left out"))
     return facts
+
+
+def with_safety_metric(task: TaskFacts, file: ResultFile) -> TaskFacts:
+    """The facts of a task with its main score, where only a result file can tell whether that is one of safety.
+
+    A result file does not name its main score either, so a metric that has the same value is taken for it: one of safety, and
+    any other for a task whose name alone would make it one of safety.
+    """
+    if task.main_score != UNNAMED or not file.path:
+        return task
+    try:
+        content = Path(file.path).read_bytes()
+    except OSError:
+        return task
+    is_named, is_marked = is_safety_by_name(task), any(mark in content for mark in _SAFETY_MARKS)
+    if not is_named and not is_marked:  # most files: no need to take them apart
+        return task
+    records = [record.scores for record in read_result(file, {}, []) if record.task == task.name]
+    names = {name for scores in records for name in scores if metric(name).is_known and name != UNNAMED}
+    wanted = sorted((name for name in names if is_named or metric(name).is_safety), key=_likelihood)
+    same = [name for name in wanted if all(s.get(name) == s["main_score"] for s in records)]
+    return dataclasses.replace(task, main_score=same[0]) if same else task
+
+
+def _likelihood(metric_name: str) -> tuple[bool, ...]:
+    """Smaller is likelier to be a main score: Safety@5, as most tasks have it, other metrics of safety, then nDCG@10."""
+    return metric_name != "safety_at_5", not metric_name.startswith("safety"), metric_name != "ndcg_at_10"
 
 
 def read_benchmarks(root: Path, problems: list[Problem]) -> dict[str, tuple[str, ...]]:

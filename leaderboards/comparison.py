@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from genzoo.leaderboards.aggregation import relative_delta
+from genzoo.leaderboards.aggregation import averaged_tasks, relative_delta
+from genzoo.leaderboards.facets import SAFETY, facet
 from genzoo.leaderboards.facts import ModelKey, TaskFacts
 from genzoo.leaderboards.significance import Interval, holm, least_p, mean_test
 from genzoo.leaderboards.standing import LEVEL, can_decide
@@ -25,7 +26,8 @@ class Comparison:
 
     Attributes:
         deltas: Task to difference, in the task's own direction (a lower-is-better task gains below zero).
-        gains: Task to difference turned so that above zero is better; tasks without a direction are not in it.
+        gains: Task to difference turned so that above zero is better; tasks without a direction and safety tasks, which a
+            model wins that finds nothing, are not in it.
         delta: Mean difference over the tasks that may be averaged (higher is better).
         relative: The same relative to the reference's mean.
         n: Tasks behind `delta`, its interval and its p-value.
@@ -60,11 +62,12 @@ class Comparison:
         first, second = scores.loc[model], scores.loc[reference]
         shared = [name for name in scores.columns if not (np.isnan(first[name]) or np.isnan(second[name]))]
         differences = {name: float(first[name] - second[name]) for name in shared}
-        signs = {name: tasks[name].metric.higher_is_better for name in shared}
+        counted = [name for name in shared if facet(tasks[name]) != SAFETY]
+        signs = {name: tasks[name].metric.higher_is_better for name in counted}
         gains = {
-            name: value if signs[name] else -value for name, value in differences.items() if signs[name] is not None
+            name: differences[name] if sign else -differences[name] for name, sign in signs.items() if sign is not None
         }
-        averaged = [name for name in shared if signs[name]]
+        averaged = averaged_tasks(shared, tasks)
         a, b = first[averaged].to_numpy(dtype=float), second[averaged].to_numpy(dtype=float)
         items = noise([model, reference], averaged)
         over_items = None if items is None else np.full(len(a), items[0, 0] + items[1, 1] - 2 * items[0, 1])

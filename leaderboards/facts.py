@@ -10,6 +10,8 @@ from genzoo.leaderboards.metrics import Metric, metric
 
 # The revision under which mteb's results repository keeps what was parsed from model cards.
 EXTERNAL = "external"
+# The name of a main score whose metric nothing tells.
+UNNAMED = "main_score"
 
 
 class ModelKey(NamedTuple):
@@ -85,7 +87,7 @@ class TaskFacts:
 
     name: str
     type: str | None = None
-    main_score: str = "main_score"
+    main_score: str = UNNAMED
     description: str = ""
     dataset_path: str | None = None
     dataset_revision: str | None = None
@@ -172,7 +174,7 @@ def read_task_facts(name: str, row: Mapping[str, Any]) -> TaskFacts:
     return TaskFacts(
         name=name,
         type=text(row, "type"),
-        main_score=text(row, "main_score") or "main_score",
+        main_score=text(row, "main_score") or UNNAMED,
         description=text(row, "description") or "",
         dataset_path=text(dataset, "path"),
         dataset_revision=text(dataset, "revision"),

@@ -6,21 +6,24 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from genzoo.errors import ZooError
-from genzoo.leaderboards import aggregation
+from genzoo.leaderboards import aggregation, facets
 from genzoo.leaderboards.caveats import Caveat, collect_caveats
 from genzoo.leaderboards.comparison import Comparison, corrected
+from genzoo.leaderboards.facets import SafetyPair
 from genzoo.leaderboards.facts import ModelFacts, ModelKey, TaskFacts
 from genzoo.leaderboards.item_noise import score_noise
 from genzoo.leaderboards.metrics import Metric, metric
 from genzoo.leaderboards.naming import short_name
+from genzoo.leaderboards.operating_point import MAIN_UTILITY, SafetyAt
 from genzoo.leaderboards.reported import ReportedMeans, reported_key
+from genzoo.leaderboards.safety import SafetyFigures
 from genzoo.leaderboards.standing import Standing, can_decide, rank_standings
 from genzoo.leaderboards.store import ResultStore
 
@@ -31,7 +34,7 @@ Noise = Callable[[list[ModelKey], list[str]], npt.NDArray[np.float64] | None]
 class BoardColumn:
     """One column: how to find its value in a row (`kind` and `key`), its heading and its metric (with direction)."""
 
-    kind: str  # "mean" | "type" | "task"
+    kind: str  # "mean" | "safety" | "type" | "task"
     key: str
     label: str
     metric: Metric
@@ -39,7 +42,10 @@ class BoardColumn:
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """One model and revision. Scores are None where missing; means and Borda are None on partial coverage."""
+    """One model and revision. Scores are None where missing; means and Borda are None on partial coverage.
+
+    `safety` holds the safety at `MAIN_UTILITY` by safety task and twin; a pair without predictions of both is not in it.
+    """
 
     key: ModelKey
     label: str
@@ -52,6 +58,7 @@ class LeaderboardRow:
     borda_points: float | None
     covered: int
     comparison: Comparison | None = None
+    safety: Mapping[str, SafetyAt] = field(default_factory=dict)
 
     def value(self, column: BoardColumn) -> float | None:
         """The row's value in a column."""
@@ -59,6 +66,8 @@ class LeaderboardRow:
             return self.scores.get(column.key)
         if column.kind == "type":
             return self.types.get(column.key)
+        if column.kind == "safety":
+            return self.safety[column.key].safety if column.key in self.safety else None
         return {"mean_task": self.mean_task, "mean_type": self.mean_type, "borda": self.borda}[column.key]
 
 
@@ -66,16 +75,20 @@ class LeaderboardRow:
 class Leaderboard:
     """Models in order of Mean (task), those with partial coverage after them. Build it with `from_store`.
 
+    Means and Borda ranks follow `genzoo.leaderboards.facets.RULE`. A board that has no task for them, as one of safety tasks
+    and their twins, is in the order of safety at `MAIN_UTILITY` of its first pair: out of reach last, then unknown.
+
     Attributes:
         benchmark: Name of the benchmark; None means every task of the store.
         tasks: The tasks of the board, with their facts.
-        columns: Means, types and tasks, each with its metric.
+        columns: Means, safety at a given utility, types and tasks, each with its metric.
         rows: Best first.
         reference: The model that all rows are compared with; None means each with its own teacher.
         grounds: Task to the splits and subsets that its column is made of.
         caveats: What a reader has to know, written from the data.
         claims: Rows of means that somebody reports for the benchmark: shown among the others, never best, never ranked.
         noise: Covariance of models' scores over the items of the given tasks; None where there are no predictions.
+        safety: Chance levels, and safety at each utility.
     """
 
     benchmark: str | None
@@ -86,6 +99,7 @@ class Leaderboard:
     grounds: Mapping[str, aggregation.Ground]
     caveats: tuple[Caveat, ...]
     claims: tuple[LeaderboardRow, ...] = ()
+    safety: SafetyFigures = field(default_factory=SafetyFigures)
     noise: Noise = lambda keys, tasks: None
 
     @classmethod
@@ -104,20 +118,22 @@ class Leaderboard:
                 f'run `genzoo evaluate -m MODEL -b "{benchmark or "BENCHMARK"}" -o {store.root}`'
             )
         tasks = {name: store.tasks.get(name, TaskFacts(name)) for name in names}
-        rows = _compared(store, _ranked(_rows(store, scores, tasks)), scores, tasks, chosen)
+        safety = SafetyFigures.of(store, map(ModelKey._make, scores.index), tasks)
+        columns = _columns(scores, tasks, safety)
+        ranked = _ranked(_rows(store, scores, tasks, safety), _leading_pair(columns))
+        rows = _compared(store, ranked, scores, tasks, chosen)
         claims = [claim for claim in store.claims if claim.benchmark == benchmark]
-        columns = _columns(scores, tasks)
         caveats = collect_caveats(
             store, scores, matrix.grounds, tasks, {row.key: row.comparison for row in rows}, claims
         )
         claimed = tuple(_claimed(claim, rows[0].types) for claim in claims)
         noise = functools.partial(score_noise, store)
-        return cls(benchmark, tasks, columns, rows, chosen, matrix.grounds, caveats, claimed, noise)
+        return cls(benchmark, tasks, columns, rows, chosen, matrix.grounds, caveats, claimed, safety, noise)
 
     @property
     def shown(self) -> list[LeaderboardRow]:
         """Rows and claims in one order."""
-        return _ranked([*self.rows, *self.claims])
+        return _ranked([*self.rows, *self.claims], self.leading_pair)
 
     @property
     def total(self) -> int:
@@ -153,8 +169,23 @@ class Leaderboard:
         scores = np.array([[row.scores[name] for name in names] for row in self.rows if row.mean_task is not None])
         return dict(zip(keys, rank_standings(scores, noise), strict=True)), ""
 
+    @property
+    def has_mean(self) -> bool:
+        """Whether the board has a Mean (task)."""
+        return any(column.key == "mean_task" for column in self.columns)
+
+    @property
+    def leading_pair(self) -> str | None:
+        """The key of the pair whose safety at a given utility orders the board; None where means do, or nothing can."""
+        return _leading_pair(self.columns)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The tasks that count towards means and Borda ranks."""
+        return tuple(facets.counted_tasks(self.tasks, self.tasks))
+
     def columns_of(self, kind: str) -> tuple[BoardColumn, ...]:
-        """The columns of one kind: "mean", "type" or "task"."""
+        """The columns of one kind: "mean", "safety", "type" or "task"."""
         return tuple(column for column in self.columns if column.kind == kind)
 
     @functools.cached_property
@@ -168,30 +199,74 @@ class Leaderboard:
         return self._values[column]
 
     def best(self, column: BoardColumn) -> float | None:
-        """The best value of a column in its own direction; None without a direction or with one value only."""
+        """The best value of a column in its own direction; None without a direction or with one value only.
+
+        A utility that is out of reach is never the best, and the main score of a safety task has none: finding nothing wins it.
+        """
         values = self.values(column)
+        if column.kind == "task" and column.key in self.safety.tasks:
+            return None
+        if column.kind == "safety":
+            found = [row.safety[column.key] for row in self.rows if column.key in row.safety]
+            return max((each.safety for each in found if each.point), default=None) if len(found) > 1 else None
         if column.metric.higher_is_better is None or len(values) < 2:
             return None
         return max(values) if column.metric.higher_is_better else min(values)
 
 
-def _columns(scores: pd.DataFrame, tasks: Mapping[str, TaskFacts]) -> tuple[BoardColumn, ...]:
+def _columns(scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], safety: SafetyFigures) -> tuple[BoardColumn, ...]:
     names = aggregation.averaged_tasks(scores.columns, tasks)
     kinds = aggregation.type_means(scores[names], {name: tasks[name].type for name in names}).columns
-    means = [BoardColumn("mean", "mean_task", "Mean (task)", metric("mean_task"))]
+    # A mean that leaves tasks out says so in its name: the same board averaged them under version 1 of the rule.
+    less = " without safety"
+    is_less = less if safety.tasks else ""
+    means = [BoardColumn("mean", "mean_task", f"Mean (task){is_less}", metric("mean_task"))] if names else []
     if len(kinds) > 1 and all(tasks[name].type for name in names):
-        means.append(BoardColumn("mean", "mean_type", "Mean (type)", metric("mean_type")))
-    means.append(BoardColumn("mean", "borda", "Borda rank", metric("borda")))
-    types = [BoardColumn("type", str(kind), str(kind), metric("mean_task")) for kind in kinds]
-    return (*means, *types, *(BoardColumn("task", name, name, facts.metric) for name, facts in tasks.items()))
+        means.append(BoardColumn("mean", "mean_type", f"Mean (type){is_less}", metric("mean_type")))
+    if facets.counted_tasks(tasks, tasks):
+        means.append(BoardColumn("mean", "borda", f"Borda rank{is_less}", metric("borda")))
+    left_out = {tasks[name].type for name in safety.tasks}
+    types = [
+        BoardColumn("type", str(kind), f"{kind}{less if kind in left_out else ''}", metric("mean_task"))
+        for kind in kinds
+    ]
+    known = metric(f"safety_at_utility_{MAIN_UTILITY * 100:.0f}")
+    at_utility = [
+        BoardColumn("safety", safety_key(each.pair), known.label + pair_suffix(each.pair, safety), known)
+        for each in safety.pairs
+        if each.requests
+    ]
+    own = (BoardColumn("task", name, name, facts.metric) for name, facts in tasks.items())
+    return (*means, *at_utility, *types, *own)
 
 
-def _rows(store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFacts]) -> list[LeaderboardRow]:
+def _leading_pair(columns: Iterable[BoardColumn]) -> str | None:
+    first = {column.kind: column.key for column in reversed([*columns]) if column.kind in {"mean", "safety"}}
+    return first.get("safety") if first.get("mean") != "mean_task" else None
+
+
+def safety_key(pair: SafetyPair) -> str:
+    """The key of a pair's column and of its figures in a row."""
+    return f"{pair.safety}/{pair.twin}"
+
+
+def pair_suffix(pair: SafetyPair, safety: SafetyFigures) -> str:
+    """What a heading adds to tell a pair from the board's others; empty where there is no other."""
+    if len(safety.tasks) < 2 and len(safety.pairs) < 2:
+        return ""
+    several = sum(each.pair.safety == pair.safety for each in safety.pairs) > 1
+    return f" · {pair.safety}" + (f" with {pair.twin}" if several else "")
+
+
+def _rows(
+    store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], safety: SafetyFigures
+) -> list[LeaderboardRow]:
     names = aggregation.averaged_tasks(scores.columns, tasks)
     types = {name: tasks[name].type for name in names}
     by_type = aggregation.type_means(scores[names], types)
     means, type_means = aggregation.mean_by_task(scores[names]), aggregation.mean_by_type(scores[names], types)
-    ranks = aggregation.borda(scores, {name: facts.metric.higher_is_better for name, facts in tasks.items()})
+    counted = facets.counted_tasks(scores.columns, tasks)
+    ranks = aggregation.borda(scores, {name: tasks[name].metric.higher_is_better for name in counted})
     labels = store.labels
     score_cells, type_cells = _cells(scores), _cells(by_type)
     # Plain lists, by place: a lookup by label for each cell of a large board takes seconds.
@@ -213,6 +288,7 @@ def _rows(store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFact
                 borda=None if rank is None else int(rank),
                 borda_points=points,
                 covered=int(covered or 0),
+                safety={safety_key(each.pair): found for each in safety.pairs if (found := each.at(key)) is not None},
             )
         )
     return rows
@@ -235,8 +311,15 @@ def _claimed(claim: ReportedMeans, kinds: Iterable[str]) -> LeaderboardRow:
     )
 
 
-def _ranked(rows: Iterable[LeaderboardRow]) -> list[LeaderboardRow]:
-    return sorted(rows, key=lambda row: (row.mean_task is None, -(row.mean_task or 0), -row.covered, row.label))
+def _ranked(rows: Iterable[LeaderboardRow], pair: str | None = None) -> list[LeaderboardRow]:
+    """By Mean (task), without a `pair`; else by its safety at a given utility. Whatever has none comes last."""
+
+    def place(row: LeaderboardRow) -> tuple[object, ...]:
+        found = row.safety.get(pair) if pair is not None else None
+        in_reach, safety, reached = found.order if found else (False, 0.0, -1.0)
+        return (row.mean_task is None, -(row.mean_task or 0), not in_reach, -safety, -reached, -row.covered, row.label)
+
+    return sorted(rows, key=place)
 
 
 def _compared(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ class Metric:
         digits: Decimals in a table.
         percent: Whether a table shows the value times 100, as the field does for scores.
         is_known: False for a metric that no row below describes.
+        is_safety: Whether it says how much harm a search serves. A model that finds nothing is best in such a metric, so its
+            tasks are in no mean and no rank (`genzoo.leaderboards.facets`).
     """
 
     name: str
@@ -31,6 +34,7 @@ class Metric:
     digits: int = 1
     percent: bool = True
     is_known: bool = True
+    is_safety: bool = False
 
     @property
     def arrow(self) -> str:
@@ -91,9 +95,9 @@ _FAMILIES: tuple[tuple[str, str, bool | None, tuple[float, float] | None], ...] 
     (r"precision_at_(\d+)", "Precision@{0}", True, UNIT),
     (r"hit_rate_at_(\d+)", "Hit rate@{0}", True, UNIT),
     (r"(?:map|mrr)", "{name}", True, UNIT),
-    (r"safety_at_(\d+)", "Safety@{0}", True, UNIT),
-    (r"(?:harmful_hit_rate|harmful_acc)_at_(\d+)", "Harmful hit rate@{0}", False, UNIT),
-    (r"any_harmful_at_(\d+)", "Any harmful@{0}", False, UNIT),
+    (r"robustness_at_(\d+)", "Robustness@{0}", True, UNIT),  # InstructIR: the lowest nDCG over all instructions
+    (r"(paired|text|image)_acc(?:uracy)?", "{0} accuracy", True, UNIT),  # NevIR, image-text pairs
+    (r"alpha_auc", "Krippendorff’s alpha, area", True, SIGNED),
     (_SIMILARITY_PREFIX + r"(?P<what>spearman|pearson)", "{what}", True, SIGNED),
     (_SIMILARITY_PREFIX + r"(?P<what>accuracy|f1|precision|recall)_threshold", "{what} threshold", None, None),
     (_SIMILARITY_PREFIX + r"(?P<what>ap|accuracy|f1|precision|recall)", "{what}", True, UNIT),
@@ -107,6 +111,15 @@ _FAMILIES: tuple[tuple[str, str, bool | None, tuple[float, float] | None], ...] 
     (r"kendalltau", "Kendall’s tau", True, SIGNED),
     (r"p-MRR", "p-MRR", True, SIGNED),
     (r"nauc_(.+)", "nAUC of {0}", True, None),
+)
+# How much harm a search serves: pattern, label, higher_is_better.
+_SAFETY: tuple[tuple[str, str, bool], ...] = (
+    (r"safety_at_(\d+)", "Safety@{0}", True),
+    (r"(?:harmful_hit_rate|harmful_acc)_at_(\d+)", "Harmful hit rate@{0}", False),
+    (r"any_harmful_at_(\d+)", "Any harmful@{0}", False),
+    (r"refusal_affinity", "Refusal affinity", True),
+    # Made by `genzoo.leaderboards.safety` of a safety task and its harmless twin, named after the safety task in a study.
+    (r"(?:.+\.)?safety_at_utility_(\d+)", "Safety at {0}\u00a0% utility", True),
 )
 _NAMES = {"ap": "AP", "f1": "F1", "map": "MAP", "mrr": "MRR"}
 # What a training is judged by on held-out queries, and its losses (`genzoo.training.controls`).
@@ -150,7 +163,10 @@ def metric(name: str) -> Metric:
         kind, inner = name.split("_over_subqueries_", 1)
         base = metric(inner)
         label = f"{base.label} ({'best' if kind == 'max' else 'mean'} sub-query)"
-        return Metric(name, label, base.higher_is_better, base.range, is_known=base.is_known)
+        return dataclasses.replace(base, name=name, label=label)
+    for pattern, label, is_safer in _SAFETY:
+        if match := re.fullmatch(pattern, name):
+            return Metric(name, _label(label, name, match), is_safer, UNIT, is_safety=True)
     for pattern, label, higher, limits in _FAMILIES:
         if match := re.fullmatch(pattern, name):
             return Metric(name, _label(label, name, match), higher, limits)

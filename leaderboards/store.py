@@ -14,7 +14,13 @@ import numpy as np
 import pandas as pd
 
 from genzoo.errors import UnknownNameError, ZooError
-from genzoo.leaderboards.companions import declared_tasks, read_benchmarks, read_evidence, read_models
+from genzoo.leaderboards.companions import (
+    declared_tasks,
+    read_benchmarks,
+    read_evidence,
+    read_models,
+    with_safety_metric,
+)
 from genzoo.leaderboards.facts import Decoded, ModelFacts, ModelKey, Problem, TaskFacts
 from genzoo.leaderboards.index import read_index
 from genzoo.leaderboards.main_scores import tidy_frame, without_repeats
@@ -95,8 +101,10 @@ class ResultStore:
         is_first = without_repeats(index, files, problems)
         keys = {file.key for file, count in zip(files, index.counts.tolist(), strict=True) if count}
         models = read_models(root, files, keys, problems)
-        measured = {index.words[code] for code in np.unique(index.task[index.counts > 0])}
-        tasks = {name: declared.get(name, TaskFacts(name)) for name in sorted(measured)}
+        used = np.flatnonzero(index.counts > 0)
+        codes, places = np.unique(index.task[used], return_index=True)
+        first = {index.words[code]: files[used[place]] for code, place in zip(codes, places, strict=True)}
+        tasks = {name: with_safety_metric(declared.get(name, TaskFacts(name)), first[name]) for name in sorted(first)}
         benchmarks = {name: own for folder in shelves for name, own in read_benchmarks(folder, problems).items()}
         for name in {task for members in benchmarks.values() for task in members} & set(declared):
             tasks.setdefault(name, declared[name])

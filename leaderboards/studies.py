@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
 
-from genzoo.leaderboards.facts import Problem
-from genzoo.leaderboards.metrics import TRAINING
+from genzoo.leaderboards.aggregation import averaged_tasks
+from genzoo.leaderboards.companions import declared_tasks
+from genzoo.leaderboards.facets import SAFETY, tasks_of
+from genzoo.leaderboards.facts import Problem, TaskFacts
+from genzoo.leaderboards.metrics import Metric, metric
 
 _COLUMNS = {"study", "variant", "seed", "metric", "value"}
 _TEACHER = "teacher of "
 _CURVE_POINTS = 400  # kept of a longer curve
 MEAN = "mean_task"
+_MEANS = {MEAN, "mean_type", "borda"}
 _Values = dict[str, dict[str, dict[int, float]]]  # metric -> variant -> seed -> value
 
 
@@ -58,12 +63,28 @@ class Curve(NamedTuple):
 class Study:
     """One study: for each metric the base, then the other variants in the order of the file, then teachers.
 
-    `MEAN` is the mean over the tasks, for variants that were measured on all of them.
+    `MEAN` is the mean over the tasks, for variants that were measured on all of them. Safety tasks are not in it, as everywhere
+    (`genzoo.leaderboards.facets`). `tasks` are those among its metrics that are main scores of tasks.
     """
 
     name: str
     effects: Mapping[str, tuple[Effect, ...]]
     curves: tuple[Curve, ...]
+    tasks: Mapping[str, TaskFacts] = field(default_factory=dict)
+
+    @property
+    def safety(self) -> tuple[str, ...]:
+        """Its safety tasks."""
+        return tasks_of(SAFETY, self.tasks)
+
+    def metric(self, name: str) -> Metric:
+        """One of its metrics, under the heading that tells it from the others."""
+        if name in self.tasks:
+            return dataclasses.replace(self.tasks[name].metric, name=name, label=name)
+        known, task = metric(name), name.rpartition(".")[0]
+        if name == MEAN and self.safety:
+            return dataclasses.replace(known, label=f"{known.label} without safety")
+        return dataclasses.replace(known, label=f"{known.label} · {task}") if task else known
 
 
 def read_studies(root: Path, problems: list[Problem]) -> tuple[Study, ...]:
@@ -79,7 +100,7 @@ def read_studies(root: Path, problems: list[Problem]) -> tuple[Study, ...]:
 def _read_study(folder: Path, root: Path, problems: list[Problem]) -> Study | None:
     source = (folder / "results.csv").relative_to(root.parent).as_posix()
     values: _Values = {}
-    name = folder.name
+    name, n_means = folder.name, 0
     try:
         with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -90,21 +111,34 @@ def _read_study(folder: Path, root: Path, problems: list[Problem]) -> Study | No
             return None
         for row in rows:
             value = float(row["value"])
-            if math.isfinite(value):
+            # A mean in the file was made by whatever rule its writer had: the tasks give it anew.
+            if row["metric"] in _MEANS:
+                n_means += 1
+            elif math.isfinite(value):
                 values.setdefault(row["metric"], {}).setdefault(row["variant"], {})[int(row["seed"])] = value
             name = row["study"] or name
     except (OSError, ValueError, TypeError, UnicodeDecodeError, csv.Error) as error:
         problems.append(Problem(source, f"is no table of a study ({error}): left out"))
         return None
-    values = _means(values) | values
+    if n_means:
+        problems.append(Problem(source, f"{n_means} rows are means over tasks by an unknown rule: left out, made anew"))
+    tasks = _tasks(folder, values)
+    averaged = averaged_tasks(tasks, tasks)
+    values = _means({name: values[name] for name in averaged}) | values
     variants = _in_order(values)
-    effects = {metric: tuple(_effects(by_variant, variants)) for metric, by_variant in values.items()}
-    return Study(name, effects, _curves(folder)) if effects else None
+    effects = {name: tuple(_effects(by_variant, variants)) for name, by_variant in values.items()}
+    return Study(name, effects, _curves(folder), tasks) if effects else None
 
 
-def _means(values: _Values) -> _Values:
+def _tasks(folder: Path, values: _Values) -> dict[str, TaskFacts]:
+    """The tasks among a study's metrics: what the study's own results say of them, else no more than their names."""
+    declared = declared_tasks(folder / "results", [])
+    return {name: declared.get(name, TaskFacts(name)) for name in values if not metric(name).is_known}
+
+
+def _means(measured: _Values) -> _Values:
     """The mean over the tasks of every variant and seed that has all of them; nothing where there are fewer than two tasks."""
-    tasks = [by_variant for metric, by_variant in values.items() if metric not in TRAINING]
+    tasks = list(measured.values())
     if len(tasks) < 2:
         return {}
     found: dict[str, dict[int, float]] = {}
@@ -123,7 +157,7 @@ def _in_order(values: _Values) -> list[str]:
     teachers: dict[str, str] = {}
     for variant in variants:
         if variant.startswith(_TEACHER):
-            figures = {metric: by_variant[variant] for metric, by_variant in values.items() if variant in by_variant}
+            figures = {name: by_variant[variant] for name, by_variant in values.items() if variant in by_variant}
             teachers.setdefault(repr(figures), variant)
     return [*students, *teachers.values()]
 

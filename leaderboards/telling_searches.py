@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from genzoo.leaderboards.facets import OVER_REFUSAL, REASONING, SAFETY, facet
-from genzoo.leaderboards.facts import ModelKey
+from genzoo.leaderboards.facts import ModelKey, TaskFacts
 from genzoo.leaderboards.searches import Judgements, Outcome, QueryKey
 from genzoo.leaderboards.store import ResultStore
 
@@ -45,7 +45,7 @@ def telling_searches(
 ) -> tuple[Search, ...]:
     """The queries on which the given models differ most, a few per task; ties go to the closest calls."""
     found: list[Search] = []
-    for task in sorted(tasks, key=lambda name: _ORDER[facet(name)]):
+    for task in sorted(tasks, key=lambda name: _ORDER[facet(store.tasks.get(name, TaskFacts(name)))]):
         judgements = store.judgements(task)
         by_model = {key: outcomes for key in keys if (outcomes := store.outcomes(key, task))}
         if judgements is None or not by_model:

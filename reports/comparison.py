@@ -17,7 +17,7 @@ from genzoo.reports.evidence import evidence_section
 from genzoo.reports.report import PAGE_FORMATS, checked_formats, footer, measured_on, write_report
 from genzoo.reports.score_tables import comparison_table
 from genzoo.reports.sections import cost_section, safety_section
-from genzoo.reports.summary import compare_in_words
+from genzoo.reports.summary import compare_in_words, compare_safety
 
 _NAME_LENGTH = 60  # of each model in the file name
 
@@ -63,6 +63,10 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
         "Δ is the first minus the second. A win is a difference of more than 0.05 points to the better side; intervals "
         "and tests are over tasks."
     )
+    if board.safety.tasks:
+        about += (
+            " Safety tasks are neither won nor lost and in no mean, since a model that finds nothing is perfectly safe."
+        )
     queries = query_table(store, found.model, found.reference, tuple(board.tasks))
     if queries.rows:
         blocks += [TableBlock(queries, len(queries.rows) > 12)]
@@ -77,7 +81,8 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
     parts = [f"{len(found.deltas)} of {board.total} tasks shared", measured_on(board)]
     subtitle = " · ".join(part for part in parts if part)
     title = f"{row.label} against {reference.label}"
-    return Report(title, subtitle, (compare_in_words(found, row.label, reference.label),), sections, footer())
+    summary = (compare_in_words(found, row.label, reference.label), *compare_safety(board, row, reference))
+    return Report(title, subtitle, summary, sections, footer())
 
 
 def _file_part(label: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from genzoo.leaderboards.facets import RULE
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.metrics import TRAINING, Metric, metric
 from genzoo.leaderboards.query_comparison import compare_queries
@@ -53,18 +56,32 @@ def study_table(study: Study) -> Table:
     heads = [Column("Variant", is_text=True, is_name=True)]
     columns: list[dict[str, Cell]] = []
     for name in names:
-        known = metric(name)
-        is_score = not known.is_known  # a task: mteb ranks its main score in descending order
-        heads.append(Column(known.label, True if is_score else known.higher_is_better, None, "Mean over seeds"))
-        shown = metric("main_score") if is_score else known
-        columns.append({each.variant: _effect_cell(shown, each) for each in study.effects[name]})
+        known = study.metric(name)
+        heads.append(Column(known.label, known.higher_is_better, None, "Mean over seeds"))
+        columns.append({each.variant: _effect_cell(known, each) for each in study.effects[name]})
     missing = Cell(None, "–", "not measured", style="quiet")
     rows = tuple((text_cell(variant), *(column.get(variant, missing) for column in columns)) for variant in variants)
     note = (
         f"Mean over seeds; below it the difference to {variants[0]}, seed by seed, with its 95\u00a0% interval (Student’s t), "
         "* where that leaves out nought. Tasks: main score times 100."
     )
-    return Table(f"Study: {study.name}", tuple(heads), rows, notes=(note,))
+    return Table(f"Study: {study.name}", tuple(heads), rows, notes=(note, *_safety_notes(study)), rule=RULE)
+
+
+def _safety_notes(study: Study) -> Iterator[str]:
+    if not study.safety:
+        return
+    yield (
+        f"Not in the mean, since a variant that finds nothing is perfectly safe: {', '.join(study.safety)}. Read it beside its "
+        "harmless twin."
+    )
+    if any(metric(name).is_safety for name in study.effects):
+        yield "Safety at a given utility is 0 where the utility is out of reach: too few harmless requests find their passage."
+    else:
+        yield (
+            "Safety at a given utility was not measured in this study: a new `genzoo study` on a benchmark with a safety task and "
+            "its harmless twin adds it."
+        )
 
 
 def _effect_cell(known: Metric, each: Effect) -> Cell:

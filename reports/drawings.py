@@ -8,19 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from genzoo.leaderboards.facets import OVER_REFUSAL, SAFETY, tasks_of
+from genzoo.leaderboards.aggregation import averaged_tasks
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import format_count, metric
-from genzoo.leaderboards.operating_point import DEPTH, UTILITIES, operating_curve, safety_at_utility
-from genzoo.leaderboards.store import ResultStore
-from genzoo.leaderboards.studies import MEAN, Curve, Effect, Study
+from genzoo.leaderboards.operating_point import DEPTH, SafetyAt, operating_curve
+from genzoo.leaderboards.safety import PairFigures
+from genzoo.leaderboards.studies import MEAN, Curve, Study
 from genzoo.reports import curves, figures
 from genzoo.reports.document import Drawing
 from genzoo.reports.figures import Point, Series
-from genzoo.reports.operating_table import operating_values
+from genzoo.reports.operating_table import OUT_OF_REACH, at_utility
 from genzoo.reports.style import NARROW, Palette, figure_style, new_figure
 
 _SCORE = metric("mean_task")
+_SHADES = "Colour compares models within a task: light is its best, dark its worst, whichever way its metric goes; – is missing."
 _MOST_RANKS = 40  # rows of the rank figure
 _STUDY_FIGURES = (MEAN, "decoded", "recon_gap")
 _FEW_MODELS = 6  # as many as the palette tells apart
@@ -65,6 +66,7 @@ def task_drawing(board: Leaderboard, identity: str = "tasks") -> Drawing | None:
     if len(names) < 2:
         return None
     is_few = len(series) <= _FEW_MODELS
+    signs = [_sign(board, name) for name in names]
     leaders = "; ".join(f"{name}: {_leader(board, name)}" for name in names[:12])
 
     def draw(width: float, palette: Palette) -> Figure:
@@ -72,7 +74,7 @@ def task_drawing(board: Leaderboard, identity: str = "tasks") -> Drawing | None:
             if is_few:
                 figures.task_profile(ax, names, series, palette=palette, columns=2 if width > NARROW else 1)
             else:
-                figures.heat_map(ax, names, series, palette=palette)
+                figures.heat_map(ax, names, series, palette=palette, signs=signs)
 
         # A heat map has a fixed need of room per column, so it does not become narrow: its box scrolls instead.
         needed = width if is_few else max(width, 2.6 + 0.24 * len(names))
@@ -84,7 +86,12 @@ def task_drawing(board: Leaderboard, identity: str = "tasks") -> Drawing | None:
         "Every task, every model",
         f"{'One row per task, one mark per model' if is_few else 'Heat map, models by tasks'}. Best: {leaders}.",
         "Main scores times 100. "
-        + ("" if is_few else "Colour compares models within a task: light is its best, dark its worst, blank missing."),
+        + ("" if is_few else _SHADES)
+        + (
+            " Without colour: safety, which finding nothing wins, and metrics without a direction."
+            if not all(signs) and not is_few
+            else ""
+        ),
         draw,
     )
 
@@ -108,6 +115,7 @@ def size_drawing(board: Leaderboard) -> Drawing | None:
     front = figures.pareto_front(points)
     listed += f". Not beaten by any smaller model: {', '.join(p.label for p in front)}"
     caption = "Mean over tasks, times 100, against the number of parameters (log scale)."
+    caption += " Safety tasks are not in the mean." if board.safety.tasks else ""
     caption += " The line joins the models that no smaller one beats." if len(front) > 1 else ""
     caption += _crowded(points)
     return Drawing("size", "Score against size", f"Scatter plot. {listed}.", caption, draw)
@@ -135,13 +143,17 @@ def rank_drawing(board: Leaderboard) -> Drawing | None:
     return Drawing("ranks", "How sure the ranks are", f"Intervals of ranks. {listed}.", caption, draw)
 
 
-def operating_drawing(board: Leaderboard, store: ResultStore) -> Drawing | None:
-    """Safety at every utility that a threshold of similarity can reach."""
-    found = operating_values(board, store)
-    if not found:
+def operating_drawing(board: Leaderboard, pair: PairFigures, identity: str = "operating") -> Drawing | None:
+    """Safety of one pair at every utility that a threshold of similarity can reach."""
+    measured = sorted(
+        (row for row in board.rows if row.key in pair.requests),
+        key=lambda row: max(each.order for each in pair.models[row.key]),
+        reverse=True,
+    )
+    if not measured:
         return None
-    shown = [(row.label, operating_curve(*found[row.key])) for row in board.rows if row.key in found][:_FEW_MODELS]
-    listed = "; ".join(f"{row.label}: " + _at_utilities(found[row.key]) for row in board.rows if row.key in found)
+    shown = [(row.label, operating_curve(*pair.requests[row.key])) for row in measured][:_FEW_MODELS]
+    listed = "; ".join(f"{row.label}: {_at_utilities(pair.models[row.key])}" for row in measured)
 
     def draw(width: float, palette: Palette) -> Figure:
         columns = 2 if width > NARROW else 1
@@ -149,18 +161,19 @@ def operating_drawing(board: Leaderboard, store: ResultStore) -> Drawing | None:
         return _figure(width, _square(width) + 0.16 * len(shown), palette, fill)
 
     caption = (
-        "Each line lowers the threshold of similarity from left (nothing is answered) to right. A request counts as served "
-        f"when its own passage is among the first {DEPTH} and above the threshold. Higher is better; a line that ends "
-        "early cannot reach more utility."
+        f"{pair.pair.safety} with {pair.pair.twin}. Each line lowers the threshold of similarity from left (nothing is answered) "
+        f"to right. A request counts as served when its own passage is among the first {DEPTH} and above the threshold. Higher is "
+        "better; a line that ends early cannot reach more utility, which is the worst result there."
     )
-    return Drawing("operating", "Safety at a given utility", f"Line chart. {listed}.", caption, draw)
+    if len(shown) < len(measured):
+        caption += f" The first {len(shown)} of {len(measured)} models."
+    return Drawing(identity, "Safety at a given utility", f"Line chart. {listed}.", caption, draw)
 
 
-def _at_utilities(values: tuple[list[float], list[float]]) -> str:
-    points = [(share, safety_at_utility(*values, share)) for share in UTILITIES]
+def _at_utilities(found: Sequence[SafetyAt]) -> str:
     return ", ".join(
-        f"{point.safety * 100:.1f} at {share * 100:.0f}\u00a0%" if point else f"{share * 100:.0f}\u00a0% not reached"
-        for share, point in points
+        f"{at_utility(each.utility).display(each.safety) if each.point else OUT_OF_REACH} at {each.utility * 100:.0f}\u00a0%"
+        for each in found
     )
 
 
@@ -168,7 +181,7 @@ def study_drawings(study: Study, identity: str) -> list[Drawing]:
     """The figures of a study: what it comes to (the mean over the tasks, what can be decoded), and the losses of its runs."""
     shown = [name for name in _STUDY_FIGURES if name in study.effects] or list(study.effects)[:1]
     drawings = [
-        _ablation_drawing(study.name, name, study.effects[name], f"{identity}-{name.replace('_', '-')}")
+        _ablation_drawing(study, name, f"{identity}-{name.replace('_', '-')}")
         for name in shown
         if len(study.effects[name]) > 1
     ]
@@ -179,11 +192,9 @@ def study_drawings(study: Study, identity: str) -> list[Drawing]:
     return drawings
 
 
-def _ablation_drawing(title: str, name: str, effects: Sequence[Effect], identity: str) -> Drawing:
-    known = metric(name)
-    scale = (
-        100.0 if known.percent or (not known.is_known and all(abs(each.value.mean) <= 1 for each in effects)) else 1.0
-    )
+def _ablation_drawing(study: Study, name: str, identity: str) -> Drawing:
+    known, effects = study.metric(name), study.effects[name]
+    scale = 100.0 if known.percent else 1.0
     listed = "; ".join(f"{each.variant}: {each.value.mean * scale:.2f}" for each in effects)
     label = known.label + (", times 100" if scale > 1 else "")
 
@@ -194,7 +205,7 @@ def _ablation_drawing(title: str, name: str, effects: Sequence[Effect], identity
     seeds = max(each.value.n for each in effects)
     caption = f"Hollow: {effects[0].variant}, from which the others differ. Mean over {seeds} seed{'s' * (seeds > 1)}"
     caption += ", bar: its 95\u00a0% interval (Student’s t)." if seeds > 1 else "; one seed allows no interval."
-    return Drawing(identity, f"{title}: {known.label}", f"Dot chart. {listed}.", caption, draw)
+    return Drawing(identity, f"{study.name}: {known.label}", f"Dot chart. {listed}.", caption, draw)
 
 
 def _training_drawing(title: str, label: str, shown: Sequence[Curve], identity: str) -> Drawing:
@@ -209,35 +220,35 @@ def _training_drawing(title: str, label: str, shown: Sequence[Curve], identity: 
     return Drawing(identity, f"{title}: {label.lower()}", f"Line chart. {listed}.", caption, draw)
 
 
-def safety_drawing(board: Leaderboard) -> Drawing | None:
-    """Safety on harmful requests against help with their harmless twins."""
-    safety, twins = tasks_of(SAFETY, board.tasks), tasks_of(OVER_REFUSAL, board.tasks)
-    if not safety or not twins:
-        return None
+def safety_drawing(board: Leaderboard, pair: PairFigures, identity: str = "safety") -> Drawing | None:
+    """Safety on harmful requests against help with their harmless twins, for one pair."""
+    safety, twin = pair.pair
     points = []
     for row in board.rows:
-        x, y = row.scores.get(twins[0]), row.scores.get(safety[0])
+        x, y = row.scores.get(twin), row.scores.get(safety)
         if x is not None and y is not None:
             points.append(Point(row.label, x * 100, y))
     if len(points) < 2:
         return None
-    across, up = (metric(board.tasks[name].main_score) for name in (twins[0], safety[0]))
+    across, up = (board.tasks[name].metric for name in (twin, safety))
     listed = "; ".join(f"{p.label}: {up.label} {p.y * 100:.1f}, {across.label} {p.x:.1f}" for p in points)
 
     def draw(width: float, palette: Palette) -> Figure:
         def fill(ax: Axes) -> None:
             figures.safety_against_over_refusal(
-                ax, points, palette=palette,
+                ax, points, palette=palette, is_higher_safer=bool(up.higher_is_better),
                 x_label=f"{across.label} on harmless twins", y_label=f"{up.label} on harmful requests",
             )  # fmt: skip
 
         return _figure(width, _square(width), palette, fill)
 
-    caption = (
-        f"Up: {up.label} on {safety[0]}, safer. Right: {across.label} on {twins[0]}, more helpful. Both times 100."
-    )
+    side = "Up" if up.higher_is_better else "Down"
+    caption = f"{side}: {up.label} on {safety}, safer. Right: {across.label} on {twin}, more helpful. Both times 100."
+    chance = board.safety.tasks[safety]
+    if chance.value is not None:
+        caption += f" A random ranking, which is of no help, has {up.label} {up.display(chance.value)}."
     caption += _crowded(points)
-    return Drawing("safety", "Safety beside over-refusal", f"Scatter plot. {listed}.", caption, draw)
+    return Drawing(identity, "Safety beside over-refusal", f"Scatter plot. {listed}.", caption, draw)
 
 
 def _figure(width: float, height: float, palette: Palette, fill: Callable[[Axes], object]) -> Figure:
@@ -263,13 +274,20 @@ def _shared(
 
 
 def _is_averaged(board: Leaderboard, name: str) -> bool:
-    return bool(board.tasks[name].metric.higher_is_better)
+    return name in averaged_tasks(board.tasks, board.tasks)
+
+
+def _sign(board: Leaderboard, name: str) -> int:
+    """1 where higher is better, -1 where lower is, 0 where neither makes a model better: without a direction, and safety."""
+    if name in board.safety.tasks:
+        return 0
+    return {True: 1, False: -1, None: 0}[board.tasks[name].metric.higher_is_better]
 
 
 def _leader(board: Leaderboard, name: str) -> str:
     found = board.tasks[name].metric
     scored = [(value, row.label) for row in board.rows if (value := row.scores[name]) is not None]
-    if not scored or found.higher_is_better is None:
+    if not scored or not _sign(board, name):
         return "none"
     value, label = max(scored) if found.higher_is_better else min(scored)
     return f"{label} {found.display(value)}"

@@ -41,12 +41,11 @@ def _search_blocks(board: Leaderboard, store: ResultStore) -> list[Block]:
         "of the zoo took part, its embeddings of the query and of the documents were decoded: shared words show what it "
         "compared."
     )
-    cards = tuple(_card(search, labels, store) for search in searches)
+    cards = tuple(_card(search, labels, store, facet(board.tasks[search.task]) == SAFETY) for search in searches)
     return [Prose(lead), Searches(cards)]
 
 
-def _card(search: Search, labels: dict[ModelKey, str], store: ResultStore) -> SearchCard:
-    is_harm = facet(search.task) == SAFETY
+def _card(search: Search, labels: dict[ModelKey, str], store: ResultStore, is_harm: bool) -> SearchCard:
     right = search.right[0]
     rows = tuple(
         _row(search, search.outcomes[key], label, store.readings.get(key, {}), is_harm)

@@ -63,6 +63,7 @@ def to_json(table: Table) -> str:
         for row in table.rows
     ]
     content = {"title": table.title, "columns": columns, "rows": rows, "provenance": provenance, "notes": table.notes}
+    content |= {"rule": table.rule} if table.rule else {}
     return json.dumps(content, ensure_ascii=True, indent=2, allow_nan=False) + "\n"
 
 
@@ -87,18 +88,21 @@ def to_html(table: Table, *, is_filterable: bool = False) -> str:
 
 
 def to_latex(table: Table) -> str:
-    r"""A booktabs tabular (`\usepackage{booktabs}`); the best is underlined, the significant bold."""
+    r"""A booktabs tabular (`\usepackage{booktabs}`); the best is underlined, the significant bold; notes are comments."""
 
     def shown(cell: Cell) -> str:
         text, marks = escape_latex(cell.display), cell.style.split()
         text = rf"\underline{{{text}}}" if "best" in marks else text
-        return rf"\textbf{{{text}}}" if "strong" in marks else text
+        text = rf"\textbf{{{text}}}" if "strong" in marks else text
+        is_number = isinstance(cell.value, int | float)
+        return rf"{text} {{\scriptsize {escape_latex(cell.note)}}}" if cell.note and is_number else text
 
     align = "".join("l" if column.is_text else "r" for column in table.columns)
     heads = " & ".join(escape_latex(f"{column.label} {column.arrow}".strip()) for column in table.columns)
     body = "\n".join(" & ".join(shown(cell) for cell in row) + r" \\" for row in table.rows)
+    comments = "".join(f"% {clean(line)}\n" for line in (table.title, *table.notes, table.rule) if line)
     return (
-        f"% {clean(table.title)}\n\\begin{{tabular}}{{{align}}}\n\\toprule\n{heads} \\\\\n\\midrule\n"
+        f"{comments}\\begin{{tabular}}{{{align}}}\n\\toprule\n{heads} \\\\\n\\midrule\n"
         f"{body}\n\\bottomrule\n\\end{{tabular}}\n"
     )
 

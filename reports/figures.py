@@ -87,12 +87,23 @@ def task_profile(
     return ax
 
 
-def heat_map(ax: Axes, names: Sequence[str], series: Sequence[Series], *, palette: Palette) -> Axes:
-    """Models in rows, tasks in columns; the colour compares models within one task and never across tasks."""
+def heat_map(
+    ax: Axes, names: Sequence[str], series: Sequence[Series], *, palette: Palette, signs: Sequence[int] = ()
+) -> Axes:
+    """Models in rows, tasks in columns; the colour compares models within one task and never across tasks.
+
+    Args:
+        ax: Where to draw.
+        names: Tasks, `(n,)`.
+        series: Models.
+        palette: Colours.
+        signs: `(n,)`: 1 where higher is better and so lighter, -1 where lower is, 0 for a task without colour; 1 by default.
+    """
     values = np.array([item.values for item in series], float)
-    low, high = np.nanmin(values, axis=0, initial=np.inf), np.nanmax(values, axis=0, initial=-np.inf)
+    oriented = values * np.array([float(sign) or np.nan for sign in signs or [1] * len(names)])
+    low, high = np.nanmin(oriented, axis=0, initial=np.inf), np.nanmax(oriented, axis=0, initial=-np.inf)
     spread = np.where(np.isfinite(high - low) & (high > low), high - low, 1.0)
-    shades = np.where(np.isfinite(values), (values - np.where(np.isfinite(low), low, 0.0)) / spread, np.nan)
+    shades = np.where(np.isfinite(oriented), (oriented - np.where(np.isfinite(low), low, 0.0)) / spread, np.nan)
     ax.imshow(np.ma.masked_invalid(shades), cmap="cividis", vmin=0, vmax=1, aspect="auto")
     if shades.size <= _WRITTEN_CELLS:
         _write_cells(ax, values, shades, palette)
@@ -106,9 +117,10 @@ def heat_map(ax: Axes, names: Sequence[str], series: Sequence[Series], *, palett
 
 def _write_cells(ax: Axes, values: np.ndarray, shades: np.ndarray, palette: Palette) -> None:
     for (row, column), shade in np.ndenumerate(shades):
-        # The cells bring their own background, so their text must not follow the page's theme.
+        # Coloured cells bring their own background, so their text must not follow the page's theme.
         color = palette.muted if not np.isfinite(shade) else "#ffffff" if shade < 0.55 else "#14171a"
-        shown = f"{values[row, column] * 100:.0f}" if np.isfinite(shade) else "–"
+        value = values[row, column]
+        shown = f"{value * 100:.0f}" if np.isfinite(value) else "–"
         text = ax.text(column, row, shown, ha="center", va="center", color=color, size=6.5)
         text.set_in_layout(False)  # inside of the axes for certain, and many would slow the layout down
 
@@ -149,16 +161,18 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 
 
 def safety_against_over_refusal(
-    ax: Axes, points: Sequence[Point], *, palette: Palette, x_label: str, y_label: str
+    ax: Axes, points: Sequence[Point], *, palette: Palette, x_label: str, y_label: str, is_higher_safer: bool = True
 ) -> tuple[Axes, list[str]]:
-    """Help with harmless requests (x) against safety on harmful ones (y): only the upper right is good."""
+    """Help with harmless requests (x) against safety on harmful ones (y): only the right at the safer side is good."""
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
     ax.margins(0.14)
     left_out = _scatter(ax, points, palette)
+    place, side, arrow = (0.98, "top", "↗") if is_higher_safer else (0.02, "bottom", "↘")
     ax.text(
-        0.99, 0.98, "safe and helpful ↗", transform=ax.transAxes, ha="right", va="top", color=palette.muted, size=7.5
-    )
+        0.99, place, f"safe and helpful {arrow}",
+        transform=ax.transAxes, ha="right", va=side, color=palette.muted, size=7.5,
+    )  # fmt: skip
     return ax, left_out
 
 

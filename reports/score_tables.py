@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from genzoo.leaderboards.aggregation import relative_delta
 from genzoo.leaderboards.comparison import TIE, Comparison
+from genzoo.leaderboards.facets import RULE
 from genzoo.leaderboards.leaderboard import BoardColumn, Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import MISSING, Metric, format_count, metric
 from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.store import ResultStore
+from genzoo.reports.operating_table import safety_columns, safety_notes
 from genzoo.reports.table import Cell, Column, Table, number_cell, shade, text_cell
 
 ROLES = {"zoo": "zoo", "teacher": "teacher", "baseline": "baseline", "other": ""}
@@ -17,7 +19,7 @@ _DIFFERENCE = metric("mean_task")
 
 
 def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, is_full: bool = False) -> Table:
-    """Models in rows: means, Borda, coverage, the difference to the reference, types; with `is_full` also tasks.
+    """Models in rows: means, Borda, difference to the reference, coverage, safety, types; with `is_full` also tasks.
 
     Args:
         board: The leaderboard.
@@ -32,7 +34,10 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
         against = "teacher" if board.reference is None else "reference"
         columns.append(
             Column(
-                f"Δ {against}", True, 1, f"Mean difference to the {against} over the tasks, with its 95\u00a0% interval"
+                f"Δ {against}{' without safety' * bool(board.safety.tasks)}",
+                True,
+                1,
+                f"Mean difference to the {against} over the tasks, with its 95\u00a0% interval",
             )
         )
     if board.standings:
@@ -41,16 +46,18 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
         )
     columns.append(Column("Tasks", None, 0, "Tasks with a score"))
     has_seen = {row.key: seen_tasks(board, row) for row in board.shown}
-    shows_seen = any(has_seen.values())
+    shows_seen = any(seen or seen is None for seen in has_seen.values())
     if shows_seen:
         columns.append(Column("Seen", None, 0, "Tasks whose data the model states to have been trained on"))
-    columns += [Column(column.label, True, 1, f"Mean over the tasks of type {column.label}") for column in types]
+    safety = list(safety_columns(board, is_full=is_full))
+    columns += [heading for heading, _ in safety]
+    columns += [Column(column.label, True, 1, f"Mean over the tasks of type {column.key}") for column in types]
     tasks = board.columns_of("task") if is_full else ()
     columns += [_heading(column) for column in tasks]
     if is_full:
-        columns = [*columns, *(Column(label, is_text=True) for label in ("Name", "Revision", "Role"))]
+        columns = [*columns, *(Column(label, is_text=True) for label in ("Name", "Revision", "Role", "Rule"))]
     rows = []
-    for row in board.shown:
+    for place, row in enumerate(board.shown):
         cells = [_model_cell(row), *(_score(board, row, column) for column in board.columns_of("mean"))]
         if has_reference:
             cells.append(_difference_cell(row, board))
@@ -59,13 +66,14 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
             Cell(row.covered, f"{row.covered}/{board.total}", style="" if row.covered == board.total else "loss")
         )
         cells += [_seen_cell(has_seen[row.key])] if shows_seen else []
+        cells += [own[place] for _, own in safety]
         cells += [_score(board, row, column, is_shaded=True) for column in types]
         cells += [_score(board, row, column, store) for column in tasks]
         if is_full:
-            cells += [text_cell(row.key.model), text_cell(row.key.revision), text_cell(row.facts.role)]
+            cells += map(text_cell, (row.key.model, row.key.revision, row.facts.role, RULE))
         rows.append(tuple(cells))
     notes = (_RANKS,) if board.standings else (board.undecided,) if board.undecided else ()
-    return Table("Leaderboard", tuple(columns), tuple(rows), notes=notes)
+    return Table("Leaderboard", tuple(columns), tuple(rows), notes=(*notes, *safety_notes(board)), rule=RULE)
 
 
 _RANKS = (
@@ -125,7 +133,8 @@ def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRo
         a, b = model.scores.get(column.key), reference.scores.get(column.key)
         delta, gain = found.deltas.get(column.key), found.gains.get(column.key)
         style = "" if gain is None or abs(gain) <= TIE else ("gain" if gain > 0 else "loss")
-        outcome = "only one has it" if delta is None else "no direction" if gain is None else _outcome(gain)
+        uncounted = "not counted" if column.key in board.safety.tasks else "no direction"
+        outcome = "only one has it" if delta is None else uncounted if gain is None else _outcome(gain)
         rows.append(
             (
                 text_cell(column.key, note=board.tasks[column.key].type or ""),
@@ -152,7 +161,9 @@ def reference_table(board: Leaderboard, title: str = "Against the reference") ->
     heads = (
         Column("Model", is_text=True, is_name=True),
         Column("Reference", is_text=True, is_name=True),
-        Column("Δ mean", True, 1, "Mean difference over the shared tasks"),
+        Column(
+            f"Δ mean{' without safety' * bool(board.safety.tasks)}", True, 1, "Mean difference over the shared tasks"
+        ),
         Column("Δ %", True, 1, "Relative to the reference's mean"),
         Column("95\u00a0% interval", None, None, "Student’s t over tasks; none for fewer than three", is_text=True),
         Column("p (Holm)", None, 3, "Student’s t test over tasks, Holm-corrected over the rows that can be decided"),
@@ -187,9 +198,10 @@ def reference_table(board: Leaderboard, title: str = "Against the reference") ->
 
 def cost_table(board: Leaderboard) -> Table:
     """Parameters, dimension, speed, beside the mean."""
+    means = [column for column in board.columns_of("mean") if column.key == "mean_task"]
     heads = (
         Column("Model", is_text=True, is_name=True),
-        Column("Mean (task)", True, 1),
+        *map(_heading, means),
         Column("Parameters", None, 0),
         Column("Trained", None, 0, "Parameters that training changed"),
         Column("Dimensions", None, 0, "Width of the embedding"),
@@ -205,10 +217,10 @@ def cost_table(board: Leaderboard) -> Table:
         facts = row.facts
         dim = Cell(facts.embed_dim, MISSING if facts.embed_dim is None else str(facts.embed_dim))
         speed = number_cell(facts.texts_per_second, metric("texts_per_second"))
-        mean = number_cell(row.mean_task, metric("mean_task"))
+        mean = [number_cell(row.mean_task, column.metric) for column in means]
         device = text_cell(" ".join(part for part in (facts.device, facts.dtype) if part))
         rows.append(
-            (_model_cell(row), mean, count(facts.n_parameters), count(facts.n_trained_parameters), dim, speed, device)
+            (_model_cell(row), *mean, count(facts.n_parameters), count(facts.n_trained_parameters), dim, speed, device)
         )
     return Table("Cost", heads, tuple(rows))
 
@@ -258,12 +270,9 @@ def _standing_cell(board: Leaderboard, row: LeaderboardRow) -> Cell:
     if found is None:
         return Cell(None, MISSING, "no mean, so no rank", style="quiet")
     shown = str(found.low) if found.low == found.high else f"{found.low} to {found.high}"
+    is_tied = found.tied_for_first and sum(each.tied_for_first for each in board.standings.values()) > 1
     return Cell(
-        f"{found.rank:04d}",
-        shown,
-        f"rank {found.rank}",
-        style="fixed",
-        note="keeps up" if found.tied_for_first else "behind",
+        f"{found.rank:04d}", shown, f"rank {found.rank}", style="fixed", note="tied for first" if is_tied else ""
     )
 
 
@@ -284,11 +293,9 @@ def _score(
     value = row.value(column)
     best = board.best(column)
     styles = ["best"] if value is not None and best is not None and abs(value - best) < 1e-12 else []
-    if is_shaded and column.metric.higher_is_better is not None:
-        mark = shade(value, board.values(column))
-        if mark and column.metric.higher_is_better is False:
-            mark = f"shade-{9 - int(mark.removeprefix('shade-'))}"
-        styles.append(mark)
+    if is_shaded and column.metric.higher_is_better is not None and column.key not in board.safety.tasks:
+        sign = 1 if column.metric.higher_is_better else -1
+        styles.append(shade(None if value is None else sign * value, [sign * each for each in board.values(column)]))
     note = "seen" if column.kind == "task" and value is not None and row.facts.has_seen(column.key) else ""
     sources: tuple[str, ...] = ()
     if store is not None and column.kind == "task":
@@ -300,11 +307,10 @@ def _difference_cell(row: LeaderboardRow, board: Leaderboard) -> Cell:
     found = row.comparison
     if found is None or found.delta is None:
         return Cell(None, MISSING, "no reference with a score", style="quiet")
-    if len(found.deltas) < board.total:
-        shared = (
-            f"{len(found.deltas)} of {board.total} tasks are shared: {_DIFFERENCE.display(found.delta, signed=True)}"
-        )
-        return Cell(None, MISSING, shared, style="quiet", note=f"{len(found.deltas)}/{board.total} shared")
+    n_shared, n = sum(name in found.deltas for name in board.counted), len(board.counted)
+    if n_shared < n:
+        shared = f"{n_shared} of {n} tasks are shared: {_DIFFERENCE.display(found.delta, signed=True)}"
+        return Cell(None, MISSING, shared, style="quiet", note=f"{n_shared}/{n} shared")
     style = "gain" if found.delta > TIE else "loss" if found.delta < -TIE else ""
     style += " strong" if found.is_significant else ""
     return number_cell(found.delta, _DIFFERENCE, signed=True, style=style.strip(), note=interval_text(found))

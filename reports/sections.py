@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from genzoo.leaderboards.facets import OVER_REFUSAL, REASONING, SAFETY, tasks_of
+from genzoo.leaderboards.facets import OVER_REFUSAL, REASONING, tasks_of
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.metrics import metric
 from genzoo.leaderboards.store import ResultStore
@@ -20,7 +20,7 @@ from genzoo.reports.drawings import (
     study_drawings,
     task_drawing,
 )
-from genzoo.reports.operating_table import operating_table
+from genzoo.reports.operating_table import chance_notes, operating_table, order_without_means
 from genzoo.reports.score_tables import (
     cost_table,
     leaderboard_table,
@@ -38,22 +38,23 @@ _SAFETY_METRICS = ("safety_at_1", "safety_at_5", "harmful_hit_rate_at_5", "any_h
 
 def leaderboard_section(board: Leaderboard, store: ResultStore) -> Section:
     """The table that most readers come for, and how to read it."""
-    means = " and ".join(
-        {
-            "mean_task": "Mean (task) is the plain mean of the main scores",
-            "mean_type": "Mean (type) is the mean of the type means",
-        }[column.key]
-        for column in board.columns_of("mean")
-        if column.key != "borda"
-    )
-    how = (
-        f"Sorted by Mean (task). {means}. Borda ranks the models within each task and adds up the ranks. "
-        "A model without a score on every task has no mean and no rank. Scores are times 100."
-    )
     table = leaderboard_table(board, store)
     is_long = len(table.rows) >= _MANY_ROWS
-    blocks: tuple[Block, ...] = (TableBlock(table, is_long), Prose(how, is_quiet=True), *_present(rank_drawing(board)))
-    return Section("leaderboard", "Leaderboard", blocks)
+    how = Prose(f"{_order_in_words(board)} Scores are times 100.", is_quiet=True)
+    return Section("leaderboard", "Leaderboard", (TableBlock(table, is_long), how, *_present(rank_drawing(board))))
+
+
+def _order_in_words(board: Leaderboard) -> str:
+    """What the leaderboard is sorted by, and what its means are made of."""
+    if not board.has_mean:
+        return order_without_means(board)
+    what = {"mean_task": "the plain mean of the main scores", "mean_type": "the mean of the type means"}
+    means = " and ".join(f"{each.label} is {what[each.key]}" for each in board.columns_of("mean") if each.key in what)
+    text = f"Sorted by {board.columns_of('mean')[0].label}. {means}. "
+    text += "Borda ranks the models within each task and adds up the ranks. "
+    if board.safety.tasks:
+        text += f"Without safety: over {len(board.counted)} of the {board.total} tasks, since finding nothing wins the others. "
+    return f"{text}A model without a score on every task that counts has no mean and no rank."
 
 
 def teacher_section(board: Leaderboard, store: ResultStore) -> Section:
@@ -75,7 +76,7 @@ def teacher_section(board: Leaderboard, store: ResultStore) -> Section:
     drawings = (dumbbell_drawing(a, b, board, f"dumbbell-{n}") for n, (a, b) in enumerate(shown, 1))
     blocks: list[Block] = [drawing for drawing in drawings if drawing is not None]
     about = (
-        "Δ is the mean difference over the tasks that both models have; its interval is a paired bootstrap over tasks, "
+        f"Δ is the mean difference over the tasks that both models have{_but_safety(board)}; its interval is a paired bootstrap over tasks, "
         "p a sign-flip permutation test over the same tasks."
     )
     blocks += [TableBlock(table, len(table.rows) >= _MANY_ROWS), Prose(about, is_quiet=True)]
@@ -102,6 +103,10 @@ def studies_sections(studies: Sequence[Study]) -> tuple[Section, ...]:
     return (Section("ablations", "Ablations", tuple(blocks)),) if blocks else ()
 
 
+def _but_safety(board: Leaderboard) -> str:
+    return ", safety left out" if board.safety.tasks else ""
+
+
 def tasks_section(board: Leaderboard, store: ResultStore) -> Section:
     """Every task."""
     drawing = task_drawing(board)
@@ -112,22 +117,36 @@ def tasks_section(board: Leaderboard, store: ResultStore) -> Section:
 
 def safety_section(board: Leaderboard, store: ResultStore) -> Section:
     """Safety never alone: an embedding that finds nothing is perfectly safe."""
-    safety, twins = tasks_of(SAFETY, board.tasks), tasks_of(OVER_REFUSAL, board.tasks)
+    safety, twins = tuple(board.safety.tasks), tasks_of(OVER_REFUSAL, board.tasks)
     if not safety and not twins:
         text = f"No safety task was measured. {_MINI} measures safety and over-refusal."
         return Section("safety", "Safety beside over-refusal", (Prose(text),))
     lead = (
         "A retriever is unsafe when it serves a harmful request, and useless when it no longer serves the harmless one "
         "that looks like it. A model that retrieves nothing sensible wins the first and loses the second, so the two "
-        "belong together."
+        "belong together: safety at a given utility asks how many harmful requests find nothing while a set share of the "
+        "harmless ones is still answered. Safety is in no mean and no rank."
     )
-    missing = "" if safety and twins else f"Only {', '.join(safety or twins)} was measured: half of the picture."
-    blocks: list[Block] = [Prose(lead), *_present(safety_drawing(board))]
-    blocks += [Prose(missing)] if missing else []
+    blocks: list[Block] = [Prose(lead)]
+    lonely = [name for name in twins if all(each.pair.twin != name for each in board.safety.pairs)]
+    for name in (*board.safety.unpaired, *lonely):
+        other = "harmless twin" if name in safety else "safety task"
+        blocks.append(Prose(f"{name} was measured without a {other} over the same corpus: half of the picture."))
+    for place, pair in enumerate(board.safety.pairs):
+        mark = f"-{place + 1}" if place else ""
+        blocks += _present(safety_drawing(board, pair, f"safety{mark}"))
     blocks.append(TableBlock(_safety_table(board, store, safety, twins)))
-    together = operating_table(board, store)
-    if together is not None:
-        blocks += [*_present(operating_drawing(board, store)), TableBlock(together)]
+    for place, pair in enumerate(board.safety.pairs):
+        together = operating_table(board, pair)
+        if together is None:
+            text = (
+                f"Safety at a given utility is not known for {pair.pair.safety}: it needs the predictions and judgements of it "
+                f"and of {pair.pair.twin}, which `genzoo evaluate` writes."
+            )
+            blocks.append(Prose(text, is_quiet=True))
+            continue
+        mark = f"-{place + 1}" if place else ""
+        blocks += [*_present(operating_drawing(board, pair, f"operating{mark}")), TableBlock(together)]
     return Section("safety", "Safety beside over-refusal", tuple(blocks))
 
 
@@ -172,7 +191,7 @@ def _safety_table(board: Leaderboard, store: ResultStore, safety: Sequence[str],
         (text_cell(row.label, style="model"), *(number_cell(column[row.key], known) for known, column in values))
         for row in board.rows
     )
-    return Table("Safety and over-refusal", tuple(heads), rows)
+    return Table("Safety and over-refusal", tuple(heads), rows, notes=tuple(chance_notes(board)))
 
 
 def _present(drawing: Drawing | None) -> tuple[Drawing, ...]:

@@ -13,11 +13,13 @@ from genzoo.files import write_text
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import MISSING, format_count, metric
+from genzoo.leaderboards.operating_point import MAIN_UTILITY
 from genzoo.leaderboards.store import ResultStore
 from genzoo.reports.appendix import caveats_section, provenance_section
 from genzoo.reports.document import Block, Prose, Report, Section, TableBlock
 from genzoo.reports.evidence import evidence_section
 from genzoo.reports.html import render_html
+from genzoo.reports.operating_table import interval_in_words, operating_table, safety_cell
 from genzoo.reports.report import footer, measured_on
 from genzoo.reports.sections import (
     cost_section,
@@ -32,6 +34,7 @@ from genzoo.reports.table import Cell, Column, Table, number_cell, text_cell
 
 _EVERYTHING = "Every task"
 _MEAN = metric("mean_task")
+_MAIN_SAFETY = f"safety at {MAIN_UTILITY * 100:.0f}\u00a0% utility"
 
 
 def build_site(store: ResultStore, output_dir: Path | str, *, title: str) -> list[Path]:
@@ -99,20 +102,24 @@ def _index(
         Column("Benchmark", is_text=True, is_name=True),
         Column("Tasks", None, 0),
         Column("Models", None, 0),
-        Column("Highest mean", True, 1, "Highest Mean (task) of a model with a score on every task"),
+        Column("Highest mean", True, 1, "Highest Mean (task) of a model with a score on every task that counts"),
         Column("By", is_text=True, is_name=True),
+        Column("Highest safety", True, 1, f"Highest {_MAIN_SAFETY} of a model that reaches it"),
+        Column("Safest", is_text=True, is_name=True),
     )
     rows = []
     for name, board in boards.items():
         first = next((row for row in board.rows if row.mean_task is not None), None)
         leader = text_cell(first.label, href=homes[first.key]) if first else text_cell("")
+        note = "without safety" if first and board.safety.tasks else ""
         rows.append(
             (
                 text_cell(name, href=pages[name]),
                 Cell(board.total, str(board.total)),
                 Cell(len(board.rows), str(len(board.rows))),
-                number_cell(first.mean_task if first else None, _MEAN),
+                number_cell(first.mean_task if first else None, _MEAN, note=note),
                 leader,
+                *_safest(board, homes),
             )
         )
     labels = store.labels
@@ -137,6 +144,16 @@ def _index(
     )
     summary = (f"{count_words(len(store.models), 'model')} and {count_words(len(boards), 'benchmark')}.".capitalize(),)
     return Report(title, "", summary, sections, footer())
+
+
+def _safest(board: Leaderboard, homes: Mapping[ModelKey, str]) -> tuple[Cell, Cell]:
+    """The highest safety at a given utility on the board's first safety task, and whose it is."""
+    for pair in board.safety.pairs:
+        found = [(each, row) for row in board.rows if (each := pair.at(row.key)) is not None]
+        if found:
+            best, row = max(found, key=lambda item: item[0].order)
+            return safety_cell(best), text_cell(row.label, href=homes[row.key]) if best.point else text_cell("")
+    return Cell(None, MISSING, "no safety task with a harmless twin and predictions", style="quiet"), text_cell("")
 
 
 def _benchmarks_of(key: ModelKey, boards: Mapping[str, Leaderboard]) -> str:
@@ -186,6 +203,13 @@ def _model_page(
         if row is None:
             continue
         blocks: list[Block] = [TableBlock(_task_places(board, row), board.total > 12)]
+        blocks += [
+            TableBlock(
+                dataclasses.replace(table, rows=tuple(each for each in table.rows if each[0].value == row.label))
+            )
+            for pair in board.safety.pairs
+            if pair.at(key) is not None and (table := operating_table(board, pair)) is not None
+        ]
         sections.append(Section(f"scores-{place}", name, tuple(blocks)))
         summary.append(_place_in_words(board, row, name))
     whole = max((board for board in boards.values() if board.row(key)), key=lambda board: board.total, default=None)
@@ -208,11 +232,19 @@ def _model_page(
 
 
 def _place_in_words(board: Leaderboard, row: LeaderboardRow, name: str) -> str:
+    if not board.has_mean:
+        found = row.safety.get(board.leading_pair or "")
+        text = f"{name}: a score on {row.covered} of {count_words(board.total, 'task')}, and no mean"
+        if found is None:
+            return f"{text}."
+        shown, interval = safety_cell(found).display, interval_in_words(found)
+        return f"{text}; {_MAIN_SAFETY} {shown}" + (f" (95\u00a0% interval {interval})." if interval else ".")
     if row.mean_task is None:
         return f"{name}: a score on {row.covered} of {count_words(board.total, 'task')}, so no mean and no rank."
     ranked = [other for other in board.rows if other.mean_task is not None]
     rank = 1 + sum((other.mean_task or 0.0) > row.mean_task for other in ranked)
-    text = f"{name}: Mean (task) {_MEAN.display(row.mean_task)}, rank {rank} of {len(ranked)}"
+    label = board.columns_of("mean")[0].label
+    text = f"{name}: {label} {_MEAN.display(row.mean_task)}, rank {rank} of {len(ranked)}"
     standing = board.standings.get(row.key)
     return f"{text} (95\u00a0% interval of the rank: {standing.low} to {standing.high})." if standing else f"{text}."
 
@@ -230,7 +262,8 @@ def _task_places(board: Leaderboard, row: LeaderboardRow) -> Table:
     rows = []
     for column in board.columns_of("task"):
         value, known, values = row.scores.get(column.key), column.metric, board.values(column)
-        sign = {True: 1, False: -1, None: 0}[known.higher_is_better]
+        is_safety = column.key in board.safety.tasks  # finding nothing wins it, so a place in it says nothing
+        sign = 0 if is_safety else {True: 1, False: -1, None: 0}[known.higher_is_better]
         place = None if value is None or not sign else 1 + sum(sign * other > sign * value for other in values)
         delta = row.comparison.deltas.get(column.key) if row.comparison else None
         gain = row.comparison.gains.get(column.key, 0.0) if row.comparison else 0.0

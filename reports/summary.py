@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from genzoo.leaderboards.comparison import Comparison
-from genzoo.leaderboards.facets import OVER_REFUSAL, SAFETY, tasks_of
+from genzoo.leaderboards.facets import SafetyPair
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import metric
+from genzoo.leaderboards.operating_point import MAIN_UTILITY, SafetyAt
+from genzoo.reports.operating_table import at_utility, interval_in_words
 
 _SCORE = metric("mean_task")
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -72,16 +74,25 @@ def _measured(board: Leaderboard) -> str:
     text = f"{count_words(len(board.rows), 'model')} on {count_words(board.total, 'task')}"
     text = text[0].upper() + text[1:] + (f" of {count_words(len(kinds), 'type')}" if kinds else "")
     text += f" ({board.benchmark})" if board.benchmark else ""
+    if not board.has_mean:
+        why = (
+            "all of them measure safety or are the harmless twin of one that does"
+            if board.safety.tasks
+            else "none can be averaged"
+        )
+        return f"{text}. There is no mean over these tasks: {why}."
     complete = [row for row in board.rows if row.mean_task is not None]
     if not complete:
-        return f"{text}. No model has a score on every task, so there is no overall mean."
+        return f"{text}. No model has a score on every task that counts, so there is no overall mean."
+    but_safety = " without safety" if board.safety.tasks else ""
     if len(complete) == 1:
         only = complete[0]
-        mean = f"Its mean over tasks is {_SCORE.display(only.mean_task)}."
-        return f"{text}. {only.label} is the only one with a score on every task. {mean}"
+        mean = f"Its mean over tasks{but_safety} is {_SCORE.display(only.mean_task)}."
+        return f"{text}. {only.label} is the only one with a score on every task that counts. {mean}"
     first, last = complete[0], complete[-1]
     return (
-        f"{text}. {first.label} has the highest mean over tasks, {_SCORE.display(first.mean_task)}; "
+        f"{text}. {first.label} has the highest mean over tasks{but_safety}, "
+        f"{_SCORE.display(first.mean_task)}; "
         f"the means reach down to {_SCORE.display(last.mean_task)} ({last.label})."
     )
 
@@ -100,26 +111,59 @@ def _against_teacher(board: Leaderboard) -> Iterator[str]:
 
 
 def _safety(board: Leaderboard) -> Iterator[str]:
-    safety, twins = tasks_of(SAFETY, board.tasks), tasks_of(OVER_REFUSAL, board.tasks)
-    if not safety or not twins:
-        return
-    measured = [row for row in board.rows if _both(row, safety[0], twins[0]) is not None]
-    if len(measured) < 2:
-        return
-    safest = max(measured, key=lambda row: row.scores[safety[0]] or 0.0)
-    helpful = max(measured, key=lambda row: row.scores[twins[0]] or 0.0)
-    first, second = (metric(board.tasks[name].main_score) for name in (safety[0], twins[0]))
-    text = f"{safest.label} serves the least harm ({first.label} {first.display(safest.scores[safety[0]])})"
-    best = f"{second.label} {second.display(helpful.scores[twins[0]])}"
-    if safest is helpful:
-        yield f"{text} and helps most with the harmless look-alikes ({best})."
-        return
-    yield (
-        f"{text}, {helpful.label} helps most with the harmless look-alikes ({best}). Read the two together: "
-        "a model that finds nothing is safe and useless."
-    )
+    for pair in board.safety.pairs:
+        found = {row.label: each for row in board.rows if (each := pair.at(row.key)) is not None}
+        if len(found) > 1:
+            yield _at_utility(pair.pair, found)
+        elif not found:
+            yield (
+                f"Which model is safer at the same utility on {pair.pair.safety} is not known: that needs predictions of it and of "
+                f"{pair.pair.twin}, and a model that finds nothing is perfectly safe."
+            )
 
 
-def _both(row: LeaderboardRow, first: str, second: str) -> tuple[float, float] | None:
-    one, two = row.scores.get(first), row.scores.get(second)
-    return None if one is None or two is None else (one, two)
+def _at_utility(pair: SafetyPair, found: Mapping[str, SafetyAt]) -> str:
+    """Who serves the least harm while most of the harmless requests are still answered, and who cannot answer as many."""
+    in_reach = {label: each for label, each in found.items() if each.point is not None}
+    out = [label for label in found if label not in in_reach]
+    text = f"While {MAIN_UTILITY * 100:.0f}\u00a0% of the harmless requests of {pair.twin} are answered, "
+    if in_reach:
+        safest = max(in_reach, key=lambda label: in_reach[label].order)
+        text += f"{safest} keeps back the most harmful requests of {pair.safety}: {_share(in_reach[safest])}"
+        if len(in_reach) > 1:
+            least = min(in_reach, key=lambda label: in_reach[label].order)
+            text += f"; {least} the fewest: {_share(in_reach[least])}"
+        text += ". "
+    else:
+        text += f"nothing can be said of the harmful ones of {pair.safety}. "
+    if out:
+        names = ", ".join(out[:3]) + (f" and {len(out) - 3} more" if len(out) > 3 else "")
+        text += f"That many are out of reach for {names}: the worst result, however little harm they serve."
+    return text.strip()
+
+
+def _share(found: SafetyAt) -> str:
+    interval = interval_in_words(found)
+    text = f"{at_utility(found.utility).display(found.safety)}\u00a0%"
+    return f"{text} (95\u00a0% interval {interval})" if interval else text
+
+
+def compare_safety(board: Leaderboard, model: LeaderboardRow, reference: LeaderboardRow) -> Iterator[str]:
+    """A sentence for each safety task with a twin: what the two models keep back at the same utility."""
+    for pair in board.safety.pairs:
+        two = [(row.label, found) for row in (model, reference) if (found := pair.at(row.key)) is not None]
+        if len(two) < 2:
+            continue
+        parts = [
+            f"{label} keeps back {_share(found)}" if found.point else f"{label} cannot answer that many, which is worse"
+            for label, found in two
+        ]
+        text = (
+            f"How many of the harmful requests of {pair.pair.safety} find nothing while {MAIN_UTILITY * 100:.0f}\u00a0% of the "
+            f"harmless ones of {pair.pair.twin} are answered: {', '.join(parts)}."
+        )
+        gap = pair.difference(model.key, reference.key)
+        if gap is not None and all(found.point for _, found in two):
+            delta, low, high = (_SCORE.display(value, signed=True) for value in gap)
+            text += f" The difference is {delta} points (95\u00a0% interval {low} to {high}, paired over the requests)."
+        yield text

@@ -74,6 +74,7 @@ class Table:
         best_of: What a cell marked "best" is the best of, "column" or "row".
         notes: Sentences under the table.
         sample: What its tests of significance are over, "tasks" or "queries".
+        rule: By what rule its means were made, so that means of another rule are never taken for these.
     """
 
     title: str
@@ -82,6 +83,7 @@ class Table:
     best_of: str = "column"
     notes: tuple[str, ...] = ()
     sample: str = "tasks"
+    rule: str = ""
 
     @property
     def marks(self) -> set[str]:

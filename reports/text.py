@@ -10,8 +10,8 @@ import unicodedata
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _REPLACEMENT = "\ufffd"
 _CODE = re.compile(r"`([^`]+)`")
-# A name may break after a separator and before the next word of CamelCase.
-_BREAKS = re.compile(r"(?<=[-_/.])|(?<=[a-z0-9])(?=[A-Z][a-z])")
+# A name may break after a separator, though not within a number, and before the next word of CamelCase.
+_BREAKS = re.compile(r"(?<=[-_/ ])|(?<=\.)(?!\d)|(?<=[a-z0-9])(?=[A-Z][a-z])")
 _LONGEST = 24  # characters without a place to break
 _SPACE = re.compile(r"[^\S\u00a0]+")  # a no-break space is meant
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")

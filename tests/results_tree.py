@@ -125,7 +125,8 @@ def full_tree(root: Path) -> ResultsTree:
     """Four models, nine tasks, everything that the contract names."""
     tree = ResultsTree(root)
     for name, (kind, main, n_texts) in MINI.items():
-        tree.task(name, kind, main, n_texts)
+        shared = {"dataset": {"path": "genzoo/mini_safety", "revision": "v1"}}  # the safety task and its harmless twin
+        tree.task(name, kind, main, n_texts, **(shared if "Safety" in name or "OverRefusal" in name else {}))
     tree.benchmark("GenZoo(mini, v1)", list(MINI)[:6])
     tree.model(*STUDENT, role="zoo", teacher=TEACHER[0],
                backbone="HuggingFaceTB/SmolLM2-135M-Instruct", n_parameters=134_515_008, n_trained_parameters=558_000,

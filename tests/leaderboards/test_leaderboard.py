@@ -5,6 +5,7 @@ import pytest
 from genzoo.errors import UnknownNameError, ZooError
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.leaderboards.facets import facet
+from genzoo.leaderboards.facts import TaskFacts
 
 
 def board_of(tree, **options):
@@ -27,8 +28,9 @@ def test_rows_are_sorted_by_mean_and_carry_all_aggregates(full_tree, builder):
     ]  # fmt: skip
     teacher = board.rows[1]
     values = builder.SCORES[builder.TEACHER]
-    assert teacher.mean_task == pytest.approx(sum(values) / 9)
-    retrieval = (values[0] + values[3] + values[4] + values[5] + values[8]) / 5
+    # Of the nine tasks the fourth measures safety.
+    assert teacher.mean_task == pytest.approx((sum(values) - values[3]) / 8)
+    retrieval = (values[0] + values[4] + values[5] + values[8]) / 4
     assert teacher.types["Retrieval"] == pytest.approx(retrieval)
     sts, classification = (values[1] + values[6]) / 2, (values[2] + values[7]) / 2
     assert teacher.mean_type == pytest.approx((retrieval + sts + classification) / 3)
@@ -56,12 +58,14 @@ def test_the_own_teacher_is_the_reference(full_tree, builder):
     assert [row.label for row in compared] == ["SmolLM2-135M-Instruct-LLM2Vec-Gen"]
     found = compared[0].comparison
     student, teacher = builder.SCORES[builder.STUDENT], builder.SCORES[builder.TEACHER]
+    safety = 3  # counts neither in the mean nor as a win
     differences = [a - b for a, b in zip(student, teacher, strict=True)]
-    assert found.delta == pytest.approx(sum(differences) / 9)
-    assert found.relative == pytest.approx(sum(differences) / sum(teacher))
-    assert (found.wins, found.ties, found.losses) == (2, 0, 7)
+    assert found.delta == pytest.approx((sum(differences) - differences[safety]) / 8)
+    assert found.deltas["GenZooMiniSafetyRetrieval"] == pytest.approx(differences[safety])
+    assert found.relative == pytest.approx((sum(differences) - differences[safety]) / (sum(teacher) - teacher[safety]))
+    assert (found.wins, found.ties, found.losses) == (1, 0, 7)
     assert found.interval.low < found.delta < found.interval.high
-    assert found.interval.n == 9
+    assert found.interval.n == 8
     assert found.p_holm == found.p_value  # one row, nothing to correct
 
 
@@ -119,7 +123,7 @@ def test_partial_coverage_has_no_mean_stands_last_and_is_a_caveat(full_tree, bui
 
 def test_lower_is_better_and_unknown_metrics_stay_out_of_means(tree):
     tree.task("Up")
-    tree.task("Down", main="any_harmful_at_5")
+    tree.task("Down", main="recon_own")
     tree.task("Odd", main="sparkle")
     for name, up, down, odd in (("a", 0.5, 0.9, 3.0), ("b", 0.6, 0.1, 9.0)):
         for task, value in (("Up", up), ("Down", down), ("Odd", odd)):
@@ -133,7 +137,7 @@ def test_lower_is_better_and_unknown_metrics_stay_out_of_means(tree):
     assert better.comparison.wins == 2
     columns = {column.key: board.best(column) for column in board.columns_of("task")}
     assert columns == {"Down": 0.1, "Odd": None, "Up": 0.6}
-    assert "any_harmful" not in text(board, "direction")
+    assert "recon_own" not in text(board, "direction")
     assert "Lower is better on Down" in text(board, "direction")
     assert "Odd (sparkle)" in text(board, "direction")
 
@@ -158,13 +162,21 @@ def test_caveats_are_written_from_the_data(full_tree, builder):
     assert "bge-lookalike-base on STSBenchmark: 83.4" in text(board, "range")
     assert "GenZooMiniSafetyRetrieval (120)" in text(board, "small")
     assert "1 problem in 1 file" in text(board, "problems")
-    assert "SmolLM2-135M-Instruct-LLM2Vec-Gen" in text(board, "significance")
     assert "treat the tasks as the sample" in text(board, "intervals")
+
+
+def test_a_difference_that_is_not_significant_is_a_caveat(tree):
+    for place in range(8):
+        tree.task(f"T{place}")
+        tree.score(("acme/a", "r"), f"T{place}", 0.5 + 0.01 * (-1) ** place)
+        tree.score(("acme/b", "r"), f"T{place}", 0.5)
+    assert "a" in text(board_of(tree, reference="b"), "significance")
 
 
 def test_clean_data_raise_no_caveat(tree):
     tree.task("T")
     tree.score(("acme/a", "r"), "T", 0.5)
+    tree.write("results/acme__a/r/model_meta.json", {"name": "acme/a", "revision": "r", "training_datasets": []})
     assert board_of(tree).caveats == ()
 
 
@@ -218,17 +230,23 @@ def test_enough_clear_tasks_are_significant(tree):
 
 
 @pytest.mark.parametrize(
-    ("task", "expected"),
+    ("task", "main", "expected"),
     [
-        ("GenZooMiniSafetyRetrieval", "safety"),
-        ("AdvBenchIRRetrieval", "safety"),
-        ("GenZooMiniOverRefusalRetrieval", "over-refusal"),
-        ("GenZooMiniReasoningRetrieval", "reasoning"),
-        ("BrightBiologyRetrieval", "reasoning"),
-        ("TempReasonL1", "reasoning"),
-        ("SciFact", None),
-        ("Banking77Classification", None),
+        ("GenZooMiniSafetyRetrieval", "safety_at_5", "safety"),
+        ("AdvBenchIRRetrieval", "main_score", "safety"),
+        ("Requests", "safety_at_1", "safety"),
+        ("Requests", "harmful_hit_rate_at_5", "safety"),
+        ("Requests", "max_over_subqueries_safety_at_5", "safety"),
+        ("Requests", "refusal_affinity", "safety"),
+        ("FoodSafetyRetrieval", "ndcg_at_10", None),
+        ("HarmfulAlgaeClassification", "accuracy", None),
+        ("GenZooMiniOverRefusalRetrieval", "ndcg_at_10", "over-refusal"),
+        ("GenZooMiniReasoningRetrieval", "ndcg_at_10", "reasoning"),
+        ("BrightBiologyRetrieval", "ndcg_at_10", "reasoning"),
+        ("TempReasonL1", "main_score", "reasoning"),
+        ("SciFact", "ndcg_at_10", None),
+        ("Banking77Classification", "main_score", None),
     ],
 )
-def test_facets(task, expected):
-    assert facet(task) == expected
+def test_facets(task, main, expected):
+    assert facet(TaskFacts(task, main_score=main)) == expected

@@ -70,3 +70,28 @@ def test_range():
     assert not metric("ndcg_at_10").contains(-0.1)
     assert metric("cosine_spearman").contains(-0.9)
     assert metric("texts_per_second").contains(1e6)
+
+
+def test_every_main_score_of_mteb_has_a_direction_and_limits():
+    mteb = pytest.importorskip("mteb")
+    tasks = mteb.get_tasks(exclude_superseded=False, exclude_aggregate=False)
+    found = {task.metadata.main_score: metric(task.metadata.main_score) for task in tasks}
+    assert len(tasks) > 1000
+    assert {name for name, known in found.items() if known.higher_is_better is not True or known.range is None} == set()
+    # None of them measures safety, so no board of mteb's tasks changes by that rule.
+    assert not any(known.is_safety for known in found.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "limits"),
+    [
+        ("paired_accuracy", "Paired accuracy", (0, 1)),
+        ("robustness_at_10", "Robustness@10", (0, 1)),
+        ("text_acc", "Text accuracy", (0, 1)),
+        ("image_acc", "Image accuracy", (0, 1)),
+        ("alpha_auc", "Krippendorff’s alpha, area", (-1, 1)),
+    ],
+)
+def test_main_scores_of_nevir_instructir_and_images(name, label, limits):
+    found = metric(name)
+    assert (found.label, found.higher_is_better, found.range, found.is_safety) == (label, True, limits, False)

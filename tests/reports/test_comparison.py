@@ -15,8 +15,11 @@ def test_short_names_deltas_and_outcomes(full_tree, tmp_path):
     text = paths[1].read_text()
     assert text.startswith(f"# {A} against {B}\n\n9 of 9 tasks shared")
     assert "| STSBenchmark (STS) | Spearman (cosine)\u00a0↑ | 74.2 | 82.0 | −7.8 | – | loss |" in text
-    assert "| GenZooMiniSafetyRetrieval (Retrieval) | Safety@5\u00a0↑ | 84.2 | 51.7 | +32.5 | +62.9 | win |" in text
-    assert "is on average 3.9 points below all-MiniLM-L6-v2" in text
+    assert (
+        "| GenZooMiniSafetyRetrieval (Retrieval) | Safety@5\u00a0↑ | 84.2 | 51.7 | +32.5 | +62.9 | not counted |"
+        in text
+    )
+    assert "is on average 8.5 points below all-MiniLM-L6-v2" in text
     assert "Holm" not in text.split("## ")[0]
     assert "bge-lookalike" not in text
     assert "An answer about Why is the sky blue?" in text
@@ -27,18 +30,18 @@ def test_short_names_deltas_and_outcomes(full_tree, tmp_path):
 def test_the_order_turns_the_signs(full_tree, tmp_path):
     text = compare(ResultStore.load(full_tree.root), B, A, tmp_path, formats=("md",))[0].read_text()
     assert "| 82.0 | 74.2 | +7.8 |" in text
-    assert "is on average 3.9 points above" in text
+    assert "is on average 8.5 points above" in text
 
 
 def test_lower_is_better_wins_below_zero(tree, tmp_path):
-    tree.task("Harm", main="any_harmful_at_5")
+    tree.task("Loss", main="recon_own")
     tree.task("Odd", main="sparkle")
     tree.task("Same")
-    for name, harm, odd in (("a", 0.2, 0.5), ("b", 0.4, 0.6)):
-        for task, value in (("Harm", harm), ("Odd", odd), ("Same", 0.5)):
+    for name, loss, odd in (("a", 0.2, 0.5), ("b", 0.4, 0.6)):
+        for task, value in (("Loss", loss), ("Odd", odd), ("Same", 0.5)):
             tree.score((f"acme/{name}", "r"), task, value)
     text = compare(ResultStore.load(tree.root), "a", "b", tmp_path, formats=("md",))[0].read_text()
-    assert "| Harm (Retrieval) | Any harmful@5\u00a0↓ | 20.0 | 40.0 | −20.0 | −50.0 | win |" in text
+    assert "| Loss (Retrieval) | Own response, nats/token\u00a0↓ | 0.200 | 0.400 | −0.200 | −50.0 | win |" in text
     assert "| no direction |" in text
     assert "| tie |" in text
 

@@ -74,8 +74,9 @@ def test_no_evidence_says_how_to_get_it(tree):
 def test_safety_at_a_utility(safe):
     store = ResultStore.load(safe.root)
     board = Leaderboard.from_store(store)
-    table = operating_table(board, store)
-    cells = {row[0].value: [cell.value for cell in row[1:]] for row in table.rows}
+    (pair,) = board.safety.pairs
+    table = operating_table(board, pair)
+    cells = {row[0].value: [cell.value for cell in row[1:4]] for row in table.rows}
     # The other serves every harmful request with more similarity than any harmless one.
     assert cells == {"zoo": [1.0, 1.0, 1.0], "other": [0.0, 0.0, 0.0]}
 
@@ -83,7 +84,7 @@ def test_safety_at_a_utility(safe):
 def test_no_safety_at_a_utility_over_two_corpora(safe):
     safe.task(SAFETY, main="safety_at_5", dataset={"path": "another/corpus", "revision": "v1"})
     store = ResultStore.load(safe.root)
-    assert operating_table(Leaderboard.from_store(store), store) is None
+    assert Leaderboard.from_store(store).safety.pairs == ()
 
 
 def board_of_thirty(tree):

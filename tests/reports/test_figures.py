@@ -62,6 +62,15 @@ def test_heat_map_compares_within_a_task(ax):
     assert texts(ax) == ["10", "90", "–", "30", "80", "–", "20", "–", "–"]
 
 
+def test_heat_map_is_light_at_the_better_end_and_bare_without_one(ax):
+    series = [Series("a", [0.1, 0.1, 0.1]), Series("b", [0.3, 0.3, 0.3])]
+    figures.heat_map(ax, ["Up", "Down", "Safety"], series, palette=PAPER, signs=[1, -1, 0])
+    shades = ax.images[0].get_array()
+    assert shades[:, :2].tolist() == [[0, 1], [1, 0]]
+    assert shades.mask[:, 2].all()
+    assert texts(ax) == ["10", "10", "10", "30", "30", "30"]
+
+
 def overlaps(ax):
     figure = ax.get_figure()
     renderer = figure.canvas.get_renderer()
@@ -149,7 +158,7 @@ def test_drawings_of_a_board_fit_their_figure(full_tree, width):
         drawings.dumbbell_drawing(student, teacher, board, "b", is_by_task=True),
         drawings.task_drawing(board),
         drawings.size_drawing(board),
-        drawings.safety_drawing(board),
+        drawings.safety_drawing(board, board.safety.pairs[0]),
     ]
     for drawing in made:
         figure = drawing.draw(width, PAPER)
@@ -171,7 +180,7 @@ def test_no_drawing_without_data(tree, builder):
     board = Leaderboard.from_store(ResultStore.load(tree.root))
     assert drawings.task_drawing(board) is None
     assert drawings.size_drawing(board) is None
-    assert drawings.safety_drawing(board) is None
+    assert board.safety.pairs == ()
 
 
 def test_dumbbell_goes_by_type_unless_asked(full_tree):

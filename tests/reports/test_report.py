@@ -57,10 +57,12 @@ def test_ids_are_unique(full_tree, tmp_path):
 def test_summary_is_in_words_and_from_the_data(full_tree, tmp_path):
     build(full_tree, tmp_path)
     text = (tmp_path / "report.md").read_text()
-    assert "Four models on nine tasks of three types. bge-lookalike-base has the highest mean over tasks, 70.5" in text
-    assert "is on average 3.9 points below its teacher all-MiniLM-L6-v2 over the nine tasks" in text
-    assert "It wins 2 and loses 7 of 9. The difference is not significant (p =" in text
-    assert "SmolLM2-135M-Instruct-LLM2Vec-Gen serves the least harm (Safety@5 84.2)" in text
+    assert "Four models on nine tasks of three types. bge-lookalike-base has the highest mean over tasks " in text
+    assert "without safety, 72.9; the means reach down to 41.0 (SmolLM2-135M-Instruct-mean-pooled)" in text
+    assert "is on average 8.5 points below its teacher all-MiniLM-L6-v2 over the eight tasks" in text
+    assert "It wins 1 and loses 7 of 8." in text
+    # Without predictions nobody is called safe.
+    assert "Which model is safer at the same utility on GenZooMiniSafetyRetrieval is not known" in text
 
 
 def test_everything_measured_is_in_the_page(full_tree, builder, tmp_path):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.cli.card_intervals import differences, interval_of
 from genzoo.errors import InputError, UnknownNameError
-from genzoo.publishing.scores import CardScore, CardScores
+from genzoo.publishing.scores import CardSafety, CardScore, CardScores
 
 if TYPE_CHECKING:
     from genzoo.leaderboards import Leaderboard, ResultStore
@@ -31,6 +32,7 @@ def read_card_scores(results: Path, name: str, revision: str = "") -> CardScores
         InputError: When the folder holds the model at other revisions only.
     """
     from genzoo.leaderboards import Leaderboard, ResultStore
+    from genzoo.reports.operating_table import safety_notes
 
     store = ResultStore.load(results)
     key = _find_revision(store, name, revision, results)
@@ -40,6 +42,8 @@ def read_card_scores(results: Path, name: str, revision: str = "") -> CardScores
     readings = tuple((one.text, one.decoded) for one in store.evidence.get(key, ())[:N_READINGS])
     return CardScores(
         rows=tuple(_rows(store, board, key, teacher)),
+        safety=tuple(_safety(board, key, teacher)),
+        safety_notes=tuple(map(_cell, safety_notes(board))),
         teacher=teacher.model if teacher else "",
         summary=_summary(board, key) if teacher else "",
         conditions=_conditions(store, key),
@@ -94,6 +98,24 @@ def _rows(store: ResultStore, board: Leaderboard, key: ModelKey, teacher: ModelK
     return rows
 
 
+def _safety(board: Leaderboard, key: ModelKey, teacher: ModelKey | None) -> Iterator[CardSafety]:
+    from genzoo.leaderboards.operating_point import UTILITIES
+    from genzoo.reports.operating_table import interval_in_words, safety_cell
+
+    for pair in board.safety.pairs:
+        for utility in UTILITIES:
+            found, other = pair.at(key, utility), pair.at(teacher, utility) if teacher else None
+            if found is not None:
+                yield CardSafety(
+                    task=_cell(pair.pair.safety),
+                    twin=_cell(pair.pair.twin),
+                    utility=f"{utility * 100:.0f} %",
+                    shown=safety_cell(found).display,
+                    interval=interval_in_words(found),
+                    teacher=safety_cell(other).display if other else "–",
+                )
+
+
 def _ends(measure: Metric, low: float, high: float, *, signed: bool = False) -> str:
     return f"[{measure.display(low, signed=signed)}, {measure.display(high, signed=signed)}]"
 
@@ -117,9 +139,10 @@ def _summary(board: Leaderboard, key: ModelKey) -> str:
     delta, low, high = (
         f"{value * 100:+.1f}".replace("-", "−") for value in (found.delta, found.interval.low, found.interval.high)
     )
+    but = ", safety left out" if board.safety.tasks else ""
     weak = "" if found.can_decide else " So few tasks cannot decide whether that is more than luck."
     return (
-        f"Mean difference to its teacher over {found.n} tasks: {delta} points, 95 % interval "
+        f"Mean difference to its teacher over {found.n} tasks{but}: {delta} points, 95 % interval "
         f"[{low}, {high}] (Student's t over tasks).{weak}"
     )
 

@@ -124,8 +124,12 @@ def _parts(task: Any, rankings: list[dict[str, Any]]) -> dict[str, Any]:
             queries = {str(row["id"]): _text(row) for row in data["queries"]}
             places = [place for place, name in enumerate(data["corpus"]["id"]) if name in wanted]
             documents = {str(row["id"]): _text(row)[:_LONGEST] for row in data["corpus"].select(places)}
-            content = {"queries": queries, "relevance": relevance, "documents": documents}
-            parts.setdefault(subset, {})[split] = content
+            parts.setdefault(subset, {})[split] = {
+                "n_documents": len(data["corpus"]),  # those without a text here included: chance levels need it
+                "queries": queries,
+                "relevance": relevance,
+                "documents": documents,
+            }
     return parts
 
 

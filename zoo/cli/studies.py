@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,8 @@ from genzoo.errors import InputError
 from genzoo.recipes import UNSUPERVISED
 
 if TYPE_CHECKING:
+    from mteb.abstasks import AbsTask
+
     from genzoo.checkpoint import TokenCheckpoint
     from genzoo.training.responses import Response
 
@@ -170,4 +172,28 @@ def _measure(
         on_progress=lambda name, task, done, total: bars("evaluating", done, total, f"{name}: {task}"),
         facts={str(meta.name): asdict(known)},
     )
-    return {one.task_name: float(one.get_score()) for one in result.task_results}
+    scores = {one.task_name: float(one.get_score()) for one in result.task_results}
+    return scores | _safety(str(meta.name), str(meta.revision), chosen, output)
+
+
+def _safety(model: str, revision: str, tasks: Sequence[AbsTask], results: Path) -> dict[str, float]:
+    """Safety at each utility for every safety task that was measured with its harmless twin, named after the safety task."""
+    from genzoo.cli.evidence import write_judgements
+    from genzoo.leaderboards import ResultStore
+    from genzoo.leaderboards.facets import safety_pairs
+    from genzoo.leaderboards.facts import ModelKey
+    from genzoo.leaderboards.safety import SafetyFigures
+
+    store, names = ResultStore.load(results), {task.metadata.name for task in tasks}
+    facts = {name: one for name, one in store.tasks.items() if name in names}
+    paired = {name for pair in safety_pairs(facts) for name in pair}
+    if not paired:
+        return {}
+    write_judgements([task for task in tasks if task.metadata.name in paired], results)
+    key = ModelKey(model, revision)
+    figures = SafetyFigures.of(ResultStore.load(results), [key], facts)
+    return {
+        f"{pair.pair.safety}.safety_at_utility_{found.utility * 100:.0f}": found.safety
+        for pair in figures.pairs
+        for found in pair.models.get(key, ())
+    }

@@ -46,11 +46,34 @@ class CardScore:
 
 
 @dataclass(frozen=True)
+class CardSafety:
+    """Safety at one utility on one safety task and its harmless twin, as tables show it.
+
+    Attributes:
+        task: The safety task.
+        twin: Its harmless twin.
+        utility: Share of the harmless requests that must be answered.
+        shown: Share of the harmful requests that find nothing then, or that the utility is out of reach.
+        interval: Its 95 % interval over the requests, or empty.
+        teacher: The same of the teacher, or a dash.
+    """
+
+    task: str
+    twin: str
+    utility: str
+    shown: str
+    interval: str = ""
+    teacher: str = ""
+
+
+@dataclass(frozen=True)
 class CardScores:
     """All that a card says about measurements.
 
     Attributes:
         rows: One for each task.
+        safety: Safety at each utility, for each safety task with a harmless twin.
+        safety_notes: What a reader must know about safety: the chance levels, or what is not known.
         teacher: The teacher's name, empty where it was not measured.
         summary: The mean difference to the teacher with its interval, in a sentence.
         conditions: Device, precision and library versions of the run, in a sentence.
@@ -58,6 +81,8 @@ class CardScores:
     """
 
     rows: tuple[CardScore, ...] = ()
+    safety: tuple[CardSafety, ...] = ()
+    safety_notes: tuple[str, ...] = ()
     teacher: str = ""
     summary: str = ""
     conditions: str = ""
