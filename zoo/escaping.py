@@ -16,8 +16,8 @@ REPLACEMENT = "\ufffd"
 _SPACE = re.compile(r"[^\S\u00a0]+")  # a no-break space is meant
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 # At the start of a line these would begin a list, a heading or a rule; signed numbers stay as they are.
-_MARKDOWN_START = re.compile(r"([-+](?=\s|$)|[-=](?=[-=\s]*$))")
-_MARKDOWN_NUMBER = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
+_MARKDOWN_START = re.compile(r"\A([-+](?=\s|$)|[-=](?=[-=\s]*$))")
+_MARKDOWN_NUMBER = re.compile(r"\A(\d{1,9})([.)])(?=\s|$)")
 _MARKDOWN_LINK = re.compile(r"(?i)(?<=http)(?=://)|(?<=https)(?=://)|(?<=ftp)(?=://)|(?<=\bwww)(?=\.)")
 _NAME_LENGTH = 60  # characters of a file name that are readable
 
@@ -58,15 +58,19 @@ def escape_markdown(text: str) -> str:
     >>> escape_markdown("a|b <c> *d*")
     'a\\|b \\<c\\> \\*d\\*'
     """
-    text = _MARKDOWN_LINK.sub(r"\\", _MARKDOWN.sub(r"\\\1", clean(text)))
-    text = re.sub(rf"\A{_MARKDOWN_START.pattern}", r"\\\1", text)
-    return re.sub(rf"\A{_MARKDOWN_NUMBER.pattern}", r"\1\\\2", text)
+    text = escape_inline_markdown(clean(text))
+    return _MARKDOWN_NUMBER.sub(r"\1\\\2", _MARKDOWN_START.sub(r"\\\1", text))
 
 
-def safe_name(name: str, digits: int = 8) -> str:
+def escape_inline_markdown(text: str) -> str:
+    """The same for a part of a line, whose blanks at the ends count."""
+    return _MARKDOWN_LINK.sub(r"\\", _MARKDOWN.sub(r"\\\1", text))
+
+
+def safe_name(name: str) -> str:
     """A part of a file name or an anchor: lower-case letters, digits and hyphens, on any system.
 
-    A digest of that many hex digits tells apart what lost characters on the way.
+    Eight digits of a digest tell apart what lost characters on the way.
 
     >>> safe_name("mean-task"), safe_name("../A b")
     ('mean-task', 'a-b-c3ee5de9')
@@ -74,19 +78,19 @@ def safe_name(name: str, digits: int = 8) -> str:
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_NAME_LENGTH].rstrip("-")
     if plain and plain == name.lower():
         return plain
-    return f"{plain}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:digits]}".lstrip("-")
+    return f"{plain}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}".lstrip("-")
 
 
-def safe_names(names: Iterable[str]) -> dict[str, str]:
-    """The safe name of each; names that would share one, whatever they are, get one each.
+def safe_names(names: Iterable[str]) -> list[str]:
+    """The safe name of each, in order; names that would share one, whatever they are, get one each.
 
     >>> safe_names(["abc", "ABC", "Abc"])
-    {'abc': 'abc', 'ABC': 'abc-2', 'Abc': 'abc-3'}
+    ['abc', 'abc-2', 'abc-3']
     """
-    found: dict[str, str] = {}
-    for name in dict.fromkeys(names):
+    found: list[str] = []
+    for name in names:
         safe, number = safe_name(name), 2
-        while safe in found.values():
+        while safe in found:
             safe, number = f"{safe_name(name)}-{number}", number + 1
-        found[name] = safe
+        found.append(safe)
     return found
