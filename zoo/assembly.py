@@ -21,7 +21,7 @@ from torch import nn
 from genzoo.backbones import backbone_digest
 from genzoo.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.errors import BackboneError, CheckpointError
-from genzoo.files import replace_folder, write_text
+from genzoo.files import replace_folder, strict_json, write_text
 from genzoo.lora import merge_lora
 from genzoo.reachability import check_out_of_reach
 from genzoo.tokens import append_trained_tokens
@@ -189,7 +189,7 @@ def export(
 
 def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint) -> None:
     """Declare what the folder needs, name the adapter's base, and keep what only genzoo reads (decoding, verifying)."""
-    write_text(folder / CONFIG, json.dumps(checkpoint.config(), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / CONFIG, strict_json(checkpoint.config(), indent=1) + "\n")
     for long in (folder / "tokenizer.json", *folder.glob("*_WordWeights/*.json")):
         # Written with a line per vocabulary entry; without the blanks the small form is a third smaller.
         content = json.loads(long.read_text(encoding="utf-8"))

@@ -12,8 +12,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,6 @@ from genzoo.errors import InputError, ZooError
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _LOCK = "lock"
-_LONG_DONE = 24 * 3600  # seconds after which no process is still writing one file
 _TRIES = 20
 _RACES = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)
 _LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -69,7 +66,9 @@ def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]
     try:
         with _told(folder), _workshop(folder, "files", lambda _: None) as place:
             for number, content in enumerate(contents.values()):
-                _write(place / f"new-{number}", content)
+                new = place / f"new-{number}"
+                new.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+                _sync(new)
             for number, target in enumerate(targets):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if target.is_file():
@@ -89,26 +88,24 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all; it reaches the disk before it takes the name."""
+    """Write a file whole or not at all."""
+    with replace_file(path) as new:
+        new.write_bytes(content)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def replace_file(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; the file takes the place of `path`, once it is on the disk, when the block ends without an error.
+
+    Raises:
+        ZooError: The disk took no more; an old file is as it was.
+    """
     path = Path(path)
-    start = f".{path.name.encode()[:40].decode(errors='ignore')}."
-    # No process id: two containers that share a folder may have the same.
-    temporary = path.with_name(f"{start}{uuid.uuid4().hex}.tmp")
-    with _told(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(temporary, content)
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-    with contextlib.suppress(OSError):
-        for left in path.parent.iterdir():  # of runs that were killed
-            is_ours = left.name.startswith(start) and left.name.endswith(".tmp")
-            if is_ours and time.time() - left.stat().st_mtime > _LONG_DONE:
-                left.unlink()
-    return path
+    with _told(path), _workshop(path.parent, path.name, lambda _: None) as place:
+        yield place / "new"
+        _sync(place / "new")  # else a machine that stops may leave an empty file under the name
+        (place / "new").replace(path)
 
 
 def strict_json(value: Any, *, indent: int | None = None, is_ascii: bool = False, is_sorted: bool = False) -> str:
@@ -261,13 +258,6 @@ def _replace_all(targets: list[Path], place: Path) -> None:
             elif not new.exists():
                 targets[number].unlink(missing_ok=True)
         raise
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content.encode("utf-8") if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())  # else a machine that stops may leave an empty file under the new name
 
 
 def _sync(path: Path) -> None:
