@@ -21,6 +21,7 @@ from torch import nn
 from genzoo.backbones import backbone_digest
 from genzoo.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.errors import BackboneError, CheckpointError
+from genzoo.escaping import code_markdown, escape_markdown
 from genzoo.files import replace_folder, strict_json, write_text
 from genzoo.lora import merge_lora
 from genzoo.reachability import check_out_of_reach
@@ -209,7 +210,7 @@ def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint) ->
 
 def _readme(name: str, checkpoint: TokenCheckpoint, form: Form, base: str) -> str:
     where = (
-        f"\nThis folder holds the trained tokens only; it loads the backbone from `{base}`.\n"
+        f"\nThis folder holds the trained tokens only; it loads the backbone from {code_markdown(base)}.\n"
         if form == "adapter"
         else ""
     )
@@ -218,9 +219,9 @@ library_name: sentence-transformers
 pipeline_tag: sentence-similarity
 tags: [sentence-transformers, generative-embeddings, llm2vec-gen]
 ---
-# {name}
+# {escape_markdown(name)}
 
-Generative embeddings (LLM2Vec-Gen): {len(checkpoint.spec)} trained tokens make the frozen LLM `{checkpoint.backbone}` embed the
+Generative embeddings (LLM2Vec-Gen): {len(checkpoint.spec)} trained tokens make the frozen LLM {code_markdown(checkpoint.backbone)} embed the
 answer that it would give. {checkpoint.dim} dimensions, at most {checkpoint.max_tokens} tokens, cosine similarity.
 {where}
 ```python

@@ -67,6 +67,18 @@ def escape_inline_markdown(text: str) -> str:
     return _MARKDOWN_LINK.sub(r"\\", _MARKDOWN.sub(r"\\\1", text))
 
 
+def code_markdown(text: str) -> str:
+    """The text as a code span, whatever backticks it holds.
+
+    >>> code_markdown("a|b"), code_markdown("a`b``")
+    ('`a|b`', '``` a`b`` ```')
+    """
+    text = clean(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " if len(fence) > 1 else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
 def safe_name(name: str) -> str:
     """A part of a file name or an anchor: lower-case letters, digits and hyphens, on any system.
 

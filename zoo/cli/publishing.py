@@ -111,9 +111,9 @@ def publish(
 
     The token is that of `hf auth login` or HF_TOKEN; HF_ENDPOINT names another Hub.
     """
-    import shutil
     import tempfile
 
+    from genzoo.files import write_bytes
     from genzoo.publishing import hub, plan, publisher
 
     api = hub.connect()
@@ -127,7 +127,7 @@ def publish(
             planned = plan.build_plan(name, repo, Path(staging), options, status.update)
         _show_plan(planned, api.endpoint)
         if card:
-            shutil.copyfile(next(file.source for file in planned.files if file.path == "README.md"), card)
+            write_bytes(card, next(file.source for file in planned.files if file.path == "README.md").read_bytes())
         if planned.problems:
             raise PublishError(f"{len(planned.problems)} problems stand in the way (above); nothing was sent")
         if dry_run:
