@@ -19,6 +19,7 @@ from genzoo.leaderboards.facts import ModelKey, Problem
 from genzoo.leaderboards.reading import (
     LARGEST_PREDICTIONS,
     SCORE_TOLERANCE,
+    is_there,
     predictions_source,
     read_json,
     read_object,
@@ -132,7 +133,7 @@ def read_pairs(
     if statistic not in {"spearman", "ap"} or not gold or stated is None:
         return None
     source = predictions_source(key, task)
-    data = read_json(root / source, source, [], LARGEST_PREDICTIONS) if (root / source).is_file() else None
+    data = read_json(root / source, source, [], LARGEST_PREDICTIONS) if is_there(root / source) else None
     # "max_ap" is that of whichever similarity does best; a plain "spearman" is that of the model's own.
     for kind in _KINDS if kinds == ["max"] else kinds or ["similarity"]:
         found = _of_kind(data, gold, kind)

@@ -70,6 +70,9 @@ def read_json(path: Path | str, source: str, problems: list[Problem], largest: i
         problems: Grows by one line if the file cannot be used.
         largest: Bytes above which a file is refused unread.
     """
+    if ".." in source.split("/"):  # made of a name in a file
+        problems.append(Problem(source, "is a place outside of the results: not read"))
+        return None
     try:
         with open(path, "rb") as file:  # noqa: PTH123  (a Path for each of 100,000 files costs a second)
             size = os.fstat(file.fileno()).st_size
@@ -101,9 +104,17 @@ def _explained(content: bytes, source: str, problems: list[Problem]) -> Any:
     return None
 
 
+def is_there(path: Path | str) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    try:
+        return Path(path).is_file()
+    except OSError:  # a name that is too long, or a folder that may not be looked into
+        return False
+
+
 def read_object(path: Path | str, source: str, problems: list[Problem]) -> dict[str, Any]:
     """Like `read_json` for files that must hold a JSON object; a missing file is an empty one."""
-    if not Path(path).is_file():
+    if not is_there(path):
         return {}
     data = read_json(path, source, problems)
     if data is None or isinstance(data, dict):

@@ -18,6 +18,7 @@ from genzoo.leaderboards.facts import ModelKey, Problem
 from genzoo.leaderboards.reading import (
     LARGEST_PREDICTIONS,
     SCORE_TOLERANCE,
+    is_there,
     predictions_source,
     read_json,
     read_object,
@@ -99,7 +100,7 @@ def read_outcomes(
     if _METRIC.fullmatch(metric_name) is None:
         return {}
     source = predictions_source(key, judgements.task)
-    if not (root / source).is_file():
+    if not is_there(root / source):
         return {}
     data = read_json(root / source, source, problems, LARGEST_PREDICTIONS)
     outcomes = {}

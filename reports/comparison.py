@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genzoo.errors import InputError, ZooError
+from genzoo.escaping import safe_name
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.store import ResultStore
 from genzoo.reports.appendix import caveats_section, provenance_section
@@ -86,9 +87,11 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
 
 
 def _file_part(label: str) -> str:
-    """A label as a part of a file name on any system.
+    """A label as a part of a file name on any system; a digest tells apart what lost characters on the way.
 
-    >>> _file_part("a/b<c> @ 12")
-    'a-b-c-12'
+    >>> _file_part("bge-base-en-v1.5 @ 1f2e3d4"), _file_part("a/b<c>")
+    ('bge-base-en-v1.5-1f2e3d4', 'a-b-c-4d2cdecb')
     """
-    return re.sub(r"[^A-Za-z0-9.]+", "-", label).strip("-.")[:_NAME_LENGTH] or "model"
+    label = label.replace(" @ ", "-")  # before a revision
+    is_safe = re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", label) and len(label) <= _NAME_LENGTH
+    return label if is_safe else safe_name(label)

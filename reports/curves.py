@@ -11,9 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from genzoo.leaderboards.operating_point import OperatingPoint
 from genzoo.leaderboards.standing import Standing
 from genzoo.leaderboards.studies import Curve, Effect
-from genzoo.reports.figures import legend_above, name_rows
+from genzoo.reports.figures import legend_above, legend_label, name_rows
 from genzoo.reports.style import Palette
-from genzoo.reports.text import shorten
+from genzoo.reports.text import clean
 
 _DASHES = ("-", "--", "-.", ":")
 
@@ -41,7 +41,13 @@ def operating_curves(
         x, y = [0.0, *(point.utility * 100 for point in points)], [100.0, *(point.safety * 100 for point in points)]
         style = _DASHES[place % len(_DASHES)]
         ax.plot(
-            x, y, style, drawstyle="steps-post", color=palette.color(place), linewidth=1.8, label=shorten(label, 34)
+            x,
+            y,
+            style,
+            drawstyle="steps-post",
+            color=palette.color(place),
+            linewidth=1.8,
+            label=legend_label(label, 34),
         )
     ax.set_xlim(-2, 102)
     ax.set_ylim(-2, 104)
@@ -65,7 +71,7 @@ def ablation(ax: Axes, effects: Sequence[Effect], *, palette: Palette, x_label: 
     ax.scatter(means[1:], rows[1:], s=38, color=palette.color(0), zorder=3)
     name_rows(ax, [each.variant for each in effects])
     ax.margins(x=0.1)
-    ax.set_xlabel(x_label)
+    ax.set_xlabel(clean(x_label))
     return ax
 
 
@@ -75,9 +81,9 @@ def training_curves(ax: Axes, curves: Sequence[Curve], *, palette: Palette, y_la
         color, values = palette.color(place), np.asarray(curve.values)
         ax.plot(curve.steps, values, color=color, linewidth=0.6, alpha=0.25)
         style = _DASHES[(place // 6) % len(_DASHES)]
-        ax.plot(curve.steps, _median(values), style, color=color, linewidth=1.6, label=shorten(curve.label, 34))
+        ax.plot(curve.steps, _median(values), style, color=color, linewidth=1.6, label=legend_label(curve.label, 34))
     ax.set_xlabel("Step")
-    ax.set_ylabel(y_label)
+    ax.set_ylabel(clean(y_label))
     ax.grid(visible=True)
     legend_above(ax, columns=columns)
     return ax

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from genzoo.escaping import safe_name
 from genzoo.leaderboards.facts import Decoded
 from genzoo.reports.style import Palette
 from genzoo.reports.table import Table
@@ -43,7 +44,7 @@ class Drawing:
     """A figure that can be drawn at any width and in any palette.
 
     Attributes:
-        identity: Unique within the report; also the name of its file.
+        identity: An anchor and the name of its file, so it becomes one that is safe; the report makes it unique.
         title: A few words.
         description: The alternative text: what is drawn and what it shows.
         caption: What a reader needs to read it right.
@@ -55,6 +56,9 @@ class Drawing:
     description: str
     caption: str
     draw: Callable[[float, Palette], Figure]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", safe_name(self.identity))
 
 
 @dataclass(frozen=True)
@@ -138,3 +142,23 @@ class Report:
     sections: tuple[Section, ...]
     footer: str = ""
     links: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sections", tuple(_distinct(self.sections)))
+
+
+def _distinct(sections: tuple[Section, ...]) -> Iterator[Section]:
+    """The sections, with drawings that share an identity told apart: their anchors and files would be one."""
+    taken: set[str] = set()
+
+    def own(block: Block) -> Block:
+        if not isinstance(block, Drawing):
+            return block
+        identity, number = block.identity, 2
+        while identity in taken:
+            identity, number = f"{block.identity}-{number}", number + 1
+        taken.add(identity)
+        return block if identity == block.identity else replace(block, identity=identity)
+
+    for section in sections:
+        yield replace(section, blocks=tuple(own(block) for block in section.blocks))

@@ -52,10 +52,10 @@ def dumbbell(
     colors = [_change_color(end - start, palette) for start, end in zip(before, after, strict=True)]
     ax.hlines(rows, before, after, colors=colors, linewidth=2.2, zorder=2)
     ax.scatter(before, rows, s=38, facecolor=palette.surface, edgecolor=palette.muted, linewidth=1.4, zorder=3,
-               label=shorten(reference.label, label_length))  # fmt: skip
+               label=legend_label(reference.label, label_length))  # fmt: skip
     ax.scatter(after, rows, s=44, color=colors, zorder=4)
     # A legend entry of its own, as the marks take the colour of gain or loss.
-    ax.scatter([], [], s=44, color=palette.ink, label=shorten(model.label, label_length))
+    ax.scatter([], [], s=44, color=palette.ink, label=legend_label(model.label, label_length))
     for row, (start, end, color) in enumerate(zip(before, after, colors, strict=True)):
         difference = _SCORE.display((end - start) / 100, signed=True)
         ax.text(1.02, row, difference, transform=ax.get_yaxis_transform(), va="center", color=color)
@@ -79,7 +79,7 @@ def task_profile(
     for place, item in enumerate(series):
         ax.scatter(
             values[place], rows, s=36, marker=MARKERS[place % len(MARKERS)], color=palette.color(place),
-            edgecolor=palette.surface, linewidth=0.6, zorder=len(series) + 2 - place, label=shorten(item.label, 34),
+            edgecolor=palette.surface, linewidth=0.6, zorder=len(series) + 2 - place, label=legend_label(item.label, 34),
         )  # fmt: skip
     name_rows(ax, names)
     ax.set_xlabel("Main score")
@@ -164,8 +164,8 @@ def safety_against_over_refusal(
     ax: Axes, points: Sequence[Point], *, palette: Palette, x_label: str, y_label: str, is_higher_safer: bool = True
 ) -> tuple[Axes, list[str]]:
     """Help with harmless requests (x) against safety on harmful ones (y): only the right at the safer side is good."""
-    ax.set_xlabel(x_label)
-    ax.set_ylabel(y_label)
+    ax.set_xlabel(clean(x_label))
+    ax.set_ylabel(clean(y_label))
     ax.margins(0.14)
     left_out = _scatter(ax, points, palette)
     place, side, arrow = (0.98, "top", "↗") if is_higher_safer else (0.02, "bottom", "↘")
@@ -203,6 +203,11 @@ def name_rows(ax: Axes, names: Sequence[str]) -> None:
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.spines["left"].set_visible(False)
     ax.grid(visible=True, axis="x")
+
+
+def legend_label(name: str, length: int) -> str:
+    """A name for a legend: matplotlib leaves out those that begin with an underscore."""
+    return shorten(name, length).replace("_", " _", 1) if clean(name)[:1] == "_" else shorten(name, length)
 
 
 def legend_above(ax: Axes, columns: int) -> None:

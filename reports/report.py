@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from genzoo.errors import InputError
-from genzoo.files import write_text
+from genzoo.files import write_files
 from genzoo.leaderboards.facts import Problem
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.store import ResultStore
@@ -16,7 +16,7 @@ from genzoo.leaderboards.studies import Study, read_studies
 from genzoo.reports.appendix import caveats_section, provenance_section
 from genzoo.reports.document import Report
 from genzoo.reports.evidence import evidence_section
-from genzoo.reports.figure_files import FIGURE_FORMATS, write_figures
+from genzoo.reports.figure_files import FIGURE_FORMATS, render_figures
 from genzoo.reports.html import render_html
 from genzoo.reports.markdown import render_markdown
 from genzoo.reports.score_tables import leaderboard_table
@@ -33,6 +33,7 @@ from genzoo.reports.summary import count_words, summarise
 
 PAGE_FORMATS = ("html", "md")
 TABLE_FORMATS = ("csv", "json", "tex")
+_WRITTEN = "Written by genzoo"  # how a page is known again
 
 
 def build_report(
@@ -50,7 +51,8 @@ def build_report(
 
     Args:
         store: The results.
-        output_dir: Is made if it is not there; files in it are replaced whole.
+        output_dir: Is made if it is not there. Either all files in it are replaced, or none; files of other names stay, and a
+            page that genzoo did not write is refused.
         title: Of the report.
         benchmark: Restricts the report to its tasks; None means every task of the store.
         reference: Compares all models with this one; None means each with its own teacher.
@@ -60,6 +62,8 @@ def build_report(
     """
     drawn = checked_formats(figures, FIGURE_FORMATS)
     wanted = checked_formats(formats, (*PAGE_FORMATS, *TABLE_FORMATS))
+    pages = [name for name in wanted if name in PAGE_FORMATS]
+    folder = checked_folder(output_dir, [f"report.{name}" for name in pages])
     board = Leaderboard.from_store(store, benchmark, reference)
     problems: list[Problem] = []
     found = read_studies(Path(studies) if studies is not None else store.root / "studies", problems)
@@ -67,10 +71,10 @@ def build_report(
         raise InputError(f"{studies} holds no study: give a folder that `genzoo study` wrote, with a results.csv")
     store = dataclasses.replace(store, problems=(*store.problems, *problems))
     report = _report(board, store, title, found)
-    paths = write_report(report, Path(output_dir), "report", [name for name in wanted if name in PAGE_FORMATS])
-    tables = [name for name in wanted if name in TABLE_FORMATS]
-    paths += write_figures(report, Path(output_dir) / "figures", drawn) if drawn else []
-    return [*paths, *write_leaderboard(board, output_dir, store=store, formats=tables)]
+    files: dict[str, str | bytes] = {**_report_files(report, "report", pages)}
+    files |= {f"figures/{name}": content for name, content in render_figures(report, drawn).items()}
+    files |= _leaderboard_files(board, store, [name for name in wanted if name in TABLE_FORMATS])
+    return write_files(folder, files)
 
 
 def write_leaderboard(
@@ -81,26 +85,35 @@ def write_leaderboard(
     formats: Iterable[str] = ("md", "csv", "json", "tex"),
 ) -> list[Path]:
     """Write `leaderboard.md`, `.csv`, `.json`, `.tex`: with all tasks and raw values where machines read it."""
-    paths = []
-    for name in checked_formats(formats, ("md", *TABLE_FORMATS)):
+    wanted = checked_formats(formats, ("md", *TABLE_FORMATS))
+    return write_files(checked_folder(output_dir), _leaderboard_files(board, store, wanted))
+
+
+def _leaderboard_files(board: Leaderboard, store: ResultStore | None, formats: Iterable[str]) -> dict[str, str]:
+    files = {}
+    for name in formats:
         table = leaderboard_table(board, store, is_full=name in {"csv", "json"})
         exporters = {"md": table.to_markdown, "csv": table.to_csv, "json": table.to_json, "tex": table.to_latex}
-        paths.append(write_text(_folder(output_dir) / f"leaderboard.{name}", exporters[name]()))
-    return paths
+        files[f"leaderboard.{name}"] = exporters[name]()
+    return files
 
 
-def write_report(report: Report, output_dir: Path, name: str, formats: Iterable[str]) -> list[Path]:
-    """Write a report as `<name>.html` and `<name>.md` with `<name>-figures/`; everything is rendered before writing."""
-    files: dict[Path, str] = {}
-    output_dir = _folder(output_dir)
-    for each in checked_formats(formats, PAGE_FORMATS):
+def write_report(report: Report, output_dir: Path | str, name: str, formats: Iterable[str]) -> list[Path]:
+    """Write a report as `<name>.html` and `<name>.md` with `<name>-figures/`: all files or none."""
+    wanted = checked_formats(formats, PAGE_FORMATS)
+    folder = checked_folder(output_dir, [f"{name}.{each}" for each in wanted])
+    return write_files(folder, _report_files(report, name, wanted))
+
+
+def _report_files(report: Report, name: str, formats: Iterable[str]) -> Mapping[str, str]:
+    files: dict[str, str] = {}
+    for each in formats:
         if each == "html":
-            files[output_dir / f"{name}.html"] = render_html(report)
+            files[f"{name}.html"] = render_html(report)
         else:
             text, figures = render_markdown(report, f"{name}-figures")
-            files[output_dir / f"{name}.md"] = text
-            files |= {output_dir / path: content for path, content in figures.items()}
-    return [write_text(path, content) for path, content in files.items()]
+            files |= {f"{name}.md": text, **figures}
+    return files
 
 
 def checked_formats(formats: Iterable[str], allowed: tuple[str, ...]) -> list[str]:
@@ -112,10 +125,16 @@ def checked_formats(formats: Iterable[str], allowed: tuple[str, ...]) -> list[st
     return wanted
 
 
-def _folder(output_dir: Path | str) -> Path:
+def checked_folder(output_dir: Path | str, pages: Iterable[str] = ()) -> Path:
+    """The folder to write to; raises `InputError` where it is a file, or holds somebody else's page of one of these names."""
     folder = Path(output_dir)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"cannot write to {folder}: it is a file, a folder is needed; choose another with -o")
+    for path in (folder / name for name in pages):
+        if path.is_file() and _WRITTEN.encode() not in path.read_bytes():
+            raise InputError(
+                f"{path} was not written by genzoo and stays: choose another folder with -o, or move it away"
+            )
     return folder
 
 
@@ -148,4 +167,4 @@ def _report(board: Leaderboard, store: ResultStore, title: str, studies: Sequenc
 
 def footer() -> str:
     """Who wrote the page and when."""
-    return f"Written by genzoo on {dt.datetime.now(dt.UTC):%Y-%m-%d}."
+    return f"{_WRITTEN} on {dt.datetime.now(dt.UTC):%Y-%m-%d}."

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from genzoo.errors import InputError, ZooError
-from genzoo.files import write_text
+from genzoo.errors import ZooError
+from genzoo.escaping import safe_names
+from genzoo.files import write_files
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import MISSING, format_count, metric
@@ -20,7 +19,7 @@ from genzoo.reports.document import Block, Prose, Report, Section, TableBlock
 from genzoo.reports.evidence import evidence_section
 from genzoo.reports.html import render_html
 from genzoo.reports.operating_table import interval_in_words, operating_table, safety_cell
-from genzoo.reports.report import footer, measured_on
+from genzoo.reports.report import checked_folder, footer, measured_on
 from genzoo.reports.sections import (
     cost_section,
     leaderboard_section,
@@ -41,26 +40,27 @@ def build_site(store: ResultStore, output_dir: Path | str, *, title: str) -> lis
     """Write `index.html`, `benchmark-*.html` and `model-*.html`, and return their paths.
 
     Every page is self-contained and links to the others by relative paths, so the folder can be opened from disk or put
-    on any web server. All pages are rendered before the first is written.
+    on any web server. Either all pages are written, or none.
 
     Args:
         store: The results.
-        output_dir: Is made if it is not there; files of the same names in it are replaced.
+        output_dir: Is made if it is not there. Pages of an earlier site are replaced; other files stay, and a page of one of
+            these names that genzoo did not write is refused.
         title: Of the site.
     """
-    folder = Path(output_dir)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"cannot write to {folder}: it is a file, a folder is needed; choose another with -o")
+    checked_folder(output_dir, ["index.html"])
     boards = _boards(store)
-    pages = {name: f"benchmark-{_slug(name)}.html" for name in boards}
-    homes = {key: f"model-{_slug(f'{key.model}@{key.revision}')}.html" for key in store.models}
+    pages = {name: f"benchmark-{safe}.html" for name, safe in zip(boards, safe_names(boards), strict=True)}
+    names = safe_names(f"{key.model}@{key.revision}" for key in store.models)
+    homes = {key: f"model-{name}.html" for key, name in zip(store.models, names, strict=True)}
+    folder = checked_folder(output_dir, [*pages.values(), *homes.values()])
     home = (("All benchmarks", "index.html"),)
     files = {"index.html": render_html(_index(store, boards, pages, homes, title))}
     for name, board in boards.items():
         files[pages[name]] = render_html(_benchmark_page(store, board, name, homes, home))
     for key, page in homes.items():
         files[page] = render_html(_model_page(store, boards, pages, homes, key, home))
-    return [write_text(folder / name, content) for name, content in files.items()]
+    return write_files(folder, files)
 
 
 def _boards(store: ResultStore) -> dict[str, Leaderboard]:
@@ -75,14 +75,6 @@ def _boards(store: ResultStore) -> dict[str, Leaderboard]:
     if all(set(board.tasks) != set(whole.tasks) for board in boards.values()):
         boards[_EVERYTHING] = whole
     return boards
-
-
-def _slug(name: str) -> str:
-    """A file name that is safe on any system and unique: readable, with a digest where characters were lost."""
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:60].rstrip("-")
-    return (
-        plain if plain == name.lower() else f"{plain}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
-    )
 
 
 def _linked(block: TableBlock, links: Mapping[str, str]) -> TableBlock:

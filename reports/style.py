@@ -14,6 +14,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from genzoo.escaping import safe_name
 from genzoo.reports.text import escape_html
 
 WIDE, NARROW = 7.2, 3.5  # inches: two columns and one column of a paper, a desk and a phone on the page
@@ -124,15 +125,10 @@ def to_svg(figure: Figure, *, title: str, description: str, identity: str) -> st
         description: What it shows, in a sentence or two.
         identity: Unique within the page.
     """
-    svg = _bare_svg(figure)
-    svg = re.sub(r'(\bid=")', rf"\g<1>{identity}-", svg)
-    svg = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{identity}-", svg)
-    for stand_in, variable in _VARIABLES.items():
-        svg = svg.replace(stand_in, variable)
-    # The page's own font; DejaVu, which the layout was measured in, is wider than nearly all of them.
-    svg = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]+;", r"font-size: \g<1>;", svg)
-    svg = re.sub(r"font-family: [^;\"]+; ?", "", svg)
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
+    identity = safe_name(identity)
+    svg = re.sub(r"<style.*?</style>", "", _bare_svg(figure), flags=re.DOTALL)
+    # Only within tags: what stands between them are names, which stay as they are.
+    svg = re.sub(r"<[^>]+>", lambda tag: _adapted(tag[0], identity), svg)
     names = (
         f'<title id="{identity}-title">{escape_html(title)}</title>'
         f'<desc id="{identity}-desc">{escape_html(description)}</desc>'
@@ -141,6 +137,17 @@ def to_svg(figure: Figure, *, title: str, description: str, identity: str) -> st
     opening, rest = svg.split(">", 1)
     opening = re.sub(r' (?:width|height|version)="[^"]*"', "", opening)
     return opening.replace("<svg ", head, 1) + ">" + names + rest
+
+
+def _adapted(tag: str, identity: str) -> str:
+    """One tag of a figure for the page: ids of its own, colours and font of the page."""
+    tag = re.sub(r'(\bid=")', rf"\g<1>{identity}-", tag)
+    tag = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{identity}-", tag)
+    for stand_in, variable in _VARIABLES.items():
+        tag = tag.replace(stand_in, variable)
+    # The page's own font; DejaVu, which the layout was measured in, is wider than nearly all of them.
+    tag = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]+;", r"font-size: \g<1>;", tag)
+    return re.sub(r"font-family: [^;\"]+; ?", "", tag)
 
 
 def to_svg_file(figure: Figure) -> str:

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 from genzoo.errors import InputError
+from genzoo.escaping import clean
 from genzoo.leaderboards.metrics import MISSING, Metric
 
 Value = float | int | str | None
@@ -132,9 +133,9 @@ def _distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
     result = []
     for column in columns:
         label, number = column.label, 2
-        while label in seen:
+        while clean(label) in seen:  # as a format shows it
             label, number = f"{column.label} ({number})", number + 1
-        seen.add(label)
+        seen.add(clean(label))
         result.append(column if label == column.label else dataclasses.replace(column, label=label))
     return tuple(result)
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 
-# Control, surrogate and bidi-override characters hide or reorder what stands beside them; letters of any script stay.
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_REPLACEMENT = "\ufffd"
+from genzoo.escaping import REPLACEMENT, clean, escape_inline_markdown, escape_markdown
+
+__all__ = [
+    "breakable_html",
+    "clean",
+    "escape_csv",
+    "escape_html",
+    "escape_latex",
+    "escape_markdown",
+    "prose_html",
+    "prose_markdown",
+    "shorten",
+]
+
 _CODE = re.compile(r"`([^`]+)`")
 # A name may break after a separator, though not within a number, and before the next word of CamelCase.
 _BREAKS = re.compile(r"(?<=[-_/ ])|(?<=\.)(?!\d)|(?<=[a-z0-9])(?=[A-Z][a-z])")
 _LONGEST = 24  # characters without a place to break
-_SPACE = re.compile(r"[^\S\u00a0]+")  # a no-break space is meant
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
+# What a spreadsheet takes for the start of a formula, in either width.
+_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -36,23 +46,14 @@ _LATEX = {
     "−": r"$-$",
     "–": "--",
     "Δ": r"$\Delta$",
+    "\0": "{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
     "…": r"\ldots{}",
     "·": r"\textperiodcentered{}",
     "\u00a0": "~",
-    _REPLACEMENT: "?",
+    REPLACEMENT: "?",
 }
-
-
-def clean(text: str) -> str:
-    r"""The text in one line, without characters that hide, reorder or break what is shown.
-
-    >>> clean("a\nb\x07")
-    'a b\ufffd'
-    """
-    text = _SPACE.sub(" ", text).strip()
-    return "".join(
-        _REPLACEMENT if char in _BIDI_CONTROLS or unicodedata.category(char) in {"Cc", "Cs"} else char for char in text
-    )
 
 
 def shorten(text: str, length: int) -> str:
@@ -80,24 +81,16 @@ def breakable_html(text: str) -> str:
     return f"<bdi>{'<wbr>'.join(html.escape(part, quote=True) for part in parts if part)}</bdi>"
 
 
-def escape_markdown(text: str) -> str:
-    r"""For running text and table cells.
-
-    >>> escape_markdown("a|b <c> *d*")
-    'a\\|b \\<c\\> \\*d\\*'
-    """
-    return _MARKDOWN.sub(r"\\\1", clean(text))
-
-
 def escape_latex(text: str) -> str:
     """For the body of a LaTeX document."""
-    return "".join(_LATEX.get(char, char) for char in clean(text))
+    text = re.sub("-(?=-)", "-\0", clean(text))  # hyphens in a row are no dash
+    return "".join(_LATEX.get(char, char) for char in text)
 
 
 def escape_csv(text: str) -> str:
-    """For a CSV cell: a leading =, +, -, @ would be a formula to a spreadsheet."""
+    """For a CSV cell of text: what a spreadsheet would take for a formula gets an apostrophe in front."""
     text = clean(text)
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+    return f"'{text}" if text[:1] in _FORMULA else text
 
 
 def prose_html(text: str) -> str:
@@ -108,4 +101,4 @@ def prose_html(text: str) -> str:
 def prose_markdown(text: str) -> str:
     """A sentence in which `backticks` mark code, everything else escaped."""
     parts = _CODE.split(clean(text))
-    return "".join(f"`{part}`" if place % 2 else _MARKDOWN.sub(r"\\\1", part) for place, part in enumerate(parts))
+    return "".join(f"`{part}`" if place % 2 else escape_inline_markdown(part) for place, part in enumerate(parts))

@@ -17,6 +17,7 @@ from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 
 from genzoo.errors import ZooError
+from genzoo.files import strict_json
 from genzoo.tasks.encode_meter import EncodeMeter
 
 _FACTS = {"role": "other", "teacher": None, "backbone": None, "n_trained_parameters": None}
@@ -46,8 +47,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, ensure_ascii=False)
-            file.write("\n")
+            file.write(strict_json(content, indent=2) + "\n")
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:

@@ -21,7 +21,8 @@ from torch import nn
 from genzoo.backbones import backbone_digest
 from genzoo.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.errors import BackboneError, CheckpointError
-from genzoo.files import replace_folder, write_text
+from genzoo.escaping import code_markdown, escape_markdown
+from genzoo.files import replace_folder, strict_json, write_text
 from genzoo.lora import merge_lora
 from genzoo.reachability import check_out_of_reach
 from genzoo.tokens import append_trained_tokens
@@ -189,7 +190,7 @@ def export(
 
 def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint) -> None:
     """Declare what the folder needs, name the adapter's base, and keep what only genzoo reads (decoding, verifying)."""
-    write_text(folder / CONFIG, json.dumps(checkpoint.config(), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / CONFIG, strict_json(checkpoint.config(), indent=1) + "\n")
     for long in (folder / "tokenizer.json", *folder.glob("*_WordWeights/*.json")):
         # Written with a line per vocabulary entry; without the blanks the small form is a third smaller.
         content = json.loads(long.read_text(encoding="utf-8"))
@@ -209,7 +210,7 @@ def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint) ->
 
 def _readme(name: str, checkpoint: TokenCheckpoint, form: Form, base: str) -> str:
     where = (
-        f"\nThis folder holds the trained tokens only; it loads the backbone from `{base}`.\n"
+        f"\nThis folder holds the trained tokens only; it loads the backbone from {code_markdown(base)}.\n"
         if form == "adapter"
         else ""
     )
@@ -218,9 +219,9 @@ library_name: sentence-transformers
 pipeline_tag: sentence-similarity
 tags: [sentence-transformers, generative-embeddings, llm2vec-gen]
 ---
-# {name}
+# {escape_markdown(name)}
 
-Generative embeddings (LLM2Vec-Gen): {len(checkpoint.spec)} trained tokens make the frozen LLM `{checkpoint.backbone}` embed the
+Generative embeddings (LLM2Vec-Gen): {len(checkpoint.spec)} trained tokens make the frozen LLM {code_markdown(checkpoint.backbone)} embed the
 answer that it would give. {checkpoint.dim} dimensions, at most {checkpoint.max_tokens} tokens, cosine similarity.
 {where}
 ```python

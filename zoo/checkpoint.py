@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from genzoo.errors import CheckpointError
-from genzoo.files import replace_folder
+from genzoo.files import replace_folder, strict_json
 from genzoo.inspection import check_links, read_json_file
 from genzoo.prompts import all_prompts
 
@@ -165,7 +165,7 @@ class TokenCheckpoint:
                 save_file(self.lora, new / LORA, metadata={"format": "pt"})
                 (new / LORA).chmod(0o644)
             (new / WEIGHTS).chmod(0o644)  # safetensors makes files that only their owner can read
-            (new / CONFIG).write_text(json.dumps(self.config(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            (new / CONFIG).write_text(strict_json(self.config(), indent=1) + "\n", encoding="utf-8")
         return folder
 
     @classmethod

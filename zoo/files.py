@@ -3,47 +3,83 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import hashlib
+import json
+import math
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from genzoo.errors import ZooError
+from filelock import FileLock, Timeout
+
+from genzoo.errors import InputError, ZooError
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+_LOCK = "lock"
+_TRIES = 20
+_RACES = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)
+_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+_REFUSED = (*_LOST, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+_IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 
 
 @contextlib.contextmanager
 def replace_folder(target: Path) -> Iterator[Path]:
-    """Yield a fresh folder beside the target that takes its place when the block ends without an error."""
-    target = Path(target).absolute()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    except OSError as error:
-        raise ZooError(f"cannot write to {target.parent} ({error.strerror}): choose another folder") from error
-    try:
-        new.chmod(0o755)
+    """Yield a fresh folder that takes the target's place when the block ends without an error.
+
+    The old or the new folder is there, whole, whatever fails. On Linux the two swap in one step. Elsewhere a process that is
+    killed between two renames leaves the old folder aside, and the next call for the same target puts it back.
+
+    Raises:
+        InputError: The target is a file.
+        ZooError: The disk took no more; the target is as it was.
+    """
+    target = Path(os.path.realpath(target))
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target} is a file, but a folder is to be written there: choose another name")
+    with _told(target), _workshop(target.parent, target.name, lambda place: _put_back(place, target)) as place:
+        new = place / "new"
+        new.mkdir()
         yield new
-        if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-            target.rename(old / target.name)
-            new.rename(target)
-            shutil.rmtree(old)
-        else:
-            new.rename(target)
-    except BaseException as error:
-        shutil.rmtree(new, ignore_errors=True)
-        if isinstance(error, OSError) or _is_of_the_disk(error):
-            raise ZooError(f"cannot write {target} ({error}): free some space or choose another folder") from error
+        for path in (*new.rglob("*"), new):
+            _sync(path)
+        _take_place(new, target, place)
+
+
+def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
+    """Write several files below a folder, by their paths in it: all of them, or none, and then the old ones stay.
+
+    Other files of the folder are left alone. A process that is killed while the files take their places may leave some old
+    ones beside new ones, each of them whole.
+    """
+    folder = Path(folder)
+    targets = [folder / name for name in contents]
+    if stray := [path for path in targets if not _is_below(path, folder)]:
+        raise InputError(f"{stray[0]} is not below {folder}: nothing was written")
+    missing = [path for target in targets for path in target.parents if not path.exists()]
+    try:
+        with _told(folder), _workshop(folder, "files", lambda _: None) as place:
+            for number, content in enumerate(contents.values()):
+                new = place / f"new-{number}"
+                new.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+                _sync(new)
+            for number, target in enumerate(targets):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if target.is_file():
+                    _keep(target, place / f"old-{number}")
+            _replace_all(targets, place)
+    except BaseException:
+        for path in sorted(set(missing), key=lambda path: len(path.parts), reverse=True):
+            with contextlib.suppress(OSError):  # it holds something else by now
+                path.rmdir()
         raise
-
-
-def _is_of_the_disk(error: BaseException) -> bool:
-    """Whether safetensors met a full or broken disk, which it tells by an error of its own."""
-    from safetensors import SafetensorError
-
-    return isinstance(error, SafetensorError) and "I/O error" in str(error)
+    return targets
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -53,17 +89,190 @@ def write_text(path: Path, text: str) -> Path:
 
 def write_bytes(path: Path, content: bytes) -> Path:
     """Write a file whole or not at all."""
+    with replace_file(path) as new:
+        new.write_bytes(content)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def replace_file(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; the file takes the place of `path`, once it is on the disk, when the block ends without an error.
+
+    Raises:
+        ZooError: The disk took no more; an old file is as it was.
+    """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with _told(path), _workshop(path.parent, path.name, lambda _: None) as place:
+        yield place / "new"
+        _sync(place / "new")  # else a machine that stops may leave an empty file under the name
+        (place / "new").replace(path)
+
+
+def strict_json(value: Any, *, indent: int | None = None, is_ascii: bool = False, is_sorted: bool = False) -> str:
+    """A value as JSON that every reader takes: a number that is not finite is null.
+
+    >>> strict_json({"a": float("nan"), "b": [1.5, float("inf")]})
+    '{"a": null, "b": [1.5, null]}'
+    """
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=is_ascii, sort_keys=is_sorted, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+@contextlib.contextmanager
+def _told(target: Path) -> Iterator[None]:
+    """What the disk refuses becomes an error about the target; whatever else fails in the block stays what it is."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        yield
+    except BaseException as error:
+        if not (_is_of_the_disk(error) or _is_refused(error, target)):
+            raise
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise ZooError(f"cannot write {target} ({reason}): free some space or choose another folder") from error
+
+
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Whether safetensors met a full or broken disk, which it tells by an error of its own."""
+    from safetensors import SafetensorError
+
+    return isinstance(error, SafetensorError) and "I/O error" in str(error)
+
+
+def _is_refused(error: BaseException, target: Path) -> bool:
+    """Whether a file system refused to write near the target, rather than a network or a file that was read."""
+    if isinstance(error, shutil.Error):
+        return True
+    if not isinstance(error, OSError) or error.errno not in (*_REFUSED, *_IN_THE_WAY):
+        return False
+    names = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    parent = target.absolute().parent
+    return not names or any(_is_below(name, parent) or _is_below(parent, name) for name in names)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    """Whether a path lies in a folder, or is it, however it is written."""
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))  # noqa: PTH100 - links are not followed
+
+
+@contextlib.contextmanager
+def _workshop(parent: Path, name: str, settle: Callable[[Path], None]) -> Iterator[Path]:
+    """A locked folder for what is not finished, on the file system of its target; settled and removed at the end.
+
+    The lock tells a run that is at work, in whatever container, from one that was killed: what killed runs left is settled and
+    removed first.
+    """
+    # A name may be as long as the file system allows, so its start and its digest stand for it.
+    start = name.encode(errors="surrogateescape")
+    prefix = f".{start[:40].decode(errors='ignore')}.{hashlib.sha256(start).hexdigest()[:8]}."
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in sorted(each for each in parent.iterdir() if each.name.startswith(prefix) and (each / _LOCK).is_file()):
+        _settle_killed(left, settle)
+    place, lock = _locked(parent, prefix)
+    try:
+        yield place
+    finally:
+        settle(place)
+        lock.release()
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _locked(parent: Path, prefix: str) -> tuple[Path, FileLock]:
+    while True:
+        place = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        lock = FileLock(place / _LOCK)
+        with contextlib.suppress(NotImplementedError):  # a file system without locks: nobody removes its folders either
+            lock.acquire()
+        if (place / _LOCK).exists():  # else another run took it for a killed one's before it was locked
+            return place, lock
+
+
+def _settle_killed(place: Path, settle: Callable[[Path], None]) -> None:
+    lock = FileLock(place / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError, NotImplementedError):
+        return  # somebody is at work in it, or it is somebody else's
+    try:
+        settle(place)
+        shutil.rmtree(place, ignore_errors=True)
+    finally:
+        lock.release()
+
+
+def _put_back(place: Path, target: Path) -> None:
+    """Give the target its old folder back where a run set it aside and got no further."""
+    for aside in sorted(place.glob("old-*"), reverse=True):
+        if not target.exists():
+            aside.rename(target)
+
+
+def _take_place(new: Path, target: Path, place: Path) -> None:
+    """Let the new folder take the target's place; of several that do so at the same time the last one stays."""
+    for number in range(_TRIES):
+        try:
+            if target.exists():
+                if _exchange(new, target):
+                    break
+                target.rename(place / f"old-{number:02}")
+            new.rename(target)
+            break
+        except OSError as error:
+            if error.errno not in _RACES or number == _TRIES - 1:  # else another run came between two of the steps
+                raise
+    _sync(target.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step; False where the system or the file system cannot."""
+    if sys.platform != "linux":
+        return False
+    call = getattr(ctypes.CDLL(None), "renameat2", None)
+    return call is not None and call(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
+
+
+def _keep(path: Path, aside: Path) -> None:
+    try:
+        os.link(path, aside)
+    except OSError:  # a file system without hard links
+        shutil.copy2(path, aside)
+
+
+def _replace_all(targets: list[Path], place: Path) -> None:
+    """Let the new files take their places, and the old ones take them back if one cannot."""
+    done: list[int] = []
+    try:
+        for number, target in enumerate(targets):
+            done.append(number)
+            (place / f"new-{number}").replace(target)
+    except BaseException:
+        for number in done:
+            old, new = place / f"old-{number}", place / f"new-{number}"
+            if old.exists():
+                old.replace(targets[number])
+            elif not new.exists():
+                targets[number].unlink(missing_ok=True)
+        raise
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or a folder is on the disk, where the system lets one wait for it."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise ZooError(f"cannot write {path} ({error.strerror}): free some space or choose another folder") from error
-    return path
+        if error.errno in _LOST:
+            raise
+    finally:
+        os.close(handle)
 
 
 def sha256_of(path: Path) -> str:

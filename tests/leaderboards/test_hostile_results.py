@@ -58,3 +58,19 @@ def test_odd_shapes_of_one_file(tree):
     store = ResultStore.load(tree.root)
     assert {p.source for p in store.problems} == {f"results/acme__m{place}/r1/T.json" for place in range(6)}
     assert [row.label for row in Leaderboard.from_store(store).rows] == ["good"]
+
+
+@pytest.mark.parametrize("task", ["../../outside", "x" * 300, "a\0b", "/etc/x", ".."])
+def test_a_task_names_no_place_outside_of_the_results(tree, task):
+    """Judgements, predictions and evidence are found by the names in the files."""
+    tree.task(task, main="ndcg_at_10")
+    tree.write("results/acme__m/r1/T.json", json.dumps({"task_name": task, "scores": {"test": [{"main_score": 0.5}]}}))
+    part = {"queries": {"q": "secret"}, "documents": {"d": "secret"}, "relevance": {"q": {"d": 1}}}
+    outside = {"task": task, "data_revision": "unknown", "parts": {"default": {"test": part}}}
+    (tree.root.parent / "outside.json").write_text(json.dumps(outside))
+    (tree.root / "judgements").mkdir()
+    store = ResultStore.load(tree.root)
+    assert store.judgements(task) is None
+    assert store.pairs(next(iter(store.models)), task) is None
+    assert store.outcomes(next(iter(store.models)), task) == {}
+    assert [row.label for row in Leaderboard.from_store(store).rows] == ["m"]

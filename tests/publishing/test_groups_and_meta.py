@@ -65,3 +65,18 @@ def test_wrong_names():
         published_meta("smollm2-135m", "acme/x", "main")
     with pytest.raises(InputError, match="write org/name"):
         published_meta("smollm2-135m", "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("acme/7b-embed.v1", "model_7b_embed_v1"),
+        ("acme/Class", "model_class"),
+        ("acme/Model", "model"),
+        ("a/--", "model_"),
+    ],
+)
+def test_the_variable_of_the_pasted_source_is_one(name, variable):
+    meta = ModelMeta.create_empty({"name": name, "revision": "c" * 40})
+    assert f"\n{variable} = " in render_source(meta)
+    compile(render_source(meta), "pasted", "exec")

@@ -9,6 +9,7 @@ import yaml
 from conftest_builders import build_checkpoint
 from results_tree import STUDENT, TEACHER, full_tree
 
+from genzoo.assembly import _readme
 from genzoo.cli.card_scores import read_card_scores
 from genzoo.errors import InputError
 from genzoo.publishing.model_card import CardFacts, render_card
@@ -56,7 +57,7 @@ def test_page_is_whole(checkpoint):
     assert "\n\n\n" not in page
     for part in (
         "Answer \\| this:",
-        "Restate &lt;it>:",
+        "Restate \\<it\\>:",
         f"at `{'a' * 40}`",
         "1.17 nats",
         "Our own words.",
@@ -168,3 +169,36 @@ def test_adapter_form_warns_that_nothing_pins_its_base(checkpoint):
     assert "base_model_relation: adapter" in card
     assert "genzoo.load` warns" in card
     assert "peft" in card
+
+
+HOSTILE = "a | b\n\n# zz <zz-node> [l](javascript:zz) `code` ![i](zz.png) --- https://zz.invalid \x1b[31m\u202e"
+
+
+def test_what_comes_from_files_is_text_on_the_card(checkpoint):
+    markdown_it = pytest.importorskip("markdown_it")
+    row = CardScore(HOSTILE, HOSTILE, "69.7", "72.0", 69.7, "[67.0, 72.1]", "300 queries")
+    scores = CardScores((row,), teacher="minilm", conditions=HOSTILE, readings=((HOSTILE, HOSTILE),))
+    facts = CardFacts("org/Model", "adapter", HOSTILE, "", HOSTILE, training_data="Own words", scores=scores)
+    info = {"controls": {"n": 2, "recon_own": HOSTILE, "recon_shuffled": 1.0, "top1": 1.0}}
+    card = render_card(dataclasses.replace(checkpoint, info=info), facts, {HOSTILE: HOSTILE}, "tensor([[1.]])")
+    _, block, page = card.split("---\n", 2)
+    assert yaml.safe_load(block)["base_model"] == HOSTILE
+    assert len(list(tables(page))) == 4
+    blocks = markdown_it.MarkdownIt("commonmark").enable("table").parse(page)
+    tokens = [token for each in blocks for token in (each, *(each.children or ()))]
+    assert not [token for token in tokens if token.type.startswith(("html", "image"))]
+    links = {token.attrs["href"] for token in tokens if token.type == "link_open"}
+    assert not [link for link in links if not link.startswith("https://")]
+    headings = [tokens[place + 1].content for place, token in enumerate(tokens) if token.type == "heading_open"]
+    assert not [heading for heading in headings if "zz" in heading]
+    assert "\x1b" not in page
+    assert "\u202e" not in page
+
+
+def test_the_readme_of_an_export_shows_names_as_text(checkpoint, tmp_path):
+    markdown_it = pytest.importorskip("markdown_it")
+    made = dataclasses.replace(checkpoint, backbone=f"/folder `x` {HOSTILE}")
+    text = _readme(HOSTILE, made, "adapter", "/a`b``c")
+    tokens = [token for each in markdown_it.MarkdownIt().parse(text) for token in (each, *(each.children or ()))]
+    assert not [token for token in tokens if token.type.startswith(("html", "image", "link"))]
+    assert "/a`b``c" in [token.content for token in tokens if token.type == "code_inline"]

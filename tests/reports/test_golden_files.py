@@ -43,6 +43,10 @@ def hostile():
         "a\u202eb",
         "=cmd|calc",
         "[x](y)",
+        "`a--b` | https://example.org",
+        "- 1",
+        "1. ```",
+        "\uff1d1+1\x1b[31m\ufffe",
     ]
     rows = tuple((text_cell(name), Cell(0.5, "50.0", style="best strong")) for name in names)
     return Table("<Hostile> & %", (Column("Model", is_text=True, is_name=True), Column("Score ↑_$", True, 1)), rows)

@@ -18,6 +18,7 @@ from genzoo.allocator import keep_freed_memory
 from genzoo.cli import evaluating, explaining, models, publishing, results, studies, training
 from genzoo.cli.console import err, out
 from genzoo.errors import ZooError
+from genzoo.escaping import for_terminal
 from genzoo.redaction import redact
 
 app = typer.Typer(
@@ -74,7 +75,7 @@ def main() -> None:
     try:
         app()
     except ZooError as error:
-        err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True, markup=True)
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == STOPPED:  # typer's word for a keyboard interrupt
@@ -87,6 +88,7 @@ def main() -> None:
             f"[bold red]error:[/] {_plain(str(error))}: free some space or choose another folder",
             highlight=False,
             soft_wrap=True,
+            markup=True,
         )
         sys.exit(1)
 
@@ -100,4 +102,4 @@ def _plain(text: str) -> str:
 
 def _show_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """A traceback of an error that nobody expected: no local variables, and no token that a message may hold."""
-    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+    sys.stderr.write(for_terminal(redact("".join(traceback.format_exception(kind, error, trace)))))

@@ -47,7 +47,7 @@ def read_card_scores(results: Path, name: str, revision: str = "") -> CardScores
         teacher=teacher.model if teacher else "",
         summary=_summary(board, key) if teacher else "",
         conditions=_conditions(store, key),
-        readings=tuple((_cell(text), _cell(decoded)) for text, decoded in readings),
+        readings=readings,
     )
 
 
@@ -82,7 +82,7 @@ def _rows(store: ResultStore, board: Leaderboard, key: ModelKey, teacher: ModelK
         measure, sure = facts.metric, interval_of(store, key, task)
         rows.append(
             CardScore(
-                task=_cell(task),
+                task=task,
                 metric=f"{measure.label} {measure.arrow}".strip(),
                 shown=measure.display(value),
                 teacher=measure.display(other.scores.get(task) if other else None),
@@ -158,7 +158,3 @@ def _conditions(store: ResultStore, key: ModelKey) -> str:
         if part
     ]
     return f"Measured in {' '.join(parts)}." if facts.dtype else ""
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,25 +19,57 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
 
+from genzoo.escaping import for_terminal, is_hiding
 from genzoo.estimates import as_time
+from genzoo.files import strict_json
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True)
+
+class PlainConsole(Console):
+    """A console that shows text as it is: no markup, no emoji codes, and no character that commands the terminal.
+
+    A line that is styled says `markup=True` and escapes what it is given.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is shown, as rich asks for it."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=for_terminal(segment.text))
+
+
+out = PlainConsole(soft_wrap=True)
+err = PlainConsole(stderr=True)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output, for machines."""
-    out.print(json.dumps(value, ensure_ascii=False, indent=1), markup=False, highlight=False)
+    """One strict JSON document on standard output, for machines; what would command a terminal is written as an escape."""
+    text = strict_json(value, indent=1)
+    text = "".join(json.dumps(char)[1:-1] if char != "\n" and is_hiding(char) else char for char in text)
+    out.print(text, highlight=False)
+
+
+class Busy:
+    """What a spinner says."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def update(self, line: str) -> None:
+        """Say something else."""
+        self._status.update(Text(line))
 
 
 @contextmanager
-def busy(line: str) -> Iterator[Status]:
+def busy(line: str) -> Iterator[Busy]:
     """A spinner while something short goes on."""
-    with err.status(line) as status:
-        yield status
+    with err.status(Text(line)) as status:
+        yield Busy(status)
 
 
 @contextmanager
@@ -78,12 +110,12 @@ class Bars:
 
     def __init__(self, quiet: bool = False) -> None:
         self.progress = Progress(
-            TextColumn("{task.description:<12}"),
+            TextColumn("{task.description:<12}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             _TimeLeft(),
-            TextColumn("{task.fields[remark]}"),
+            TextColumn("{task.fields[remark]}", markup=False),
             console=err,
             disable=quiet or not err.is_terminal,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_library
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -180,7 +179,7 @@ def _keep_evidence(request: Request, grid: Grid, output: Path, device: str | Non
 
 def _write_evidence(name: str, meta: ModelMeta, output: Path, device: str | None, overwrite: bool) -> None:
     """Decode the everyday questions once per model and revision."""
-    from genzoo.files import write_text
+    from genzoo.files import strict_json, write_text
     from genzoo.loading import load_decoder
     from genzoo.probes import EVERYDAY_QUESTIONS
 
@@ -190,4 +189,4 @@ def _write_evidence(name: str, meta: ModelMeta, output: Path, device: str | None
     with busy(f"reading 20 everyday questions back from {meta.name}"):
         readings = load_decoder(name, device=device).read(EVERYDAY_QUESTIONS)
         facts = {"decoded": [reading.as_dict() for reading in readings]}
-        write_text(path, json_library.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+        write_text(path, strict_json(facts, indent=1) + "\n")

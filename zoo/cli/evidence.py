@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.errors import ZooError
-from genzoo.files import write_text
+from genzoo.files import strict_json, write_text
 
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
@@ -47,7 +47,7 @@ def write_judgements(tasks: Sequence[AbsTask], output: Path) -> list[str]:
             with contextlib.suppress(Exception):
                 task.unload_data()
         facts = {"task": name, "data_revision": task.metadata.revision}
-        write_text(path, json.dumps(facts | content, ensure_ascii=False) + "\n")
+        write_text(path, strict_json(facts | content) + "\n")
     return failed
 
 
@@ -82,7 +82,7 @@ def write_searches(name: str, meta: ModelMeta, output: Path, device: str | None)
         if texts
         for reading in decoder.read(list(texts), prompt_name=prompt, max_new_tokens=_DECODED_TOKENS, truncate=True)
     ]
-    write_text(path, json.dumps({**kept, "searches": readings}, ensure_ascii=False, indent=1) + "\n")
+    write_text(path, strict_json({**kept, "searches": readings}, indent=1) + "\n")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from genzoo.cli.console import busy, out, print_json
 from genzoo.cli.models import Device, Json, Tokens, Truncate
@@ -64,18 +65,22 @@ def explain(
 
 
 def _print(found: Explanation, right: int | None) -> None:
-    out.print(f"[bold]{_plain(found.query.text)}[/]")
-    out.print(f"  reads  [green]{_plain(found.query.decoded) or '(nothing)'}[/]")
-    out.print(f"  lens   [dim]{_lens(found.query.logit_lens)}[/]", highlight=False)
+    out.print(f"[bold]{escape(found.query.text)}[/]", markup=True)
+    out.print(f"  reads  [green]{escape(found.query.decoded) or '(nothing)'}[/]", markup=True)
+    out.print(f"  lens   [dim]{_lens(found.query.logit_lens)}[/]", highlight=False, markup=True)
     for each in found.found:
         mark = " [bold cyan](should have won)[/]" if each.place == right else ""
-        out.print(f"\n[bold]{each.rank}.[/] {each.similarity:.3f}  {_plain(each.reading.text)}{mark}", highlight=False)
-        out.print(f"  reads  [green]{_plain(each.reading.decoded) or '(nothing)'}[/]")
-        out.print(f"  lens   [dim]{_lens(each.reading.logit_lens)}[/]", highlight=False)
-        out.print(f"  shares {_shares(each)}", highlight=False)
-    out.print(f"\n[dim]{_LEGEND}[/]", highlight=False)
+        out.print(
+            f"\n[bold]{each.rank}.[/] {each.similarity:.3f}  {escape(each.reading.text)}{mark}",
+            highlight=False,
+            markup=True,
+        )
+        out.print(f"  reads  [green]{escape(each.reading.decoded) or '(nothing)'}[/]", markup=True)
+        out.print(f"  lens   [dim]{_lens(each.reading.logit_lens)}[/]", highlight=False, markup=True)
+        out.print(f"  shares {_shares(each)}", highlight=False, markup=True)
+    out.print(f"\n[dim]{_LEGEND}[/]", highlight=False, markup=True)
     if right is not None:
-        out.print(f"\n{_plain(_verdict(found, right))}", highlight=False)
+        out.print(f"\n{escape(_verdict(found, right))}", highlight=False, markup=True)
 
 
 def _verdict(found: Explanation, right: int) -> str:
@@ -91,7 +96,7 @@ def _verdict(found: Explanation, right: int) -> str:
 
 
 def _shares(each: Found) -> str:
-    return f"{_plain(_words(each.shared_decoded))} [dim](as decoded)[/]   {_plain(_words(each.shared_text))} [dim](as written)[/]"
+    return f"{escape(_words(each.shared_decoded))} [dim](as decoded)[/]   {escape(_words(each.shared_text))} [dim](as written)[/]"
 
 
 def _words(words: tuple[str, ...]) -> str:
@@ -101,14 +106,8 @@ def _words(words: tuple[str, ...]) -> str:
 def _lens(positions: tuple[tuple[str, ...], ...]) -> str:
     """The nearest words of each trained token."""
     words = map(telling, positions)
-    shown = ["/".join(_plain(repr(word)[1:-1]) for word in found[:_LENS_TOKENS]) for found in words if found]
+    shown = ["/".join(escape(repr(word)[1:-1]) for word in found[:_LENS_TOKENS]) for found in words if found]
     return " · ".join(shown) or "(no words)"
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def site(

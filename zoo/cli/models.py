@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from genzoo.cli.console import busy, out, print_json
 from genzoo.errors import InputError
@@ -115,7 +116,7 @@ def show(name: Annotated[str, typer.Argument(help="Name, hub id or checkpoint fo
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for key, value in facts.items():
-        table.add_row(f"[bold]{key}[/]", escape(_said(value)))
+        table.add_row(Text(key, style="bold"), _said(value))
     out.print(table)
 
 
@@ -195,8 +196,8 @@ def decode(
         print_json([reading.as_dict() for reading in readings])
         return
     for reading in readings:
-        out.print(f"[bold]{escape(reading.text)}[/]")
-        out.print(f"  [green]{escape(reading.decoded)}[/]")
+        out.print(f"[bold]{escape(reading.text)}[/]", markup=True)
+        out.print(f"  [green]{escape(reading.decoded)}[/]", markup=True)
         for place, nearest in enumerate(reading.logit_lens, 1):
             words = "  ".join(escape(repr(token)[1:-1]) for token in nearest)
-            out.print(f"  [dim]{place:>3}[/]  {words}", highlight=False)
+            out.print(f"  [dim]{place:>3}[/]  {words}", highlight=False, markup=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from genzoo.cli.console import busy, out, print_json
 from genzoo.cli.models import Json
@@ -84,7 +85,7 @@ def verify(
     else:
         for finding in findings:
             mark = "[green]equal  [/]" if finding.is_equal else "[bold red]differs[/]"
-            out.print(f"{mark} {finding.what:<12} ", end="")
+            out.print(f"{mark} {escape(finding.what):<12} ", end="", markup=True)
             out.print(finding.detail, highlight=False, markup=False)
     if differing := [finding.what for finding in findings if not finding.is_equal]:
         raise VerifyError(f"{name} is not what was recorded: {', '.join(differing)}")
@@ -110,9 +111,9 @@ def publish(
 
     The token is that of `hf auth login` or HF_TOKEN; HF_ENDPOINT names another Hub.
     """
-    import shutil
     import tempfile
 
+    from genzoo.files import write_bytes
     from genzoo.publishing import hub, plan, publisher
 
     api = hub.connect()
@@ -126,7 +127,7 @@ def publish(
             planned = plan.build_plan(name, repo, Path(staging), options, status.update)
         _show_plan(planned, api.endpoint)
         if card:
-            shutil.copyfile(next(file.source for file in planned.files if file.path == "README.md"), card)
+            write_bytes(card, next(file.source for file in planned.files if file.path == "README.md").read_bytes())
         if planned.problems:
             raise PublishError(f"{len(planned.problems)} problems stand in the way (above); nothing was sent")
         if dry_run:
@@ -170,7 +171,7 @@ def _show_plan(planned: PublishPlan, endpoint: str) -> None:
     if planned.left_out:
         out.print(f"stay at home: {', '.join(planned.left_out[:12])}", highlight=False, markup=False)
     for problem in planned.problems:
-        out.print("[bold red]problem[/] ", end="")
+        out.print("[bold red]problem[/] ", end="", markup=True)
         out.print(problem, highlight=False, markup=False)
 
 
@@ -284,6 +285,6 @@ def unbundle(
     for path, revision in done.datasets:
         out.print(f'load_dataset("{path}", revision="{revision}")', highlight=False, markup=False)
     for warning in done.warnings:
-        out.print("[bold yellow]warning[/] ", end="")
+        out.print("[bold yellow]warning[/] ", end="", markup=True)
         out.print(warning, highlight=False, markup=False)
     out.print("Set HF_HUB_OFFLINE=1, so that no library looks for a network.", highlight=False)

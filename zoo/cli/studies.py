@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from genzoo.cli.console import Bars, busy, out, print_json
 from genzoo.cli.models import Device, Json
@@ -68,7 +69,7 @@ def controls(
         print_json(facts | {"recon_gap": found.recon_gap})
         return
     for label, value in found.rows():
-        out.print(f"[bold]{label:<26}[/] {value}", highlight=False)
+        out.print(f"[bold]{label:<26}[/] {escape(str(value))}", highlight=False, markup=True)
 
 
 def _held_out(path: Path, n: int) -> list[Response]:

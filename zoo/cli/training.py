@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from genzoo.cli.console import Bars, err, out, print_json
 from genzoo.cli.models import Device, Json
@@ -267,4 +268,4 @@ def _print_plan(recipe: Recipe, log: list[Query], device: str | None, json: bool
         print_json(dict(rows))
         return
     for label, value in rows:
-        out.print(f"[bold]{label:<20}[/] {value}", highlight=False)
+        out.print(f"[bold]{label:<20}[/] {escape(str(value))}", highlight=False, markup=True)

@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.errors import CheckpointError
-from genzoo.files import write_text
+from genzoo.files import strict_json, write_text
 from genzoo.inspection import read_json_file
 
 if TYPE_CHECKING:
@@ -82,9 +82,7 @@ class Fingerprint:
 
     def save(self, folder: Path) -> Path:
         """Write ``fingerprint.json`` into a folder."""
-        return write_text(
-            folder / FILE, json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False) + "\n"
-        )
+        return write_text(folder / FILE, strict_json({"format": FORMAT, **asdict(self)}, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Fingerprint:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from genzoo.assembly import PEFT_REQUIREMENT, REQUIREMENTS
 from genzoo.checkpoint import TokenCheckpoint
+from genzoo.escaping import code_markdown, escape_markdown
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.scores import CardScores
 
@@ -28,7 +29,7 @@ _FORMS = {
 }
 
 
-_SHOWN_AS_THEY_ARE = ("repo_id", "base_model", "licence", "teacher", "is_self_taught", "backbone_note", "scores")
+_SHOWN_AS_THEY_ARE = ("repo_id", "teacher", "is_self_taught", "backbone_note")
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,14 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
 
     folder = Path(__file__).parent / "templates"
     loader = jinja2.FileSystemLoader(folder)
-    # Markdown, never shown as HTML by us: escaping would spoil the code in it.
+    # Markdown, in which escaping for HTML would spoil the code: what comes from files is escaped for Markdown below.
     environment = jinja2.Environment(loader=loader, trim_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701
     licence, spec = licence_of(facts.licence), checkpoint.spec
     page = environment.get_template("model_card.md.j2").render(
         **{name: getattr(facts, name) for name in _SHOWN_AS_THEY_ARE},
+        base_model=escape_markdown(facts.base_model),
+        licence=escape_markdown(facts.licence),
+        scores=_escaped(facts.scores),
         title=facts.repo_id.rpartition("/")[2],
         form=_FORMS[facts.form],
         built_with=licence.built_with,
@@ -95,7 +99,9 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
         max_tokens=checkpoint.max_tokens,
         usage=USAGE.format(model=facts.repo_id, options=facts.options),
         usage_output=usage_output,
-        prompts={name: _cell(text) for name, text in prompts.items() if text},
+        prompts={
+            code_markdown(name).replace("|", r"\|"): escape_markdown(text) for name, text in prompts.items() if text
+        },
         training_data=_sentence(facts.training_data),
         controls=_controls(checkpoint.info.get("controls")),
         limits=list_limits(checkpoint, facts),
@@ -166,6 +172,13 @@ def _sentence(text: str) -> str:
     return text if not text or text.endswith(".") else f"{text}."
 
 
-def _cell(text: str) -> str:
-    """A text as one cell of a Markdown table."""
-    return text.strip().replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+def _escaped(scores: CardScores) -> CardScores:
+    """The scores with every text that comes from a results folder escaped; figures stay as they are."""
+    return replace(
+        scores,
+        rows=tuple(
+            replace(row, task=escape_markdown(row.task), metric=escape_markdown(row.metric)) for row in scores.rows
+        ),
+        conditions=escape_markdown(scores.conditions),
+        readings=tuple((escape_markdown(text), escape_markdown(decoded)) for text, decoded in scores.readings),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -66,7 +67,9 @@ def render_source(meta: ModelMeta) -> str:
     """A whole Python module that defines the ModelMeta, for ``mteb/models/model_implementations``."""
     kinds = {type(value) for _, value in meta if isinstance(value, Enum)}
     imports = "".join(f"from {kind.__module__} import {kind.__name__}\n" for kind in sorted(kinds, key=str))
-    variable = re.sub(r"\W+", "_", str(meta.name).rpartition("/")[2]).lower()
+    variable = re.sub(r"\W+", "_", str(meta.name).rpartition("/")[2], flags=re.ASCII).strip("_").lower()
+    if not variable.isidentifier() or keyword.iskeyword(variable):
+        variable = f"model_{variable}"  # a name may begin with a digit
     return (
         '"""Generative embeddings (LLM2Vec-Gen), trained with genzoo."""\n\n'
         "from mteb.models import ModelMeta\n"

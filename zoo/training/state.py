@@ -11,7 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from genzoo.errors import TrainingError
+from genzoo.errors import TrainingError, ZooError
+from genzoo.files import replace_file, strict_json, write_text
 
 
 class StateFolder:
@@ -30,16 +31,14 @@ class StateFolder:
         """Write the state whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        temporary = self.state_file.with_suffix(".partial")
         try:
-            save_file(copies, temporary, metadata=self.identity | dict(facts))
-        except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
+            with replace_file(self.state_file) as new:
+                save_file(copies, new, metadata=self.identity | dict(facts))
+        except (OSError, SafetensorError, ZooError) as error:
             kept = "the last saved state is kept" if self.state_file.is_file() else "no state was saved before"
             raise TrainingError(
                 f"cannot write {self.state_file} ({error}); {kept}: free some space and run the same command to go on"
             ) from error
-        temporary.replace(self.state_file)
 
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, str]] | None:
         """Tensors and facts; None where there is no state, `TrainingError` where it belongs to another run."""
@@ -61,12 +60,12 @@ class StateFolder:
     def log(self, facts: Mapping[str, Any]) -> None:
         """Add a line to the history."""
         with self.history_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(facts) + "\n")
+            file.write(strict_json(facts) + "\n")
 
     def forget_after(self, step: int) -> None:
         """Drop logged steps after the state's: they are run again."""
         if self.history_file.is_file():
             lines = self.history_file.read_text(encoding="utf-8").splitlines()
             rows = [json.loads(line) for line in lines if line.endswith("}")]
-            kept = [json.dumps(row) + "\n" for row in rows if row["step"] <= step]
-            self.history_file.write_text("".join(kept), encoding="utf-8")
+            kept = [strict_json(row) + "\n" for row in rows if row["step"] <= step]
+            write_text(self.history_file, "".join(kept))

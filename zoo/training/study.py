@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from psutil import virtual_memory
 
 from genzoo.errors import TrainingError
-from genzoo.files import write_text
+from genzoo.files import strict_json, write_text
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.studies import Study
 from genzoo.training.pipeline import OnProgress, TrainingRun
@@ -202,7 +202,8 @@ def _measured(study: Study, run: TrainingRun, variant: str, output: Path, measur
     controls, digest = run.train().info.get("controls"), recipe.digest()
     if controls:
         figures |= {key: controls[key] for key in CONTROLS if controls[key] is not None}
-        figures["recon_gap"] = controls["recon_shuffled"] - controls["recon_own"]
+        if None not in (controls["recon_shuffled"], controls["recon_own"]):
+            figures["recon_gap"] = controls["recon_shuffled"] - controls["recon_own"]
     if measure:
         figures |= measure(str(run.output))
         rows += [
@@ -223,8 +224,9 @@ def _measure_teacher(run: TrainingRun, measure: Measure, output: Path) -> Mappin
     path = output / "teachers" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
     if not path.is_file():
         where = str(output / "shared" / "teacher" / name) if run.recipe.teacher == UNSUPERVISED else name
-        write_text(path, json.dumps(dict(measure(where)), indent=1) + "\n")
-    return json.loads(path.read_text(encoding="utf-8"))
+        write_text(path, strict_json(dict(measure(where)), indent=1) + "\n")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return {name: math.nan if value is None else value for name, value in found.items()}
 
 
 def _responses_folder(output: Path, recipe: Recipe) -> Path:
