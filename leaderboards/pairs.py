@@ -6,13 +6,13 @@ holds mteb's similarity of each pair and, beside it, `judgements/<Task>.json` wi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from genzoo.leaderboards.aggregation import Part
 from genzoo.leaderboards.facts import ModelKey, Problem
@@ -23,11 +23,10 @@ from genzoo.leaderboards.reading import (
     read_json,
     read_object,
 )
+from genzoo.leaderboards.resampling import Floats, steps
 from genzoo.leaderboards.significance import Interval, expanded_tail
 
-Floats = npt.NDArray[np.float64]
 RESAMPLES = 2_000
-_BLOCK = 2_000_000  # numbers held at once
 _KINDS = {  # mteb's name of a similarity -> its field of the predictions, and the sign that makes higher nearer
     "cosine": ("cosine_scores", 1),
     "manhattan": ("manhattan_distances", -1),
@@ -78,6 +77,64 @@ class PairScore:
         return means
 
 
+@dataclass(frozen=True, eq=False)
+class PairDifference:
+    """The difference of two models on the same pairs: see `genzoo.leaderboards.resampling.TaskDifference`.
+
+    Attributes:
+        ours: The model.
+        theirs: The reference, with the same parts.
+    """
+
+    task: str
+    ours: PairScore
+    theirs: PairScore
+    unit: str = "pairs"
+
+    @property
+    def n(self) -> int:
+        """Pairs in all parts."""
+        return self.ours.n
+
+    @functools.cached_property
+    def _ranked(self) -> tuple[tuple[Floats, Floats, Floats], ...]:
+        """For each part what people said and the two models' ranks of its pairs."""
+        parts = sorted(self.ours.parts.items())
+        return tuple(
+            (part.gold, _ranks(part.similarity), _ranks(self.theirs.parts[place].similarity)) for place, part in parts
+        )
+
+    @property
+    def n_unequal(self) -> int:
+        """Pairs that the two models rank differently."""
+        return sum(int(np.count_nonzero(ours != theirs)) for _, ours, theirs in self._ranked)
+
+    @property
+    def estimate(self) -> float:
+        """The difference of the two scores."""
+        return self.ours.value - self.theirs.value
+
+    def null(self, rng: np.random.Generator, n_draws: int) -> Floats:
+        """``(n_draws,)`` differences with a coin flip for each pair which model ranked it so.
+
+        Similarities are exchanged as ranks, since two models' cosines live on different scales.
+        """
+        statistic, gaps = self.ours.statistic, np.zeros(n_draws)
+        for gold, ours, theirs in self._ranked:
+            found = []
+            for rows in steps(n_draws, len(ours)):
+                swap = rng.integers(0, 2, size=(rows, len(ours)), dtype=np.int8) == 1
+                one, other = np.where(swap, theirs, ours), np.where(swap, ours, theirs)
+                found.append(_of_rows(statistic, gold, one) - _of_rows(statistic, gold, other))
+            gaps += np.concatenate(found) / len(self._ranked)
+        return gaps
+
+    def bootstrap(self, rng: np.random.Generator, n_draws: int) -> Floats:
+        """``(n_draws,)`` differences over pairs drawn with replacement within each part."""
+        seed = int(rng.integers(2**63))
+        return self.ours.resampled(n_draws, seed) - self.theirs.resampled(n_draws, seed)
+
+
 def pair_interval(score: PairScore, *, n_resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0) -> Interval:
     """The score with its percentile interval over the pairs."""
     return _interval(score.value, score.resampled(n_resamples, seed), score.n, level)
@@ -89,23 +146,12 @@ def pair_difference(
     """The difference of two models' scores on the same pairs: paired bootstrap interval, and p-value.
 
     The p-value is that of an exchange test: were the models alike, it would not matter which of the two said what of a pair.
-    Similarities are exchanged as ranks, since two models' cosines live on different scales.
     """
+    found = PairDifference("", ours, theirs)
     drawn = ours.resampled(n_resamples, seed) - theirs.resampled(n_resamples, seed)
-    interval = _interval(ours.value - theirs.value, drawn, ours.n, level)
-    rng, observed, swapped = np.random.default_rng(seed), 0.0, np.zeros(n_resamples)
-    for place, part in sorted(ours.parts.items()):
-        a, b = _ranks(part.similarity), _ranks(theirs.parts[place].similarity)
-        observed += float(
-            (_of_rows(ours.statistic, part.gold, a[None]) - _of_rows(ours.statistic, part.gold, b[None]))[0]
-        )
-        gaps = []
-        for rows in _steps(n_resamples, len(a)):
-            swap = rng.integers(0, 2, size=(rows, len(a)), dtype=np.int8) == 1
-            one, other = np.where(swap, b, a), np.where(swap, a, b)
-            gaps.append(_of_rows(ours.statistic, part.gold, one) - _of_rows(ours.statistic, part.gold, other))
-        swapped += np.concatenate(gaps)
-    hits = int((np.abs(swapped) >= abs(observed) - 1e-12).sum())
+    interval = _interval(found.estimate, drawn, ours.n, level)
+    swapped = found.null(np.random.default_rng(seed), n_resamples)
+    hits = int((np.abs(swapped) >= abs(found.estimate) - 1e-9).sum())
     return interval, (hits + 1) / (n_resamples + 1)
 
 
@@ -163,14 +209,8 @@ def _interval(estimate: float, drawn: Floats, n: int, level: float) -> Interval:
 
 def _draws(rng: np.random.Generator, n_resamples: int, n: int) -> Iterator[Floats]:
     """How often each of n pairs was drawn, ``(rows, n)`` at a time."""
-    for rows in _steps(n_resamples, n):
+    for rows in steps(n_resamples, n):
         yield rng.multinomial(n, np.full(n, 1 / n), size=rows).astype(float)
-
-
-def _steps(total: int, n: int) -> Iterator[int]:
-    """Row counts that add up to ``total``, each row n numbers wide."""
-    step = max(1, _BLOCK // n)
-    return (min(step, total - at) for at in range(0, total, step))
 
 
 def _of_rows(name: str, gold: Floats, ranks: Floats) -> Floats:
@@ -180,8 +220,13 @@ def _of_rows(name: str, gold: Floats, ranks: Floats) -> Floats:
         own = ranks - ranks.mean(axis=1, keepdims=True)
         spread = np.linalg.norm(said) * np.linalg.norm(own, axis=1)
         return np.divide(own @ said, spread, out=np.zeros(len(ranks)), where=spread > 0)
-    right = gold[np.argsort(-ranks, axis=1, kind="stable")] > 0
-    precision = np.cumsum(right, axis=1) / np.arange(1, len(gold) + 1)
+    order, n = np.argsort(-ranks, axis=1), len(gold)
+    right, ordered = gold[order] > 0, np.take_along_axis(ranks, order, axis=1)
+    # Pairs of one rank come together: each has the precision at the last of them, so the order of the file is nothing.
+    last = np.ones(ranks.shape, dtype=bool)
+    last[:, :-1] = ordered[:, 1:] != ordered[:, :-1]
+    ends = np.minimum.accumulate(np.where(last, np.arange(n), n)[:, ::-1], axis=1)[:, ::-1]
+    precision = np.take_along_axis(np.cumsum(right, axis=1), ends, axis=1) / (ends + 1)
     return (precision * right).sum(axis=1) / max(1, int((gold > 0).sum()))
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genzoo.leaderboards.aggregation import Part
 from genzoo.leaderboards.facts import ModelKey
-from genzoo.leaderboards.pairs import pair_difference
+from genzoo.leaderboards.pairs import PairDifference, pair_difference
+from genzoo.leaderboards.resampling import QueryDifference, TaskDifference
 from genzoo.leaderboards.significance import Interval, holm, paired_bootstrap, permutation_test
 from genzoo.leaderboards.store import ResultStore
 
@@ -54,6 +56,34 @@ def compare_queries(
     found = [each for each in compared if each is not None]
     corrected = holm([each.p_value for each in found])
     return tuple(dataclasses.replace(each, p_holm=float(p)) for each, p in zip(found, corrected, strict=True))
+
+
+def task_differences(
+    store: ResultStore, model: ModelKey, reference: ModelKey, tasks: tuple[str, ...]
+) -> tuple[TaskDifference, ...]:
+    """The tasks for which both models have predictions that give their scores, with the items behind each difference.
+
+    Differences are in the score's own direction. Tasks with fewer than ten queries or pairs are left out.
+    """
+    found = (
+        _query_difference(store, model, reference, task) or _pair_difference(store, model, reference, task)
+        for task in tasks
+    )
+    return tuple(each for each in found if each is not None and each.n >= _LEAST)
+
+
+def _query_difference(store: ResultStore, model: ModelKey, reference: ModelKey, task: str) -> QueryDifference | None:
+    ours, theirs = store.outcomes(model, task), store.outcomes(reference, task)
+    parts: dict[Part, list[float]] = {}
+    for query in ours:
+        if query in theirs:
+            parts.setdefault(query.part, []).append(ours[query].score - theirs[query].score)
+    return QueryDifference(task, tuple(np.array(part) for _, part in sorted(parts.items()))) if parts else None
+
+
+def _pair_difference(store: ResultStore, model: ModelKey, reference: ModelKey, task: str) -> PairDifference | None:
+    ours, theirs = store.pairs(model, task), store.pairs(reference, task)
+    return None if ours is None or theirs is None else PairDifference(task, ours, theirs)
 
 
 def _over_queries(
