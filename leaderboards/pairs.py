@@ -7,13 +7,16 @@ holds mteb's similarity of each pair and, beside it, `judgements/<Task>.json` wi
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from genzoo.intervals import Floats, bounded_interval
 from genzoo.leaderboards.aggregation import Part
 from genzoo.leaderboards.facts import ModelKey, Problem
 from genzoo.leaderboards.reading import (
@@ -23,8 +26,8 @@ from genzoo.leaderboards.reading import (
     read_json,
     read_object,
 )
-from genzoo.leaderboards.resampling import Floats, steps
-from genzoo.leaderboards.significance import Interval, expanded_tail
+from genzoo.leaderboards.resampling import TIE, mean_of_parts, percentile_interval, steps
+from genzoo.leaderboards.significance import Interval
 
 RESAMPLES = 2_000
 _KINDS = {  # mteb's name of a similarity -> its field of the predictions, and the sign that makes higher nearer
@@ -67,14 +70,32 @@ class PairScore:
             np.mean([_statistic(self.statistic, part, np.ones((1, len(part.gold))))[0] for part in self.parts.values()])
         )
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value that the score can have."""
+        return (-1.0, 1.0) if self.statistic == "spearman" else (0.0, 1.0)
+
     def resampled(self, n_resamples: int, seed: int) -> Floats:
         """``(n_resamples,)`` scores of samples drawn with replacement; equal seeds draw the same pairs for every model."""
-        rng = np.random.default_rng(seed)
-        means = np.zeros(n_resamples)
+        return self.draws(n_resamples, seed).mean(axis=0)
+
+    def draws(self, n_resamples: int, seed: int) -> Floats:
+        """The same for each part, in the order of their names: ``(parts, n_resamples)``."""
+        rng, found = np.random.default_rng(seed), []
         for _, part in sorted(self.parts.items()):
             scores = [_statistic(self.statistic, part, counts) for counts in _draws(rng, n_resamples, len(part.gold))]
-            means += np.concatenate(scores) / len(self.parts)
-        return means
+            found.append(np.concatenate(scores))
+        return np.array(found)
+
+    def items(self) -> list[Floats]:
+        """For each part its score, as often as there is something that the score goes up or down with.
+
+        An average precision is a mean over the pairs that belong together, so only these count.
+        """
+        parts = [part for _, part in sorted(self.parts.items())]
+        counts = [len(part.gold) if self.statistic == "spearman" else int((part.gold > 0).sum()) for part in parts]
+        whole = [_statistic(self.statistic, part, np.ones((1, len(part.gold))))[0] for part in parts]
+        return [np.full(max(1, count), value) for count, value in zip(counts, whole, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +111,7 @@ class PairDifference:
     ours: PairScore
     theirs: PairScore
     unit: str = "pairs"
+    n_resamples: int = RESAMPLES
 
     @property
     def n(self) -> int:
@@ -134,10 +156,25 @@ class PairDifference:
         seed = int(rng.integers(2**63))
         return self.ours.resampled(n_draws, seed) - self.theirs.resampled(n_draws, seed)
 
+    def interval(self, *, n_resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0) -> Interval:
+        """The difference with its interval over the pairs."""
+        draws = self.ours.draws(n_resamples, seed) - self.theirs.draws(n_resamples, seed)
+        low, high = self.ours.limits
+        items = [one - other[0] for one, other in zip(self.ours.items(), self.theirs.items(), strict=True)]
+        is_copy = [bool((ours == theirs).all()) for _, ours, theirs in self._ranked]
+        return _interval(self.estimate, draws, _sizes(self.ours), level, items, (low - high, high - low), is_copy)
+
+    def p_value(self, *, n_resamples: int = RESAMPLES, seed: int = 0) -> float:
+        """Two-sided, of the exchange test of the difference."""
+        swapped = self.null(np.random.default_rng(seed), n_resamples)
+        hits = int((np.abs(swapped) >= abs(self.estimate) - TIE).sum())
+        return (hits + 1) / (n_resamples + 1)
+
 
 def pair_interval(score: PairScore, *, n_resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0) -> Interval:
-    """The score with its percentile interval over the pairs."""
-    return _interval(score.value, score.resampled(n_resamples, seed), score.n, level)
+    """The score with its percentile interval over the pairs, drawn within each part."""
+    draws, sizes = score.draws(n_resamples, seed), _sizes(score)
+    return _interval(score.value, draws, sizes, level, score.items(), score.limits, [False] * len(draws))
 
 
 def pair_difference(
@@ -148,11 +185,8 @@ def pair_difference(
     The p-value is that of an exchange test: were the models alike, it would not matter which of the two said what of a pair.
     """
     found = PairDifference("", ours, theirs)
-    drawn = ours.resampled(n_resamples, seed) - theirs.resampled(n_resamples, seed)
-    interval = _interval(found.estimate, drawn, ours.n, level)
-    swapped = found.null(np.random.default_rng(seed), n_resamples)
-    hits = int((np.abs(swapped) >= abs(found.estimate) - 1e-9).sum())
-    return interval, (hits + 1) / (n_resamples + 1)
+    interval = found.interval(n_resamples=n_resamples, level=level, seed=seed)
+    return interval, found.p_value(n_resamples=n_resamples, seed=seed)
 
 
 def read_gold(root: Path, task: str, problems: list[Problem]) -> tuple[str, dict[Part, Floats]]:
@@ -201,10 +235,33 @@ def _of_kind(data: Any, gold: Mapping[Part, Floats], kind: str) -> dict[Part, Pa
     return parts
 
 
-def _interval(estimate: float, drawn: Floats, n: int, level: float) -> Interval:
-    tail = expanded_tail((1 - level) / 2, n)
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return Interval(estimate, float(low), float(high), n, level)
+def _sizes(score: PairScore) -> npt.NDArray[np.int64]:
+    return np.array([len(part.gold) for _, part in sorted(score.parts.items())])
+
+
+def _interval(
+    estimate: float,
+    draws: Floats,
+    sizes: npt.NDArray[np.int64],
+    level: float,
+    items: list[Floats],
+    limits: tuple[float, float],
+    is_exact: list[bool],
+) -> Interval:
+    """The percentile interval of ``(parts, n_resamples)`` draws.
+
+    A part that is the same in every draw, as a perfect ranking is, gets the interval of as many equal items, put together
+    with that of the others by the square-and-add rule; unless it is exact, as between a model and its copy.
+    """
+    low, high = percentile_interval(draws, sizes, level=level)
+    flat = [
+        part for part, drawn, exact in zip(items, draws, is_exact, strict=True) if np.ptp(drawn) < TIE and not exact
+    ]
+    if flat:
+        share, middle = len(flat) / len(draws), mean_of_parts(flat)
+        less, more = (share * abs(end - middle) for end in bounded_interval(flat, limits, level))
+        low, high = estimate - math.hypot(estimate - low, less), estimate + math.hypot(high - estimate, more)
+    return Interval(estimate, max(low, limits[0]), min(high, limits[1]), int(sizes.sum()), level)
 
 
 def _draws(rng: np.random.Generator, n_resamples: int, n: int) -> Iterator[Floats]:
