@@ -161,7 +161,10 @@ class PairDifference:
         draws = self.ours.draws(n_resamples, seed) - self.theirs.draws(n_resamples, seed)
         low, high = self.ours.limits
         items = [one - other[0] for one, other in zip(self.ours.items(), self.theirs.items(), strict=True)]
-        is_copy = [bool((ours == theirs).all()) for _, ours, theirs in self._ranked]
+        is_copy = [
+            np.array_equal(part.similarity, self.theirs.parts[place].similarity)
+            for place, part in sorted(self.ours.parts.items())
+        ]
         return _interval(self.estimate, draws, _sizes(self.ours), level, items, (low - high, high - low), is_copy)
 
     def p_value(self, *, n_resamples: int = RESAMPLES, seed: int = 0) -> float:

@@ -128,7 +128,7 @@ def holm(p_values: Values) -> npt.NDArray[np.float64]:
     return adjusted
 
 
-def testable(least_p: Values, level: float = 0.05) -> npt.NDArray[np.bool_]:
+def can_reject(least_p: Values, level: float = 0.05) -> npt.NDArray[np.bool_]:
     """Which tests of a family can reject at all once the family is corrected for (Tarone 1990), `(m,)`.
 
     A test over a few items has a smallest p-value that no data can go below. Where that is above what Holm's correction
@@ -138,7 +138,7 @@ def testable(least_p: Values, level: float = 0.05) -> npt.NDArray[np.bool_]:
         least_p: The smallest p-value that each test can give; it must not depend on which of two models is ahead.
         level: The error that the whole family may have.
 
-    >>> testable([0.001, 0.001, 0.03, 0.25]).tolist()
+    >>> can_reject([0.001, 0.001, 0.03, 0.25]).tolist()
     [True, True, False, False]
     """
     least, size = np.asarray(least_p, dtype=float), 1

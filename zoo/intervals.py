@@ -142,7 +142,7 @@ def _dispersion(scores: Floats) -> float:
     """
     inner = int(np.count_nonzero((scores > 1e-9) & (scores < 1 - 1e-9)))
     most = float(scores.mean() * (1 - scores.mean()))
-    doubt = float(np.exp(-inner / 3))
+    doubt = float(np.exp(-((inner / 4) ** 2)))
     return max(1e-6, doubt + (1 - doubt) * (min(1.0, float(scores.var()) / most) if most > 0 else 1.0))
 
 
