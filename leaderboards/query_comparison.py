@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ class QueryComparison:
     """One task: the difference "model minus reference" over its queries or pairs, in the task's own direction.
 
     Attributes:
-        interval: Paired bootstrap over the queries or pairs; its estimate is the difference of the scores.
+        interval: Over the queries or pairs of each split and subset; its estimate is the difference of the scores.
         p_value: Of a permutation test: over queries the sign of each difference is flipped, over pairs the two models'
             similarities are exchanged.
         p_holm: The same after Holm's correction over the tasks that can be told apart; NaN where this one cannot.
@@ -65,7 +66,7 @@ def compare_queries(
     return tuple(
         QueryComparison(
             task=each.task,
-            interval=each.interval(seed=seed),
+            interval=difference_interval(store, model, reference, each, seed=seed),
             p_value=p,
             p_holm=float(holms),
             outcomes=each.outcomes if isinstance(each, QueryDifference) else None,
@@ -74,6 +75,21 @@ def compare_queries(
         )
         for (each, p), holms in zip(compared, corrected, strict=True)
     )
+
+
+def difference_interval(
+    store: ResultStore, model: ModelKey, reference: ModelKey, found: TaskDifference, seed: int = 0
+) -> Interval:
+    """The interval of a task's difference, about the difference of the scores that a leaderboard shows.
+
+    The items give these scores up to rounding and ties.
+    """
+    interval = found.interval(seed=seed)
+    ours, theirs = (store.value(key, found.task, "main_score") for key in (model, reference))
+    if ours is None or theirs is None:
+        return interval
+    shown = ours - theirs
+    return dataclasses.replace(interval, estimate=shown, low=min(interval.low, shown), high=max(interval.high, shown))
 
 
 def task_differences(

@@ -131,6 +131,24 @@ def test_subsets_of_unequal_size_count_alike(tree):
     assert (found.interval.n, found.n_unequal) == (110, 21)
 
 
+def test_the_difference_is_that_of_the_scores_shown(judged):
+    """A file that rounds its score to three digits: the table's difference is that of the two scores beside it."""
+    judged.score(POOR, "GenZooMiniReasoningRetrieval", 0.632)
+    store = ResultStore.load(judged.root)
+    (found,) = compare_queries(store, ModelKey(*GOOD), ModelKey(*POOR), store.task_names())
+    assert found.interval.estimate == 1 - 0.632
+    assert found.interval.low <= found.interval.estimate <= found.interval.high
+
+
+def test_parts_of_a_single_query_have_wide_intervals(tree):
+    right = {("test", f"s{place}"): {GOOD: hits(1, 1), POOR: hits(place % 2, 1)} for place in range(12)}
+    in_parts(tree, "T", right)
+    store = ResultStore.load(tree.root)
+    (found,) = compare_queries(store, ModelKey(*GOOD), ModelKey(*POOR), ("T",))
+    assert (found.interval.estimate, found.p_value, found.outcomes) == (0.5, 2 / 2**6, (6, 6, 0))
+    assert -1 < found.interval.low < 0.5 < found.interval.high <= 1
+
+
 def test_a_split_beside_the_score_is_no_part_of_it(tree):
     """The score is that of the test split; the validation split has other queries, which the other model does not have."""
     in_parts(tree, "T", {("validation", "default"): {GOOD: hits(30, 30)},

@@ -51,18 +51,25 @@ def interval_of(store: ResultStore, key: ModelKey, task: str) -> Sureness | None
     repeated draws of training examples are resampled, for a clustering task its repeated draws of texts. Each is used only
     where it gives the main score that the folder states, over the splits and subsets of the leaderboard.
     """
-    return _over_queries(store, key, task) or _over_pairs(store, key, task) or _over_draws(store, key, task)
+    found = _over_queries(store, key, task) or _over_pairs(store, key, task) or _over_draws(store, key, task)
+    stated = store.value(key, task, "main_score")
+    if found is None or stated is None:
+        return found
+    return Sureness(min(found.low, stated), max(found.high, stated), found.over)  # they differ by rounding, if at all
 
 
 def differences(
     store: ResultStore, key: ModelKey, teacher: ModelKey | None, tasks: tuple[str, ...]
 ) -> dict[str, tuple[float, float, float]]:
     """Difference to the teacher and its paired 95 % interval over queries or pairs, for each task where both have predictions."""
-    from genzoo.leaderboards.query_comparison import task_differences
+    from genzoo.leaderboards.query_comparison import difference_interval, task_differences
 
     if teacher is None:
         return {}
-    found = {each.task: each.interval() for each in task_differences(store, key, teacher, tasks)}
+    found = {
+        each.task: difference_interval(store, key, teacher, each)
+        for each in task_differences(store, key, teacher, tasks)
+    }
     return {task: (interval.estimate, interval.low, interval.high) for task, interval in found.items()}
 
 
