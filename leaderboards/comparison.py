@@ -13,7 +13,7 @@ import pandas as pd
 from genzoo.leaderboards.aggregation import averaged_tasks, relative_delta
 from genzoo.leaderboards.facets import SAFETY, facet
 from genzoo.leaderboards.facts import ModelKey, TaskFacts
-from genzoo.leaderboards.significance import Interval, holm, least_p, mean_test
+from genzoo.leaderboards.significance import Interval, can_reject, holm, least_p, mean_test
 from genzoo.leaderboards.standing import LEVEL, can_decide
 
 # Scores closer than this are shown as equal (0.1 points at most), so they count as a tie.
@@ -117,14 +117,13 @@ def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
     def least(found: Comparison) -> float:
         if found.p_value is None or not can_decide(found.n, 2, has_items=found.has_items):
-            return math.inf
+            return 1.0
         return 0.0 if found.has_items else least_p(found.n)
 
-    family = [found for found in comparisons if least(found) < LEVEL]
-    # The smallest p of n tasks must survive the factor that remains when all comparisons over more tasks were significant.
-    while lost := [one for one in family if least(one) * sum(least(each) >= least(one) for each in family) >= LEVEL]:
-        most = max(least(one) for one in lost)
-        family = [one for one in family if least(one) < most]
-    adjusted = iter(holm([math.nan if found.p_value is None else found.p_value for found in family]))
-    members = set(map(id, family))
-    return [replace(found, p_holm=float(next(adjusted)) if id(found) in members else None) for found in comparisons]
+    decided = can_reject([least(found) for found in comparisons])
+    p_values = [found.p_value if can else math.nan for found, can in zip(comparisons, decided, strict=True)]
+    adjusted = holm([math.nan if p is None else p for p in p_values])
+    return [
+        replace(found, p_holm=None if math.isnan(p) else float(p))
+        for found, p in zip(comparisons, adjusted, strict=True)
+    ]

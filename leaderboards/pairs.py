@@ -6,6 +6,8 @@ holds mteb's similarity of each pair and, beside it, `judgements/<Task>.json` wi
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from genzoo.intervals import Floats, bounded_interval
 from genzoo.leaderboards.aggregation import Part
 from genzoo.leaderboards.facts import ModelKey, Problem
 from genzoo.leaderboards.reading import (
@@ -24,11 +27,10 @@ from genzoo.leaderboards.reading import (
     read_json,
     read_object,
 )
-from genzoo.leaderboards.significance import Interval, expanded_tail
+from genzoo.leaderboards.resampling import TIE, mean_of_parts, percentile_interval, steps
+from genzoo.leaderboards.significance import Interval
 
-Floats = npt.NDArray[np.float64]
 RESAMPLES = 2_000
-_BLOCK = 2_000_000  # numbers held at once
 _KINDS = {  # mteb's name of a similarity -> its field of the predictions, and the sign that makes higher nearer
     "cosine": ("cosine_scores", 1),
     "manhattan": ("manhattan_distances", -1),
@@ -69,19 +71,114 @@ class PairScore:
             np.mean([_statistic(self.statistic, part, np.ones((1, len(part.gold))))[0] for part in self.parts.values()])
         )
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value that the score can have."""
+        return (-1.0, 1.0) if self.statistic == "spearman" else (0.0, 1.0)
+
     def resampled(self, n_resamples: int, seed: int) -> Floats:
         """``(n_resamples,)`` scores of samples drawn with replacement; equal seeds draw the same pairs for every model."""
-        rng = np.random.default_rng(seed)
-        means = np.zeros(n_resamples)
+        return self.draws(n_resamples, seed).mean(axis=0)
+
+    def draws(self, n_resamples: int, seed: int) -> Floats:
+        """The same for each part, in the order of their names: ``(parts, n_resamples)``."""
+        rng, found = np.random.default_rng(seed), []
         for _, part in sorted(self.parts.items()):
             scores = [_statistic(self.statistic, part, counts) for counts in _draws(rng, n_resamples, len(part.gold))]
-            means += np.concatenate(scores) / len(self.parts)
-        return means
+            found.append(np.concatenate(scores))
+        return np.array(found)
+
+    def items(self) -> list[Floats]:
+        """For each part its score, as often as there is something that the score goes up or down with.
+
+        An average precision is a mean over the pairs that belong together, so only these count.
+        """
+        parts = [part for _, part in sorted(self.parts.items())]
+        counts = [len(part.gold) if self.statistic == "spearman" else int((part.gold > 0).sum()) for part in parts]
+        whole = [_statistic(self.statistic, part, np.ones((1, len(part.gold))))[0] for part in parts]
+        return [np.full(max(1, count), value) for count, value in zip(counts, whole, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class PairDifference:
+    """The difference of two models on the same pairs: see `genzoo.leaderboards.resampling.TaskDifference`.
+
+    Attributes:
+        ours: The model.
+        theirs: The reference, with the same parts.
+    """
+
+    task: str
+    ours: PairScore
+    theirs: PairScore
+    unit: str = "pairs"
+    n_resamples: int = RESAMPLES
+
+    @property
+    def n(self) -> int:
+        """Pairs in all parts."""
+        return self.ours.n
+
+    @functools.cached_property
+    def _ranked(self) -> tuple[tuple[Floats, Floats, Floats], ...]:
+        """For each part what people said and the two models' ranks of its pairs."""
+        parts = sorted(self.ours.parts.items())
+        return tuple(
+            (part.gold, _ranks(part.similarity), _ranks(self.theirs.parts[place].similarity)) for place, part in parts
+        )
+
+    @property
+    def n_unequal(self) -> int:
+        """Pairs that the two models rank differently."""
+        return sum(int(np.count_nonzero(ours != theirs)) for _, ours, theirs in self._ranked)
+
+    @property
+    def estimate(self) -> float:
+        """The difference of the two scores."""
+        return self.ours.value - self.theirs.value
+
+    def null(self, rng: np.random.Generator, n_draws: int) -> Floats:
+        """``(n_draws,)`` differences with a coin flip for each pair which model ranked it so.
+
+        Similarities are exchanged as ranks, since two models' cosines live on different scales.
+        """
+        statistic, gaps = self.ours.statistic, np.zeros(n_draws)
+        for gold, ours, theirs in self._ranked:
+            found = []
+            for rows in steps(n_draws, len(ours)):
+                swap = rng.integers(0, 2, size=(rows, len(ours)), dtype=np.int8) == 1
+                one, other = np.where(swap, theirs, ours), np.where(swap, ours, theirs)
+                found.append(_of_rows(statistic, gold, one) - _of_rows(statistic, gold, other))
+            gaps += np.concatenate(found) / len(self._ranked)
+        return gaps
+
+    def bootstrap(self, rng: np.random.Generator, n_draws: int) -> Floats:
+        """``(n_draws,)`` differences over pairs drawn with replacement within each part."""
+        seed = int(rng.integers(2**63))
+        return self.ours.resampled(n_draws, seed) - self.theirs.resampled(n_draws, seed)
+
+    def interval(self, *, n_resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0) -> Interval:
+        """The difference with its interval over the pairs."""
+        draws = self.ours.draws(n_resamples, seed) - self.theirs.draws(n_resamples, seed)
+        low, high = self.ours.limits
+        items = [one - other[0] for one, other in zip(self.ours.items(), self.theirs.items(), strict=True)]
+        is_copy = [
+            np.array_equal(part.similarity, self.theirs.parts[place].similarity)
+            for place, part in sorted(self.ours.parts.items())
+        ]
+        return _interval(self.estimate, draws, _sizes(self.ours), level, items, (low - high, high - low), is_copy)
+
+    def p_value(self, *, n_resamples: int = RESAMPLES, seed: int = 0) -> float:
+        """Two-sided, of the exchange test of the difference."""
+        swapped = self.null(np.random.default_rng(seed), n_resamples)
+        hits = int((np.abs(swapped) >= abs(self.estimate) - TIE).sum())
+        return (hits + 1) / (n_resamples + 1)
 
 
 def pair_interval(score: PairScore, *, n_resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0) -> Interval:
-    """The score with its percentile interval over the pairs."""
-    return _interval(score.value, score.resampled(n_resamples, seed), score.n, level)
+    """The score with its percentile interval over the pairs, drawn within each part."""
+    draws, sizes = score.draws(n_resamples, seed), _sizes(score)
+    return _interval(score.value, draws, sizes, level, score.items(), score.limits, [False] * len(draws))
 
 
 def pair_difference(
@@ -90,24 +187,10 @@ def pair_difference(
     """The difference of two models' scores on the same pairs: paired bootstrap interval, and p-value.
 
     The p-value is that of an exchange test: were the models alike, it would not matter which of the two said what of a pair.
-    Similarities are exchanged as ranks, since two models' cosines live on different scales.
     """
-    drawn = ours.resampled(n_resamples, seed) - theirs.resampled(n_resamples, seed)
-    interval = _interval(ours.value - theirs.value, drawn, ours.n, level)
-    rng, observed, swapped = np.random.default_rng(seed), 0.0, np.zeros(n_resamples)
-    for place, part in sorted(ours.parts.items()):
-        a, b = _ranks(part.similarity), _ranks(theirs.parts[place].similarity)
-        observed += float(
-            (_of_rows(ours.statistic, part.gold, a[None]) - _of_rows(ours.statistic, part.gold, b[None]))[0]
-        )
-        gaps = []
-        for rows in _steps(n_resamples, len(a)):
-            swap = rng.integers(0, 2, size=(rows, len(a)), dtype=np.int8) == 1
-            one, other = np.where(swap, b, a), np.where(swap, a, b)
-            gaps.append(_of_rows(ours.statistic, part.gold, one) - _of_rows(ours.statistic, part.gold, other))
-        swapped += np.concatenate(gaps)
-    hits = int((np.abs(swapped) >= abs(observed) - 1e-12).sum())
-    return interval, (hits + 1) / (n_resamples + 1)
+    found = PairDifference("", ours, theirs)
+    interval = found.interval(n_resamples=n_resamples, level=level, seed=seed)
+    return interval, found.p_value(n_resamples=n_resamples, seed=seed)
 
 
 def read_gold(root: Path, task: str, problems: list[Problem]) -> tuple[str, dict[Part, Floats]]:
@@ -156,22 +239,39 @@ def _of_kind(data: Any, gold: Mapping[Part, Floats], kind: str) -> dict[Part, Pa
     return parts
 
 
-def _interval(estimate: float, drawn: Floats, n: int, level: float) -> Interval:
-    tail = expanded_tail((1 - level) / 2, n)
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return Interval(estimate, float(low), float(high), n, level)
+def _sizes(score: PairScore) -> npt.NDArray[np.int64]:
+    return np.array([len(part.gold) for _, part in sorted(score.parts.items())])
+
+
+def _interval(
+    estimate: float,
+    draws: Floats,
+    sizes: npt.NDArray[np.int64],
+    level: float,
+    items: list[Floats],
+    limits: tuple[float, float],
+    is_exact: list[bool],
+) -> Interval:
+    """The percentile interval of ``(parts, n_resamples)`` draws.
+
+    A part that is the same in every draw, as a perfect ranking is, gets the interval of as many equal items, put together
+    with that of the others by the square-and-add rule; unless it is exact, as between a model and its copy.
+    """
+    low, high = percentile_interval(draws, sizes, level=level)
+    flat = [
+        part for part, drawn, exact in zip(items, draws, is_exact, strict=True) if np.ptp(drawn) < TIE and not exact
+    ]
+    if flat:
+        share, middle = len(flat) / len(draws), mean_of_parts(flat)
+        less, more = (share * abs(end - middle) for end in bounded_interval(flat, limits, level))
+        low, high = estimate - math.hypot(estimate - low, less), estimate + math.hypot(high - estimate, more)
+    return Interval(estimate, max(low, limits[0]), min(high, limits[1]), int(sizes.sum()), level)
 
 
 def _draws(rng: np.random.Generator, n_resamples: int, n: int) -> Iterator[Floats]:
     """How often each of n pairs was drawn, ``(rows, n)`` at a time."""
-    for rows in _steps(n_resamples, n):
+    for rows in steps(n_resamples, n):
         yield rng.multinomial(n, np.full(n, 1 / n), size=rows).astype(float)
-
-
-def _steps(total: int, n: int) -> Iterator[int]:
-    """Row counts that add up to ``total``, each row n numbers wide."""
-    step = max(1, _BLOCK // n)
-    return (min(step, total - at) for at in range(0, total, step))
 
 
 def _of_rows(name: str, gold: Floats, ranks: Floats) -> Floats:
@@ -181,8 +281,13 @@ def _of_rows(name: str, gold: Floats, ranks: Floats) -> Floats:
         own = ranks - ranks.mean(axis=1, keepdims=True)
         spread = np.linalg.norm(said) * np.linalg.norm(own, axis=1)
         return np.divide(own @ said, spread, out=np.zeros(len(ranks)), where=spread > 0)
-    right = gold[np.argsort(-ranks, axis=1, kind="stable")] > 0
-    precision = np.cumsum(right, axis=1) / np.arange(1, len(gold) + 1)
+    order, n = np.argsort(-ranks, axis=1), len(gold)
+    right, ordered = gold[order] > 0, np.take_along_axis(ranks, order, axis=1)
+    # Pairs of one rank come together: each has the precision at the last of them, so the order of the file is nothing.
+    last = np.ones(ranks.shape, dtype=bool)
+    last[:, :-1] = ordered[:, 1:] != ordered[:, :-1]
+    ends = np.minimum.accumulate(np.where(last, np.arange(n), n)[:, ::-1], axis=1)[:, ::-1]
+    precision = np.take_along_axis(np.cumsum(right, axis=1), ends, axis=1) / (ends + 1)
     return (precision * right).sum(axis=1) / max(1, int((gold > 0).sum()))
 
 

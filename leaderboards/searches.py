@@ -6,9 +6,10 @@ writes: the queries, which documents are right for each, and the texts of the do
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +51,15 @@ class Judgements:
     queries: Mapping[QueryKey, str]
     relevance: Mapping[QueryKey, Mapping[str, int]]
     documents: Mapping[Part, Mapping[str, str]]
+
+    def over(self, ground: Collection[Part]) -> Judgements | None:
+        """The same over some splits and subsets; None where the queries of one of them are missing."""
+        relevance = {query: right for query, right in self.relevance.items() if query.part in ground}
+        if not ground or {query.part for query in relevance} != set(ground):
+            return None
+        return dataclasses.replace(
+            self, queries={query: self.queries[query] for query in relevance}, relevance=relevance
+        )
 
 
 class Hit(NamedTuple):

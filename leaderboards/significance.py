@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genzoo.errors import InputError
+from genzoo.intervals import expanded_tail
 
 Values = npt.ArrayLike
 _BLOCK = 4_000_000  # random numbers held at once: bounds the memory for long arrays
@@ -131,7 +132,9 @@ def bootstrap_intervals(
     return low, high
 
 
-def bootstrap_means(values: npt.NDArray[np.float64], n_resamples: int, seed: int) -> npt.NDArray[np.float64]:
+def bootstrap_means(
+    values: npt.NDArray[np.float64], n_resamples: int, seed: int | np.random.Generator
+) -> npt.NDArray[np.float64]:
     """Means of resampled columns: `(m, n)` values to `(m, n_resamples)` means."""
     n, rng = values.shape[1], np.random.default_rng(seed)
     means = []
@@ -140,19 +143,6 @@ def bootstrap_means(values: npt.NDArray[np.float64], n_resamples: int, seed: int
         counts = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
         means.append(values @ (counts.T / n))
     return np.concatenate(means, axis=1)
-
-
-def expanded_tail(tail: float, n: int) -> float:
-    """The tail of the percentile interval that is as wide as a t interval over n items.
-
-    >>> round(expanded_tail(0.025, 10), 4)
-    0.0086
-    """
-    if n < 2:
-        return tail
-    from scipy.special import ndtr, stdtrit  # a third of a second, and most boards ask for no interval
-
-    return float(ndtr((n / (n - 1)) ** 0.5 * stdtrit(n - 1, tail)))
 
 
 def permutation_test(a: Values, b: Values, *, n_resamples: int = 10_000, seed: int = 0) -> float:
@@ -205,6 +195,25 @@ def holm(p_values: Values) -> npt.NDArray[np.float64]:
     factors = len(order) - np.arange(len(order))
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
     return adjusted
+
+
+def can_reject(least_p: Values, level: float = 0.05) -> npt.NDArray[np.bool_]:
+    """Which tests of a family can reject at all once the family is corrected for (Tarone 1990), `(m,)`.
+
+    A test over a few items has a smallest p-value that no data can go below. Where that is above what Holm's correction
+    asks of the first rejection, the test decides nothing, and leaving it out makes room for the others.
+
+    Args:
+        least_p: The smallest p-value that each test can give; it must not depend on which of two models is ahead.
+        level: The error that the whole family may have.
+
+    >>> can_reject([0.001, 0.001, 0.03, 0.25]).tolist()
+    [True, True, False, False]
+    """
+    least, size = np.asarray(least_p, dtype=float), 1
+    while np.count_nonzero(least <= level / size) > size:
+        size += 1
+    return least <= level / size
 
 
 def _difference(a: Values, b: Values) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from genzoo.errors import UnknownNameError, ZooError
+from genzoo.leaderboards.aggregation import Part, score_matrix
 from genzoo.leaderboards.companions import (
     declared_tasks,
     read_benchmarks,
@@ -195,12 +196,22 @@ class ResultStore:
     def _searches(self) -> dict[tuple[str, ...], Any]:
         return {}
 
+    def ground(self, task: str) -> tuple[Part, ...]:
+        """The splits and subsets that a leaderboard averages a task's score over; empty for a task without results."""
+        place = (task, "ground")
+        if place not in self._searches:
+            rows = self.main_scores[self.main_scores["task"] == task]
+            grounds = score_matrix(rows, self.models, [task], self.tasks).grounds
+            self._searches[place] = grounds[task].used if task in grounds else ()
+        return self._searches[place]
+
     def judgements(self, task: str) -> Judgements | None:
-        """The queries of a retrieval task and what is right for them; None where the folder does not say."""
+        """The queries behind a retrieval task's score and what is right for them; None where the folder does not say."""
         if (task,) not in self._searches:
             found = read_judgements(self.root, task, [])
             stated = {str(name) for name in self.main_scores.loc[self.main_scores["task"] == task, "data_revision"]}
-            self._searches[(task,)] = found if found is not None and found.data_revision in stated else None
+            is_usable = found is not None and found.data_revision in stated
+            self._searches[(task,)] = found.over(self.ground(task)) if found is not None and is_usable else None
         return self._searches[(task,)]
 
     def outcomes(self, key: ModelKey, task: str) -> dict[QueryKey, Outcome]:
@@ -218,24 +229,25 @@ class ResultStore:
         if place not in self._searches:
             stated = {str(name) for name in self.main_scores.loc[self.main_scores["task"] == task, "data_revision"]}
             data_revision, gold = read_gold(self.root, task, [])
-            usable = gold if data_revision in stated and task in self.tasks else {}
+            ground = self.ground(task) if data_revision in stated and task in self.tasks else ()
+            usable = {part: gold[part] for part in ground if part in gold}
             metric_name = self.tasks[task].main_score if task in self.tasks else ""
-            value = self.value(key, task, "main_score") if usable else None
+            value = self.value(key, task, "main_score") if usable and len(usable) == len(ground) else None
             self._searches[place] = read_pairs(self.root, key, task, usable, metric_name, value)
         return self._searches[place]
 
     def value(self, key: ModelKey, task: str, metric_name: str) -> float | None:
-        """The mean of any metric over the splits and subsets of a task, None where the model's file lacks it."""
+        """The mean of any metric over the splits and subsets of `ground`; None where the model's files lack one of them."""
         sources = set(self.sources(key, task)[::3])
         names = {task: self.tasks[task].main_score} if task in self.tasks else {}
-        found = [
-            record.scores[metric_name]
-            for file in self.files
-            if file.path and file.key == key and file.source in sources
-            for record in read_result(file, names, [])
-            if record.task == task and metric_name in record.scores
-        ]
-        return float(np.mean(found)) if found else None
+        found: dict[Part, float] = {}
+        for file in self.files:
+            if file.path and file.key == key and file.source in sources:
+                for record in read_result(file, names, []):
+                    if record.task == task and metric_name in record.scores:
+                        found.setdefault(Part(record.split, record.subset), record.scores[metric_name])
+        values = [found.get(part, np.nan) for part in self.ground(task)]
+        return float(np.mean(values)) if values and not np.isnan(values).any() else None
 
 
 def _first(problems: Sequence[Problem]) -> str:

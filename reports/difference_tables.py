@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from genzoo.leaderboards.facets import RULE
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.metrics import TRAINING, Metric, metric
-from genzoo.leaderboards.query_comparison import compare_queries
+from genzoo.leaderboards.query_comparison import QueryComparison, compare_queries
 from genzoo.leaderboards.store import ResultStore
 from genzoo.leaderboards.studies import MEAN, Effect, Study
 from genzoo.reports.table import Cell, Column, Table, number_cell, text_cell
@@ -22,7 +22,7 @@ def query_table(store: ResultStore, model: ModelKey, reference: ModelKey, tasks:
         Column("Task", is_text=True, is_name=True),
         Column("Over", None, 0, "What was resampled"),
         Column("Δ", True, 1, "Difference of the scores, the first model minus the second"),
-        Column("95\u00a0% interval", None, None, "Paired bootstrap over the queries or pairs", is_text=True),
+        Column("95\u00a0% interval", None, None, "Over the queries or pairs of each split and subset", is_text=True),
         Column("p (Holm)", None, 3, "Permutation test over the queries or pairs, Holm-corrected over the tasks"),
         Column("Better / same / worse", None, None, "Queries; a single pair has no score", is_text=True),
     )
@@ -39,13 +39,20 @@ def query_table(store: ResultStore, model: ModelKey, reference: ModelKey, tasks:
                     value, _DIFFERENCE, signed=True, style=f"{style} {'strong' * found.is_significant}".strip()
                 ),
                 text_cell(f"{low} to {high}", style="fixed"),
-                Cell(found.p_holm, "<0.001" if found.p_holm < 0.001 else f"{found.p_holm:.3f}", f"{found.p_holm:.6g}"),
+                _p_cell(found),
                 text_cell(" / ".join(map(str, found.outcomes)) if found.outcomes else "–", style="fixed"),
             )
         )
     title = f"Query by query: {labels[model]} against {labels[reference]}"
     note = "Intervals and tests of this table are over the queries or pairs of one task: they say nothing about other tasks."
     return Table(title, heads, tuple(rows), sample="queries", notes=(note,))
+
+
+def _p_cell(found: QueryComparison) -> Cell:
+    if found.is_testable:
+        return Cell(found.p_holm, "<0.001" if found.p_holm < 0.001 else f"{found.p_holm:.3f}", f"{found.p_holm:.6g}")
+    some = f"the models differ on {found.n_unequal} of {found.interval.n:,} {found.unit}"
+    return Cell(None, "–", f"{some}: too few for a test to decide", style="quiet")
 
 
 def study_table(study: Study) -> Table:

@@ -18,7 +18,7 @@ from mteb.models import ModelMeta
 from mteb.results import ModelResult, TaskResult
 from mteb.types import EncodeKwargs
 
-from genzoo.errors import InputError, ZooError
+from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.shard import WHOLE, Shard
 from genzoo.tasks import run_record
 from genzoo.tasks.bounded_search import with_bounded_search
@@ -70,7 +70,8 @@ def evaluate(
 
     Raises:
         InputError: A model without name or revision, two models of one name and revision, or no task.
-        ZooError: Some tasks failed (after all others are done), or the results folder cannot be written.
+        FailedRunsError: Some tasks failed, after all others are done.
+        ZooError: The results folder cannot be written.
     """
     todo = list(tasks)
     _check_input(metas, todo, settings)
@@ -93,7 +94,7 @@ def evaluate(
                 run_record.record_benchmark(run.folder.root, benchmark_name, todo)
         results = [run.model(meta, (facts or {}).get(str(meta.name), {})) for meta in metas]
     if run.failures:
-        raise ZooError(
+        raise FailedRunsError(
             f"{len(run.failures)} of {run.total} runs failed, the others are kept in {output}: "
             + "; ".join(run.failures)
         )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from genzoo.errors import InputError, ZooError
+from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.shard import Shard
 from genzoo.tasks.model_session import EncodeSettings
 from genzoo.tasks.request import Request
@@ -45,7 +45,7 @@ def evaluate_on_ray(
 
     Raises:
         InputError: Ray is not installed, or there is no cluster at that address.
-        ZooError: Some pairs failed, after all others are done.
+        FailedRunsError: Some pairs failed, after all others are done.
     """
     ray = _connect(address)
     settings = settings or EncodeSettings()
@@ -69,7 +69,7 @@ def evaluate_on_ray(
     finally:
         ray.shutdown()
     if failures:
-        raise ZooError(
+        raise FailedRunsError(
             f"{len(failures)} of {total} pairs failed, the others are kept in {output}: {'; '.join(failures)}"
         )
 

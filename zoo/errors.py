@@ -25,6 +25,10 @@ class InputError(ZooError, ValueError):
     """An input of the wrong kind, shape or range."""
 
 
+class FailedRunsError(ZooError):
+    """Some pairs of model and task failed; the results of all others are in the folder."""
+
+
 class TrainingError(ZooError):
     """Training cannot start or go on (no data, NaN loss, changed recipe)."""
 

@@ -46,6 +46,72 @@ def test_results_are_complete(results, tiny_teacher):
     assert len(json.loads(evidence.read_text())["decoded"]) == 20
 
 
+def test_what_fails_costs_the_others_no_evidence(llama, tiny_teacher, monkeypatch, capsys, tmp_path):
+    """A model and a data set that cannot be loaded: whatever finished has its judgements and decoded texts all the same."""
+    from genzoo.errors import ZooError
+    from genzoo.tasks.mini import GenZooMiniIntentClassification
+    from genzoo.tasks.model_session import ModelSession
+
+    build_checkpoint(llama).save(tmp_path / "tiny")
+    load = ModelSession.load
+
+    def fail_for_the_teacher(session):
+        if session.meta.name.endswith(tiny_teacher.name):
+            raise ZooError("no such weights")
+        return load(session)
+
+    def unreachable(*args, **kwargs):
+        raise ConnectionError("no route to the data")
+
+    monkeypatch.setattr(ModelSession, "load", fail_for_the_teacher)
+    monkeypatch.setattr(GenZooMiniIntentClassification, "load_data", unreachable)
+    words = ["evaluate", "-m", tiny_teacher, "-m", tmp_path / "tiny", "-o", tmp_path / "results"]
+    words += ["-t", "GenZooMiniIntentClassification", "-t", "GenZooMiniSTS", "-t", "GenZooMiniRetrieval"]
+    monkeypatch.setattr(sys, "argv", ["genzoo", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code
+    assert "4 of 6 runs failed" in " ".join(capsys.readouterr().err.split())
+    judged = {path.stem for path in (tmp_path / "results" / "judgements").iterdir()}
+    assert judged == {"GenZooMiniSTS", "GenZooMiniRetrieval"}
+    (evidence,) = (tmp_path / "results").glob("evidence/*/*.json")
+    assert evidence.parent.name == "local__tiny"
+    assert json.loads(evidence.read_text())["searches"]
+
+
+def test_a_model_that_cannot_be_decoded_is_named_and_the_next_has_its_turn(llama, monkeypatch, capsys, tmp_path):
+    from genzoo import loading
+
+    load = loading.load_decoder
+    for name, seed in (("first", 1), ("second", 2)):
+        build_checkpoint(llama, seed=seed).save(tmp_path / name)
+
+    def fail_for_the_first(name, **kwargs):
+        if str(name).endswith("first"):
+            raise RuntimeError("out of memory")
+        return load(name, **kwargs)
+
+    monkeypatch.setattr(loading, "load_decoder", fail_for_the_first)
+    words = [
+        "evaluate",
+        "-m",
+        tmp_path / "first",
+        "-m",
+        tmp_path / "second",
+        "-t",
+        "GenZooMiniSTS",
+        "-o",
+        tmp_path / "r",
+    ]
+    monkeypatch.setattr(sys, "argv", ["genzoo", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code
+    told = " ".join(capsys.readouterr().err.split())
+    assert "not every embedding could be decoded: local/first (RuntimeError: out of memory)" in told
+    assert [path.parent.name for path in (tmp_path / "r").glob("evidence/*/*.json")] == ["local__second"]
+
+
 def test_second_run_loads_nothing(results, monkeypatch, capsys):
     from genzoo import mteb_meta
 

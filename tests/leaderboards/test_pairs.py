@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import average_precision_score
 
 from genzoo.leaderboards import ResultStore
 from genzoo.leaderboards.aggregation import Part
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.pairs import (
+    PairDifference,
     Pairs,
     PairScore,
     pair_difference,
@@ -79,6 +80,59 @@ def test_a_clear_difference_is_found_and_reproducible(statistic):
     assert pair_difference(score(ours, statistic), score(theirs, statistic)) == (interval, p)
     back, same = pair_difference(score(theirs, statistic), score(ours, statistic))
     assert (back.estimate, same) == (-interval.estimate, p)
+
+
+def test_the_order_of_the_file_says_nothing():
+    """Tied similarities are one group, in the exchange as in the score: right pairs first or last, the p-value is the same."""
+    rng = np.random.default_rng(6)
+    gold = rng.integers(0, 2, 60).astype(float)
+    ours, theirs = np.round(gold + 1.5 * rng.normal(size=60)), np.round(gold + 0.8 * rng.normal(size=60))
+    found = []
+    for order in (np.argsort(gold), np.argsort(-gold), rng.permutation(60)):
+        models = (score(Pairs(gold[order], each[order]), "ap") for each in (ours, theirs))
+        found.append(pair_difference(*models, n_resamples=4000)[1])
+    assert np.ptp(found) < 0.03
+    assert 0.01 < found[0] < 0.9
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_exchange_scores_tied_ranks_as_scikit_learn_does(seed):
+    rng = np.random.default_rng(seed)
+    gold = rng.integers(0, 2, 50).astype(float)
+    ours, theirs = (rng.integers(0, 6, 50).astype(float) for _ in range(2))
+    models = [score(Pairs(gold, each), "ap") for each in (ours, theirs)]
+    ranks = [rankdata(each) for each in (ours, theirs)]
+    swap = np.random.default_rng(9).integers(0, 2, size=(5, 50), dtype=np.int8) == 1
+    straight = [
+        average_precision_score(gold, np.where(row, ranks[1], ranks[0]))
+        - average_precision_score(gold, np.where(row, ranks[0], ranks[1]))
+        for row in swap
+    ]
+    assert PairDifference("T", *models).null(np.random.default_rng(9), 5) == pytest.approx(straight)
+
+
+@pytest.mark.parametrize("statistic", ["spearman", "ap"])
+def test_a_perfect_ranking_of_few_pairs_is_no_certainty(statistic):
+    gold = np.repeat([0.0, 1.0], 20) if statistic == "ap" else np.arange(40.0)
+    ours, theirs = (score(Pairs(gold, gold + shift), statistic) for shift in (0, np.linspace(0, 0.1, 40)))
+    interval = pair_interval(ours)
+    assert 0.8 < interval.low < 0.96
+    assert interval.high == 1.0
+    copy, _ = pair_difference(ours, ours)
+    assert (copy.low, copy.estimate, copy.high) == (0, 0, 0)  # one model twice: no other pair can tell them apart
+    other, p = pair_difference(ours, theirs)
+    assert other.low < other.estimate == 0 < other.high
+    assert p == 1
+
+
+def test_parts_of_pairs_count_alike():
+    large, small = drawn(1, 200, 0.5), drawn(2, 20, 2.0)
+    both = PairScore("spearman", {Part("test", "a"): large, Part("test", "b"): small})
+    each = [PairScore("spearman", {Part("test", "a"): part}) for part in (large, small)]
+    found = pair_interval(both)
+    assert found.estimate == pytest.approx(np.mean([one.value for one in each]))
+    widths = [interval.high - interval.low for interval in map(pair_interval, each)]
+    assert found.high - found.low == pytest.approx(np.hypot(*widths) / 2, rel=0.15)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from genzoo.errors import InputError
 from genzoo.leaderboards.significance import (
     bootstrap_intervals,
+    can_reject,
     holm,
     least_p,
     mean_test,
@@ -207,3 +208,26 @@ def test_one_or_two_tasks_have_no_interval():
 
 def test_intervals_end_where_the_scores_do():
     assert mean_test([0.9, 0.2, 0.9], limit=1.0).interval.high == 1.0
+
+
+def test_a_test_that_cannot_reject_is_not_in_the_family():
+    """Ten tests over five items never reach 0.05; six items reach 0.031, which survives alone and not among two."""
+    five, six, many = 2 / 2**5, 2 / 2**6, 2 / 2**40
+    assert can_reject([many, *[five] * 10]).tolist() == [True, *[False] * 10]
+    assert can_reject([six]).tolist() == [True]
+    assert can_reject([six, six]).tolist() == [False, False]
+    assert can_reject([six, many]).tolist() == [False, True]
+    assert can_reject([many] * 200).all()
+    assert can_reject([]).tolist() == []
+
+
+def test_leaving_out_what_cannot_reject_keeps_the_error_of_the_family():
+    rng, trials = np.random.default_rng(12), 400
+    false = 0
+    for _ in range(trials):
+        samples = [rng.choice([-1.0, 0.0, 1.0], n, p=[0.1, 0.8, 0.1]) for n in (20, 30, 40, 60, 80, 120)]
+        least = [2.0 ** (1 - np.count_nonzero(sample)) for sample in samples]
+        p = [sign_flip_p(sample[None], n_resamples=500)[0] for sample in samples]
+        kept = np.where(can_reject(least), p, np.nan)
+        false += bool(np.nanmin(np.append(holm(kept), 1.0)) <= 0.05)
+    assert false / trials <= 0.08

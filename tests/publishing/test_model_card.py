@@ -133,6 +133,50 @@ def test_intervals_are_those_of_the_report(tmp_path):
         assert (scores[name].interval, scores[name].difference) == ("", "")
 
 
+def card_row(tree, task, rows, score, **facts):
+    """The card's row of a task whose result file has these entries by split and subset."""
+    tree.task(task, **facts)
+    path = tree.score(STUDENT, task, *[entry.get("main_score", score) for entry in rows])
+    content = json.loads(path.read_text())
+    for place, entry in enumerate(rows):
+        content["scores"]["test"][place].pop("scores_per_experiment")
+        content["scores"]["test"][place] |= entry
+    path.write_text(json.dumps(content))
+    return next(row for row in read_card_scores(tree.root, STUDENT[0]).rows if row.task == task)
+
+
+def ends_of(row):
+    return [float(end) for end in row.interval.strip("[]").split(", ")]
+
+
+def test_levels_of_a_clustering_are_drawn_apart(tree):
+    levels = {f"Level {place}": [middle + 0.01 * (step % 3 - 1) for step in range(9)]
+              for place, middle in enumerate((0.3, 0.6))}  # fmt: skip
+    found = card_row(tree, "C", [{"v_measures": levels}], 0.45, kind="Clustering", main="v_measure")
+    low, high = ends_of(found)
+    assert 44.0 < low < 45.0 < high < 46.0
+    assert found.over == "18 draws of texts"
+
+
+def test_subsets_of_a_classification_are_drawn_apart(tree):
+    subsets = [[0.30, 0.31, 0.29, 0.30, 0.31, 0.29], [0.7, 0.72, 0.68, 0.7, 0.71, 0.69]]
+    entries = [
+        {"main_score": float(np.mean(draws)), "scores_per_experiment": [{"accuracy": draw} for draw in draws]}
+        for draws in subsets
+    ]
+    found = card_row(tree, "A", entries, 0.5, kind="Classification", main="accuracy")
+    low, high = ends_of(found)
+    assert 48.5 < low < 50.0 < high < 51.5
+    assert found.over == "12 draws of training examples"
+    entries[1].pop("scores_per_experiment")
+    assert card_row(tree, "A", entries, 0.5, kind="Classification", main="accuracy").interval == ""
+
+
+def test_draws_that_are_all_alike_are_no_certainty(tree):
+    entry = {"scores_per_experiment": [{"accuracy": 1.0}] * 10}
+    assert card_row(tree, "A", [entry], 1.0, kind="Classification", main="accuracy").interval == ""
+
+
 def test_draws_that_do_not_give_the_stated_score_are_not_used(tmp_path):
     judged(tmp_path / "r")
     (path,) = (tmp_path / "r" / "results").glob("*LLM2Vec-Gen/*/Banking77Classification.json")

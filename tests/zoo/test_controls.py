@@ -8,7 +8,15 @@ from conftest_builders import SENTENCES, build_checkpoint
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.decoding import Decoder
-from genzoo.training.controls import DECODED_TOKENS, embedder, measure_controls, nearest_to_own, share_interval
+from genzoo.intervals import share_interval
+from genzoo.training.controls import (
+    DECODED_TOKENS,
+    Controls,
+    _gap_interval,
+    embedder,
+    measure_controls,
+    nearest_to_own,
+)
 from genzoo.training.losses import response_loss, response_sums
 from genzoo.training.responses import Response
 
@@ -31,12 +39,22 @@ def test_nearest_to_own_counts_what_is_nearest():
     )
 
 
-def test_interval_of_a_share_is_wilsons():
-    from scipy.stats import binomtest
+def test_a_share_at_the_edge_has_an_interval():
+    """All 40 of 40 leaves room for a true share of 91.2 %, and none of 40 for one of 8.8 %."""
+    made = Controls(40, 1.0, 2.0, 0.9, 0.1, 1.0, 0.9, 1.1, 0.0, *share_interval(0, 40)[1:], 10, 0)
+    rows = dict(made.rows())
+    assert rows["embedding nearest to own"] == "100.0% [91.2%, 100.0%] among all 40 responses"
+    assert rows["decoded nearest to own"] == "0.0% [0.0%, 8.8%] against 10 others"
 
-    for hits, n in ((0, 5), (160, 200), (200, 200)):
-        found = binomtest(hits, n).proportion_ci(0.95, method="wilson")
-        assert share_interval(hits, n) == pytest.approx((hits / n, found.low, found.high), abs=1e-6)
+
+def test_the_interval_of_the_gap_covers_it_on_few_queries():
+    """Eight held-out queries: a plain percentile interval of them covers the true gap nine times in ten only."""
+    generator, hits, trials = torch.Generator().manual_seed(3), 0, 400
+    for seed in range(trials):
+        drawn = torch.randn(8, generator=generator, dtype=torch.float64) + 2
+        low, high = _gap_interval(drawn * 30, torch.full((8,), 30), seed)
+        hits += low <= 2 <= high
+    assert hits / trials >= 0.92
 
 
 def test_sums_are_what_the_loss_is_the_mean_of(backbone):

@@ -10,6 +10,7 @@ import pytest
         "genzoo",
         "genzoo.registry",
         "genzoo.entries",
+        "genzoo.intervals",
         "genzoo.training.views",
         "genzoo.training.phases",
         "genzoo.packing",

@@ -43,7 +43,7 @@ def read_card_scores(results: Path, name: str, revision: str = "") -> CardScores
     return CardScores(
         rows=tuple(_rows(store, board, key, teacher)),
         safety=tuple(_safety(board, key, teacher)),
-        safety_notes=tuple(map(_cell, safety_notes(board))),
+        safety_notes=safety_notes(board),
         teacher=teacher.model if teacher else "",
         summary=_summary(board, key) if teacher else "",
         conditions=_conditions(store, key),
@@ -107,8 +107,8 @@ def _safety(board: Leaderboard, key: ModelKey, teacher: ModelKey | None) -> Iter
             found, other = pair.at(key, utility), pair.at(teacher, utility) if teacher else None
             if found is not None:
                 yield CardSafety(
-                    task=_cell(pair.pair.safety),
-                    twin=_cell(pair.pair.twin),
+                    task=pair.pair.safety,
+                    twin=pair.pair.twin,
                     utility=f"{utility * 100:.0f} %",
                     shown=safety_cell(found).display,
                     interval=interval_in_words(found),

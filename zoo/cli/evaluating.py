@@ -10,7 +10,7 @@ import typer
 from genzoo.cli.console import Bars, busy, err, out
 from genzoo.cli.models import Device
 from genzoo.cli.results import PANEL, BenchmarkName
-from genzoo.errors import InputError
+from genzoo.errors import FailedRunsError, InputError, ZooError
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
@@ -100,12 +100,19 @@ def evaluate(
         _print_plan(grid)
     if plan:
         return
-    if ray is None:
-        _run_here(grid, output, settings, part, overwrite)
-    else:
-        _run_on_ray(request, output, settings, ray, overwrite)
+    failure: ZooError | None = None
+    try:
+        if ray is None:
+            _run_here(grid, output, settings, part, overwrite)
+        else:
+            _run_on_ray(request, output, settings, ray, overwrite)
+    except FailedRunsError as error:
+        failure = error  # what finished gets its evidence all the same
     if evidence:
-        _keep_evidence(request, grid, output, device, overwrite)
+        missing = _keep_evidence(request, grid, output, device, overwrite)
+        failure = failure or missing
+    if failure is not None:
+        raise failure
     out.print(
         f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report",
         highlight=False,
@@ -162,19 +169,38 @@ def _print_plan(grid: Grid) -> None:
         err.print(f"  {name}: {as_time(seconds)}", highlight=False)
 
 
-def _keep_evidence(request: Request, grid: Grid, output: Path, device: str | None, overwrite: bool) -> None:
-    """Queries and documents of the tasks, and what each zoo model's embeddings decode to."""
-    from genzoo.cli.evidence import write_judgements, write_searches
+def _keep_evidence(request: Request, grid: Grid, output: Path, device: str | None, overwrite: bool) -> ZooError | None:
+    """Queries and documents of the tasks, and what each zoo model's embeddings decode to; what failed, if anything did."""
+    from genzoo.cli.evidence import has_results, write_judgements
 
     with busy("keeping the queries, documents and pairs behind the scores"):
         failed = write_judgements(grid.tasks, output)
     if failed:
         err.print(f"note: no single searches and no intervals for {', '.join(failed)}", markup=False, highlight=False)
+    undecoded = []
     for name, meta in zip(dict.fromkeys(request.models), grid.metas, strict=True):
-        if grid.facts[str(meta.name)]["role"] == "zoo":
-            _write_evidence(name, meta, output, device, overwrite)
-            with busy(f"reading telling searches back from {meta.name}"):
-                write_searches(name, meta, output, device)
+        if grid.facts[str(meta.name)]["role"] != "zoo" or not has_results(meta, output):
+            continue
+        try:
+            _decode(name, meta, output, device, overwrite)
+        except Exception as error:  # noqa: BLE001  (a model may fail in any way; the other models have their turn)
+            undecoded.append(f"{meta.name} ({type(error).__name__}: {error})")
+            err.print(f"note: no decoded texts of {undecoded[-1]}", markup=False, highlight=False)
+    if not undecoded:
+        return None
+    return ZooError(
+        f"the scores are in {output}, but not every embedding could be decoded: {'; '.join(undecoded)}. Run the same command "
+        "again, or add --no-evidence"
+    )
+
+
+def _decode(name: str, meta: ModelMeta, output: Path, device: str | None, overwrite: bool) -> None:
+    """Keep what a zoo model's embeddings of everyday questions and of telling searches decode to."""
+    from genzoo.cli.evidence import write_searches
+
+    _write_evidence(name, meta, output, device, overwrite)
+    with busy(f"reading telling searches back from {meta.name}"):
+        write_searches(name, meta, output, device)
 
 
 def _write_evidence(name: str, meta: ModelMeta, output: Path, device: str | None, overwrite: bool) -> None:

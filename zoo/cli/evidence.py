@@ -40,15 +40,20 @@ def write_judgements(tasks: Sequence[AbsTask], output: Path) -> list[str]:
         try:
             task.load_data()
             content = {"parts": _parts(task, rankings)} if is_search else {"pairs": _gold(task)}
+            facts = {"task": name, "data_revision": task.metadata.revision}
+            write_text(path, strict_json(facts | content) + "\n")
         except Exception as error:  # noqa: BLE001  (a data set may fail in any way; the results stand without it)
             failed.append(f"{name} ({type(error).__name__})")
-            continue
         finally:
             with contextlib.suppress(Exception):
                 task.unload_data()
-        facts = {"task": name, "data_revision": task.metadata.revision}
-        write_text(path, strict_json(facts | content) + "\n")
     return failed
+
+
+def has_results(meta: ModelMeta, output: Path) -> bool:
+    """Whether any task of a model was finished."""
+    folder = output / "results" / str(meta.name).replace("/", "__").replace(" ", "_") / str(meta.revision)
+    return any(path.name != "model_meta.json" for path in folder.glob("*.json"))
 
 
 def write_searches(name: str, meta: ModelMeta, output: Path, device: str | None) -> None:
@@ -96,20 +101,25 @@ def _read(path: Path) -> dict[str, Any]:
 def _is_current(kept: dict[str, Any], revision: str, rankings: list[dict[str, Any]]) -> bool:
     if kept.get("data_revision") != revision:
         return False
-    return all(
-        set(_top(rankings, subset, split)) <= set(content["documents"])
-        for subset, splits in kept.get("parts", {}).items()
-        for split, content in splits.items()
-    )
+    try:
+        return all(
+            set(_top(rankings, subset, split)) <= set(content["documents"])
+            for subset, splits in kept.get("parts", {}).items()
+            for split, content in splits.items()
+        )
+    except (AttributeError, KeyError, TypeError):
+        return False  # damaged: written anew
 
 
 def _top(rankings: list[dict[str, Any]], subset: str, split: str) -> list[str]:
     """The documents that any model ranked on top of any query."""
     found: dict[str, None] = {}
     for ranking in rankings:
-        part = ranking.get(subset, {})
-        for hits in (part.get(split) or {}).values() if isinstance(part, dict) else ():
-            found.update(dict.fromkeys(sorted(hits, key=lambda name: (hits[name], name), reverse=True)[:_SHOWN]))
+        with contextlib.suppress(
+            AttributeError, KeyError, TypeError
+        ):  # one model's damaged file takes nothing from others
+            for hits in ranking.get(subset, {}).get(split, {}).values():
+                found.update(dict.fromkeys(sorted(hits, key=lambda name: (hits[name], name), reverse=True)[:_SHOWN]))
     return list(found)
 
 

@@ -179,6 +179,10 @@ def _escaped(scores: CardScores) -> CardScores:
         rows=tuple(
             replace(row, task=escape_markdown(row.task), metric=escape_markdown(row.metric)) for row in scores.rows
         ),
+        safety=tuple(
+            replace(row, task=escape_markdown(row.task), twin=escape_markdown(row.twin)) for row in scores.safety
+        ),
+        safety_notes=tuple(map(escape_markdown, scores.safety_notes)),
         conditions=escape_markdown(scores.conditions),
         readings=tuple((escape_markdown(text), escape_markdown(decoded)) for text, decoded in scores.readings),
     )

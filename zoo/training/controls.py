@@ -20,6 +20,7 @@ from genzoo import prompts
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.decoding import Decoder
 from genzoo.forward import freeze, token_states
+from genzoo.intervals import expanded_tail, share_interval
 from genzoo.lora import changed_by
 from genzoo.tokens import plain_ids
 from genzoo.training.losses import response_sums
@@ -47,7 +48,7 @@ class Controls:
         recon_shuffled: The same given another query's soft prompts.
         cosine_own: Mean cosine between embedding and target of the own response; higher is better. None without a teacher.
         cosine_other: Mean cosine between embedding and the other responses' targets.
-        top1: Share of queries whose own response is the nearest of all n.
+        top1: Share of queries whose own response is the nearest of all n; `rows` gives its 95 % interval (Wilson).
         gap_low: Lower end of the 95 % interval of ``recon_gap``, by resampling the queries.
         gap_high: Upper end.
         decoded: Share of queries whose decoded text is, for the teacher, nearer to the own response than to those of all
@@ -86,7 +87,9 @@ class Controls:
             ("gap", f"{self.recon_gap:.3f} nats/token [{self.gap_low:.3f}, {self.gap_high:.3f}]"),
         ]
         if self.top1 is not None:
-            made.append(("embedding nearest to own", f"{self.top1:.1%} among all {self.n} responses"))
+            _, low, high = share_interval(round(self.top1 * self.n), self.n)
+            told = f"{self.top1:.1%} [{low:.1%}, {high:.1%}] among all {self.n} responses"
+            made.append(("embedding nearest to own", told))
         if self.decoded is not None:
             told = f"{self.decoded:.1%} [{self.decoded_low:.1%}, {self.decoded_high:.1%}] against {self.others} others"
             made.append(("decoded nearest to own", told))
@@ -227,18 +230,6 @@ def nearest_to_own(decoded: Tensor, wanted: Tensor, others: int, seed: int) -> l
     return hits
 
 
-def share_interval(hits: int, n: int) -> tuple[float, float, float]:
-    """A share and the ends of its 95 % interval (Wilson).
-
-    >>> [round(end, 3) for end in share_interval(160, 200)]
-    [0.8, 0.739, 0.85]
-    """
-    from scipy.stats import binomtest
-
-    found = binomtest(hits, n).proportion_ci(method="wilson")
-    return hits / n, float(found.low), float(found.high)
-
-
 def _nearness(embeddings: Tensor, wanted: Tensor) -> tuple[float, float, float]:
     """Mean cosine with the own target, with the others, and the share of queries that are nearest to their own."""
     cosines = functional.normalize(embeddings) @ functional.normalize(wanted).T
@@ -260,9 +251,10 @@ def _recon(
 
 
 def _gap_interval(differences: Tensor, lengths: Tensor, seed: int) -> tuple[float, float]:
-    """The middle 95 % of the gap per token over resampled queries."""
+    """The 95 % interval of the gap per token, by resampling the queries."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(len(lengths), (RESAMPLES, len(lengths)), generator=generator)
     gaps = differences[drawn].sum(dim=1) / lengths[drawn].sum(dim=1)
-    low, high = torch.quantile(gaps, torch.tensor([0.025, 0.975], dtype=gaps.dtype)).tolist()
+    tail = expanded_tail(0.025, len(lengths))  # or it would be too narrow on few queries
+    low, high = torch.quantile(gaps, torch.tensor([tail, 1 - tail], dtype=gaps.dtype)).tolist()
     return low, high
