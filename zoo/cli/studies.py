@@ -11,7 +11,7 @@ import typer
 
 from genzoo.cli.console import Bars, busy, out, print_json
 from genzoo.cli.models import Device, Json
-from genzoo.cli.training import PANEL, Column, Made, Queries, given_responses
+from genzoo.cli.training import PANEL, Column, Made, Queries, given_responses, read_log
 from genzoo.errors import InputError
 from genzoo.recipes import UNSUPERVISED
 
@@ -122,10 +122,9 @@ def study(
 ) -> None:
     """Train every variant of a recipe with every seed, and compare them. Run the same command again to go on."""
     from genzoo.studies import find_study
-    from genzoo.training.queries import read_queries
     from genzoo.training.study import run_study
 
-    chosen, log = find_study(name), read_queries(queries, column)
+    chosen, log = find_study(name), read_log(queries, column)
     first = chosen.recipe_of(next(iter(chosen.variants)), chosen.seeds[0])
     given = given_responses(made, log[: first.response.limit or None])
     with Bars() as bars:
