@@ -96,16 +96,16 @@ def _run(
     """The run that the options describe."""
     from genzoo.training.pipeline import TrainingRun
     from genzoo.training.processes import Processes
-    from genzoo.training.responses import write_responses
 
     given = given_responses(made, log[: recipe.response.limit or None])
     recipe = _pinned(recipe)
     output.mkdir(parents=True, exist_ok=True)
     processes = Processes.from_environment(device)
-    if given and processes.is_main and not (output / "responses.jsonl").is_file():
-        write_responses(output / "responses.jsonl", given)
-    processes.wait()
-    return TrainingRun(recipe, log, output, device, batch_size, bars, processes)
+    run = TrainingRun(recipe, log, output, device, batch_size, bars, processes, on_note=print_note)
+    with processes.main_first():
+        if made and processes.is_main:
+            run.take(given, made)
+    return run
 
 
 def given_responses(made: Path | None, asked: list[Query]) -> list[Response]:
