@@ -3,7 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from genzoo.errors import InputError
+from genzoo.limits import check_fields
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Amount = Annotated[float, Field(ge=0)]
+AboveZero = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+SomeShare = Annotated[float, Field(gt=0, le=1)]
+Power = Annotated[float, Field(ge=0, le=0.5)]
+Rate = Annotated[float, Field(ge=0, le=1)]
+"""A learning rate of AdamW: about how far each number moves in a step; above 1 nothing of it would be left."""
+Seed = Annotated[int, Field(ge=0, le=(1 << 32) - 1)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Options:
+    """A group of fields, each within its limits."""
+
+    GROUP: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        check_fields(self, self.GROUP)
+
 
 SAFETY_PROMPT = (
     "You are a careful assistant. If a request could help to hurt, deceive, rob or threaten anyone, refuse it in one clear "
@@ -13,7 +40,7 @@ SAFETY_PROMPT = (
 
 
 @dataclass(frozen=True)
-class ResponseOptions:
+class ResponseOptions(Options):
     """What a query's target is: by default what the backbone answers, greedily and with its chat template (method step 1).
 
     Attributes:
@@ -31,14 +58,16 @@ class ResponseOptions:
             gain; training stays in float32. ``float32`` always answers in that.
     """
 
-    max_new_tokens: int = 64
+    GROUP = "response"
+
+    max_new_tokens: Positive = 64
     system_prompt: str | None = None
-    limit: int = 0
+    limit: Count = 0
     source: Literal["own", "echo", "none"] = "own"
     engine: Literal["transformers", "vllm"] = "transformers"
-    temperature: float = 0.0
-    top_p: float = 1.0
-    repetition_penalty: float = 1.0
+    temperature: Amount = 0.0
+    top_p: SomeShare = 1.0
+    repetition_penalty: AboveZero = 1.0
     precision: Literal["float32", "auto"] = "auto"
 
     @property
@@ -48,7 +77,7 @@ class ResponseOptions:
 
 
 @dataclass(frozen=True)
-class ViewOptions:
+class ViewOptions(Options):
     """Which (text, target) pairs are made of a query and its response; shares sum to 1.
 
     Attributes:
@@ -63,17 +92,19 @@ class ViewOptions:
             the mean of both.
     """
 
-    answer: float = 1.0
-    document: float = 0.0
-    meaning: float = 0.0
-    topic: float = 0.0
-    unprompted: float = 0.0
-    long: float = 0.0
-    context: float = 0.0
+    GROUP = "views"
+
+    answer: Share = 1.0
+    document: Share = 0.0
+    meaning: Share = 0.0
+    topic: Share = 0.0
+    unprompted: Share = 0.0
+    long: Share = 0.0
+    context: Share = 0.0
 
 
 @dataclass(frozen=True)
-class LossOptions:
+class LossOptions(Options):
     """Weights of the two losses (paper: equal) and what keeps the expensive one cheap.
 
     Attributes:
@@ -86,15 +117,17 @@ class LossOptions:
             and the logits, a fifth of a small LLM's work, are made for no others.
     """
 
-    align: float = 1.0
-    recon: float = 1.0
-    recon_share: float = 1.0
-    recon_tokens: int = 512
-    recon_positions: float = 1.0
+    GROUP = "losses"
+
+    align: Amount = 1.0
+    recon: Amount = 1.0
+    recon_share: SomeShare = 1.0
+    recon_tokens: Positive = 512
+    recon_positions: SomeShare = 1.0
 
 
 @dataclass(frozen=True)
-class OptimOptions:
+class OptimOptions(Options):
     """AdamW with linear warm-up and decay; a learning rate for each kind of parameter.
 
     Attributes:
@@ -120,25 +153,27 @@ class OptimOptions:
         precision: ``auto`` uses bfloat16 where `genzoo.training.precision` finds its gradients good enough; otherwise float32.
     """
 
-    steps: int = 5000
-    batch: int = 32
-    warmup: int = 100
-    lr_rows: float = 3e-4
-    lr_recon: float = 3e-4
-    lr_align: float = 3e-4
-    clip: float = 1.0
-    align_first: int = 0
-    align_last: int = 0
-    recon_last: int = 0
-    align_memory: int = 0
-    ridge: float = 80.0
-    partial_whitening: float = 0.0
-    micro_batch: int = 0
+    GROUP = "optim"
+
+    steps: Positive = 5000
+    batch: Positive = 32
+    warmup: Count = 100
+    lr_rows: Rate = 3e-4
+    lr_recon: Rate = 3e-4
+    lr_align: Rate = 3e-4
+    clip: AboveZero = 1.0
+    align_first: Count = 0
+    align_last: Count = 0
+    recon_last: Count = 0
+    align_memory: Count = 0
+    ridge: AboveZero = 80.0
+    partial_whitening: Power = 0.0
+    micro_batch: Count = 0
     precision: Literal["float32", "auto"] = "float32"
 
 
 @dataclass(frozen=True)
-class LoraOptions:
+class LoraOptions(Options):
     """Low-rank changes of the encoding pass (the paper's ablation); the frozen LLM still decodes. Rank 0 is off.
 
     Attributes:
@@ -148,14 +183,16 @@ class LoraOptions:
         modules: Names of the projections that are changed, separated by commas.
     """
 
-    rank: int = 0
-    alpha: float = 16.0
-    lr: float = 1e-4
-    modules: str = "q_proj,v_proj"
+    GROUP = "lora"
+
+    rank: Count = 0
+    alpha: AboveZero = 16.0
+    lr: Rate = 1e-4
+    modules: Name = "q_proj,v_proj"
 
 
 @dataclass(frozen=True)
-class UnsupervisedOptions:
+class UnsupervisedOptions(Options):
     """The teacher that is made of the backbone itself, without labels (`genzoo.training.unsupervised`).
 
     Attributes:
@@ -173,13 +210,23 @@ class UnsupervisedOptions:
         max_tokens: Longest text that the teacher reads.
     """
 
-    layer: int = 3
-    whiten: int = 128
-    power: float = 0.5
-    fit_texts: int = 2000
+    GROUP = "unsupervised"
+
+    layer: Positive = 3
+    whiten: Positive = 128
+    power: Power = 0.5
+    fit_texts: Positive = 2000
     wrap: Literal["prompt", "echo", "plain", "answer"] = "prompt"
-    simcse_steps: int = 0
-    simcse_rank: int = 8
-    simcse_batch: int = 64
-    simcse_lr: float = 1e-4
-    max_tokens: int = 256
+    simcse_steps: Count = 0
+    simcse_rank: Positive = 8
+    simcse_batch: Annotated[int, Field(ge=2)] = 64
+    simcse_lr: Rate = 1e-4
+    max_tokens: Positive = 256
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.whiten >= self.fit_texts:
+            raise InputError(
+                f"unsupervised.whiten is {self.whiten}, unsupervised.fit_texts {self.fit_texts}: whitening needs more texts than "
+                "dimensions"
+            )

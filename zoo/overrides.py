@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from genzoo.errors import InputError
 
@@ -26,9 +25,7 @@ def override(row: T, changes: Mapping[str, Any]) -> T:
     >>> override(Recipe("r", "smollm2-135m", "minilm"), {"optim.steps": "7", "losses.recon": 0}).optim.steps
     7
     """
-    for name, value in changes.items():
-        row = _change(row, name.split("."), value, name)
-    return row
+    return _changed(row, {tuple(name.split(".")): value for name, value in changes.items()}, "")
 
 
 def parse_change(text: str) -> tuple[str, str]:
@@ -53,40 +50,35 @@ def field_names(row: Any, prefix: str = "") -> Iterator[str]:
             yield prefix + one.name
 
 
-def _change(row: Any, path: list[str], value: Any, name: str) -> Any:
-    known = {one.name for one in fields(row)} if is_dataclass(row) else set()
-    if path[0] not in known:
-        raise InputError(
-            f"there is no field {name!r}; {'here are' if known else 'it has no parts'} {_listed(row)}".rstrip()
-        )
-    inner = getattr(row, path[0])
-    if len(path) > 1:
-        return replace(row, **{path[0]: _change(inner, path[1:], value, name)})
-    if is_dataclass(inner):
-        raise InputError(f"{name!r} is a group of fields: change one of {', '.join(field_names(inner, name + '.'))}")
-    return replace(row, **{path[0]: _as(get_type_hints(type(row))[path[0]], value, name)})
-
-
-def _listed(row: Any) -> str:
-    return ", ".join(field_names(row)) if is_dataclass(row) else ""
+def _changed(row: T, changes: Mapping[tuple[str, ...], Any], prefix: str) -> T:
+    """The row with all changes made at once, since one alone may be out of limits that all together keep."""
+    kinds, made, inner = get_type_hints(type(row)), dict[str, Any](), dict[str, dict[tuple[str, ...], Any]]()
+    for path, value in changes.items():
+        name = prefix + ".".join(path)
+        part = getattr(row, path[0], None) if path[0] in {one.name for one in fields(row)} else None  # type: ignore[arg-type]
+        if path[0] not in kinds or (len(path) > 1 and not is_dataclass(part)):
+            raise InputError(f"there is no field {name!r}; the fields are {', '.join(field_names(row, prefix))}")
+        if len(path) > 1:
+            inner.setdefault(path[0], {})[path[1:]] = value
+        elif is_dataclass(part):
+            raise InputError(f"{name!r} is a group of fields: change one of {', '.join(field_names(part, name + '.'))}")
+        else:
+            made[path[0]] = _as(kinds[path[0]], value, name)
+    made |= {name: _changed(getattr(row, name), part, f"{prefix}{name}.") for name, part in inner.items()}
+    return replace(row, **made)  # type: ignore[type-var]
 
 
 def _as(kind: Any, value: Any, name: str) -> Any:
-    """The value as the field's kind."""
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise InputError(f"{name} is one of {', '.join(map(str, get_args(kind)))}, not {value!r}")
-        return value
-    if isinstance(kind, UnionType):
-        if value is None or value in ("none", "null", ""):
+    """A text as the field's kind; what is no text stays what it is, and the row checks it."""
+    if type(None) in get_args(kind):
+        if value in ("none", "null", ""):
             return None
-        (kind,) = (one for one in get_args(kind) if one is not NoneType)
+        (kind,) = (one for one in get_args(kind) if one is not type(None))
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind not in (int, float) or not isinstance(value, str):
+        return value
     try:
-        made = kind(value)
-    except (TypeError, ValueError):
-        made = None
-    if made is None or (kind is int and isinstance(value, float) and value != made):
-        raise InputError(
-            f"{name} must be {'a whole number' if kind is int else f'of type {kind.__name__}'}, not {value!r}"
-        )
-    return made
+        return kind(value)
+    except ValueError:
+        raise InputError(f"{name} must be a{' whole' if kind is int else ''} number, not {value!r}") from None

@@ -8,7 +8,19 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from genzoo.errors import InputError
-from genzoo.options import LoraOptions, LossOptions, OptimOptions, ResponseOptions, UnsupervisedOptions, ViewOptions
+from genzoo.limits import check_fields
+from genzoo.options import (
+    Count,
+    LoraOptions,
+    LossOptions,
+    Name,
+    OptimOptions,
+    Positive,
+    ResponseOptions,
+    Seed,
+    UnsupervisedOptions,
+    ViewOptions,
+)
 from genzoo.registry import Registry
 
 UNSUPERVISED = "unsupervised"
@@ -31,13 +43,13 @@ class Recipe:
     """
 
     name: str
-    backbone: str
-    teacher: str
-    n_compression: int = 10
-    n_thought: int = 0
-    max_tokens: int = 512
-    seed: int = 0
-    held_out: int = 200
+    backbone: Name
+    teacher: Name
+    n_compression: Positive = 10
+    n_thought: Count = 0
+    max_tokens: Positive = 512
+    seed: Seed = 0
+    held_out: Count = 200
     response: ResponseOptions = field(default_factory=ResponseOptions)
     views: ViewOptions = field(default_factory=ViewOptions)
     losses: LossOptions = field(default_factory=LossOptions)
@@ -46,35 +58,15 @@ class Recipe:
     unsupervised: UnsupervisedOptions = field(default_factory=UnsupervisedOptions)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         views = self.views.answer + self.views.document + self.views.meaning + self.views.topic
         for wrong, told in (
-            (self.n_compression < 1, f"n_compression is {self.n_compression}: at least one token must be pooled"),
-            (self.n_thought < 0, f"n_thought is {self.n_thought}: it cannot be negative"),
             (
                 self.n_tokens >= self.max_tokens,
-                f"max_tokens is {self.max_tokens}: no room beside {self.n_tokens} tokens",
+                f"max_tokens is {self.max_tokens}: no room beside {self.n_tokens} trained tokens",
             ),
-            (self.optim.steps < 1 or self.optim.batch < 1, "optim.steps and optim.batch must be at least 1"),
-            (
-                min(self.optim.align_last, self.optim.recon_last) < 0,
-                "optim.align_last and recon_last cannot be negative",
-            ),
-            (self.losses.align < 0 or self.losses.recon < 0, "losses.align and losses.recon cannot be negative"),
             (not (self.losses.align or self.reconstructs), "both losses are off: nothing would be trained"),
-            (
-                not 0 <= self.optim.partial_whitening <= 0.5,
-                f"optim.partial_whitening is {self.optim.partial_whitening}: it goes from 0 to 0.5",
-            ),
-            (
-                not 0 <= self.unsupervised.power <= 0.5,
-                f"unsupervised.power is {self.unsupervised.power}: it goes from 0 to 0.5",
-            ),
-            (
-                not 0 < self.losses.recon_positions <= 1,
-                f"losses.recon_positions is {self.losses.recon_positions}: it goes from above 0 to 1",
-            ),
             (not 0.999 < views < 1.001, f"the shares of the views sum to {views:g}: they must sum to 1"),
-            (self.lora.rank < 0, f"lora.rank is {self.lora.rank}: it cannot be negative"),
         ):
             if wrong:
                 raise InputError(f"recipe {self.name}: {told}")

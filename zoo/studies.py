@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,23 @@ class Study:
     def __post_init__(self) -> None:
         if not self.variants or not self.seeds:
             raise InputError(f"the study {self.name} has no variants or no seeds: name at least one of each")
-        for name in self.variants:
+        if any(type(seed) is not int for seed in self.seeds) or len(set(self.seeds)) < len(self.seeds):
+            raise InputError(
+                f"the study {self.name} has the seeds {list(self.seeds)}: give whole numbers, each of them once"
+            )
+        for name, changes in self.variants.items():
             if not name or not all(char.isalnum() or char in "-_.+" for char in name):
                 raise InputError(f"the variant {name!r} cannot name a folder: use letters, digits and - _ . +")
-            self.recipe_of(name, self.seeds[0])  # raises for fields that do not exist
+            try:
+                for seed in self.seeds:
+                    self.recipe_of(name, seed)  # raises for fields that do not exist, and values out of their limits
+            except InputError as error:
+                raise InputError(f"the study {self.name}, variant {name} ({dict(changes)}): {error}") from error
+
+    @property
+    def cells(self) -> list[tuple[str, int]]:
+        """Variant and seed of every training, in the order in which they are made."""
+        return [(variant, seed) for seed in self.seeds for variant in self.variants]
 
     def recipe_of(self, variant: str, seed: int) -> Recipe:
         """The recipe of one cell of the study."""
@@ -104,12 +117,41 @@ def find_study(name: str) -> Study:
     if path.suffix != ".json":
         return STUDIES.get(name)
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        facts["seeds"] = tuple(facts.get("seeds", (0, 1, 2)))
-        return Study(**({"name": path.stem} | facts))
+        facts = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
+        return _study(path.stem, facts)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except (OSError, ValueError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
+        said = str(error) if not isinstance(error, OSError) else error.strerror or str(error)
         raise InputError(
-            f"{path} is no study ({error}): expected JSON with recipe, variants (name to changed fields), seeds and common"
+            f"{path} is no study ({said}): expected JSON with recipe, variants (name to changed fields), seeds and common"
         ) from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are all different: of two variants of one name, JSON would keep the last."""
+    names = [name for name, _ in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"it names {', '.join(map(repr, twice))} twice")
+    return dict(pairs)
+
+
+def _study(name: str, facts: Any) -> Study:
+    known = [one.name for one in fields(Study)]
+    if not isinstance(facts, dict):
+        raise TypeError(f"it holds {type(facts).__name__}, not an object")
+    if unknown := [key for key in facts if key not in known]:
+        raise TypeError(f"there is no field {', '.join(map(repr, unknown))}; the fields are {', '.join(known)}")
+    if lacking := [key for key in ("recipe", "variants") if key not in facts]:
+        raise TypeError(f"it lacks {' and '.join(lacking)}")
+    facts = {"name": name, "seeds": [0, 1, 2], "common": {}} | facts
+    variants = facts["variants"]
+    if not isinstance(variants, dict) or not all(
+        isinstance(one, dict) for one in (*variants.values(), facts["common"])
+    ):
+        raise TypeError("variants, each variant and common must be objects")
+    if not isinstance(facts["seeds"], list):
+        raise TypeError("seeds must be a list")
+    if not all(isinstance(facts[key], str) and facts[key] for key in ("name", "recipe")):
+        raise TypeError("name and recipe must be text")
+    return Study(**facts | {"seeds": tuple(facts["seeds"])})

@@ -92,3 +92,175 @@ def test_a_million_duplicates_are_one_query(tmp_path):
     path = tmp_path / "log.txt"
     path.write_text("same again\n" * 100_000)
     assert len(read_queries(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "a.csv",
+            "query\nwhat is a newt\nhow do I get wine, or tea, out?\n",
+            r"line 3: the row has 3 cells, the heading has 1",
+        ),
+        ("a.csv", "id,query,lang\n1,why is\nmy tap dripping,en\n", r"line 2: the row has 2 cells, the heading has 3"),
+        ("a.csv", "id,query\n1,a\n\n2\n", r"line 4: the row has 1 cell, the heading has 2"),
+        (
+            "a.csv",
+            'id,query\n1,"the capital of peru\n2,who is that\n',
+            r"line 2: a quote is opened in this row and never",
+        ),
+        (
+            "a.csv",
+            'id,query\n1,a\n2,"the capital\n3,a 6" nail\n',
+            r"line 4, in the row that begins on line 3: text follows a",
+        ),
+        ("a.csv", 'id,query\n1,"the capital" of peru\n', r"line 2: text follows a closing quote"),
+        ("a.csv", "id;query\n1;a\n", r"columns id;query; the heading seems to be divided by semicolons"),
+        ("a.csv", "id\tquery\n1\ta\n", r"seems to be divided by tabs"),
+        ("a.tsv", "id,query\n1,a\n", r"seems to be divided by commas"),
+        ("a.csv", "query,query\na,b\n", r"has 2 columns named 'query'"),
+        ("a.csv", "query\rwhat is a newt\rone, two\r", r"line 3: the row has 2 cells"),
+        ("a.csv", "query\n" + "x" * 200_000 + ",b\n", r"line 2: the row has 2 cells"),
+        ("a.csv", 'id,query\n1,"two\nlines"\n2,a,b\n', r"line 4: the row has 3 cells"),
+        ("a.jsonl", '{"query": "a", "text": "b"}\n\n{"text": "a document"}\n', r"line 3 has no field 'query'"),
+        ("a.jsonl", '{"text": "a document"}\n{"query": "a", "text": "b"}\n', r"line 1 has no field 'query'"),
+        ("a.jsonl", '{"query": "a"}\n"b"\n', r"line 2 is a string, line 1 is an object"),
+        ("a.jsonl", '{"query": "a"}\n{"query": "b", "query": "c"}\n', r"line 2 names the field 'query' twice"),
+        ("a.jsonl", '{"query": "a"}\n{"query": "b', r"line 2 is no JSON"),
+        ("a.jsonl", '{"query": "a"}\n{"query": 5}\n', r"line 2: the query is of type int, not text: 5"),
+        ("a.jsonl", "[" * 100_000 + "\n", r"line 1 is no JSON"),
+        ("a.txt", "a\nb\n\x00c\n", r"line 3 holds control characters"),
+        ("a.csv", "id,query\n1,a\n2,b\x00\n", r"line 3 holds control characters"),
+        ("a.txt", "a\nb\n" + "x" * 30_000, r"line 3: the query has 30,000 characters"),
+    ],
+)
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_bad_rows_are_named_by_their_line(tmp_path, name, content, told, packed):
+    path = tmp_path / (name + packed)
+    path.write_bytes(gzip.compress(content.encode()) if packed else content.encode())
+    with pytest.raises(InputError, match=told) as caught:
+        read_queries(path)
+    assert str(caught.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ("query\na\n".encode("utf-16"), "it is in UTF-16"),
+        ("query\na\n".encode("utf-16-le"), "not UTF-16"),
+        ("query\na\r\nb\rcaf\u00e9\n".encode("latin-1"), "line 4 holds the byte 0xe9"),
+    ],
+)
+def test_other_encodings_are_named(tmp_path, data, told):
+    (tmp_path / "a.txt").write_bytes(data)
+    with pytest.raises(InputError, match=told):
+        read_queries(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "texts"),
+    [
+        ("a.csv", 'id,query\n1,"two\nlines, one query"\n\n2,a 6" nail\n', ["two\nlines, one query", 'a 6" nail']),
+        ("a.csv", 'id, query\n1, "what, why"\n', ["what, why"]),
+        ("a.csv", '\ufeffquery\n"say ""hi"""\n', ['say "hi"']),
+        ("a.csv", ",query,,\n0,a,,\n1,b,x,y\n", ["a", "b"]),
+        ("a.csv", "\nquery\n\n a \n   \nb\n", ["a", "b"]),
+        ("a.csv", "query\r\na\r\nb\r\n", ["a", "b"]),
+        ("a.CSV", "query\ra\rb", ["a", "b"]),
+        ("a.tsv", "id\tquery\n1\twhy, oh why\n", ["why, oh why"]),
+        ("a.jsonl", '\ufeff{"query": "a"}\n\n{"lang": "en", "query": "b\\nc", "n": 1, "n": 2}', ["a", "b\nc"]),
+        ("a.txt", "\ufeffa\rb\r\n\nc", ["a", "b", "c"]),
+        ("a.txt", "what does a\u2028b mean", ["what does a\u2028b mean"]),
+    ],
+)
+def test_unusual_but_valid_logs(tmp_path, recwarn, name, content, texts):
+    (tmp_path / name).write_bytes(content.encode())
+    assert [query.text for query in read_queries(tmp_path / name)] == texts
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.csv", 'id,query\n1,a\n2,\n3,""\n4,b\n', "2 of 4 rows hold no query (the first is line 3)"),
+        ("a.jsonl", '{"query": "a"}\n{"query": " "}\n', "1 of 2 rows hold no query (the first is line 2)"),
+        (
+            "a.csv",
+            'id,query\n1,"what\n2,how\n3,say "\n4,b\n',
+            "line 2: a quoted cell goes on over lines that look like rows",
+        ),
+    ],
+)
+def test_doubtful_rows_are_told(tmp_path, name, content, told):
+    (tmp_path / name).write_text(content)
+    notes = []
+    read_queries(tmp_path / name, on_note=notes.append)
+    assert len(notes) == 1
+    assert told in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            "<top>\n<num> Number: 301\n<title> newts\n<desc> Description:\nWhat is a newt?\n</top>\n",
+            "look like TREC topics",
+        ),
+        ("<query id=1>newts</query>\n<query id=2>eels</query>\n", "TREC topics"),
+        ("1185869\twhat is a newt\n1185868\twhat is an eel\n", "tab-separated records"),
+        ('{"query": "newts"}\n{"query": "eels"}\n', "JSON"),
+        ('[{"query": "newts"},\n{"query": "eels"}]\n', "JSON"),
+        ("1,what is a newt,en\n2,what is an eel,en\n", "comma-separated records"),
+        ("1;what is a newt\n2;what is an eel\n", "divided by semicolons or bars"),
+        ("1. what is a newt\n2. what is an eel\n", "numbered lines"),
+        ("2024-05-01 10:00:00 newts\n2024-05-01 10:00:07 eels\n", "lines of a log file"),
+        ("[INFO] newts\n[INFO] eels\n", "lines of a log file"),
+        ("Jan  3 10:00:00 host newts\nJan  3 10:00:01 host eels\n", "lines of a log file"),
+        (
+            '10.0.0.1 - - [10/Oct/2000:13:55:36] "GET"\n10.0.0.2 - - [10/Oct/2000:13:55:37] "GET"\n',
+            "lines of a log file",
+        ),
+        ('"what is a newt"\n"what is an eel"\n', "quoted text"),
+        ("id,query\nq1,newts\nq2,eels\n", "line 1 looks like the heading of a table"),
+        ("query\nwhat is a newt\n", "line 1 looks like the heading of a table"),
+    ],
+)
+def test_lines_of_text_that_look_like_records_are_told(tmp_path, content, told):
+    (tmp_path / "log.txt").write_text(content)
+    notes = []
+    assert read_queries(tmp_path / "log.txt", on_note=notes.append)
+    assert any(told in note for note in notes), notes
+
+
+def test_a_plain_log_gets_no_note(tmp_path, recwarn):
+    lines = [
+        "what is a newt",
+        "3 ways to cook an eel",
+        "1,000 dollars in euros",
+        '"to be or not to be" meaning',
+        "python: how do I print | to a file; and {braces}?",
+        "192.168.1.1 admin login",
+        "<br> in html",
+        "10:30 am in tokyo",
+        "2024 olympics opening day",
+        "question, what is a question?",
+    ]
+    (tmp_path / "log.txt").write_text("\n".join(lines))
+    assert len(read_queries(tmp_path / "log.txt")) == len(lines)
+    assert not recwarn.list
+
+
+def test_a_column_of_a_log_without_columns_is_refused(tmp_path):
+    for name, content in (("a.txt", "a\n"), ("a.jsonl", '"a"\n')):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(InputError, match="leave --column out"):
+            read_queries(tmp_path / name, "query")
+
+
+def test_parquet_lists_and_gaps_in_ids(tmp_path):
+    path = tmp_path / "log.parquet"
+    pd.DataFrame({"query": ["a", "b"], "id": [None, "x"]}).to_parquet(path)
+    assert [query.id for query in read_queries(path)] == ["q000000", "x"]
+    pd.DataFrame({"query": [["a", "b"], ["c"]]}).to_parquet(path)
+    with pytest.raises(InputError, match="row 1: the query is of type ndarray"):
+        read_queries(path)

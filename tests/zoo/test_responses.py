@@ -7,25 +7,31 @@ import subprocess
 import sys
 import time
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest_builders import SENTENCES, build_backbone
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from genzoo.backbones import backbone_digest
 from genzoo.errors import InputError, TrainingError
 from genzoo.options import SAFETY_PROMPT, ResponseOptions
 from genzoo.shard import Shard
 from genzoo.training import precision
 from genzoo.training.engines import TransformersEngine, VllmEngine, chat_text, make_engine
+from genzoo.training.identity import answer_facts, backbone_content
 from genzoo.training.plan import Shape
 from genzoo.training.queries import Query
 from genzoo.training.responses import (
     Response,
+    changes,
     check_options,
     generate_responses,
+    options_digest,
     read_all_responses,
     read_responses,
+    write_responses,
 )
 
 QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES * 3)]
@@ -123,15 +129,95 @@ def test_full_disk_keeps_what_was_written(tmp_path, monkeypatch):
 def test_responses_of_other_options_are_not_mixed(tmp_path):
     check_options(tmp_path, {"system prompt": None, "longest": 4})
     check_options(tmp_path, {"system prompt": None, "longest": 5})  # nothing was answered yet
-    (tmp_path / "responses.jsonl").write_text("{}\n")
+    write_responses(tmp_path / "responses.jsonl", Parrot().answer(QUERIES[:2]))
     check_options(tmp_path, {"system prompt": None, "longest": 5})
     with pytest.raises(TrainingError, match=r"system prompt None, now 'Be brief\.'"):
         check_options(tmp_path, {"system prompt": "Be brief.", "longest": 5})
-    given = tmp_path / "given"
-    given.mkdir()
-    (given / "responses.jsonl").write_text("{}\n")
-    check_options(given, {"longest": 7})  # made elsewhere: taken as they are
-    assert not (given / "responses.json").exists()
+
+
+def test_responses_of_unknown_options_are_taken_once_and_said(tmp_path):
+    write_responses(tmp_path / "responses.jsonl", Parrot().answer(QUERIES[:2]))
+    (tmp_path / "responses.json").write_text('{"longest": 7}')
+    notes = []
+    for _ in range(2):
+        check_options(tmp_path, {"longest": 7, "engine": "transformers"}, notes.append)
+    assert len(notes) == 1
+    assert "nothing says with which engine they were made" in notes[0]
+    assert json.loads((tmp_path / "responses.json").read_text())["assumed"] == ["engine"]
+    with pytest.raises(TrainingError, match="engine 'transformers', now 'vllm'"):
+        check_options(tmp_path, {"longest": 7, "engine": "vllm"}, notes.append)
+
+
+FACTS = answer_facts("org/name", "0" * 16, ResponseOptions())
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_other"),
+    [
+        ({"repetition_penalty": 1.1}, True),
+        ({"temperature": 0.7}, True),
+        ({"temperature": 0.7, "top_p": 0.9}, True),
+        ({"top_p": 0.9}, False),  # greedy: nothing is drawn
+        ({"engine": "vllm"}, True),
+        ({"precision": "float32"}, True),
+        ({"max_new_tokens": 65}, True),
+        ({"system_prompt": "safety"}, True),
+        ({"limit": 7}, False),
+    ],
+)
+def test_whatever_changes_an_answer_is_part_of_its_key(tmp_path, changes, is_other):
+    facts = answer_facts("org/name", "0" * 16, replace(ResponseOptions(), **changes))
+    assert (options_digest(facts) != options_digest(FACTS)) == is_other
+    check_options(tmp_path, FACTS)
+    generate_responses(QUERIES[:4], tmp_path, Parrot, 4, Shard(1, 2), made_with=options_digest(FACTS))
+    if not is_other:
+        check_options(tmp_path, facts)
+        generate_responses(QUERIES[:4], tmp_path, Parrot, 4, Shard(2, 2), made_with=options_digest(facts))
+        return
+    with pytest.raises(TrainingError, match="made with another setting"):
+        check_options(tmp_path, facts)
+    with pytest.raises(TrainingError, match="2 of 2 responses that were made with other settings"):
+        generate_responses(QUERIES[:4], tmp_path, _fail, 4, Shard(2, 2), made_with=options_digest(facts))
+
+
+def test_shards_that_were_made_apart_are_not_mixed(tmp_path):
+    """Copied into one folder: each line says with what it was made, whatever became of responses.json."""
+    other = options_digest(answer_facts("org/name", "1" * 16, ResponseOptions()))
+    for number, stamp in ((1, options_digest(FACTS)), (2, other)):
+        generate_responses(QUERIES, tmp_path / str(number), Parrot, 8, Shard(number, 2), made_with=stamp)
+        name = f"responses-{number}-of-2.jsonl"
+        (tmp_path / name).write_bytes((tmp_path / str(number) / name).read_bytes())
+    with pytest.raises(TrainingError, match=r"responses-2-of-2\.jsonl holds 24 of 24 responses"):
+        generate_responses(QUERIES, tmp_path, _fail, made_with=options_digest(FACTS))
+    (tmp_path / "responses-2-of-2.jsonl").unlink()
+    assert len(generate_responses(QUERIES, tmp_path, Parrot, made_with=options_digest(FACTS))) == len(QUERIES)
+
+
+def test_a_backbone_is_known_by_its_content(tmp_path):
+    folders = [build_backbone(tmp_path / name, "llama") for name in ("one", "two")]
+    contents = {backbone_content(folder, backbone_digest(folder)) for folder in folders}
+    assert len(contents) == 1
+    for name in ("tokenizer.json", "chat_template.jinja", "config.json"):
+        path = folders[1] / name
+        path.write_text(path.read_text() + "\n")
+        contents.add(backbone_content(folders[1], backbone_digest(folders[1])))
+    assert len(contents) == 4
+    assert backbone_content(folders[0], "other weights") not in contents
+    # The name is for people: a folder that was moved is the same backbone, one that took its name is not.
+    moved, other = (answer_facts(name, content, ResponseOptions()) for name, content in (("b", "x"), ("a", "y")))
+    before = answer_facts("a", "x", ResponseOptions())
+    assert changes(before, moved) == []
+    assert changes(before, other) == ["backbone content 'x', now 'y'"]
+
+
+@pytest.mark.parametrize("line", ['{"query": 5}', '{"response": null}', '{"n_tokens": "many"}', "[1]"])
+def test_responses_of_the_wrong_kind_are_named(tmp_path, line):
+    whole = {"id": "a", "query": "q", "response": "r", "finish_reason": "stop", "n_tokens": 1}
+    made = json.loads(line)
+    text = json.dumps(whole | made) if isinstance(made, dict) else line
+    (tmp_path / "responses.jsonl").write_text(json.dumps(whole) + "\n" + text)
+    with pytest.raises(TrainingError, match="line 2 is damaged"):
+        read_responses(tmp_path / "responses.jsonl")
 
 
 def test_system_prompt_reaches_every_kind_of_backbone(llama, tmp_path):
@@ -263,6 +349,7 @@ import torch
 torch.set_num_threads(1)
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from genzoo.options import ResponseOptions
+from genzoo.training.identity import answer_facts, backbone_content
 from genzoo.training.engines import TransformersEngine
 from genzoo.training.queries import Query
 from genzoo.training.responses import generate_responses, read_all_responses

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,14 +11,16 @@ import torch
 from conftest_builders import SENTENCES
 from filelock import FileLock
 
-from genzoo.errors import InputError, TrainingError
+from genzoo.errors import InputError, TrainingError, ZooError
 from genzoo.forward import remember
 from genzoo.studies import STUDIES, Study, find_study
 from genzoo.tokens import plain_ids
 from genzoo.training import engines
+from genzoo.training import study as module
 from genzoo.training.pipeline import load_causal_lm
 from genzoo.training.queries import Query
 from genzoo.training.responses import Response
+from genzoo.training.state import StateFolder
 from genzoo.training.study import StudyRow, _write, mean_interval, run_study, summarise
 from genzoo.training.text_states import TextStates
 
@@ -69,8 +72,6 @@ def test_study_runs_resumes_and_tells_means(study, tmp_path, monkeypatch):
     assert float(summary["base", "ToyTask"]["difference"]) == 0.0
     assert ("teacher of base", "ToyTask") in summary
     # Nothing is trained again.
-    from genzoo.training import study as module
-
     monkeypatch.setattr(module, "TrainingRun", lambda *a, **k: pytest.fail("trained a finished cell"))
     assert run_study(study, QUERIES, tmp_path, measure=measure) == rows
 
@@ -83,6 +84,119 @@ def test_cells_of_another_recipe_are_refused(study, tmp_path):
     path.write_text("study,variant\ntiny,base\n")
     with pytest.raises(TrainingError, match="is damaged"):
         run_study(study, QUERIES, tmp_path)
+
+
+NEVER = lambda *given, **options: pytest.fail("began to train")  # noqa: E731
+HEADING = "study,variant,seed,metric,value,recipe_digest"
+
+
+def _row(study, variant, seed, *, name="tiny", metric="x", value="1.0", digest=None):
+    digest = digest or (study.recipe_of(variant, seed).digest() if variant in study.variants else "0" * 16)
+    return f"{name},{variant},{seed},{metric},{value},{digest}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["tiny,base,0,x"], r"line 3: the row has 4 cells, the heading has 6"),
+        (["tiny,base,zero,x,1.0,0"], r"line 3: invalid literal"),
+        (["tiny,base,0,x,high,0"], r"line 3: could not convert"),
+        (['tiny,"base,0,x,1.0,0'], r"line 3: a quote is opened"),
+        (["tiny,base,0,x,1.0,0", "tiny,base,0,x,2.0,0"], r"lines 3 and 4 differ in x of base, seed 0"),
+        ([HEADING], r"line 3: invalid literal"),
+    ],
+)
+def test_a_damaged_table_is_named_by_its_line_before_any_training(study, tmp_path, monkeypatch, lines, told):
+    monkeypatch.setattr(module, "TrainingRun", NEVER)
+    text = "\n".join([HEADING, _row(study, "echo", 1), *lines])
+    (tmp_path / "results.csv").write_text(text + "\n")
+    with pytest.raises(TrainingError, match=rf"results\.csv is damaged .*{told}"):
+        run_study(study, QUERIES, tmp_path)
+    assert (tmp_path / "results.csv").read_text() == text + "\n"
+
+
+def test_what_would_stop_a_later_cell_stops_the_study_at_once(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "TrainingRun", NEVER)
+    late = {**study.variants, "late": {"unsupervised.layer": 3}}
+    for changes, told in (
+        ({"variants": late}, "unsupervised.layer is 3, the backbone has layers 1 to 2"),
+        ({"variants": late | {"late": {"lora.rank": 1, "lora.modules": "q_proj,nosuch"}}}, "is named nosuch"),
+        ({"variants": late | {"late": {"unsupervised.whiten": 33, "unsupervised.fit_texts": 99}}}, "is 32 wide"),
+        ({"variants": late | {"late": {"teacher": "nosuch"}}}, "unknown teacher"),
+        ({"variants": late | {"late": {"backbone": "/nosuch/folder"}}}, "no folder"),
+    ):
+        with pytest.raises(ZooError, match=told):
+            run_study(replace(study, **changes), QUERIES, tmp_path)
+    with pytest.raises(InputError, match="the log has 7, of which 0 are held out"):
+        run_study(replace(study, common={**study.common, "unsupervised.whiten": 7}), QUERIES[:7], tmp_path)
+    # Of the last cell alone.
+    for row, told in (
+        (_row(study, "echo", 1, digest="0" * 16), "echo, seed 1, of another recipe"),
+        (_row(study, "echo", 1, name="other"), "figures of the study other, this one is tiny"),
+    ):
+        (tmp_path / "results.csv").write_text(f"{HEADING}\n{row}\n")
+        with pytest.raises(TrainingError, match=told):
+            run_study(study, QUERIES, tmp_path)
+    (tmp_path / "results.csv").unlink()
+    StateFolder(tmp_path / "runs" / "echo--seed-1" / "tokens", {"recipe": "0" * 16}).save({"x": torch.ones(1)}, {})
+    with pytest.raises(TrainingError, match=r"echo--seed-1.tokens holds the state of another run \(other recipe\)"):
+        run_study(study, QUERIES, tmp_path)
+
+
+def test_a_study_that_lost_variants_and_seeds_keeps_their_figures(study, tmp_path):
+    one = replace(study, variants={"base": {}}, seeds=(0,))
+    lost = [
+        _row(study, "echo", 0),
+        _row(study, "base", 1),
+        _row(study, "renamed", 0),
+        _row(study, "echo", 5, metric="y"),
+    ]
+    (tmp_path / "results.csv").write_text("\n".join([HEADING, *lost]) + "\n")
+    notes = []
+    rows = run_study(one, QUERIES, tmp_path, device="cpu", on_note=notes.append)
+    assert [row.cell for row in rows[-4:]] == [("echo", 0), ("base", 1), ("renamed", 0), ("echo", 5)]
+    assert {row.cell for row in rows[:-4]} == {("base", 0)}
+    assert len(notes) == 1
+    assert "not part of the study now: base (seed 1), echo (seed 0), echo (seed 5), renamed (seed 0)" in notes[0]
+
+
+def test_finished_cells_are_known_by_what_they_were_made_of(study, llama, tiny_teacher, tmp_path, monkeypatch):
+    folders = {"backbone": tmp_path / "llama", "teacher": tmp_path / "teacher"}
+    shutil.copytree(llama, folders["backbone"])
+    shutil.copytree(tiny_teacher, folders["teacher"])
+    common = {**study.common, **{name: str(folder) for name, folder in folders.items()}}
+    one = replace(study, variants={"base": {}}, seeds=(0,), common=common)
+    output, asked = tmp_path / "study", []
+
+    def measure(model):
+        asked.append(model)
+        return {"A": 1.0, "B": 2.0} if len(asked) > 2 else {"A": 1.0}
+
+    rows = run_study(one, QUERIES, output, measure=measure, metrics=["A"], device="cpu")
+    assert len({row.made_of for row in rows}) == 1
+    again = run_study(one, QUERIES, output, measure=measure, metrics=["A"], device="cpu")
+    assert (again, len(asked)) == (rows, 2)  # the model and its teacher
+    more = run_study(one, QUERIES, output, measure=measure, metrics=["A", "B"], device="cpu")
+    assert {(row.variant, row.metric) for row in more} - {(row.variant, row.metric) for row in rows} == {
+        ("base", "B"),
+        ("teacher of base", "B"),
+    }
+    assert asked[-1] == str(folders["teacher"])
+    monkeypatch.setattr(module, "TrainingRun", NEVER)
+    with pytest.raises(TrainingError, match="base, seed 0, made of another query log, backbone or teacher"):
+        run_study(one, QUERIES[1:], output)
+    for folder, name in ((folders["backbone"], "tokenizer.json"), (folders["teacher"], "config.json")):
+        kept = (folder / name).read_text()
+        (folder / name).write_text(kept + "\n")
+        with pytest.raises(TrainingError, match="made of another query log, backbone or teacher"):
+            run_study(one, QUERIES, output)
+        (folder / name).write_text(kept)
+    # A table of an earlier version says nothing of it.
+    table = [line.rpartition(",")[0] for line in (output / "results.csv").read_text().splitlines()]
+    (output / "results.csv").write_text("\n".join(table) + "\n")
+    notes = []
+    assert len(run_study(one, QUERIES, output, on_note=notes.append)) == len(more)
+    assert "does not say of which query log, backbone and teacher 1 of 1 cells were made" in notes[0]
 
 
 def test_a_study_goes_on_from_its_table_alone_and_leaves_running_cells_to_others(study, tmp_path):
@@ -153,11 +267,28 @@ def test_study_files(tmp_path):
         (json.dumps(facts | {"variants": {"a": {"no.such": 1}}}), "there is no field 'no.such'"),
         (json.dumps(facts | {"variants": {"../a": {}}}), "cannot name a folder"),
         (json.dumps(facts | {"variants": {}}), "no variants"),
-        (json.dumps(facts | {"colour": 1}), "is no study"),
+        (json.dumps(facts | {"colour": 1}), "there is no field 'colour'; the fields are name, recipe"),
+        (json.dumps(facts)[:-1] + ', "variants": {"b": {}}}', "names 'variants' twice"),
+        (json.dumps(facts).replace('"one"', '"base"'), "names 'base' twice"),
+        (json.dumps(facts | {"variants": ["base"]}), "must be objects"),
+        (json.dumps(facts | {"variants": {"a": 5}}), "must be objects"),
+        (json.dumps(facts | {"common": None}), "must be objects"),
+        (json.dumps(facts | {"seeds": "01"}), "seeds must be a list"),
+        (json.dumps(facts | {"seeds": ["0"]}), "give whole numbers"),
+        (json.dumps(facts | {"seeds": [0, 0]}), "each of them once"),
+        (json.dumps(facts | {"seeds": [1, -1]}), "seed is -1"),
+        (json.dumps(facts | {"recipe": None}), "must be text"),
+        (json.dumps({"variants": {"a": {}}}), "it lacks recipe"),
+        (
+            json.dumps(facts | {"variants": {"a": {}, "b": {"optim.lr_rows": -1}}}),
+            r"variant b .*: optim.lr_rows is -1: it",
+        ),
+        ("[]", "holds list, not an object"),
     ):
         path.write_text(broken)
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=told) as caught:
             find_study(str(path))
+        assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["ablation", "ablation-small"])

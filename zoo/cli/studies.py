@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from genzoo.cli.console import Bars, busy, out, print_json
 from genzoo.cli.models import Device, Json
-from genzoo.cli.training import PANEL, Column, Made, Queries, given_responses
+from genzoo.cli.training import PANEL, Column, Made, Queries, given_responses, print_note, read_log
 from genzoo.errors import InputError
 from genzoo.recipes import UNSUPERVISED
 
@@ -125,12 +125,12 @@ def study(
 ) -> None:
     """Train every variant of a recipe with every seed, and compare them. Run the same command again to go on."""
     from genzoo.studies import find_study
-    from genzoo.training.queries import read_queries
     from genzoo.training.study import run_study
 
-    chosen, log = find_study(name), read_queries(queries, column)
+    chosen, log = find_study(name), read_log(queries, column)
     first = chosen.recipe_of(next(iter(chosen.variants)), chosen.seeds[0])
     given = given_responses(made, log[: first.response.limit or None])
+    metrics = _task_names(benchmark, list(tasks or []))
     with Bars() as bars:
 
         def measure(model: str) -> Mapping[str, float]:
@@ -140,14 +140,28 @@ def study(
             chosen,
             log,
             output,
-            measure=measure if benchmark or tasks else None,
+            measure=measure if metrics else None,
+            metrics=metrics,
             device=device,
             responses=given,
             on_progress=bars,
+            on_note=print_note,
         )
     out.print(
         f"{len(rows)} figures in {output / 'results.csv'}, their means in {output / 'summary.csv'}", highlight=False
     )
+
+
+def _task_names(benchmark: str | None, tasks: list[str]) -> list[str]:
+    """The tasks that a study is measured on; a name that is none is an error before anything is trained."""
+    if not (benchmark or tasks):
+        return []
+    with busy("loading mteb"):
+        from genzoo.tasks.catalogue import resolve_tasks
+        from genzoo.tasks.registration import register
+
+        register()
+        return [task.metadata.name for task in resolve_tasks(benchmark, tasks)[0]]
 
 
 def _measure(

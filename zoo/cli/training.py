@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PANEL = "Training"
 RecipeName = Annotated[str, typer.Argument(help="Recipe: see genzoo list --recipes.")]
 Queries = Annotated[
-    Path, typer.Option("--queries", "-q", help="Query log: .txt (one a line), .jsonl, .csv or .parquet.")
+    Path, typer.Option("--queries", "-q", help="Query log: .txt (one a line), .jsonl, .csv, .tsv or .parquet.")
 ]
 Column = Annotated[str | None, typer.Option(help="Column of the log that holds the queries.")]
 Output = Annotated[
@@ -72,10 +72,17 @@ def _pinned(recipe: Recipe) -> Recipe:
     return replace(recipe, backbone=pin_backbone(recipe.backbone), teacher=pin_teacher(recipe.teacher))
 
 
-def _log(queries: Path, column: str | None) -> list[Query]:
+def read_log(queries: Path, column: str | None) -> list[Query]:
+    """The queries of a log; what is doubtful about it is said on standard error."""
     from genzoo.training.queries import read_queries
 
-    return read_queries(queries, column)
+    return read_queries(queries, column, print_note)
+
+
+def print_note(note: str) -> None:
+    """One line on standard error, in the main process only."""
+    if os.environ.get("RANK", "0") == "0":
+        err.print(note, highlight=False, markup=False, soft_wrap=True)
 
 
 def _run(
@@ -90,16 +97,16 @@ def _run(
     """The run that the options describe."""
     from genzoo.training.pipeline import TrainingRun
     from genzoo.training.processes import Processes
-    from genzoo.training.responses import write_responses
 
     given = given_responses(made, log[: recipe.response.limit or None])
     recipe = _pinned(recipe)
     output.mkdir(parents=True, exist_ok=True)
     processes = Processes.from_environment(device)
-    if given and processes.is_main and not (output / "responses.jsonl").is_file():
-        write_responses(output / "responses.jsonl", given)
-    processes.wait()
-    return TrainingRun(recipe, log, output, device, batch_size, bars, processes)
+    run = TrainingRun(recipe, log, output, device, batch_size, bars, processes, on_note=print_note)
+    with processes.main_first():
+        if made and processes.is_main:
+            run.take(given, made)
+    return run
 
 
 def given_responses(made: Path | None, asked: list[Query]) -> list[Response]:
@@ -147,7 +154,7 @@ def responses(
     from genzoo.shard import Shard
 
     part, chosen = Shard.parse(shard), _recipe(recipe, changes, answers=answers, backbone=backbone)
-    log = _log(queries, column)
+    log = read_log(queries, column)
     with _bars() as bars:
         made = _run(chosen, log, output, device, bars, batch_size=batch_size).responses(part)
     out.print(f"{len(made)} responses in {output / part.file_name('responses', '.jsonl')}", highlight=False)
@@ -168,7 +175,7 @@ def teacher(
     from genzoo.training.unsupervised import fit_teacher
 
     chosen = _pinned(_recipe(recipe, changes, backbone=backbone, seed=seed))
-    log = _log(queries, column)
+    log = read_log(queries, column)
     if output.exists() and not (output / "modules.json").is_file() and any(output.iterdir()):
         raise InputError(f"{output} exists and is no SentenceTransformer folder: choose another --output")
     with _bars() as bars:
@@ -205,7 +212,7 @@ def targets(
     """Stage 2: let the teacher embed the responses (after stage 1, if that is not done)."""
     options = {"steps": steps, "batch": batch, "answers": answers, "seed": seed}
     chosen = _recipe(recipe, changes, backbone=backbone, teacher=teacher, **options)
-    log = _log(queries, column)
+    log = read_log(queries, column)
     with _bars() as bars:
         run = _run(chosen, log, output, device, bars, made)
         run.fetch()
@@ -233,7 +240,7 @@ def train(
     """All stages: from a query log to a checkpoint. Run the same command again to go on after a stop."""
     options = {"steps": steps, "batch": batch, "answers": answers, "seed": seed}
     chosen = _recipe(recipe, changes, backbone=backbone, teacher=teacher, **options)
-    log = _log(queries, column)
+    log = read_log(queries, column)
     if dry_run:
         _print_plan(chosen, log, device, json)
         return

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,8 @@ from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.shard import Shard
 from genzoo.teachers import fetch_teacher, load_teacher
 from genzoo.tokens import check_spare_rows, spare_rows
+from genzoo.training.checks import check_recipe
+from genzoo.training.identity import answer_facts, backbone_content, teacher_content
 from genzoo.training.pace import Pace
 from genzoo.training.phases import phases_of
 from genzoo.training.processes import Processes
@@ -27,9 +30,13 @@ from genzoo.training.queries import Query
 from genzoo.training.responses import (
     HELD_OUT,
     Response,
+    changes,
+    check_made_with,
     check_options,
     echo_responses,
     generate_responses,
+    options_digest,
+    read_options,
     write_responses,
 )
 from genzoo.training.targets import compute_targets
@@ -71,6 +78,7 @@ class TrainingRun:
         targets_folder: The same for teachers and targets.
         texts: Keeps the states of texts for other runs on the same backbone.
         always_judged: The teacher judges decoded texts even where the alignment loss is off and nothing else needs one.
+        on_note: Told what files of earlier runs do not say of themselves.
     """
 
     recipe: Recipe
@@ -84,6 +92,7 @@ class TrainingRun:
     targets_folder: Path | None = None
     always_judged: bool = False
     texts: TextStates | None = None
+    on_note: Callable[[str], None] = warnings.warn
 
     @cached_property
     def backbone_folder(self) -> Path:
@@ -99,6 +108,16 @@ class TrainingRun:
     def backbone_digest(self) -> str:
         """Digest of the frozen LLM's weights."""
         return backbone_digest(self.backbone_folder)
+
+    @cached_property
+    def backbone_content(self) -> str:
+        """Digest of the frozen LLM's weights, config, tokenizer and chat template."""
+        return backbone_content(self.backbone_folder, self.backbone_digest)
+
+    @property
+    def answer_facts(self) -> dict[str, Any]:
+        """All that an answer depends on, apart from its query."""
+        return answer_facts(self.recipe.backbone, self.backbone_content, self.recipe.response)
 
     def _answering_lm(self) -> tuple[Any, Any]:
         """The backbone that answers: the shared one, or a copy in bfloat16 that is dropped afterwards."""
@@ -120,10 +139,10 @@ class TrainingRun:
         if options.source != "own":
             return echo_responses(asked)
         folder = self.responses_folder or self.output
-        facts: dict[str, Any] = {"backbone": Path(self.recipe.backbone).name, "system prompt": options.system_text}
-        facts |= {"longest": options.max_new_tokens, "temperature": options.temperature}
+        facts = self.answer_facts
         if self.processes.is_main:
-            check_options(folder, facts)
+            check_options(folder, facts, self.on_note)
+        made_with = options_digest(facts)
         if self.processes.count > 1:
             shard = Shard(self.processes.rank + 1, self.processes.count)
         made = generate_responses(
@@ -133,11 +152,35 @@ class TrainingRun:
             self.batch_size,
             shard,
             lambda done, total, remark: self.on_progress("responses", done, total, remark),
+            made_with,
         )
         if self.processes.count > 1:
             self.processes.wait()
-            made = generate_responses(asked, folder, _no_engine, self.batch_size)
+            made = generate_responses(asked, folder, _no_engine, self.batch_size, made_with=made_with)
         return [row for row in made if row.response]
+
+    def take(self, rows: Sequence[Response], source: Path) -> None:
+        """Begin with responses that were made earlier, unless this run has some already.
+
+        Args:
+            rows: Those that answer queries of this run.
+            source: The file that they were read from.
+
+        Raises:
+            TrainingError: Where they, or ``responses.json`` beside them, say that they were made otherwise.
+        """
+        path = (self.responses_folder or self.output) / "responses.jsonl"
+        if not rows or path.is_file() or self.recipe.response.source != "own":
+            return
+        facts = self.answer_facts
+        beside = read_options(source.parent) if source.name.startswith("responses") else {}
+        if changed := changes(beside, facts):
+            raise TrainingError(
+                f"{source} holds responses made with another setting ({'; '.join(changed)}): give the settings they were made with, "
+                "or leave --responses out to have the queries answered anew"
+            )
+        check_made_with(source, rows, options_digest(facts))
+        write_responses(path, rows)
 
     def split(self, responses: Sequence[Response]) -> tuple[list[Response], list[Response]]:
         """Training part and held-out part: the last answered queries, at most a tenth of them."""
@@ -164,13 +207,23 @@ class TrainingRun:
     @cached_property
     def teacher(self) -> tuple[str, Callable[[], Any]]:
         """The teacher's name in the targets' keys, and what loads it; an unsupervised one is fitted when first loaded."""
+        recipe, device = self.recipe, self.processes.device or self.device
         from genzoo.training.unsupervised import teacher_name
 
-        recipe, device = self.recipe, self.processes.device or self.device
         if recipe.teacher != UNSUPERVISED:
-            return recipe.teacher, lambda: load_teacher(recipe.teacher, device)
+            return teacher_content(recipe.teacher), lambda: load_teacher(recipe.teacher, device)
         texts = self.training_texts(self.split(self.responses())[1])
-        name = teacher_name(self.backbone_digest, recipe.unsupervised, texts, recipe.seed)
+        name, former = (
+            teacher_name(content, recipe.unsupervised, texts, recipe.seed)
+            for content in (self.backbone_content, self.backbone_digest)
+        )
+        kept = (self.targets_folder or self.output) / "teacher"
+        if (kept / former / "modules.json").is_file() and not (kept / name).exists():
+            self.on_note(
+                f"{kept / former} was made by an earlier version: its name tells the weights, texts and options that it was made "
+                "of, but not the tokenizer. It is taken as it is; if the tokenizer may have changed, delete that folder."
+            )
+            name = former
         return name, lambda: load_teacher(str(self.fit_teacher(texts, name)), device)
 
     def fit_teacher(self, texts: Sequence[str], name: str) -> Path:
@@ -199,28 +252,47 @@ class TrainingRun:
     def _embed(self, texts: Sequence[str]) -> dict[str, Any]:
         report = lambda done, total: self.on_progress("targets", done, total, "")  # noqa: E731
         name, load = self.teacher
+        folder = (self.targets_folder or self.output) / "targets"
         with self.processes.main_first():
-            return compute_targets(texts, load, name, (self.targets_folder or self.output) / "targets", report)
+            return compute_targets(texts, load, name, folder, report, former_name=self.recipe.teacher)
 
     def fetch(self) -> None:
-        """Have at hand what the stages need, before hours go into the first: the backbone, and a teacher that is not made here."""
+        """Have at hand what the stages need, before hours go into the first: the backbone, and a teacher that is not made here.
+
+        Raises:
+            InputError: Where the recipe asks for what this backbone or this log does not have.
+        """
         recipe = self.recipe
+        is_taught = bool(recipe.losses.align) or self.always_judged
         with self.processes.main_first():
-            _ = self.backbone_folder
-            if recipe.losses.align and recipe.teacher != UNSUPERVISED:
+            folder = self.backbone_folder
+            check_recipe(recipe, folder, len(self.queries), is_taught and recipe.teacher == UNSUPERVISED)
+            if is_taught and recipe.teacher != UNSUPERVISED:
                 fetch_teacher(recipe.teacher, lambda line: self.on_progress("teacher", 0, 1, line))
 
     def train(self) -> TokenCheckpoint:
         """Stages 1 to 3, then the checkpoint folder."""
         from genzoo.training.batching import step_costs
+        from genzoo.training.state import StateFolder
         from genzoo.training.trainer import TokenTrainer
 
         self.fetch()
+        made_of = {"backbone": self.backbone_content}
+        StateFolder(self.output / "tokens", {"recipe": self.recipe.digest()} | made_of).check()
         examples = self.examples()
         targets = self.targets([one.target for one in examples])
-        model, tokenizer = self.causal_lm
+        if targets:
+            made_of["teacher"] = self.teacher[0]
         trainer = TokenTrainer(
-            self.recipe, model, tokenizer, examples, targets, self.output / "tokens", self.processes, self.texts
+            self.recipe,
+            *self.causal_lm,
+            examples,
+            targets,
+            self.output / "tokens",
+            self.processes,
+            self.texts,
+            made_of,
+            self.on_note,
         )
         costs, pace = step_costs(self.recipe, trainer.batches), None
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import io
 import json
-import zlib
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from genzoo.errors import InputError
+from genzoo.tables import other_divider, read_table, read_text
+from genzoo.training.log_kinds import notes_on
 
 MAX_CHARACTERS = 20_000
 COLUMNS = ("query", "text", "question", "prompt")
-KINDS = ".txt, .jsonl, .csv or .parquet (the first three also with .gz)"
+KINDS = ".txt, .jsonl, .csv, .tsv or .parquet (the first four also with .gz)"
 
 
 @dataclass(frozen=True)
@@ -27,86 +27,124 @@ class Query:
     text: str
 
 
-def read_queries(path: Path, column: str | None = None) -> list[Query]:
+@dataclass(frozen=True)
+class _Row:
+    """A row of the log before anything is left out: where it stands, as messages say it, its own id, and the query."""
+
+    place: str
+    id: str | None
+    text: str
+
+
+def read_queries(path: Path, column: str | None = None, on_note: Callable[[str], None] = warnings.warn) -> list[Query]:
     """Read a query log: one query a line, or a column named query, text, question or prompt.
 
-    White space is stripped, empty and repeated queries are dropped, order is kept.
+    White space is stripped, empty and repeated queries are dropped, order is kept. Which column (in JSON lines: which field) holds
+    the queries is settled once, for all rows; the others are not read.
 
     Args:
         path: The log.
         column: Name of the column that holds the queries, where it is none of the usual ones.
+        on_note: Told what is worth knowing before the queries are answered: rows without a query, and lines of a ``.txt`` log
+            that look like records of another kind.
 
     Raises:
-        InputError: For a missing, empty, binary or unknown file, an unknown column (the ones found are named), something else
-            than text in it, or a query longer than 20,000 characters.
+        InputError: For a missing, empty, binary or unknown file, an unknown column (the ones found are named), a row that is not
+            shaped as the others, something else than text as a query, or a query longer than 20,000 characters; with the line
+            of the file, or the row of a Parquet file.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no query log {path}: give a file, {KINDS}")
+    rows = _read(path, column, on_note)
     seen: dict[str, Query] = {}
-    try:
-        for place, (name, text) in enumerate(_rows(path, column)):
-            text = text.strip()
-            if _has_control(text):
-                raise InputError(
-                    f"{path}: query number {place + 1} holds control characters: this is no text; give {KINDS}"
-                )
-            if len(text) > MAX_CHARACTERS:
-                raise InputError(
-                    f"{path}: query number {place + 1} has {len(text):,} characters, at most {MAX_CHARACTERS:,} are "
-                    "read: shorten it or leave it out"
-                )
-            if text:
-                seen.setdefault(text, Query(name or f"q{place:06d}", text))
-    except csv.Error as error:
-        raise InputError(f"{path} is no readable CSV ({error}): give {KINDS}") from error
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is no text in UTF-8 ({error}): give {KINDS}") from error
+    for place, row in enumerate(rows):
+        text = row.text.strip()
+        _check(path, row.place, text)
+        if text:
+            seen.setdefault(text, Query(row.id or f"q{place:06d}", text))
     if not seen:
         raise InputError(f"{path} holds no query: give at least one, {KINDS}")
     return list(seen.values())
 
 
-def _has_control(text: str) -> bool:
-    """Whether there are characters that no query has: NUL and its like, lone surrogates."""
-    return any(
+def _check(path: Path, place: str, text: str) -> None:
+    if any(
         (code < 32 and char not in "\t\n\r\f\v") or 0xD800 <= code < 0xE000
         for char in text
         if (code := ord(char)) < 0xE000
-    )
+    ):
+        raise InputError(
+            f"{path}, {place} holds control characters: a query is text in UTF-8 (not UTF-16 or binary); give {KINDS}"
+        )
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(
+            f"{path}, {place}: the query has {len(text):,} characters, at most {MAX_CHARACTERS:,} are read: shorten it or leave "
+            "it out"
+        )
 
 
-def _rows(path: Path, wanted: str | None) -> Iterator[tuple[str | None, str]]:
-    kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
-    if kind == "parquet":
-        import pandas as pd
-
-        try:
-            frame = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} is no readable Parquet file ({error})") from error
-        column = _column(path, list(frame.columns), wanted)
-        ids = frame["id"].astype(str) if "id" in frame.columns else [None] * len(frame)
-        for place, (name, value) in enumerate(zip(ids, frame[column], strict=True), 1):
-            yield name, "" if pd.api.types.is_scalar(value) and pd.isna(value) else _text(path, f"row {place}", value)
-        return
-    if kind not in ("txt", "jsonl", "csv"):
+def _read(path: Path, wanted: str | None, on_note: Callable[[str], None]) -> list[_Row]:
+    kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
+    if kind == "txt":
+        if wanted:
+            raise InputError(f"{path} has no column {wanted!r}: a .txt file has no columns; leave --column out")
+        lines = list(io.StringIO(read_text(path), newline=None))
+        for note in notes_on(path, lines, COLUMNS):
+            on_note(note)
+        return [_Row(f"line {number}", None, line) for number, line in enumerate(lines, 1)]
+    if kind in ("csv", "tsv"):
+        rows = _table_rows(path, wanted, "," if kind == "csv" else "\t", on_note)
+    elif kind == "jsonl":
+        rows = _json_rows(path, wanted)
+    elif path.name.lower().endswith(".parquet"):
+        rows = _parquet_rows(path, wanted)
+    else:
         raise InputError(f"{path} has an unknown ending: give {KINDS}")
-    with _open(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="" if kind == "csv" else None) as file:
-        if kind == "txt":
-            yield from ((None, line) for line in file)
-        elif kind == "csv":
-            # Lines are as long as they are; whether a query is too long is said above, in words.
-            csv.field_size_limit(1 << 30)
-            reader = csv.DictReader(file)
-            column = _column(path, list(reader.fieldnames or []), wanted)
-            yield from ((row.get("id"), row[column] or "") for row in reader)
-        else:
-            yield from _json_rows(path, file, wanted)
+    empty = [row.place for row in rows if not row.text.strip()]
+    if empty and len(empty) < len(rows):
+        on_note(
+            f"{path}: {len(empty):,} of {len(rows):,} rows hold no query (the first is {empty[0]}): they are left out."
+        )
+    return rows
 
 
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb")  # type: ignore[return-value]
+def _table_rows(path: Path, wanted: str | None, divider: str, on_note: Callable[[str], None]) -> list[_Row]:
+    table = read_table(path, divider)
+    if swallowed := table.swallowed(divider):
+        on_note(
+            f"{path}, line {swallowed[0]}: a quoted cell goes on over lines that look like rows of their own "
+            f"({len(swallowed):,} such row{'s' * (len(swallowed) > 1)}): check where its quotes open and close."
+        )
+    place = table.heading.index(_column(path, table.heading, wanted))
+    id_place = table.heading.index("id") if table.heading.count("id") == 1 else None
+    return [
+        _Row(f"line {line}", None if id_place is None else cells[id_place].strip(), cells[place])
+        for line, cells in table.rows
+    ]
+
+
+def _parquet_rows(path: Path, wanted: str | None) -> list[_Row]:
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no readable Parquet file ({error})") from error
+    column = _column(path, [str(name) for name in frame.columns], wanted)
+    ids = frame["id"] if "id" in frame.columns else [None] * len(frame)
+
+    def is_gap(value: object) -> bool:
+        return bool(pd.api.types.is_scalar(value) and pd.isna(value))
+
+    return [
+        _Row(
+            f"row {number}",
+            None if is_gap(name) else str(name),
+            "" if is_gap(value) else _text(path, f"row {number}", value),
+        )
+        for number, (name, value) in enumerate(zip(ids, frame[column], strict=True), 1)
+    ]
 
 
 def _text(path: Path, place: str, value: object) -> str:
@@ -115,28 +153,69 @@ def _text(path: Path, place: str, value: object) -> str:
     return value
 
 
-def _json_rows(path: Path, file: io.TextIOWrapper, wanted: str | None) -> Iterator[tuple[str | None, str]]:
-    for number, line in enumerate(file, 1):
+class _Repeated(dict[str, Any]):
+    """A JSON object that names some fields twice."""
+
+    def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        self.fields = {name for name in names if names.count(name) > 1}
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    return made if len(made) == len(pairs) else _Repeated(pairs)
+
+
+def _json_rows(path: Path, wanted: str | None) -> list[_Row]:
+    values: list[tuple[str, Any]] = []
+    for number, line in enumerate(io.StringIO(read_text(path), newline=None), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path}, line {number} is no JSON ({error})") from error
-        if isinstance(row, str):
-            yield None, row
-        elif isinstance(row, dict):
-            text = _text(path, f"line {number}", row[_column(path, list(row), wanted)])
-            yield (str(row["id"]) if "id" in row else None), text
-        else:
+            value = json.loads(line, object_pairs_hook=_object)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number} is no JSON ({error}): give one string or object a line") from error
+        if not isinstance(value, str | dict):
             raise InputError(f"{path}, line {number} is neither a string nor an object")
+        if values and isinstance(value, str) != isinstance(values[0][1], str):
+            kinds = ("a string", "an object") if isinstance(value, str) else ("an object", "a string")
+            raise InputError(f"{path}, line {number} is {kinds[0]}, {values[0][0]} is {kinds[1]}: all must be alike")
+        values.append((f"line {number}", value))
+    if not values:
+        return []
+    if isinstance(values[0][1], str):
+        if wanted:
+            raise InputError(f"{path} has no column {wanted!r}: its lines are strings; leave --column out")
+        return [_Row(place, None, value) for place, value in values]
+    # By all rows, so that their order does not decide.
+    names = dict.fromkeys(name for _, value in values for name in value)
+    column = _column(path, list(names), wanted)
+    return [_json_row(path, place, value, column) for place, value in values]
 
 
-def _column(path: Path, names: list[str], wanted: str | None) -> str:
-    for column in (wanted,) if wanted else COLUMNS:
-        if column in names:
-            return column
-    found = ", ".join(map(str, names)) or "none"
+def _json_row(path: Path, place: str, value: dict[str, Any], column: str) -> _Row:
+    if column not in value:
+        raise InputError(
+            f"{path}, {place} has no field {column!r}, which holds the queries of the other lines (its fields are "
+            f"{', '.join(value) or 'none'}): every line needs it; name another field with --column"
+        )
+    if isinstance(value, _Repeated) and column in value.fields:
+        raise InputError(f"{path}, {place} names the field {column!r} twice: leave one of them out")
+    name = value.get("id")
+    return _Row(place, None if name is None else str(name), _text(path, place, value[column]))
+
+
+def _column(path: Path, names: Iterable[str], wanted: str | None) -> str:
+    names = list(names)
+    column = next((name for name in ((wanted,) if wanted else COLUMNS) if name in names), None)
+    if column and names.count(column) == 1:
+        return column
+    found = (", ".join(names) or "none") + other_divider(names)
+    if column:
+        raise InputError(
+            f"{path} has {names.count(column)} columns named {column!r} (the columns {found}): rename them"
+        )
     if wanted:
         raise InputError(f"{path} has no column {wanted!r}: it has the columns {found}")
     raise InputError(

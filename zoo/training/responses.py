@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import time
+import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -20,19 +22,32 @@ from genzoo.training.queries import Query
 
 HELD_OUT = "held-out.jsonl"
 """Name of the file of those responses that a run kept for its controls."""
+OPTIONS = "responses.json"
+"""Name of the file that says with what the responses beside it were made."""
 BLOCK = 16
 """Batches whose queries are sorted by length together."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """What the backbone answered; one line of ``responses.jsonl``."""
+    """What the backbone answered; one line of ``responses.jsonl``.
+
+    Attributes:
+        id: Of the query.
+        query: Its text.
+        response: The answer.
+        finish_reason: ``stop`` where the backbone ended it, ``length`` where it was cut off.
+        n_tokens: In the answer.
+        made_with: Digest of the settings and the backbone that it was made with (`options_digest`); empty where the file does
+            not say, as files of earlier versions and of other programs.
+    """
 
     id: str
     query: str
     response: str
     finish_reason: str
     n_tokens: int
+    made_with: str = ""
 
     @property
     def finished(self) -> bool:
@@ -61,10 +76,13 @@ def read_responses(path: Path) -> list[Response]:
         if not line.strip():
             continue
         try:
-            facts = json.loads(line)
-            rows.append(Response(**{name: facts[name] for name in Response.__dataclass_fields__}))
+            facts = {"made_with": ""} | json.loads(line)
+            row = Response(**{name: facts[name] for name in Response.__dataclass_fields__})
+            if not (isinstance(row.query, str) and isinstance(row.response, str) and isinstance(row.n_tokens, int)):
+                raise TypeError("query and response must be text, n_tokens a whole number")
+            rows.append(row)
         except (ValueError, KeyError, TypeError) as error:
-            if number == len(lines):
+            if number == len(lines) and isinstance(error, ValueError):
                 break
             raise TrainingError(
                 f"{path}, line {number} is damaged ({error}): mend or delete that line and run again"
@@ -72,13 +90,30 @@ def read_responses(path: Path) -> list[Response]:
     return rows
 
 
-def read_all_responses(folder: Path) -> dict[str, Response]:
-    """Query text -> response, over the folder's ``responses.jsonl`` and every shard's file."""
+def read_all_responses(folder: Path, made_with: str = "") -> dict[str, Response]:
+    """Query text -> response, over the folder's ``responses.jsonl`` and every shard's file.
+
+    Raises:
+        TrainingError: For a damaged file, or one with a response that was made otherwise, as it says itself.
+    """
     rows: dict[str, Response] = {}
     for path in sorted(folder.glob("responses*.jsonl")):
-        for row in read_responses(path):
+        made = read_responses(path)
+        check_made_with(path, made, made_with)
+        for row in made:
             rows.setdefault(row.query, row)
     return rows
+
+
+def check_made_with(path: Path, rows: Sequence[Response], made_with: str) -> None:
+    """Refuse responses that say themselves that they were made with other settings, or by another backbone."""
+    other = [row for row in rows if row.made_with not in ("", made_with)] if made_with else []
+    if other:
+        raise TrainingError(
+            f"{path} holds {len(other):,} of {len(rows):,} responses that were made with other settings or by another backbone than "
+            f"this run's (the first answers {other[0].query[:60]!r}): give the settings they were made with, choose another "
+            "--output, or leave that file out"
+        )
 
 
 def write_responses(path: Path, rows: Sequence[Response]) -> Path:
@@ -87,7 +122,10 @@ def write_responses(path: Path, rows: Sequence[Response]) -> Path:
 
 
 def _line(row: Response) -> str:
-    return json.dumps(asdict(row), ensure_ascii=False) + "\n"
+    facts = asdict(row)
+    if not row.made_with:
+        del facts["made_with"]
+    return json.dumps(facts, ensure_ascii=False) + "\n"
 
 
 def _drop_cut_line(path: Path) -> None:
@@ -135,6 +173,7 @@ def generate_responses(
     batch_size: int = 32,
     shard: Shard | None = None,
     on_progress: Callable[[int, int, str], None] = lambda done, total, remark: None,
+    made_with: str = "",
 ) -> list[Response]:
     """Answer every query of the shard that has no response yet, appending to the shard's file after each batch.
 
@@ -145,29 +184,30 @@ def generate_responses(
         batch_size: Queries answered at once, of like length.
         shard: The part of the log to answer; all of it by default.
         on_progress: Called with queries answered, queries in all, and the speed.
+        made_with: Digest of what the engine answers with; written beside every response, and demanded of those that have one.
 
     Returns:
         The responses that there are now to these queries, in the order of the log; all of them, unless other shards lack some.
 
     Raises:
-        TrainingError: When another process writes the same file, or a file is damaged.
+        TrainingError: When another process writes the same file, or a file is damaged or holds responses that were made otherwise.
     """
     shard = shard or Shard()
     path = folder / shard.file_name("responses", ".jsonl")
     mine = queries[shard.number - 1 :: shard.count]
-    known = read_all_responses(folder)
+    known = read_all_responses(folder, made_with)
     if all(query.text in known for query in mine):
         on_progress(len(mine), len(mine), "")
         return [known[query.text] for query in queries if query.text in known]
     with _writing(path) as file:
-        known = read_all_responses(folder)
+        known = read_all_responses(folder, made_with)
         left = [query for query in mine if query.text not in known]
         done, tokens = len(mine) - len(left), 0
         on_progress(done, len(mine), "")
         engine = load()
         began = time.perf_counter()
         for batch in _batches(left, batch_size):
-            rows = engine.answer(batch)
+            rows = [replace(row, made_with=made_with) for row in engine.answer(batch)]
             _append(file, "".join(map(_line, rows)).encode())
             known.update({row.query: row for row in rows})
             done, tokens = done + len(rows), tokens + sum(row.n_tokens for row in rows)
@@ -191,24 +231,59 @@ def echo_responses(queries: Sequence[Query]) -> list[Response]:
     return [Response(query.id, query.text, query.text, "stop", 0) for query in queries]
 
 
-def check_options(folder: Path, facts: dict[str, Any]) -> None:
-    """Refuse to mix responses of different backbones or options in one folder; the first run writes down what it uses."""
-    path = folder / "responses.json"
-    is_answered = any(file.stat().st_size for file in folder.glob("responses*.jsonl"))
-    if is_answered and path.is_file():
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise TrainingError(
-                f"{path} is damaged ({error}): delete it if its responses are the ones you want"
-            ) from error
-        changed = [
-            f"{key} {before.get(key)!r}, now {value!r}" for key, value in facts.items() if before.get(key) != value
-        ]
-        if changed:
-            raise TrainingError(
-                f"{folder} holds responses made with another setting ({'; '.join(changed)}): choose another --output, or delete "
-                "its responses*.jsonl and responses.json"
-            )
-    elif not is_answered:
+def options_digest(facts: Mapping[str, Any]) -> str:
+    """16 hex characters over the facts of `genzoo.training.identity.answer_facts`, the backbone's name apart."""
+    kept = {key: value for key, value in facts.items() if key != "backbone"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def check_options(folder: Path, facts: Mapping[str, Any], on_note: Callable[[str], None] = warnings.warn) -> None:
+    """Refuse to mix responses of different backbones or options in one folder; the first run writes down what it uses.
+
+    Responses of which not all is known, as files of earlier versions leave it, are taken as made with the facts that are missing;
+    that is said, and written down as assumed.
+    """
+    path = folder / OPTIONS
+    before = read_options(folder)
+    if not any(file.stat().st_size for file in folder.glob("responses*.jsonl")):
         write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        return
+    if changed := changes(before, facts):
+        raise TrainingError(
+            f"{folder} holds responses made with another setting ({'; '.join(changed)}): choose another --output, or delete its "
+            f"responses*.jsonl and {OPTIONS}"
+        )
+    missing = [key for key in facts if key not in before]
+    if not missing:
+        return
+    stamps = {row.made_with for file in folder.glob("responses*.jsonl") for row in read_responses(file)}
+    if stamps == {options_digest(facts)}:  # every response says itself how it was made
+        write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        return
+    said = ", ".join(missing) if before else "settings and backbone"
+    on_note(
+        f"{folder} holds responses of which nothing says with which {said} they were made. They are taken as made "
+        f"with this run's, which {path.name} now lists as assumed."
+    )
+    assumed = {"assumed": sorted({*before.get("assumed", ()), *missing})}
+    write_text(path, json.dumps(dict(facts) | assumed, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_options(folder: Path) -> dict[str, Any]:
+    """What a folder says of its responses; nothing where it says nothing."""
+    path = folder / OPTIONS
+    if not path.is_file():
+        return {}
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TrainingError(f"{path} is damaged ({error}): delete it if its responses are the ones you want") from error
+    if not isinstance(facts, dict):
+        raise TrainingError(f"{path} is damaged (no JSON object): delete it if its responses are the ones you want")
+    return facts
+
+
+def changes(before: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
+    """Facts that are known of earlier responses and differ now, in words; a backbone's name says nothing beside its content."""
+    known = [key for key in facts if key in before and not (key == "backbone" and "backbone content" in before)]
+    return [f"{key} {before[key]!r}, now {facts[key]!r}" for key in known if before[key] != facts[key]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,23 @@ from safetensors.torch import load_file, save_file
 from genzoo.errors import TrainingError, ZooError
 from genzoo.files import replace_file, strict_json, write_text
 
+_LABELS = {"first": "first example", "examples": "number of examples"}
+"""How messages name what the state calls briefly."""
+
 
 class StateFolder:
     """``state.safetensors`` (parameters, moments, step) and ``history.jsonl`` (one line per step).
 
     Args:
         folder: Where they are kept.
-        identity: What must not change between a state and the run that goes on with it.
+        identity: What must not change between a state and the run that goes on with it, by names that people understand.
+        on_note: Told what a state of an earlier version does not say.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:
-        self.folder, self.identity = folder, dict(identity)
+    def __init__(
+        self, folder: Path, identity: Mapping[str, str], on_note: Callable[[str], None] = warnings.warn
+    ) -> None:
+        self.folder, self.identity, self.on_note = folder, dict(identity), on_note
         self.state_file, self.history_file = folder / "state.safetensors", folder / "history.jsonl"
 
     def save(self, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, str]) -> None:
@@ -40,22 +47,44 @@ class StateFolder:
                 f"cannot write {self.state_file} ({error}); {kept}: free some space and run the same command to go on"
             ) from error
 
+    def check(self) -> bool:
+        """Whether there is a state; `TrainingError` where it is damaged or belongs to another run."""
+        if not self.state_file.is_file():
+            return False
+        facts = self._facts()
+        changed = [_LABELS.get(key, key) for key, value in self.identity.items() if facts.get(key, value) != value]
+        if changed:
+            raise TrainingError(
+                f"{self.folder} holds the state of another run (other {', '.join(changed)}): choose another --output or delete "
+                "it, and training starts anew"
+            )
+        return True
+
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, str]] | None:
         """Tensors and facts; None where there is no state, `TrainingError` where it belongs to another run."""
-        if not self.state_file.is_file():
+        if not self.check():
             return None
+        facts = self._facts()
         try:
-            with safe_open(self.state_file, "pt") as file:
-                facts: dict[str, str] = dict(file.metadata())
             tensors = load_file(self.state_file)
-        except (OSError, SafetensorError, TypeError) as error:
-            raise TrainingError(f"{self.state_file} is damaged ({error}): delete it, training starts anew") from error
-        if {key: facts.get(key) for key in self.identity} != self.identity:
-            raise TrainingError(
-                f"{self.folder} holds the state of another run (recipe, queries or responses differ): choose another --output "
-                "or delete it"
+        except (OSError, SafetensorError) as error:
+            raise self._damaged(error) from error
+        if missing := [_LABELS.get(key, key) for key in self.identity if key not in facts]:
+            self.on_note(
+                f"{self.state_file} was saved by an earlier version and does not say with which {', '.join(missing)}. It is taken "
+                "as this run's; if they may have changed, delete it and training starts anew."
             )
         return tensors, facts
+
+    def _facts(self) -> dict[str, str]:
+        try:
+            with safe_open(self.state_file, "pt") as file:
+                return dict(file.metadata())
+        except (OSError, SafetensorError, TypeError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> TrainingError:
+        return TrainingError(f"{self.state_file} is damaged ({error}): delete it, training starts anew")
 
     def log(self, facts: Mapping[str, Any]) -> None:
         """Add a line to the history."""

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -17,43 +18,28 @@ from typing import Any
 from filelock import FileLock, Timeout
 from psutil import virtual_memory
 
+from genzoo.backbones import backbone_digest, fetch_backbone
 from genzoo.errors import TrainingError
 from genzoo.files import strict_json, write_text
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.studies import Study
+from genzoo.teachers import fetch_teacher
+from genzoo.training.checks import check_recipe
+from genzoo.training.identity import backbone_content, log_content, teacher_content
 from genzoo.training.pipeline import OnProgress, TrainingRun
 from genzoo.training.queries import Query
 from genzoo.training.responses import Response, write_responses
+from genzoo.training.state import StateFolder
+from genzoo.training.study_rows import TEACHER, StudyRow, read_results
 from genzoo.training.text_states import TextStates
 
 Measure = Callable[[str], Mapping[str, float]]
 """Model (a run's folder, a teacher's key or folder) -> metric -> value."""
-RESULTS, TEACHER = "results.csv", "teacher of "
+RESULTS = "results.csv"
 SHARE_OF_MEMORY = 4
 """Of the memory that is free, one part in so many keeps states of texts from one cell to the next."""
 CONTROLS = ("recon_own", "recon_shuffled", "cosine_own", "cosine_other", "top1", "decoded")
 """Of the held-out figures (`genzoo.training.controls`), those that a study compares."""
-
-
-@dataclass(frozen=True)
-class StudyRow:
-    """One figure of one cell: a line of ``results.csv``.
-
-    Attributes:
-        study: Name of the study.
-        variant: What was changed; ``teacher of <variant>`` for the teacher itself.
-        seed: Of the training.
-        metric: ``recon_gap`` and the other held-out controls, or a task's name with its main score.
-        value: The figure.
-        recipe_digest: Of the cell's recipe.
-    """
-
-    study: str
-    variant: str
-    seed: int
-    metric: str
-    value: float
-    recipe_digest: str
 
 
 @dataclass(frozen=True)
@@ -89,11 +75,16 @@ def run_study(
     output: Path,
     *,
     measure: Measure | None = None,
+    metrics: Sequence[str] = (),
     device: str | None = None,
     responses: Sequence[Response] = (),
     on_progress: OnProgress = lambda stage, done, total, remark: None,
+    on_note: Callable[[str], None] = warnings.warn,
 ) -> list[StudyRow]:
     """Train and measure every cell that is not finished yet, and write ``results.csv`` and ``summary.csv`` after each.
+
+    What would stop any cell (a recipe that its backbone cannot follow, a teacher that cannot be had, figures or states of other
+    recipes in the folder) is found before the first is trained.
 
     Answers are shared by all cells that ask alike, targets and the states of texts by all cells. Several processes may work on one
     folder: each takes the cells that no other has. A cell whose figures stand in ``results.csv`` is finished, so that file alone
@@ -104,11 +95,18 @@ def run_study(
         queries: The log.
         output: Folder of the study.
         measure: Measures a model further; its teacher is measured too, once.
+        metrics: What ``measure`` gives; a finished cell that lacks one of them is measured again.
         device: Where to compute.
         responses: Answers made earlier, asked as the first variant asks.
         on_progress: Told how far each stage is; the stage ``study`` counts cells.
+        on_note: Told what files of earlier runs do not say of themselves.
+
+    Raises:
+        InputError: For a recipe that cannot be made of its backbone and the log.
+        TrainingError: For files of another study, recipe, log, backbone or teacher in the folder.
     """
-    cells = [(variant, seed) for seed in study.seeds for variant in study.variants]
+    cells = study.cells
+    made_of = _settle(study, queries, output, on_progress, on_note)
     texts: dict[str, TextStates] = {}
     made = _responses_folder(output, study.recipe_of(*cells[0])) / "responses.jsonl"
     if responses and not made.is_file():
@@ -116,20 +114,34 @@ def run_study(
     for done, (variant, seed) in enumerate(cells):
         on_progress("study", done, len(cells), f"{variant}, seed {seed}")
         recipe = study.recipe_of(variant, seed)
-        folder = output / "runs" / f"{variant}--seed-{seed}"
+        folder = _run_folder(output, variant, seed)
         with _alone(folder) as is_mine:
-            if not is_mine or _finished(study, output, variant, recipe):
+            if not is_mine or _is_finished(read_results(output / RESULTS), (variant, seed), metrics):
                 continue
             kept = texts.setdefault(recipe.backbone, TextStates(virtual_memory().available // SHARE_OF_MEMORY))
-            run = _cell(recipe, queries, output, folder, device, kept, on_progress)
-            found = _measured(study, run, variant, output, measure)
-            with FileLock(output / ".results.lock"):
-                rows = [*read_results(output / RESULTS), *found]
-                rows.sort(key=lambda row: cells.index((row.variant.removeprefix(TEACHER), row.seed)))
-                _write(output / RESULTS, rows, StudyRow)
-                _write(output / "summary.csv", summarise(study, rows), StudySummary)
+            run = _cell(recipe, queries, output, folder, device, kept, on_progress, on_note)
+            found = _measured(study, run, variant, output, measure, metrics)
+            found = [replace(row, made_of=made_of[variant, seed]) for row in found]
+            _add(study, output, found)
     on_progress("study", len(cells), len(cells), "")
     return read_results(output / RESULTS)
+
+
+def _is_finished(rows: Sequence[StudyRow], cell: tuple[str, int], metrics: Sequence[str]) -> bool:
+    """Whether a cell has figures, those of all the metrics included."""
+    own = {row.metric for row in rows if (row.variant, row.seed) == cell}
+    return bool(own) and own >= set(metrics)
+
+
+def _add(study: Study, output: Path, found: Sequence[StudyRow]) -> None:
+    """Put a cell's figures in the place of those that it had, and write the means anew."""
+    new = {(row.variant, row.seed, row.metric) for row in found}
+    order = {cell: place for place, cell in enumerate(study.cells)}
+    with FileLock(output / ".results.lock"):
+        kept = [row for row in read_results(output / RESULTS) if (row.variant, row.seed, row.metric) not in new]
+        rows = sorted([*kept, *found], key=lambda row: order.get(row.cell, len(order)))
+        _write(output / RESULTS, rows, StudyRow)
+        _write(output / "summary.csv", summarise(study, rows), StudySummary)
 
 
 @contextmanager
@@ -148,27 +160,77 @@ def _alone(folder: Path) -> Iterator[bool]:
         lock.release()
 
 
-def read_results(path: Path) -> list[StudyRow]:
-    """The rows of a ``results.csv``; none where there is no such file."""
-    if not path.is_file():
-        return []
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            table = list(csv.DictReader(file))
-        return [StudyRow(**row | {"seed": int(row["seed"]), "value": float(row["value"])}) for row in table]  # type: ignore[arg-type]
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
-        raise TrainingError(f"{path} is damaged ({error}): mend or delete it, its cells are measured again") from error
+def _settle(
+    study: Study,
+    queries: Sequence[Query],
+    output: Path,
+    on_progress: OnProgress,
+    on_note: Callable[[str], None],
+) -> dict[tuple[str, int], str]:
+    """Find whatever would stop the study later, before anything is trained.
 
-
-def _finished(study: Study, output: Path, variant: str, recipe: Recipe) -> bool:
-    """Whether a cell was measured, with the same recipe."""
-    rows = [row for row in read_results(output / RESULTS) if (row.variant, row.seed) == (variant, recipe.seed)]
-    if any((row.study, row.recipe_digest) != (study.name, recipe.digest()) for row in rows):
+    Returns:
+        Cell -> digest of what it is made of, apart from its recipe.
+    """
+    rows, log = read_results(output / RESULTS), log_content(queries)
+    if others := sorted({row.study for row in rows} - {study.name}):
         raise TrainingError(
-            f"{output / RESULTS} holds {variant}, seed {recipe.seed}, of another recipe or study: choose another --output, or "
-            "delete those lines"
+            f"{output / RESULTS} holds figures of the study {', '.join(others)}, this one is {study.name}: choose another --output"
         )
-    return bool(rows)
+    contents, made_of = dict[str, str](), dict[tuple[str, int], str]()
+    for variant, seed in study.cells:
+        recipe = study.recipe_of(variant, seed)
+        folder = fetch_backbone(recipe.backbone, lambda line: on_progress("backbone", 0, 1, line))
+        if recipe.backbone not in contents:
+            contents[recipe.backbone] = backbone_content(folder, backbone_digest(folder))
+        if recipe.teacher != UNSUPERVISED and recipe.teacher not in contents:
+            fetch_teacher(recipe.teacher, lambda line: on_progress("teacher", 0, 1, line))
+            contents[recipe.teacher] = teacher_content(recipe.teacher)
+        check_recipe(recipe, folder, len(queries), recipe.teacher == UNSUPERVISED)
+        parts = (log, contents[recipe.backbone], contents.get(recipe.teacher, UNSUPERVISED))
+        made_of[variant, seed] = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        made = {"recipe": recipe.digest(), "backbone": contents[recipe.backbone]}
+        if not any(row.cell == (variant, seed) for row in rows):
+            StateFolder(_run_folder(output, variant, seed) / "tokens", made).check()
+    _check_rows(study, rows, output, made_of, on_note)
+    return made_of
+
+
+def _check_rows(
+    study: Study,
+    rows: Sequence[StudyRow],
+    output: Path,
+    made_of: Mapping[tuple[str, int], str],
+    on_note: Callable[[str], None],
+) -> None:
+    """Refuse figures of cells that were trained otherwise; say what is kept without being known."""
+    path = output / RESULTS
+    digests = {cell: study.recipe_of(*cell).digest() for cell in made_of}
+    for row in rows:
+        if row.recipe_digest != digests.get(row.cell, row.recipe_digest):
+            raise TrainingError(
+                f"{path} holds {row.cell[0]}, seed {row.seed}, of another recipe or study: choose another --output, or delete "
+                "those lines"
+            )
+        if row.made_of and row.made_of != made_of.get(row.cell, row.made_of):
+            raise TrainingError(
+                f"{path} holds {row.cell[0]}, seed {row.seed}, made of another query log, backbone or teacher: choose another "
+                "--output, or delete those lines and the folders of those cells"
+            )
+    if strangers := sorted({f"{row.cell[0]} (seed {row.seed})" for row in rows if row.cell not in made_of}):
+        on_note(
+            f"{path} holds figures of cells that are not part of the study now: {', '.join(strangers)}. They are kept, behind the "
+            "others; delete their lines if they should not be reported."
+        )
+    if unknown := {row.cell for row in rows if row.cell in made_of and not row.made_of}:
+        on_note(
+            f"{path} does not say of which query log, backbone and teacher {len(unknown):,} of {len(made_of):,} cells were made: "
+            "they are taken as made of this study's."
+        )
+
+
+def _run_folder(output: Path, variant: str, seed: int) -> Path:
+    return output / "runs" / f"{variant}--seed-{seed}"
 
 
 def _cell(
@@ -179,6 +241,7 @@ def _cell(
     device: str | None,
     texts: TextStates,
     on_progress: OnProgress,
+    on_note: Callable[[str], None],
 ) -> TrainingRun:
     return TrainingRun(
         recipe,
@@ -190,10 +253,13 @@ def _cell(
         targets_folder=output / "shared",
         always_judged=True,
         texts=texts,
+        on_note=on_note,
     )
 
 
-def _measured(study: Study, run: TrainingRun, variant: str, output: Path, measure: Measure | None) -> list[StudyRow]:
+def _measured(
+    study: Study, run: TrainingRun, variant: str, output: Path, measure: Measure | None, metrics: Sequence[str]
+) -> list[StudyRow]:
     """Train one cell; its figures and its teacher's."""
     recipe, figures, rows = run.recipe, dict[str, float](), list[StudyRow]()
     # Answers, teacher and targets: the first process makes them, the others find them.
@@ -208,7 +274,7 @@ def _measured(study: Study, run: TrainingRun, variant: str, output: Path, measur
         figures |= measure(str(run.output))
         rows += [
             StudyRow(study.name, TEACHER + variant, recipe.seed, metric, value, digest)
-            for metric, value in _measure_teacher(run, measure, output).items()
+            for metric, value in _measure_teacher(run, measure, output, metrics).items()
         ]
     rows += [StudyRow(study.name, variant, recipe.seed, metric, value, digest) for metric, value in figures.items()]
     if not rows:
@@ -216,17 +282,19 @@ def _measured(study: Study, run: TrainingRun, variant: str, output: Path, measur
     return rows
 
 
-def _measure_teacher(run: TrainingRun, measure: Measure, output: Path) -> Mapping[str, float]:
+def _measure_teacher(run: TrainingRun, measure: Measure, output: Path, metrics: Sequence[str]) -> Mapping[str, float]:
     """The teacher of a run on the same tasks, which read the same raw texts; measured once for all cells that share it."""
     if not run.recipe.losses.align:
         return {}
     name = run.teacher[0]
     path = output / "teachers" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
-    if not path.is_file():
-        where = str(output / "shared" / "teacher" / name) if run.recipe.teacher == UNSUPERVISED else name
-        write_text(path, strict_json(dict(measure(where)), indent=1) + "\n")
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return {name: math.nan if value is None else value for name, value in found.items()}
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not kept or not set(metrics) <= set(kept):
+        is_own = run.recipe.teacher == UNSUPERVISED
+        where = str(output / "shared" / "teacher" / name) if is_own else run.recipe.teacher
+        kept |= dict(measure(where))
+        write_text(path, strict_json(kept, indent=1) + "\n")
+    return {name: math.nan if value is None else value for name, value in kept.items()}
 
 
 def _responses_folder(output: Path, recipe: Recipe) -> Path:

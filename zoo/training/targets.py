@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 SHARD = 2048
+PROOFS = 16
+"""Texts that are encoded again to prove that embeddings under an earlier name are this teacher's."""
+TOLERANCE = 1e-3
+"""Largest difference of such an embedding, as a share of its norm."""
 
 
 def _key(text: str, teacher: str) -> bytes:
@@ -44,6 +48,7 @@ def compute_targets(
     teacher_name: str,
     folder: Path,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    former_name: str | None = None,
 ) -> dict[str, torch.Tensor]:
     """Encode each distinct text that the folder does not hold yet, shard by shard, so that a stopped run goes on where it was.
 
@@ -53,6 +58,8 @@ def compute_targets(
         teacher_name: Part of every key, so that two teachers never mix.
         folder: Where the shards are kept.
         on_progress: Called with texts done and in all.
+        former_name: Name under which an earlier version kept this teacher's embeddings. They are taken once the teacher has given
+            a sample of them again; otherwise all are encoded anew.
 
     Returns:
         Text -> ``(D,)`` float32 embedding as the teacher gives it.
@@ -62,21 +69,42 @@ def compute_targets(
     known = _known(folder)
     # Longest first, as in sentence-transformers itself: texts of like length share a batch.
     left = sorted((text for text, key in wanted.items() if key not in known), key=len, reverse=True)
-    on_progress(len(wanted) - len(left), len(wanted))
     model = teacher() if left else None
+    if model is not None and former_name:
+        old = {text: known[key] for text in left if (key := _key(text, former_name)) in known}
+        if old and _are_given_by(model, old):
+            _save(folder, [wanted[text] for text in old], torch.stack(list(old.values())))
+            known |= {wanted[text]: row for text, row in old.items()}
+            left = [text for text in left if text not in old]
+    on_progress(len(wanted) - len(left), len(wanted))
     for start in range(0, len(left), SHARD):
         part = left[start : start + SHARD]
-        rows = model.encode(part, batch_size=64, convert_to_tensor=True, show_progress_bar=False).float().cpu()  # type: ignore[union-attr]
+        rows = _encode(model, part)
         if not torch.isfinite(rows).all():
             raise TrainingError(
                 f"the teacher {teacher_name} gave NaN or infinite embeddings for texts such as {part[0][:60]!r}"
             )
         keys = [wanted[text] for text in part]
-        path = folder / f"targets-{hashlib.sha256(b''.join(keys)).hexdigest()[:16]}.safetensors"
-        temporary = path.with_suffix(".partial")
-        hashes = torch.tensor([list(key) for key in keys], dtype=torch.uint8)
-        save_file({"keys": hashes, "targets": rows.contiguous()}, temporary)
-        temporary.replace(path)
+        _save(folder, keys, rows)
         known.update(zip(keys, rows, strict=True))
         on_progress(len(wanted) - len(left) + start + len(part), len(wanted))
     return {text: known[key] for text, key in wanted.items()}
+
+
+def _encode(model: Any, texts: Sequence[str]) -> torch.Tensor:
+    return model.encode(list(texts), batch_size=64, convert_to_tensor=True, show_progress_bar=False).float().cpu()
+
+
+def _are_given_by(model: Any, rows: dict[str, torch.Tensor]) -> bool:
+    """Whether the teacher gives these embeddings, by a sample that is spread over them."""
+    texts = list(rows)[:: max(1, len(rows) // PROOFS)]
+    kept, made = torch.stack([rows[text] for text in texts]), _encode(model, texts)
+    return kept.shape == made.shape and bool(((kept - made).norm(dim=1) <= TOLERANCE * made.norm(dim=1)).all())
+
+
+def _save(folder: Path, keys: Sequence[bytes], rows: torch.Tensor) -> None:
+    path = folder / f"targets-{hashlib.sha256(b''.join(keys)).hexdigest()[:16]}.safetensors"
+    temporary = path.with_suffix(".partial")
+    hashes = torch.tensor([list(key) for key in keys], dtype=torch.uint8)
+    save_file({"keys": hashes, "targets": rows.contiguous()}, temporary)
+    temporary.replace(path)

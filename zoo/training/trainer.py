@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from genzoo.recipes import Recipe
 from genzoo.tokens import plain_ids, start_rows
 from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches, scored_places
 from genzoo.training.heads import TokenHeads
+from genzoo.training.identity import examples_content
 from genzoo.training.losses import alignment_loss, response_loss
 from genzoo.training.phases import phase_at, phases_of, recon_tokens, schedule
 from genzoo.training.processes import Processes
@@ -56,6 +58,8 @@ class TokenTrainer:
         folder: Where state and history are kept.
         processes: Those that train together.
         texts: States of texts that other trainings on the same backbone left, if there were any.
+        made_of: Digests of what else decides the result (backbone, teacher), which a state must share to be gone on with.
+        on_note: Told what a state of an earlier version does not say.
     """
 
     def __init__(
@@ -68,6 +72,8 @@ class TokenTrainer:
         folder: Path,
         processes: Processes | None = None,
         texts: TextStates | None = None,
+        made_of: Mapping[str, str] | None = None,
+        on_note: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.texts = texts
         self.recipe, self.model, self.tokenizer, self.folder = recipe, freeze(model), tokenizer, folder
@@ -82,7 +88,8 @@ class TokenTrainer:
         self.optimizer = self._make_optimizer()
         self.is_bfloat16, self.is_whole = False, True
         facts = {"recipe": recipe.digest(), "first": examples[0].text[:200], "examples": str(len(examples))}
-        self.state = StateFolder(folder, facts)
+        facts |= {"content of the examples": examples_content(examples)} | dict(made_of or {})
+        self.state = StateFolder(folder, facts, on_note)
 
     def _target_scale(self) -> float:
         """Unit variance per dimension whatever the teacher's norm, so that learning rates mean the same for every teacher."""
