@@ -200,4 +200,4 @@ def relative_delta(value: float, reference: float, known: Metric | None = None) 
 
 
 def _is_signed(known: Metric | None) -> bool:
-    return known is not None and (known.range is None or known.range[0] < 0)
+    return known is not None and known.range is not None and known.range[0] < 0

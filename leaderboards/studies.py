@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr
 
+from genzoo.intervals import mean_interval
 from genzoo.leaderboards.aggregation import averaged_tasks
 from genzoo.leaderboards.companions import declared_tasks
 from genzoo.leaderboards.facets import SAFETY, tasks_of
 from genzoo.leaderboards.facts import Problem, TaskFacts
 from genzoo.leaderboards.metrics import Metric, metric
+from genzoo.leaderboards.significance import holm
 
 _COLUMNS = {"study", "variant", "seed", "metric", "value"}
 _TEACHER = "teacher of "
@@ -26,28 +28,38 @@ _CURVE_POINTS = 400  # kept of a longer curve
 MEAN = "mean_task"
 _MEANS = {MEAN, "mean_type", "borda"}
 _Values = dict[str, dict[str, dict[int, float]]]  # metric -> variant -> seed -> value
+_Samples = dict[tuple[str, str, int], str]  # metric, variant, seed -> what it was measured on, where the file says so
 
 
 class Interval(NamedTuple):
-    """A mean over `n` seeds with its 95 % interval by Student's t (None for one seed)."""
+    """A mean over `n` seeds with its 95 % interval by Student's t; None for one seed, and where all seeds say the same."""
 
     n: int
     mean: float
     low: float | None
     high: float | None
 
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval leaves out nought."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-
 
 class Effect(NamedTuple):
-    """One variant in one metric: its mean, and its difference to the base, seed by seed (None for the base itself)."""
+    """One variant in one metric.
+
+    Attributes:
+        value: Mean over the seeds.
+        difference: To the base, seed by seed; None for the base itself, and where the two are not alike.
+        p_holm: Of a t test of the difference, after Holm's correction over all tests of the study; None without a test.
+        is_unlike: Whether it was measured on other texts, or judged by another teacher, than the base.
+    """
 
     variant: str
     value: Interval
     difference: Interval | None
+    p_holm: float | None = None
+    is_unlike: bool = False
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the difference is significant at 5 % after the correction."""
+        return self.p_holm is not None and self.p_holm < 0.05
 
 
 class Curve(NamedTuple):
@@ -71,6 +83,11 @@ class Study:
     effects: Mapping[str, tuple[Effect, ...]]
     curves: tuple[Curve, ...]
     tasks: Mapping[str, TaskFacts] = field(default_factory=dict)
+
+    @property
+    def n_tests(self) -> int:
+        """How many differences were tested."""
+        return sum(each.p_holm is not None for effects in self.effects.values() for each in effects)
 
     @property
     def safety(self) -> tuple[str, ...]:
@@ -100,6 +117,7 @@ def read_studies(root: Path, problems: list[Problem]) -> tuple[Study, ...]:
 def _read_study(folder: Path, root: Path, problems: list[Problem]) -> Study | None:
     source = (folder / "results.csv").relative_to(root.parent).as_posix()
     values: _Values = {}
+    samples: _Samples = {}
     name, n_means = folder.name, 0
     try:
         with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
@@ -116,6 +134,7 @@ def _read_study(folder: Path, root: Path, problems: list[Problem]) -> Study | No
                 n_means += 1
             elif math.isfinite(value):
                 values.setdefault(row["metric"], {}).setdefault(row["variant"], {})[int(row["seed"])] = value
+                samples[row["metric"], row["variant"], int(row["seed"])] = row.get("sample") or ""
             name = row["study"] or name
     except (OSError, ValueError, TypeError, UnicodeDecodeError, csv.Error) as error:
         problems.append(Problem(source, f"is no table of a study ({error}): left out"))
@@ -126,7 +145,9 @@ def _read_study(folder: Path, root: Path, problems: list[Problem]) -> Study | No
     averaged = averaged_tasks(tasks, tasks)
     values = _means({name: values[name] for name in averaged}) | values
     variants = _in_order(values)
-    effects = {name: tuple(_effects(by_variant, variants)) for name, by_variant in values.items()}
+    effects = _tested(
+        {name: list(_effects(name, by_variant, variants, samples)) for name, by_variant in values.items()}
+    )
     return Study(name, effects, _curves(folder), tasks) if effects else None
 
 
@@ -162,21 +183,48 @@ def _in_order(values: _Values) -> list[str]:
     return [*students, *teachers.values()]
 
 
-def _effects(by_variant: dict[str, dict[int, float]], variants: Sequence[str]) -> Iterator[Effect]:
-    base = by_variant.get(variants[0], {})
+def _effects(
+    name: str, by_variant: dict[str, dict[int, float]], variants: Sequence[str], samples: _Samples
+) -> Iterator[tuple[Effect, float]]:
+    """Each variant's effect with the p-value of its difference, uncorrected; NaN without a test.
+
+    A control of held-out texts is compared with the base's on the same texts only, and where the file does not say which texts
+    these were (as files of earlier versions), it is not tested.
+    """
+    base, first = by_variant.get(variants[0], {}), variants[0]
+    is_control = metric(name).is_known and name not in _MEANS and not metric(name).is_safety
     for variant in (one for one in variants if one in by_variant):
         by_seed = by_variant[variant]
-        paired = [value - base[seed] for seed, value in by_seed.items() if seed in base]
-        is_other = variant != variants[0] and bool(paired)
-        yield Effect(variant, _interval(list(by_seed.values())), _interval(paired) if is_other else None)
+        seeds = [seed for seed in by_seed if seed in base] if variant != first else []
+        alike = [
+            seed for seed in seeds if samples.get((name, variant, seed), "") == samples.get((name, first, seed), "")
+        ]
+        paired = [by_seed[seed] - base[seed] for seed in alike]
+        difference = _interval(paired) if paired else None
+        is_stated = not is_control or all(samples.get((name, variant, seed)) for seed in alike)
+        p = _p_value(paired) if difference is not None and difference.low is not None and is_stated else math.nan
+        yield Effect(variant, _interval(list(by_seed.values())), difference, is_unlike=len(alike) < len(seeds)), p
+
+
+def _tested(found: Mapping[str, list[tuple[Effect, float]]]) -> dict[str, tuple[Effect, ...]]:
+    """The effects with their p-values corrected over the whole study."""
+    corrected = iter(holm([p for effects in found.values() for _, p in effects]).tolist())
+    return {
+        name: tuple(
+            each if math.isnan(p) else each._replace(p_holm=p) for (each, _), p in zip(effects, corrected, strict=False)
+        )
+        for name, effects in found.items()
+    }
+
+
+def _p_value(paired: Sequence[float]) -> float:
+    spread = float(np.std(paired, ddof=1)) / len(paired) ** 0.5
+    return 2 * float(stdtr(len(paired) - 1, -abs(float(np.mean(paired))) / spread))
 
 
 def _interval(values: Sequence[float]) -> Interval:
-    mean, n = float(np.mean(values)), len(values)
-    if n < 2:
-        return Interval(n, mean, None, None)
-    half = float(stdtrit(n - 1, 0.975)) * float(np.std(values, ddof=1)) / n**0.5
-    return Interval(n, mean, mean - half, mean + half)
+    mean, low, high = mean_interval(values)
+    return Interval(len(values), mean, *((None, None) if math.isnan(low) else (low, high)))
 
 
 def _curves(folder: Path) -> tuple[Curve, ...]:

@@ -69,10 +69,14 @@ def study_table(study: Study) -> Table:
     missing = Cell(None, "–", "not measured", style="quiet")
     rows = tuple((text_cell(variant), *(column.get(variant, missing) for column in columns)) for variant in variants)
     note = (
-        f"Mean over seeds; below it the difference to {variants[0]}, seed by seed, with its 95\u00a0% interval (Student’s t), "
-        "* where that leaves out nought. Tasks: main score times 100."
+        f"Mean over seeds; below it the difference to {variants[0]}, seed by seed, with its own 95\u00a0% interval (Student’s t). "
+        f"{study.n_tests} differences were tested; * marks those that are significant at 5\u00a0% after Holm’s correction over all of "
+        "them. Seeds that all say the same have no interval. Tasks: main score times 100."
     )
-    return Table(f"Study: {study.name}", tuple(heads), rows, notes=(note, *_safety_notes(study)), rule=RULE)
+    unlike = any(each.is_unlike for effects in study.effects.values() for each in effects)
+    other = f"“Other texts”: measured on other held-out texts than {variants[0]}, or judged by another teacher, so not compared."
+    notes = (note, *((other,) if unlike else ()), *_safety_notes(study))
+    return Table(f"Study: {study.name}", tuple(heads), rows, notes=notes, rule=RULE)
 
 
 def _safety_notes(study: Study) -> Iterator[str]:
@@ -93,11 +97,11 @@ def _safety_notes(study: Study) -> Iterator[str]:
 
 def _effect_cell(known: Metric, each: Effect) -> Cell:
     value, difference = each.value, each.difference
-    note = ""
+    note = "other texts" if each.is_unlike else ""
     if difference is not None:
         note = known.display(difference.mean, signed=True)
         if difference.low is not None and difference.high is not None:
             ends = f"{known.display(difference.low, signed=True)}, {known.display(difference.high, signed=True)}"
-            note += f" [{ends}]{'*' * difference.is_clear}"
+            note += f" [{ends}]{'*' * each.is_clear}"
     seeds = f"{value.n} seed{'s' * (value.n > 1)}"
     return Cell(value.mean, known.display(value.mean), f"{value.mean:.6g} · {seeds}", note=note)

@@ -28,6 +28,26 @@ def share_interval(hits: int, n: int, level: float = 0.95) -> tuple[float, float
     return hits / n, float(found.low), float(found.high)
 
 
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of a few runs and the ends of its 95 % interval by Student's t.
+
+    The ends are NaN for a single value, and where all values are equal: a few equal values are no certainty.
+
+    >>> [round(end, 3) for end in mean_interval([1.0, 2.0, 3.0])]
+    [2.0, -0.484, 4.484]
+    >>> mean_interval([0.5, 0.5, 0.5])
+    (0.5, nan, nan)
+    """
+    from scipy.special import stdtrit
+
+    n, mean = len(values), float(np.mean(values)) if len(values) else float("nan")
+    spread = float(np.std(values, ddof=1)) if n > 1 else 0.0
+    if spread <= 1e-9 * max(1.0, abs(mean)):
+        return mean, float("nan"), float("nan")
+    half = float(stdtrit(n - 1, 0.975)) * spread / n**0.5
+    return mean, mean - half, mean + half
+
+
 def expanded_tail(tail: float, n: int) -> float:
     """The tail of the percentile interval that is as wide as a t interval over n items.
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -21,6 +20,7 @@ from psutil import virtual_memory
 from genzoo.backbones import backbone_digest, fetch_backbone
 from genzoo.errors import TrainingError
 from genzoo.files import strict_json, write_text
+from genzoo.intervals import mean_interval
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.studies import Study
 from genzoo.teachers import fetch_teacher
@@ -28,7 +28,7 @@ from genzoo.training.checks import check_recipe
 from genzoo.training.identity import backbone_content, log_content, teacher_content
 from genzoo.training.pipeline import OnProgress, TrainingRun
 from genzoo.training.queries import Query
-from genzoo.training.responses import Response, write_responses
+from genzoo.training.responses import HELD_OUT, Response, read_responses, write_responses
 from genzoo.training.state import StateFolder
 from genzoo.training.study_rows import TEACHER, StudyRow, read_results
 from genzoo.training.text_states import TextStates
@@ -40,6 +40,8 @@ SHARE_OF_MEMORY = 4
 """Of the memory that is free, one part in so many keeps states of texts from one cell to the next."""
 CONTROLS = ("recon_own", "recon_shuffled", "cosine_own", "cosine_other", "top1", "decoded")
 """Of the held-out figures (`genzoo.training.controls`), those that a study compares."""
+JUDGED = ("cosine_own", "cosine_other", "top1", "decoded")
+"""Those in which a teacher says how near two texts are."""
 
 
 @dataclass(frozen=True)
@@ -276,10 +278,24 @@ def _measured(
             StudyRow(study.name, TEACHER + variant, recipe.seed, metric, value, digest)
             for metric, value in _measure_teacher(run, measure, output, metrics).items()
         ]
-    rows += [StudyRow(study.name, variant, recipe.seed, metric, value, digest) for metric, value in figures.items()]
+    samples = _samples(run) if controls else {}
+    rows += [
+        StudyRow(study.name, variant, recipe.seed, metric, value, digest, sample=samples.get(metric, ""))
+        for metric, value in figures.items()
+    ]
     if not rows:
         raise TrainingError(f"{variant}, seed {recipe.seed}: nothing was measured; give more queries, or a benchmark")
     return rows
+
+
+def _samples(run: TrainingRun) -> dict[str, str]:
+    """For each control what it was measured on: the held-out responses, and for a judged one also the teacher."""
+    held = read_responses(run.output / HELD_OUT)
+    text = "\0".join(f"{row.query}\0{row.response}" for row in held)
+    texts = f"{len(held)} responses {hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    teacher = run.recipe.teacher
+    judge = run.teacher[0] if teacher == UNSUPERVISED else teacher_content(teacher)
+    return {name: f"{texts}; judge {judge}" if name in JUDGED else texts for name in (*CONTROLS, "recon_gap")}
 
 
 def _measure_teacher(run: TrainingRun, measure: Measure, output: Path, metrics: Sequence[str]) -> Mapping[str, float]:
@@ -305,33 +321,22 @@ def _responses_folder(output: Path, recipe: Recipe) -> Path:
 
 
 def summarise(study: Study, rows: Sequence[StudyRow]) -> list[StudySummary]:
-    """Mean and 95 % interval of every figure of every variant, and of its difference to the first variant, seed by seed."""
-    values: dict[tuple[str, str], dict[int, float]] = {}
+    """Mean and 95 % interval of every figure of every variant, and of its difference to the first variant, seed by seed.
+
+    There is no difference of controls that were measured on other texts or by another teacher.
+    """
+    values: dict[tuple[str, str], dict[int, StudyRow]] = {}
     for row in rows:
-        values.setdefault((row.variant, row.metric), {})[row.seed] = row.value
+        values.setdefault((row.variant, row.metric), {})[row.seed] = row
     first = next(iter(study.variants))
     made = []
     for (variant, metric), by_seed in values.items():
         base = values.get((TEACHER + first if variant.startswith(TEACHER) else first, metric), {})
-        mean = mean_interval(list(by_seed.values()))
-        difference = mean_interval([value - base[seed] for seed, value in by_seed.items() if seed in base])
-        made.append(StudySummary(variant, metric, len(by_seed), *mean, *difference))
+        pairs = [(row, base[seed]) for seed, row in by_seed.items() if seed in base]
+        alike = [row.value - other.value for row, other in pairs if row.sample == other.sample]
+        mean = mean_interval([row.value for row in by_seed.values()])
+        made.append(StudySummary(variant, metric, len(by_seed), *mean, *mean_interval(alike)))
     return made
-
-
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean and the ends of its 95 % interval by Student's t; NaN where there is too little to tell.
-
-    >>> [round(end, 3) for end in mean_interval([1.0, 2.0, 3.0])]
-    [2.0, -0.484, 4.484]
-    """
-    from scipy.stats import t
-
-    if len(values) < 2:
-        return (values[0] if values else math.nan), math.nan, math.nan
-    mean = fmean(values)
-    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
-    return mean, mean - half, mean + half
 
 
 def _write(path: Path, rows: Sequence[Any], kind: type[Any]) -> None:

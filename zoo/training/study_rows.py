@@ -23,6 +23,8 @@ class StudyRow:
         value: The figure.
         recipe_digest: Of the cell's recipe.
         made_of: Digest of the query log and of the content of backbone and teacher; empty in files of earlier versions.
+        sample: Number and digest of the held-out responses that a control was measured on, and the teacher that judged it: what
+            must be equal in two cells that are compared. Empty for tasks, and in files of earlier versions.
     """
 
     study: str
@@ -32,6 +34,7 @@ class StudyRow:
     value: float
     recipe_digest: str
     made_of: str = ""
+    sample: str = ""
 
     @property
     def cell(self) -> tuple[str, int]:
@@ -57,7 +60,7 @@ def read_results(path: Path) -> list[StudyRow]:
 
 def _rows(path: Path, table: Table) -> list[StudyRow]:
     names = {one.name for one in fields(StudyRow)}
-    if table.heading and not names - {"made_of"} <= set(table.heading) <= names:
+    if table.heading and not names - {"made_of", "sample"} <= set(table.heading) <= names:
         raise InputError(f"its columns are {', '.join(table.heading)}, expected {', '.join(sorted(names))}")
     rows: dict[tuple[str, str, int, str], tuple[int, StudyRow]] = {}
     for line, cells in table.rows:
