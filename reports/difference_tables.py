@@ -17,7 +17,7 @@ def query_table(store: ResultStore, model: ModelKey, reference: ModelKey, tasks:
     labels = store.labels
     heads = (
         Column("Task", is_text=True, is_name=True),
-        Column("Over", None, 0, "What was resampled"),
+        Column("Over", None, 0, "What the interval and the test are over"),
         Column("Δ", True, 1, "Difference of the scores, the first model minus the second"),
         Column("95\u00a0% interval", None, None, "Over the queries or pairs of each split and subset", is_text=True),
         Column("p (Holm)", None, 3, "Permutation test over the queries or pairs, Holm-corrected over the tasks"),
