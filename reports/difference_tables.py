@@ -49,7 +49,7 @@ def _p_cell(found: QueryComparison) -> Cell:
     if found.is_testable:
         return Cell(found.p_holm, "<0.001" if found.p_holm < 0.001 else f"{found.p_holm:.3f}", f"{found.p_holm:.6g}")
     some = f"the models differ on {found.n_unequal} of {found.interval.n:,} {found.unit}"
-    return Cell(None, "–", f"{some}: too few for a test to decide", style="quiet")
+    return Cell(None, "–", f"{some}: no outcome on so few gives a corrected p below 0.05", style="quiet")
 
 
 def study_table(study: Study) -> Table:
