@@ -19,6 +19,7 @@ import numpy.typing as npt
 from genzoo.intervals import Floats, bounded_interval
 from genzoo.leaderboards.aggregation import Part
 from genzoo.leaderboards.facts import ModelKey, Problem
+from genzoo.leaderboards.pair_statistics import mid_ranks, score_of_ranks, weighted_ap, weighted_spearman
 from genzoo.leaderboards.reading import (
     LARGEST_PREDICTIONS,
     SCORE_TOLERANCE,
@@ -124,7 +125,8 @@ class PairDifference:
         """For each part what people said and the two models' ranks of its pairs."""
         parts = sorted(self.ours.parts.items())
         return tuple(
-            (part.gold, _ranks(part.similarity), _ranks(self.theirs.parts[place].similarity)) for place, part in parts
+            (part.gold, mid_ranks(part.similarity), mid_ranks(self.theirs.parts[place].similarity))
+            for place, part in parts
         )
 
     @property
@@ -148,7 +150,7 @@ class PairDifference:
             for rows in steps(n_draws, len(ours)):
                 swap = rng.integers(0, 2, size=(rows, len(ours)), dtype=np.int8) == 1
                 one, other = np.where(swap, theirs, ours), np.where(swap, ours, theirs)
-                found.append(_of_rows(statistic, gold, one) - _of_rows(statistic, gold, other))
+                found.append(score_of_ranks(statistic, gold, one) - score_of_ranks(statistic, gold, other))
             gaps += np.concatenate(found) / len(self._ranked)
         return gaps
 
@@ -274,69 +276,5 @@ def _draws(rng: np.random.Generator, n_resamples: int, n: int) -> Iterator[Float
         yield rng.multinomial(n, np.full(n, 1 / n), size=rows).astype(float)
 
 
-def _of_rows(name: str, gold: Floats, ranks: Floats) -> Floats:
-    """The score of each of ``(m, n)`` rankings, which are ranks already: higher is nearer."""
-    if name == "spearman":
-        said = _ranks(gold) - (len(gold) + 1) / 2
-        own = ranks - ranks.mean(axis=1, keepdims=True)
-        spread = np.linalg.norm(said) * np.linalg.norm(own, axis=1)
-        return np.divide(own @ said, spread, out=np.zeros(len(ranks)), where=spread > 0)
-    order, n = np.argsort(-ranks, axis=1), len(gold)
-    right, ordered = gold[order] > 0, np.take_along_axis(ranks, order, axis=1)
-    # Pairs of one rank come together: each has the precision at the last of them, so the order of the file is nothing.
-    last = np.ones(ranks.shape, dtype=bool)
-    last[:, :-1] = ordered[:, 1:] != ordered[:, :-1]
-    ends = np.minimum.accumulate(np.where(last, np.arange(n), n)[:, ::-1], axis=1)[:, ::-1]
-    precision = np.take_along_axis(np.cumsum(right, axis=1), ends, axis=1) / (ends + 1)
-    return (precision * right).sum(axis=1) / max(1, int((gold > 0).sum()))
-
-
 def _statistic(name: str, part: Pairs, counts: Floats) -> Floats:
     return weighted_spearman(*part, counts) if name == "spearman" else weighted_ap(*part, counts)
-
-
-def weighted_spearman(first: Floats, second: Floats, counts: Floats) -> Floats:
-    """Spearman's correlation of samples in which pair i occurs ``counts[., i]`` times: ``(n,), (n,), (m, n) -> (m,)``.
-
-    >>> one = np.array([1.0, 2.0, 3.0, 4.0])
-    >>> weighted_spearman(one, np.array([1.0, 3.0, 2.0, 4.0]), np.ones((1, 4))).round(6).tolist()
-    [0.8]
-    """
-    total = counts.sum(axis=1, keepdims=True)
-    x, y = (_centred(_weighted_ranks(values, counts), counts, total) for values in (first, second))
-    spread = np.sqrt((counts * x * x).sum(axis=1) * (counts * y * y).sum(axis=1))
-    return np.divide((counts * x * y).sum(axis=1), spread, out=np.zeros(len(counts)), where=spread > 0)
-
-
-def weighted_ap(gold: Floats, similarity: Floats, counts: Floats) -> Floats:
-    """Average precision of such samples, as scikit-learn defines it: ``(n,), (n,), (m, n) -> (m,)``; gold is 1 or 0.
-
-    >>> weighted_ap(np.array([1.0, 0.0, 1.0]), np.array([0.9, 0.8, 0.7]), np.ones((1, 3))).round(4).tolist()
-    [0.8333]
-    """
-    order = np.argsort(-similarity, kind="stable")
-    last = np.append(similarity[order][1:] != similarity[order][:-1], True)  # pairs of one similarity come together
-    drawn = counts[:, order]
-    right = np.cumsum(drawn * (gold[order] > 0), axis=1)[:, last]
-    seen = np.cumsum(drawn, axis=1)[:, last]
-    precision = np.divide(right, seen, out=np.zeros_like(seen), where=seen > 0)
-    total = np.maximum(right[:, -1], 1)
-    return (np.diff(right, axis=1, prepend=0) * precision).sum(axis=1) / total
-
-
-def _weighted_ranks(values: Floats, counts: Floats) -> Floats:
-    """Mid-ranks within each sample, ``(m, n)``."""
-    _, group = np.unique(values, return_inverse=True)
-    size = group.max() + 1
-    offsets = (np.arange(len(counts)) * size)[:, None]
-    sums = np.bincount((group + offsets).ravel(), weights=counts.ravel(), minlength=len(counts) * size)
-    sums = sums.reshape(len(counts), size)
-    return (np.cumsum(sums, axis=1) - (sums - 1) / 2)[:, group]
-
-
-def _ranks(values: Floats) -> Floats:
-    return _weighted_ranks(values, np.ones((1, len(values))))[0]
-
-
-def _centred(ranks: Floats, counts: Floats, total: Floats) -> Floats:
-    return ranks - (counts * ranks).sum(axis=1, keepdims=True) / total

@@ -174,7 +174,7 @@ def percentile_interval(
 
 
 def _n_varied(part: Floats, limits: tuple[float, float]) -> int:
-    """Items that are neither nought, nor at a limit, nor of the most frequent value: what a bootstrap has to go on."""
+    """Items that are neither zero, nor at a limit, nor equal to the most frequent value: only these give a bootstrap its spread."""
     usual = np.array([0.0, *limits, most_frequent(part)])
     return int(np.count_nonzero((np.abs(part[:, None] - usual) > TIE).all(axis=1)))
 

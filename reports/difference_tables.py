@@ -20,7 +20,7 @@ def query_table(store: ResultStore, model: ModelKey, reference: ModelKey, tasks:
     labels = store.labels
     heads = (
         Column("Task", is_text=True, is_name=True),
-        Column("Over", None, 0, "What was resampled"),
+        Column("Over", None, 0, "What the interval and the test are over"),
         Column("Δ", True, 1, "Difference of the scores, the first model minus the second"),
         Column("95\u00a0% interval", None, None, "Over the queries or pairs of each split and subset", is_text=True),
         Column("p (Holm)", None, 3, "Permutation test over the queries or pairs, Holm-corrected over the tasks"),
@@ -52,7 +52,7 @@ def _p_cell(found: QueryComparison) -> Cell:
     if found.is_testable:
         return Cell(found.p_holm, "<0.001" if found.p_holm < 0.001 else f"{found.p_holm:.3f}", f"{found.p_holm:.6g}")
     some = f"the models differ on {found.n_unequal} of {found.interval.n:,} {found.unit}"
-    return Cell(None, "–", f"{some}: too few for a test to decide", style="quiet")
+    return Cell(None, "–", f"{some}: no outcome on so few gives a corrected p below 0.05", style="quiet")
 
 
 def study_table(study: Study) -> Table:

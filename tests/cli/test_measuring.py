@@ -1,6 +1,7 @@
 """From models to a report on the command line, with tiny models."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -110,6 +111,26 @@ def test_a_model_that_cannot_be_decoded_is_named_and_the_next_has_its_turn(llama
     told = " ".join(capsys.readouterr().err.split())
     assert "not every embedding could be decoded: local/first (RuntimeError: out of memory)" in told
     assert [path.parent.name for path in (tmp_path / "r").glob("evidence/*/*.json")] == ["local__second"]
+
+
+@pytest.mark.parametrize(
+    "damage", ['{"parts": {"default": {"test": {}}}', '{"data_revision": "REVISION", "parts": {"x": 3}}']
+)
+def test_a_damaged_file_costs_the_other_models_no_judgements(results, damage, tmp_path):
+    """Judgements that cannot be read are written anew; predictions that make no sense are those of one model only."""
+    from genzoo.cli.evidence import write_judgements
+    from genzoo.tasks.mini import GenZooMiniRetrieval
+
+    task, folder = GenZooMiniRetrieval(), tmp_path / "results"
+    shutil.copytree(results, folder)
+    path = folder / "judgements" / "GenZooMiniRetrieval.json"
+    whole = json.loads(path.read_text())
+    path.write_text(damage.replace("REVISION", task.metadata.revision))
+    odd = folder / "predictions" / "acme__odd" / "r1" / "GenZooMiniRetrieval_predictions.json"
+    odd.parent.mkdir(parents=True)
+    odd.write_text(json.dumps({"default": {"test": {"q1": 3, "q2": {"d1": "near", "d2": 0.5}}}}))
+    assert write_judgements([task], folder) == []
+    assert json.loads(path.read_text()) == whole
 
 
 def test_second_run_loads_nothing(results, monkeypatch, capsys):

@@ -8,14 +8,13 @@ from sklearn.metrics import average_precision_score
 from genzoo.leaderboards import ResultStore
 from genzoo.leaderboards.aggregation import Part
 from genzoo.leaderboards.facts import ModelKey
+from genzoo.leaderboards.pair_statistics import weighted_ap, weighted_spearman
 from genzoo.leaderboards.pairs import (
     PairDifference,
     Pairs,
     PairScore,
     pair_difference,
     pair_interval,
-    weighted_ap,
-    weighted_spearman,
 )
 from genzoo.leaderboards.query_comparison import compare_queries
 

@@ -22,7 +22,7 @@ class Sureness:
     Attributes:
         low: Lower end.
         high: Upper end.
-        over: What was resampled, such as ``300 queries``.
+        over: What the interval is over, such as ``300 queries``.
     """
 
     low: float

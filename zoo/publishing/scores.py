@@ -25,7 +25,7 @@ class CardScore:
         teacher: The teacher's score on it as tables show it, or a dash.
         value: The score as the Hub's own tables take it: times 100, where tables show it so.
         interval: Its 95 % interval as tables show it, empty where the results do not hold what it takes.
-        over: What the interval was resampled over, such as ``300 queries``.
+        over: What the interval is over, such as ``300 queries``.
         difference: The difference to the teacher with its paired 95 % interval over queries or pairs, or empty.
         dataset: Hub id of the data set, empty for a set that ships with genzoo.
         dataset_revision: Its commit.
