@@ -157,7 +157,7 @@ class Leaderboard:
         """The key of the pair whose safety at a given utility orders the board; None where means do, or nothing can."""
         return _leading_pair(self.columns)
 
-    @property
+    @functools.cached_property
     def counted(self) -> tuple[str, ...]:
         """The tasks that count towards means and Borda ranks."""
         return tuple(facets.counted_tasks(self.tasks, self.tasks))
