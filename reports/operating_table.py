@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genzoo.leaderboards.leaderboard import Leaderboard, pair_suffix, safety_key
+from genzoo.leaderboards.columns import pair_suffix, safety_key
+from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.metrics import Metric, metric
 from genzoo.leaderboards.operating_point import DEPTH, LEAST_REQUESTS, MAIN_UTILITY, UTILITIES, SafetyAt
 from genzoo.leaderboards.safety import PairFigures
@@ -200,7 +201,7 @@ def order_without_means(board: Leaderboard) -> str:
     )
     if board.leading_pair is None:
         return f"{what}, so there is no mean, and the models are not ranked."
-    safety, twin = board.leading_pair.split("/")
+    safety, twin = next(each.pair for each in board.safety.pairs if safety_key(each.pair) == board.leading_pair)
     return (
         f"{what}, so there is no mean: the models are in the order of safety at {_MAIN} utility on {safety} with {twin}. Those for "
         "which that is out of reach come after all others, and last those without predictions."
