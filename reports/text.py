@@ -11,7 +11,7 @@ _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u20
 _REPLACEMENT = "\ufffd"
 _CODE = re.compile(r"`([^`]+)`")
 # A name may break after a separator, though not within a number, and before the next word of CamelCase.
-_BREAKS = re.compile(r"(?<=[-_/ ])|(?<=\.)(?!\d)|(?<=[a-z0-9])(?=[A-Z][a-z])")
+_BREAKS = re.compile(r"(?<=[-_/])|(?<=\.)(?!\d)|(?<=[a-z0-9])(?=[A-Z][a-z])")
 _LONGEST = 24  # characters without a place to break
 _SPACE = re.compile(r"[^\S\u00a0]+")  # a no-break space is meant
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
@@ -76,8 +76,14 @@ def escape_html(text: str) -> str:
 def breakable_html(text: str) -> str:
     """A name that may break after its separators, isolated from the direction of the text around it."""
     parts = re.split(_BREAKS, clean(text))
-    parts = [part[start : start + _LONGEST] for part in parts for start in range(0, len(part), _LONGEST)]
+    parts = [piece for part in parts for piece in _cut(part)]
     return f"<bdi>{'<wbr>'.join(html.escape(part, quote=True) for part in parts if part)}</bdi>"
+
+
+def _cut(part: str) -> list[str]:
+    """The text in pieces of `_LONGEST`, unless it can break between its words."""
+    step = _LONGEST if max(map(len, part.split(" "))) > _LONGEST else max(1, len(part))
+    return [part[start : start + step] for start in range(0, len(part), step)]
 
 
 def escape_markdown(text: str) -> str:

@@ -167,7 +167,7 @@ def test_the_site_has_safety_on_its_index_and_on_each_model(zoo, tmp_path):
     build_site(ResultStore.load(zoo.root), tmp_path, title="T")
     index = (tmp_path / "index.html").read_text()
     assert "without safety" in index
-    assert "Highest safety" in index
+    assert "Highest safety at 70\u00a0% utility" in index
     (page,) = (path.read_text() for path in tmp_path.glob("model-acme-nothing*"))
     assert "safety at 70\u00a0% utility out of reach" in page
     (page,) = (path.read_text() for path in tmp_path.glob("model-acme-eager*"))
