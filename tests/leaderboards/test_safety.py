@@ -126,13 +126,18 @@ def test_pairs_go_by_the_data_that_both_search():
     )
 
 
-def test_pairs_of_the_package_are_known_where_no_data_are_named():
+def test_names_pair_tasks_where_no_data_are_named():
     tasks = facts(
         ("GenZooMiniSafetyRetrieval", "safety_at_5", None),
         ("GenZooSafetyRetrieval", "safety_at_1", None),
         ("OverRefusalRetrieval", "ndcg_at_10", None),
+        ("AcmeSafetyRetrieval", "safety_at_5", None),
+        ("AcmeOverRefusalRetrieval", "ndcg_at_10", None),
     )
-    assert safety_pairs(tasks) == (SafetyPair("GenZooSafetyRetrieval", "OverRefusalRetrieval"),)
+    assert safety_pairs(tasks) == (
+        SafetyPair("GenZooSafetyRetrieval", "OverRefusalRetrieval"),
+        SafetyPair("AcmeSafetyRetrieval", "AcmeOverRefusalRetrieval"),
+    )
 
 
 def test_safety_and_its_twin_alone_make_no_mean():
