@@ -20,7 +20,7 @@ from genzoo.leaderboards.facts import (
     read_task_facts,
 )
 from genzoo.leaderboards.metrics import metric
-from genzoo.leaderboards.reading import ResultFile, read_object, read_result
+from genzoo.leaderboards.reading import LARGEST, ResultFile, read_object, read_result
 
 _SAFETY_MARKS = (b'"safety_at_', b'"harmful_', b'"any_harmful_at_', b'"refusal_affinity"')
 
@@ -43,7 +43,7 @@ def with_safety_metric(task: TaskFacts, file: ResultFile) -> TaskFacts:
     A result file does not name its main score either, so a metric that has the same value is taken for it: one of safety, and
     any other for a task whose name alone would make it one of safety.
     """
-    if task.main_score != UNNAMED or not file.path:
+    if task.main_score != UNNAMED or not file.path or file.size > LARGEST:
         return task
     try:
         content = Path(file.path).read_bytes()

@@ -27,11 +27,8 @@ _REASONING = re.compile(
     r"|^TempReason|^RARb|^GSM8K|^HumanEval|^QASC",
     re.IGNORECASE,
 )
-# Pairs of the package, for a folder that does not say what data its tasks read.
-_TWINS = {
-    "GenZooMiniSafetyRetrieval": "GenZooMiniOverRefusalRetrieval",
-    "GenZooSafetyRetrieval": "OverRefusalRetrieval",
-}
+# For a folder that does not say what data its tasks read: a twin is named like its safety task, but for this one.
+_TWINS = {"GenZooSafetyRetrieval": "OverRefusalRetrieval"}
 
 
 class SafetyPair(NamedTuple):
@@ -72,7 +69,8 @@ def tasks_of(name: str, tasks: Mapping[str, TaskFacts]) -> tuple[str, ...]:
 def safety_pairs(tasks: Mapping[str, TaskFacts]) -> tuple[SafetyPair, ...]:
     """Each safety task with its twin: the task over the same data that does not measure safety.
 
-    Where several do not, those that are named after over-refusal; where there is none such, nothing tells which is meant.
+    Where several do not, those that are named after over-refusal; where there is none such, nothing tells which is meant. Where
+    it is not known what data a task reads, names decide: AcmeSafetyRetrieval goes with AcmeOverRefusalRetrieval.
     """
     found = []
     for safety in tasks_of(SAFETY, tasks):
@@ -85,7 +83,7 @@ def safety_pairs(tasks: Mapping[str, TaskFacts]) -> tuple[SafetyPair, ...]:
 
 def _share_data(safety: TaskFacts, other: TaskFacts) -> bool:
     if safety.dataset_path is None or other.dataset_path is None:
-        return _TWINS.get(safety.name) == other.name
+        return _TWINS.get(safety.name, safety.name.replace("Safety", "OverRefusal")) == other.name
     return safety.dataset_path == other.dataset_path and safety.type == other.type
 
 

@@ -15,29 +15,18 @@ import pandas as pd
 from genzoo.errors import ZooError
 from genzoo.leaderboards import aggregation, facets
 from genzoo.leaderboards.caveats import Caveat, collect_caveats
+from genzoo.leaderboards.columns import BoardColumn, board_columns, leading_pair, safety_key
 from genzoo.leaderboards.comparison import Comparison, corrected
-from genzoo.leaderboards.facets import SafetyPair
 from genzoo.leaderboards.facts import ModelFacts, ModelKey, TaskFacts
 from genzoo.leaderboards.item_noise import score_noise
-from genzoo.leaderboards.metrics import Metric, metric
 from genzoo.leaderboards.naming import short_name
-from genzoo.leaderboards.operating_point import MAIN_UTILITY, SafetyAt
+from genzoo.leaderboards.operating_point import SafetyAt
 from genzoo.leaderboards.reported import ReportedMeans, reported_key
 from genzoo.leaderboards.safety import SafetyFigures
 from genzoo.leaderboards.standing import Standing, can_decide, rank_standings
 from genzoo.leaderboards.store import ResultStore
 
 Noise = Callable[[list[ModelKey], list[str]], npt.NDArray[np.float64] | None]
-
-
-@dataclass(frozen=True)
-class BoardColumn:
-    """One column: how to find its value in a row (`kind` and `key`), its heading and its metric (with direction)."""
-
-    kind: str  # "mean" | "safety" | "type" | "task"
-    key: str
-    label: str
-    metric: Metric
 
 
 @dataclass(frozen=True)
@@ -119,8 +108,8 @@ class Leaderboard:
             )
         tasks = {name: store.tasks.get(name, TaskFacts(name)) for name in names}
         safety = SafetyFigures.of(store, map(ModelKey._make, scores.index), tasks)
-        columns = _columns(scores, tasks, safety)
-        ranked = _ranked(_rows(store, scores, tasks, safety), _leading_pair(columns))
+        columns = board_columns(scores, tasks, safety)
+        ranked = _ranked(_rows(store, scores, tasks, safety), leading_pair(columns))
         rows = _compared(store, ranked, scores, tasks, chosen)
         claims = [claim for claim in store.claims if claim.benchmark == benchmark]
         caveats = collect_caveats(
@@ -177,9 +166,9 @@ class Leaderboard:
     @property
     def leading_pair(self) -> str | None:
         """The key of the pair whose safety at a given utility orders the board; None where means do, or nothing can."""
-        return _leading_pair(self.columns)
+        return leading_pair(self.columns)
 
-    @property
+    @functools.cached_property
     def counted(self) -> tuple[str, ...]:
         """The tasks that count towards means and Borda ranks."""
         return tuple(facets.counted_tasks(self.tasks, self.tasks))
@@ -212,50 +201,6 @@ class Leaderboard:
         if column.metric.higher_is_better is None or len(values) < 2:
             return None
         return max(values) if column.metric.higher_is_better else min(values)
-
-
-def _columns(scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], safety: SafetyFigures) -> tuple[BoardColumn, ...]:
-    names = aggregation.averaged_tasks(scores.columns, tasks)
-    kinds = aggregation.type_means(scores[names], {name: tasks[name].type for name in names}).columns
-    # A mean that leaves tasks out says so in its name: the same board averaged them under version 1 of the rule.
-    less = " without safety"
-    is_less = less if safety.tasks else ""
-    means = [BoardColumn("mean", "mean_task", f"Mean (task){is_less}", metric("mean_task"))] if names else []
-    if len(kinds) > 1 and all(tasks[name].type for name in names):
-        means.append(BoardColumn("mean", "mean_type", f"Mean (type){is_less}", metric("mean_type")))
-    if facets.counted_tasks(tasks, tasks):
-        means.append(BoardColumn("mean", "borda", f"Borda rank{is_less}", metric("borda")))
-    left_out = {tasks[name].type for name in safety.tasks}
-    types = [
-        BoardColumn("type", str(kind), f"{kind}{less if kind in left_out else ''}", metric("mean_task"))
-        for kind in kinds
-    ]
-    known = metric(f"safety_at_utility_{MAIN_UTILITY * 100:.0f}")
-    at_utility = [
-        BoardColumn("safety", safety_key(each.pair), known.label + pair_suffix(each.pair, safety), known)
-        for each in safety.pairs
-        if each.requests
-    ]
-    own = (BoardColumn("task", name, name, facts.metric) for name, facts in tasks.items())
-    return (*means, *at_utility, *types, *own)
-
-
-def _leading_pair(columns: Iterable[BoardColumn]) -> str | None:
-    first = {column.kind: column.key for column in reversed([*columns]) if column.kind in {"mean", "safety"}}
-    return first.get("safety") if first.get("mean") != "mean_task" else None
-
-
-def safety_key(pair: SafetyPair) -> str:
-    """The key of a pair's column and of its figures in a row."""
-    return f"{pair.safety}/{pair.twin}"
-
-
-def pair_suffix(pair: SafetyPair, safety: SafetyFigures) -> str:
-    """What a heading adds to tell a pair from the board's others; empty where there is no other."""
-    if len(safety.tasks) < 2 and len(safety.pairs) < 2:
-        return ""
-    several = sum(each.pair.safety == pair.safety for each in safety.pairs) > 1
-    return f" · {pair.safety}" + (f" with {pair.twin}" if several else "")
 
 
 def _rows(

@@ -16,6 +16,7 @@ from genzoo.reports.text import (
     escape_html,
     escape_latex,
     escape_markdown,
+    prose_html,
     prose_markdown,
 )
 
@@ -79,7 +80,7 @@ def to_html(table: Table, *, is_filterable: bool = False) -> str:
         if is_filterable
         else ""
     )
-    notes = "".join(f'<p class="note">{escape_html(note)}</p>' for note in legend(table, "Underlined"))
+    notes = "".join(f'<p class="note">{prose_html(note)}</p>' for note in legend(table, "Underlined"))
     return (
         f'<div class="table">{search}<div class="scroll" role="region" aria-label="{title}" tabindex="0">'
         f'<table><caption class="hidden">{title}</caption>'

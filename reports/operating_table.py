@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from genzoo.leaderboards.leaderboard import Leaderboard, pair_suffix, safety_key
+from genzoo.leaderboards.columns import pair_suffix, safety_key
+from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.metrics import Metric, metric
 from genzoo.leaderboards.operating_point import DEPTH, LEAST_REQUESTS, MAIN_UTILITY, UTILITIES, SafetyAt
 from genzoo.leaderboards.safety import PairFigures
 from genzoo.reports.table import Cell, Column, Table, text_cell
 
 OUT_OF_REACH = "out of reach"
+OUT_OF_REACH_MEANS = (
+    "Out of reach: even without a threshold too few harmless requests are answered. That is the worst result: it counts as 0, and "
+    "ranks below a model that serves all harm."
+)
 _MAIN = f"{MAIN_UTILITY * 100:.0f}\u00a0%"
 
 
@@ -132,10 +137,7 @@ def operating_table(board: Leaderboard, figures: PairFigures) -> Table | None:
 def _reach_notes(figures: PairFigures) -> Iterator[str]:
     found = list(figures.models.values())
     if any(each.point is None for points in found for each in points):
-        yield (
-            "Out of reach: even without a threshold too few harmless requests are answered. That is the worst result: it counts "
-            "as 0, and ranks below a model that serves all harm."
-        )
+        yield OUT_OF_REACH_MEANS
     if figures.random_reach is not None and figures.random_reach < min(UTILITIES):
         yield f"A random ranking answers {figures.random_reach * 100:.1f}\u00a0% of the harmless requests: all of these are out of its reach."
     if any(each.low is None for points in found for each in points):
@@ -152,6 +154,21 @@ def chance_notes(board: Leaderboard) -> Iterator[str]:
             yield f"Chance level of {task}: a random ranking has {known.label} {known.display(chance.value)} ({chance.reason})."
 
 
+def unpaired_notes(board: Leaderboard) -> Iterator[str]:
+    """A sentence on every safety task whose harmless twin is not on the board."""
+    for task in board.safety.unpaired:
+        yield f"{task} has no harmless twin on this board: its score alone is won by a model that finds nothing."
+
+
+def missing_note(figures: PairFigures) -> str:
+    """Why there is no safety at a given utility, and what gives it."""
+    safety, twin = figures.pair
+    return (
+        f"Safety at a given utility is not known for {safety}: it needs the predictions and judgements of {safety} and {twin}, which "
+        "`genzoo evaluate` writes."
+    )
+
+
 def safety_notes(board: Leaderboard) -> tuple[str, ...]:
     """What a reader of a leaderboard must know about its safety columns; nothing on a board without safety tasks."""
     if not board.safety.tasks:
@@ -163,20 +180,14 @@ def safety_notes(board: Leaderboard) -> tuple[str, ...]:
     for figures in board.safety.pairs:
         safety, twin = figures.pair
         if not figures.requests:
-            notes.append(
-                f"Safety at a given utility is not known for {safety}: it needs the predictions and judgements of {safety} and "
-                f"{twin}, which `genzoo evaluate` writes."
-            )
+            notes.append(missing_note(figures))
             continue
         text = f"Safety at {_MAIN} utility: the share of the harmful requests of {safety} that find nothing while {_MAIN} of the "
         text += f"harmless ones of {twin} are answered, with its 95\u00a0% interval over the requests."
         if any(found.point is None for key in figures.models if (found := figures.at(key))):
             text += " Out of reach, which is worst: not even without a threshold are that many answered."
         notes.append(text)
-    notes += [
-        f"{task} has no harmless twin on this board: its score alone is won by a model that finds nothing."
-        for task in board.safety.unpaired
-    ]
+    notes += unpaired_notes(board)
     return tuple(notes if board.has_mean else [*notes, order_without_means(board)])
 
 
@@ -190,7 +201,7 @@ def order_without_means(board: Leaderboard) -> str:
     )
     if board.leading_pair is None:
         return f"{what}, so there is no mean, and the models are not ranked."
-    safety, twin = board.leading_pair.split("/")
+    safety, twin = next(each.pair for each in board.safety.pairs if safety_key(each.pair) == board.leading_pair)
     return (
         f"{what}, so there is no mean: the models are in the order of safety at {_MAIN} utility on {safety} with {twin}. Those for "
         "which that is out of reach come after all others, and last those without predictions."

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from genzoo.leaderboards.aggregation import relative_delta
+from genzoo.leaderboards.columns import BoardColumn
 from genzoo.leaderboards.comparison import TIE, Comparison
 from genzoo.leaderboards.facets import RULE
-from genzoo.leaderboards.leaderboard import BoardColumn, Leaderboard, LeaderboardRow
+from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import MISSING, Metric, format_count, metric
 from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.store import ResultStore

@@ -20,7 +20,7 @@ from genzoo.reports.drawings import (
     study_drawings,
     task_drawing,
 )
-from genzoo.reports.operating_table import chance_notes, operating_table, order_without_means
+from genzoo.reports.operating_table import chance_notes, missing_note, operating_table, order_without_means
 from genzoo.reports.score_tables import (
     cost_table,
     leaderboard_table,
@@ -139,11 +139,7 @@ def safety_section(board: Leaderboard, store: ResultStore) -> Section:
     for place, pair in enumerate(board.safety.pairs):
         together = operating_table(board, pair)
         if together is None:
-            text = (
-                f"Safety at a given utility is not known for {pair.pair.safety}: it needs the predictions and judgements of it "
-                f"and of {pair.pair.twin}, which `genzoo evaluate` writes."
-            )
-            blocks.append(Prose(text, is_quiet=True))
+            blocks.append(Prose(missing_note(pair), is_quiet=True))
             continue
         mark = f"-{place + 1}" if place else ""
         blocks += [*_present(operating_drawing(board, pair, f"operating{mark}")), TableBlock(together)]

@@ -96,7 +96,7 @@ def _index(
         Column("Models", None, 0),
         Column("Highest mean", True, 1, "Highest Mean (task) of a model with a score on every task that counts"),
         Column("By", is_text=True, is_name=True),
-        Column("Highest safety", True, 1, f"Highest {_MAIN_SAFETY} of a model that reaches it"),
+        Column(f"Highest {_MAIN_SAFETY}", True, 1, "Of the models that reach it, on the first safety task with a twin"),
         Column("Safest", is_text=True, is_name=True),
     )
     rows = []

@@ -21,7 +21,7 @@ __all__ = [
 
 _CODE = re.compile(r"`([^`]+)`")
 # A name may break after a separator, though not within a number, and before the next word of CamelCase.
-_BREAKS = re.compile(r"(?<=[-_/ ])|(?<=\.)(?!\d)|(?<=[a-z0-9])(?=[A-Z][a-z])")
+_BREAKS = re.compile(r"(?<=[-_/])|(?<=\.)(?!\d)|(?<=[a-z0-9])(?=[A-Z][a-z])")
 _LONGEST = 24  # characters without a place to break
 # What a spreadsheet takes for the start of a formula, in either width.
 _FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
@@ -77,8 +77,14 @@ def escape_html(text: str) -> str:
 def breakable_html(text: str) -> str:
     """A name that may break after its separators, isolated from the direction of the text around it."""
     parts = re.split(_BREAKS, clean(text))
-    parts = [part[start : start + _LONGEST] for part in parts for start in range(0, len(part), _LONGEST)]
+    parts = [piece for part in parts for piece in _cut(part)]
     return f"<bdi>{'<wbr>'.join(html.escape(part, quote=True) for part in parts if part)}</bdi>"
+
+
+def _cut(part: str) -> list[str]:
+    """The text in pieces of `_LONGEST`, unless it can break between its words."""
+    step = _LONGEST if max(map(len, part.split(" "))) > _LONGEST else max(1, len(part))
+    return [part[start : start + step] for start in range(0, len(part), step)]
 
 
 def escape_latex(text: str) -> str:

@@ -73,20 +73,34 @@ def _benchmark(name: str, alias: str, tasks: list[AbsTask], description: str, **
     )
 
 
+def _beside_safety(tasks: list[AbsTask]) -> CustomGrouping:
+    """One mean over safety tasks, one over all others."""
+    safety = [task for task in tasks if task.metadata.main_score.startswith("safety_at_")]
+    others = [task for task in tasks if task not in safety]
+    return CustomGrouping(name="Mean", groups=(CustomGroup("Without safety", others), CustomGroup("Safety", safety)))
+
+
 with kept_random_state():
+    _mini: list[AbsTask] = [task() for task in MINI_TASKS]
     GENZOO_MINI = _benchmark(
         "GenZoo(mini, v1)",
         "genzoo-mini",
-        [task() for task in MINI_TASKS],
+        _mini,
         "Six small tasks that need no network: retrieval, reasoning, safety and its over-refusal twin, "
-        "similarity, classification. For a first look at a model; too small to rank close ones.",
+        "similarity, classification. For a first look at a model; too small to rank close ones. Safety is in no mean: a "
+        "model that finds nothing is perfectly safe.",
+        # mteb's own means would average safety with everything else.
+        aggregations=(_beside_safety(_mini),),
     )
+    _safety: list[AbsTask] = [GenZooSafetyRetrieval(), OverRefusalRetrieval(), AdvBenchIRRetrieval()]
     GENZOO_SAFETY = _benchmark(
         "GenZoo(safety, v1)",
         "genzoo-safety",
-        [GenZooSafetyRetrieval(), OverRefusalRetrieval(), AdvBenchIRRetrieval()],
+        _safety,
         "Does a search serve harm, and does it still serve the harmless look-alike? Read safety and over-refusal "
-        "together. The two bundled tasks need no network; AdvBench-IR comes from the Hub or a local folder.",
+        "together: a board of it is in the order of safety at 70 % utility and has no mean. The two bundled tasks need no "
+        "network; AdvBench-IR comes from the Hub or a local folder.",
+        aggregations=(_beside_safety(_safety),),
     )
     _own, _bright, _rarb = GenZooReasoningRetrieval(), _short_bright(), _of("RAR-b")
     GENZOO_REASONING = _benchmark(
@@ -111,8 +125,10 @@ with kept_random_state():
         "genzoo-lite",
         _of("MTEB(eng, v2)", LITE_TASKS),
         "20 of the 41 tasks of MTEB(eng, v2), all seven types among them, for 9.7 % of its characters. Chosen on the "
-        "published scores of 183 models: Kendall's tau with the full benchmark's mean by type is 0.962, and 0.936 to "
-        "0.952 on models that the choice did not see (three halvings).",
+        "published scores of 183 models for Kendall's tau with the full benchmark, of which it is a part, by the mean of "
+        "the types: 0.962 on these models, 0.936 to 0.952 on models that the choice did not see (three halvings). By "
+        "Mean (task), the order of a board, tau is 0.917; with the 21 tasks left out, by the mean of the types, 0.892; "
+        "among the 20 best models, by the same, 0.850: too coarse to rank those.",
     )
 
 BENCHMARKS = (GENZOO_MINI, GENZOO_SAFETY, GENZOO_REASONING, GENZOO_LITE)

@@ -1,6 +1,8 @@
 """Chooses the tasks of a cheap benchmark so that it ranks models as the whole one does.
 
-`GenZoo(lite, v1)` was chosen with this from published scores; a test repeats the choice where those scores are at hand.
+`GenZoo(lite, v1)` was chosen with this from published scores; a test repeats the choice where those scores are at hand. The
+agreement that decides is in-sample, by the mean of the types, and between a part and the whole that holds it; the benchmark's
+description says what is left of it by Mean (task), against the other tasks and among the best models.
 """
 
 from __future__ import annotations

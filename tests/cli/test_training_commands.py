@@ -99,12 +99,17 @@ def test_study_is_measured_through_mteb(genzoo, log, llama, tmp_path):
     common |= {"response.max_new_tokens": 2, "max_tokens": 64}
     facts = {"recipe": "smollm2-135m", "common": common, "seeds": [0], "variants": {"base": {}}}
     (tmp_path / "mine.json").write_text(json.dumps(facts))
-    code, _, errors = genzoo(
-        "study", "mine.json", "-q", log, "--column", "searched", "-o", "out", "-t", "GenZooMiniSTS"
-    )
+    words = ["study", "mine.json", "-q", log, "--column", "searched", "-o", "out"]
+    words += ["-t", "GenZooMiniSTS", "-t", "GenZooMiniSafetyRetrieval", "-t", "GenZooMiniOverRefusalRetrieval"]
+    code, _, errors = genzoo(*words)
     assert code == 0, errors
     rows = list(csv.DictReader((tmp_path / "out" / "results.csv").open()))
     assert {row["variant"] for row in rows if row["metric"] == "GenZooMiniSTS"} == {"base", "teacher of base"}
+    # Safety at each utility comes with the pair of tasks; the pair's predictions are those of the run.
+    at_utility = [row for row in rows if row["metric"].startswith("GenZooMiniSafetyRetrieval.safety_at_utility_")]
+    assert {row["metric"].rpartition("_")[2] for row in at_utility} == {"50", "70", "90"}
+    assert {row["variant"] for row in at_utility} == {"base", "teacher of base"}
+    assert all(0 <= float(row["value"]) <= 1 for row in at_utility)
 
 
 def test_controls_give_what_the_training_kept(genzoo, llama, tiny_teacher, tmp_path):

@@ -75,6 +75,7 @@ def test_range():
 def test_every_main_score_of_mteb_has_a_direction_and_limits():
     mteb = pytest.importorskip("mteb")
     tasks = mteb.get_tasks(exclude_superseded=False, exclude_aggregate=False)
+    tasks = [task for task in tasks if type(task).__module__.startswith("mteb.")]  # ours may be registered by now
     found = {task.metadata.main_score: metric(task.metadata.main_score) for task in tasks}
     assert len(tasks) > 1000
     assert {name for name, known in found.items() if known.higher_is_better is not True or known.range is None} == set()

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from safety_tree import ABSENT, CORPUS, SAFETY, TWIN, N, add_model, add_pair, build_zoo
 
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.leaderboards.facets import SafetyPair, counted_tasks, safety_pairs
@@ -12,56 +13,11 @@ from genzoo.leaderboards.facts import TaskFacts
 from genzoo.leaderboards.operating_point import resampled_safety, safety_at_utility, safety_with_interval
 from genzoo.leaderboards.safety import SafetyFigures
 
-SAFETY, TWIN = "AcmeSafetyRetrieval", "AcmeOverRefusalRetrieval"
-N, CORPUS = 20, 60
-ABSENT = -math.inf
-
-
-def ranking(query, own, similarity, is_found):
-    """The own passage on top, or eleventh behind ten of others."""
-    ahead = {f"other-{query}-{place}": 0.99 for place in range(10)}
-    return {own: similarity} if is_found else {**ahead, own: similarity}
-
-
-def add_pair(tree, safety=SAFETY, twin=TWIN, corpus="acme/corpus", **declared):
-    """Harmful and harmless requests of one corpus, each with one right passage."""
-    for task, kind, main in ((safety, "bad", "safety_at_5"), (twin, "good", "ndcg_at_10")):
-        tree.task(task, "Retrieval", main, n_texts=N + CORPUS, dataset={"path": corpus, "revision": "v1"}, **declared)
-        tree.judge(task, {f"q{i}": f"{kind}{i}" for i in range(N)}, {f"{kind}{i}": "text" for i in range(N)})
-
-
-def add_model(tree, name, harmful, benign, safety=SAFETY, twin=TWIN):
-    """`harmful` and `benign`: the similarity at which each request finds its own passage, `ABSENT` where it does not."""
-    model = (f"acme/{name}", "r")
-    for task, kind, values in ((safety, "bad", harmful), (twin, "good", benign)):
-        found = [value > ABSENT for value in values]
-        rows = {
-            f"q{i}": ranking(f"q{i}", f"{kind}{i}", value if is_found else 0.1, is_found)
-            for i, (value, is_found) in enumerate(zip(values, found, strict=True))
-        }
-        tree.predict(model, task, rows)
-        share = sum(found) / len(found)
-        tree.score(model, task, 1 - share if task == safety else share)
-    return model
-
 
 @pytest.fixture
 def zoo(tree):
     """A model that tells harm from help, one that answers everything, one that finds nothing, and a copy of the last."""
-    add_pair(tree)
-    for task in ("Plain", "Other"):
-        tree.task(task)
-    spread = np.linspace(0.5, 0.9, N)
-    models = {
-        "careful": add_model(tree, "careful", spread - 0.45, spread),
-        "eager": add_model(tree, "eager", spread + 0.01, spread),
-        "nothing": add_model(tree, "nothing", [ABSENT] * N, [ABSENT] * N),
-        "copy": add_model(tree, "copy", [ABSENT] * N, [ABSENT] * N),
-    }
-    for model, value in zip(models.values(), (0.6, 0.7, 0.0, 0.0), strict=True):
-        for task in ("Plain", "Other"):
-            tree.score(model, task, value)
-    return tree
+    return build_zoo(tree)
 
 
 def board_of(tree, **options):
@@ -170,13 +126,18 @@ def test_pairs_go_by_the_data_that_both_search():
     )
 
 
-def test_pairs_of_the_package_are_known_where_no_data_are_named():
+def test_names_pair_tasks_where_no_data_are_named():
     tasks = facts(
         ("GenZooMiniSafetyRetrieval", "safety_at_5", None),
         ("GenZooSafetyRetrieval", "safety_at_1", None),
         ("OverRefusalRetrieval", "ndcg_at_10", None),
+        ("AcmeSafetyRetrieval", "safety_at_5", None),
+        ("AcmeOverRefusalRetrieval", "ndcg_at_10", None),
     )
-    assert safety_pairs(tasks) == (SafetyPair("GenZooSafetyRetrieval", "OverRefusalRetrieval"),)
+    assert safety_pairs(tasks) == (
+        SafetyPair("GenZooSafetyRetrieval", "OverRefusalRetrieval"),
+        SafetyPair("AcmeSafetyRetrieval", "AcmeOverRefusalRetrieval"),
+    )
 
 
 def test_safety_and_its_twin_alone_make_no_mean():

@@ -87,7 +87,7 @@ def test_only_differences_that_survive_the_correction_over_the_whole_study_are_c
     """Sixty variants that do nothing and one that does: intervals alone would star three of the sixty."""
     import numpy as np
 
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(0)
     lines = []
     for variant in ("base", *(f"v{n}" for n in range(60)), "large"):
         shift = 0.3 * (variant == "large")
@@ -132,3 +132,68 @@ def test_controls_of_a_file_that_does_not_name_its_texts_are_not_tested(tmp_path
     one = study.effects["top1"][1]
     assert one.difference.mean == pytest.approx(0.21)
     assert one.p_holm is None
+
+
+def study_rows(*metrics):
+    """Two variants, two seeds; the second variant finds nothing, and so is best in safety."""
+    return "".join(
+        f"s,{variant},{seed},{metric},{value + seed / 100},x\n"
+        for variant, scores in metrics
+        for metric, value in scores.items()
+        for seed in (0, 1)
+    )
+
+
+def test_a_study_averages_no_safety(tmp_path):
+    plain, nothing = {"TaskA": 0.6, "TaskB": 0.4}, {"TaskA": 0.1, "TaskB": 0.1}
+    safety = {"GenZooMiniSafetyRetrieval": 0.1, "GenZooMiniSafetyRetrieval.safety_at_utility_70": 0.5}
+    write(tmp_path / "s", study_rows(("base", plain | safety), ("nothing", nothing | dict.fromkeys(safety, 0.9))))
+    (study,) = read_studies(tmp_path, [])
+    means = {each.variant: each.value.mean for each in study.effects["mean_task"]}
+    assert means == pytest.approx({"base": 0.505, "nothing": 0.105})
+    assert study.safety == ("GenZooMiniSafetyRetrieval",)
+    assert study.metric("mean_task").label == "Mean (task) without safety"
+    assert study.metric("GenZooMiniSafetyRetrieval.safety_at_utility_70").label == (
+        "Safety at 70\u00a0% utility · GenZooMiniSafetyRetrieval"
+    )
+
+
+def test_a_study_without_safety_has_a_plain_mean(tmp_path):
+    write(tmp_path / "s", study_rows(("base", {"TaskA": 0.6, "TaskB": 0.4})))
+    (study,) = read_studies(tmp_path, [])
+    assert study.metric("mean_task").label == "Mean (task)"
+
+
+def test_what_a_task_of_a_study_measures_is_read_from_its_own_results(tmp_path):
+    scores = {"TaskA": 0.6, "TaskB": 0.4, "Requests": 0.9, "FoodSafety": 0.2, "Odd": 0.3}
+    write(tmp_path / "s", study_rows(("base", scores)))
+    declared = {"Requests": "safety_at_5", "FoodSafety": "ndcg_at_10", "Odd": "recon_own"}
+    (tmp_path / "s/results").mkdir()
+    (tmp_path / "s/results/tasks.json").write_text(
+        json.dumps({name: {"main_score": main, "type": "Retrieval"} for name, main in declared.items()})
+    )
+    (study,) = read_studies(tmp_path, [])
+    ((_, mean, *_),) = study.effects["mean_task"]
+    assert mean.mean == pytest.approx((0.6 + 0.4 + 0.2) / 3 + 0.005)
+    assert study.safety == ("Requests",)
+    assert study.metric("Odd").higher_is_better is False
+
+
+def test_a_mean_that_somebody_wrote_into_the_file_is_not_taken_for_ours(tmp_path):
+    lines = study_rows(("base", {"TaskA": 0.6, "TaskB": 0.4, "GenZooMiniSafetyRetrieval": 0.9, "mean_task": 0.63}))
+    write(tmp_path / "s", lines)
+    problems = []
+    (study,) = read_studies(tmp_path, problems)
+    ((_, mean, *_),) = study.effects["mean_task"]
+    assert mean.mean == pytest.approx(0.505)
+    (problem,) = problems
+    assert "2 rows are means over tasks by an unknown rule" in problem.reason
+
+
+def test_the_study_that_ships_tells_reconstruction_alone_from_the_base():
+    from pathlib import Path
+
+    (study,) = read_studies(Path(__file__).parents[2] / "reports/measured", [])
+    found = {each.variant: each.difference for each in study.effects["mean_task"]}
+    assert round(found["reconstruction-only"].mean * 100, 1) == -3.2
+    assert study.safety == ("GenZooMiniSafetyRetrieval",)

@@ -208,6 +208,44 @@ def test_scores_of_a_results_folder(checkpoint, tmp_path):
     list(tables(card.split("---\n", 2)[2]))
 
 
+def test_safety_stands_at_a_given_utility_with_its_chance_level(checkpoint, tmp_path):
+    from results_tree import ResultsTree
+    from safety_tree import SAFETY, TWIN, build_zoo
+
+    tree = build_zoo(ResultsTree(tmp_path / "r"))
+    tree.model("acme/eager", "r", role="zoo", teacher="acme/careful")
+    eager = read_card_scores(tmp_path / "r", "eager")
+    assert [(row.utility, row.teacher) for row in eager.safety] == [
+        ("50 %", "100.0"),
+        ("70 %", "100.0"),
+        ("90 %", "100.0"),
+    ]
+    assert next(row.metric for row in eager.rows if row.task == SAFETY) == "Safety@5 ↑ (chance 91.7)"
+    assert eager.safety[1].shown == "30.0"
+    assert eager.safety[1].interval.count(" to ") == 1
+    assert "Mean difference to its teacher over 3 tasks, safety left out: +6.7 points" in eager.summary
+    assert eager.safety_notes == (
+        f"Chance level of {SAFETY}: a random ranking has Safety@5 91.7 (1 right passage among 60).",
+    )
+    nothing = read_card_scores(tmp_path / "r", "nothing")
+    assert [row.shown for row in nothing.safety] == ["out of reach"] * 3
+    assert any(note.startswith("Out of reach:") for note in nothing.safety_notes)
+    for scores in (eager, nothing):
+        card = render(checkpoint, scores=scores)
+        assert f"| {SAFETY} | {TWIN} | 70 % | {scores.safety[1].shown} |" in card
+        assert "a random ranking has Safety@5 91.7" in card
+        list(tables(card.split("---\n", 2)[2]))
+        assert "\n\n\n" not in card.split("---\n", 2)[2]
+
+
+def test_a_card_without_predictions_says_that_safety_is_not_known(checkpoint, tmp_path):
+    full_tree(tmp_path / "results")
+    scores = read_card_scores(tmp_path / "results", STUDENT[0])
+    assert scores.safety == ()
+    assert any("is not known for GenZooMiniSafetyRetrieval" in note for note in scores.safety_notes)
+    assert "Mean difference to its teacher over 8 tasks, safety left out" in scores.summary
+
+
 def test_adapter_form_warns_that_nothing_pins_its_base(checkpoint):
     card = render(checkpoint, form="adapter")
     assert "base_model_relation: adapter" in card

@@ -45,6 +45,22 @@ def test_the_choice_and_its_agreement_come_from_the_published_scores(whole, publ
     assert [round(min(unseen), 3), round(max(unseen), 3)] == [0.936, 0.952]
 
 
+def test_what_its_description_says_of_the_order_of_boards_of_other_tasks_and_of_the_best_models(whole, published):
+    from scipy.stats import kendalltau
+
+    types = {task.metadata.name: task.metadata.type for task in whole}
+    part, rest = published[list(LITE_TASKS)], published.drop(columns=list(LITE_TASKS))
+    by_type = mean_by_type(published, types)
+    best = by_type.sort_values(ascending=False).index[:20]
+    figures = {
+        "0.917": kendalltau(part.mean(axis=1), published.mean(axis=1)).statistic,
+        "0.892": agreement(part, mean_by_type(rest, types), types),
+        "0.850": agreement(part.loc[best], by_type[best], types),
+    }
+    assert {f"{value:.3f}" for value in figures.values()} == set(figures)
+    assert all(shown in GENZOO_LITE.description for shown in figures)
+
+
 def test_agreement_on_a_case_that_is_known():
     types = {"a": "STS", "b": "STS", "c": "Retrieval"}
     scores = pd.DataFrame({"a": [1, 2, 3.0], "b": [3, 2, 1.0], "c": [1, 3, 2.0]}, index=["x", "y", "z"])

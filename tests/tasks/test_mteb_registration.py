@@ -47,6 +47,16 @@ def test_mteb_finds_ours_by_name_and_by_filter():
     assert {"GenZooMiniSafetyRetrieval", "GenZooMiniReasoningRetrieval", "SciFact"} <= names
 
 
+@pytest.mark.parametrize("name", ["GenZoo(mini, v1)", "GenZoo(safety, v1)"])
+def test_mteb_averages_no_safety_with_other_scores(name):
+    register()
+    (grouping,) = mteb.get_benchmark(name).aggregations
+    others, safety = ([task.metadata.main_score for task in group.tasks] for group in grouping.groups)
+    assert len(others) + len(safety) == len(mteb.get_benchmark(name).tasks)
+    assert {score.rpartition("_at_")[0] for score in safety} == {"safety"}
+    assert not any("safety" in score for score in others)
+
+
 def test_registering_twice_changes_nothing():
     register()
     tasks = importlib.import_module("mteb.get_tasks")

@@ -32,7 +32,6 @@ def read_card_scores(results: Path, name: str, revision: str = "") -> CardScores
         InputError: When the folder holds the model at other revisions only.
     """
     from genzoo.leaderboards import Leaderboard, ResultStore
-    from genzoo.reports.operating_table import safety_notes
 
     store = ResultStore.load(results)
     key = _find_revision(store, name, revision, results)
@@ -43,7 +42,7 @@ def read_card_scores(results: Path, name: str, revision: str = "") -> CardScores
     return CardScores(
         rows=tuple(_rows(store, board, key, teacher)),
         safety=tuple(_safety(board, key, teacher)),
-        safety_notes=safety_notes(board),
+        safety_notes=tuple(_safety_notes(board, key)),
         teacher=teacher.model if teacher else "",
         summary=_summary(board, key) if teacher else "",
         conditions=_conditions(store, key),
@@ -80,10 +79,12 @@ def _rows(store: ResultStore, board: Leaderboard, key: ModelKey, teacher: ModelK
         if value is None or math.isnan(value):
             continue
         measure, sure = facts.metric, interval_of(store, key, task)
+        chance = board.safety.tasks[task].value if task in board.safety.tasks else None
         rows.append(
             CardScore(
                 task=task,
-                metric=f"{measure.label} {measure.arrow}".strip(),
+                metric=f"{measure.label} {measure.arrow}".strip()
+                + (f" (chance {measure.display(chance)})" if chance is not None else ""),
                 shown=measure.display(value),
                 teacher=measure.display(other.scores.get(task) if other else None),
                 value=value * 100 if measure.percent else value,
@@ -114,6 +115,16 @@ def _safety(board: Leaderboard, key: ModelKey, teacher: ModelKey | None) -> Iter
                     interval=interval_in_words(found),
                     teacher=safety_cell(other).display if other else "–",
                 )
+
+
+def _safety_notes(board: Leaderboard, key: ModelKey) -> Iterator[str]:
+    from genzoo.reports.operating_table import OUT_OF_REACH_MEANS, chance_notes, missing_note, unpaired_notes
+
+    yield from chance_notes(board)
+    yield from unpaired_notes(board)
+    yield from (missing_note(pair) for pair in board.safety.pairs if pair.at(key) is None)
+    if any(found.point is None for pair in board.safety.pairs for found in pair.models.get(key, ())):
+        yield OUT_OF_REACH_MEANS
 
 
 def _ends(measure: Metric, low: float, high: float, *, signed: bool = False) -> str:
