@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,19 @@ def replace_folder(target: Path) -> Iterator[Path]:
         for path in (*new.rglob("*"), new):
             _sync(path)
         _take_place(new, target, place)
+
+
+def keep_others(old: Path, new: Path, *, but: Collection[str] = ()) -> None:
+    """Take over every file of an old folder that the new one lacks, but for some, given by their paths in it."""
+    for path in old.rglob("*") if old.is_dir() else ():
+        target = new / path.relative_to(old)
+        if (
+            (path.is_file() or path.is_symlink())
+            and path.relative_to(old).as_posix() not in but
+            and not os.path.lexists(target)
+        ):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _keep(path, target)
 
 
 def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
@@ -237,10 +250,11 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _keep(path: Path, aside: Path) -> None:
+    """The same file under another name; a link keeps what it says."""
     try:
-        os.link(path, aside)
-    except OSError:  # a file system without hard links
-        shutil.copy2(path, aside)
+        os.link(path, aside, follow_symlinks=False)
+    except (OSError, NotImplementedError):  # no hard links
+        shutil.copy2(path, aside, follow_symlinks=False)
 
 
 def _replace_all(targets: list[Path], place: Path) -> None:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from genzoo.errors import TrainingError
+from genzoo.files import replace_file
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -73,10 +74,9 @@ def compute_targets(
             )
         keys = [wanted[text] for text in part]
         path = folder / f"targets-{hashlib.sha256(b''.join(keys)).hexdigest()[:16]}.safetensors"
-        temporary = path.with_suffix(".partial")
         hashes = torch.tensor([list(key) for key in keys], dtype=torch.uint8)
-        save_file({"keys": hashes, "targets": rows.contiguous()}, temporary)
-        temporary.replace(path)
+        with replace_file(path) as new:
+            save_file({"keys": hashes, "targets": rows.contiguous()}, new)
         known.update(zip(keys, rows, strict=True))
         on_progress(len(wanted) - len(left) + start + len(part), len(wanted))
     return {text: known[key] for text, key in wanted.items()}
