@@ -179,9 +179,7 @@ def export(
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not is_exported(folder))):
-        raise CheckpointError(
-            f"{folder} exists and is no exported model of genzoo: choose another folder, or empty it"
-        )
+        raise CheckpointError(f"{folder} exists and is no exported model of genzoo: choose another folder, or empty it")
     model = assemble(checkpoint, backbone, form=form, device="cpu")
     base = base or str(Path(backbone).resolve())
     with replace_folder(folder) as new:

@@ -43,7 +43,7 @@ def replace_folder(target: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(target))
     if target.exists() and not target.is_dir():
         raise InputError(f"{target} is a file, but a folder is to be written there: choose another name")
-    with _told(target), _workshop(target.parent, target.name, lambda place: _put_back(place, target)) as place:
+    with _told(target), scratch_folder(target.parent, target.name, lambda place: _put_back(place, target)) as place:
         new = place / "new"
         new.mkdir()
         yield new
@@ -77,7 +77,7 @@ def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]
         raise InputError(f"{stray[0]} is not below {folder}: nothing was written")
     missing = [path for target in targets for path in target.parents if not path.exists()]
     try:
-        with _told(folder), _workshop(folder, "files", lambda _: None) as place:
+        with _told(folder), scratch_folder(folder, "files") as place:
             for number, content in enumerate(contents.values()):
                 new = place / f"new-{number}"
                 new.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
@@ -115,7 +115,7 @@ def replace_file(path: Path) -> Iterator[Path]:
         ZooError: The disk took no more; an old file is as it was.
     """
     path = Path(path)
-    with _told(path), _workshop(path.parent, path.name, lambda _: None) as place:
+    with _told(path), scratch_folder(path.parent, path.name) as place:
         yield place / "new"
         _sync(place / "new")  # else a machine that stops may leave an empty file under the name
         (place / "new").replace(path)
@@ -174,7 +174,7 @@ def _is_below(path: Path, folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _workshop(parent: Path, name: str, settle: Callable[[Path], None]) -> Iterator[Path]:
+def scratch_folder(parent: Path, name: str, settle: Callable[[Path], None] = lambda _: None) -> Iterator[Path]:
     """A locked folder for what is not finished, on the file system of its target; settled and removed at the end.
 
     The lock tells a run that is at work, in whatever container, from one that was killed: what killed runs left is settled and
@@ -184,8 +184,9 @@ def _workshop(parent: Path, name: str, settle: Callable[[Path], None]) -> Iterat
     start = name.encode(errors="surrogateescape")
     prefix = f".{start[:40].decode(errors='ignore')}.{hashlib.sha256(start).hexdigest()[:8]}."
     parent.mkdir(parents=True, exist_ok=True)
-    for left in sorted(each for each in parent.iterdir() if each.name.startswith(prefix) and (each / _LOCK).is_file()):
-        _settle_killed(left, settle)
+    for left in sorted(each for each in parent.iterdir() if each.name.startswith(prefix)):
+        with contextlib.suppress(Timeout, OSError, NotImplementedError):  # somebody is at work in it, or it is theirs
+            _settle_killed(left, settle)
     place, lock = _locked(parent, prefix)
     try:
         yield place
@@ -206,16 +207,10 @@ def _locked(parent: Path, prefix: str) -> tuple[Path, FileLock]:
 
 
 def _settle_killed(place: Path, settle: Callable[[Path], None]) -> None:
-    lock = FileLock(place / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except (Timeout, OSError, NotImplementedError):
-        return  # somebody is at work in it, or it is somebody else's
-    try:
-        settle(place)
-        shutil.rmtree(place, ignore_errors=True)
-    finally:
-        lock.release()
+    if (place / _LOCK).is_file():
+        with FileLock(place / _LOCK, timeout=0):
+            settle(place)
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _put_back(place: Path, target: Path) -> None:
