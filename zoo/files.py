@@ -25,7 +25,7 @@ _LOCK = "lock"
 _TRIES = 20
 _RACES = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)
 _LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-_REFUSED = (*_LOST, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+_REFUSED = (errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EXDEV, errno.EBUSY)
 _IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 
 
@@ -161,7 +161,7 @@ def _is_refused(error: BaseException, target: Path) -> bool:
     """Whether a file system refused to write near the target, rather than a network or a file that was read."""
     if isinstance(error, shutil.Error):
         return True
-    if not isinstance(error, OSError) or error.errno not in (*_REFUSED, *_IN_THE_WAY):
+    if not isinstance(error, OSError) or error.errno not in (*_LOST, *_REFUSED, *_IN_THE_WAY):
         return False
     names = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     parent = target.absolute().parent
