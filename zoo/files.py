@@ -200,10 +200,11 @@ def _locked(parent: Path, prefix: str) -> tuple[Path, FileLock]:
     while True:
         place = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         lock = FileLock(place / _LOCK)
-        with contextlib.suppress(NotImplementedError):  # a file system without locks: nobody removes its folders either
+        with contextlib.suppress(NotImplementedError, FileNotFoundError):  # a file system without locks, or see below
             lock.acquire()
         if (place / _LOCK).exists():  # else another run took it for a killed one's before it was locked
             return place, lock
+        lock.release()
 
 
 def _settle_killed(place: Path, settle: Callable[[Path], None]) -> None:
