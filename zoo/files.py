@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from genzoo.errors import InputError, ZooError
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
-_LOCK = "lock"
+_LOCK = ".genzoo-scratch.lock"
 _TRIES = 20
 _RACES = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)
 _LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -116,9 +116,10 @@ def replace_file(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     with _told(path), scratch_folder(path.parent, path.name) as place:
-        yield place / "new"
-        _sync(place / "new")  # else a machine that stops may leave an empty file under the name
-        (place / "new").replace(path)
+        new = place / path.name
+        yield new
+        _sync(new)  # else a machine that stops may leave an empty file under the name
+        new.replace(path)
 
 
 def strict_json(value: Any, *, indent: int | None = None, is_ascii: bool = False, is_sorted: bool = False) -> str:
