@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from genzoo.errors import UnknownNameError
+from genzoo.escaping import clean
 from genzoo.leaderboards.facts import ModelKey
 
 _HASH = re.compile(r"[0-9a-f]{40}")
@@ -34,6 +35,17 @@ def labels(keys: Iterable[ModelKey]) -> dict[ModelKey, str]:
     for key in keys:
         name = _cut(short_name(key.model) if owners[short_name(key.model)] == 1 else key.model, taken)
         named[key] = f"{name} @ {_short_revision(key, keys)}" if revisions[key.model] > 1 else name
+    return _told_apart(named)
+
+
+def _told_apart(named: dict[ModelKey, str]) -> dict[ModelKey, str]:
+    """The labels, with a number where two would look the same: a name may hold what looks like another's revision."""
+    shown: set[str] = set()
+    for key, label in named.items():
+        number = 2
+        while clean(named[key]) in shown:
+            named[key], number = f"{label} ({number})", number + 1
+        shown.add(clean(named[key]))
     return named
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def compare(
     if row is None or reference is None or row.comparison is None or not row.comparison.deltas:
         raise ZooError(
             f"{first.model} and {second.model} share no task in {store.root}: "
-            f"run `genzoo evaluate -m {first.model} -m {second.model} -b BENCHMARK -o {store.root}`"
+            f"run `genzoo evaluate -m {shlex.quote(first.model)} -m {shlex.quote(second.model)} -b BENCHMARK -o {store.root}`"
         )
     report = _report(board, pair, row, reference)
     name = f"compare-{_file_part(row.label)}-{_file_part(reference.label)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from genzoo.leaderboards.facets import OVER_REFUSAL, REASONING, tasks_of
@@ -65,7 +66,7 @@ def teacher_section(board: Leaderboard, store: ResultStore) -> Section:
     if not table.rows:
         missing = sorted({row.facts.teacher for row in board.rows if row.facts.teacher})
         text = (
-            f"The teacher has no results here. `genzoo evaluate -m {missing[0]} ...` on the same tasks adds it."
+            f"The teacher has no results here. `genzoo evaluate -m {shlex.quote(missing[0])} ...` on the same tasks adds it."
             if missing
             else "No model here names a teacher. Name a reference to compare all models with one of them."
         )

@@ -22,6 +22,7 @@ from genzoo.backbones import backbone_digest
 from genzoo.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.errors import BackboneError, CheckpointError
 from genzoo.escaping import code_markdown, escape_markdown
+from genzoo.exported import is_exported
 from genzoo.files import replace_folder, strict_json, write_text
 from genzoo.lora import merge_lora
 from genzoo.reachability import check_out_of_reach
@@ -177,8 +178,8 @@ def export(
         base: Hub id or folder that the adapter names as its base; the backbone's folder by default.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "modules.json").is_file())):
-        raise CheckpointError(f"{folder} exists and is no exported model: choose another folder, or empty it")
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not is_exported(folder))):
+        raise CheckpointError(f"{folder} exists and is no exported model of genzoo: choose another folder, or empty it")
     model = assemble(checkpoint, backbone, form=form, device="cpu")
     base = base or str(Path(backbone).resolve())
     with replace_folder(folder) as new:

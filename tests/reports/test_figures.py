@@ -11,6 +11,7 @@ import pytest
 
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.reports import drawings, figures
+from genzoo.reports.document import Drawing, Report, Section
 from genzoo.reports.figures import Point, Series
 from genzoo.reports.style import NARROW, PAGE, PAPER, WIDE, figure_style, new_figure, to_svg, to_svg_file
 
@@ -188,3 +189,38 @@ def test_dumbbell_goes_by_type_unless_asked(full_tree):
     first, second = board.rows[:2]
     assert "by type" not in drawings.dumbbell_drawing(first, second, board, "x", is_by_task=True).title
     assert "by task type" in drawings.dumbbell_drawing(first, second, board, "x").title
+
+
+def test_legends_show_names_that_begin_with_an_underscore(ax):
+    with figure_style(PAPER):
+        figures.dumbbell(ax, ["A"], Series("_before", [0.5]), Series("__after", [0.6]), palette=PAPER)
+    (legend,) = ax.figure.legends
+    assert [text.get_text().strip() for text in legend.get_texts()] == ["_before", "__after"]
+
+
+def test_names_in_a_figure_stay_as_they_are():
+    name = 'a "#010001" url(#b) id="c" font: 8px d; <style>e</style> $x$'
+    with figure_style(PAPER):
+        figure = new_figure(WIDE, 2)
+        figures.dumbbell(
+            figure.add_subplot(), [name[:30], name[30:]], Series("t", [0.5] * 2), Series("s", [0.6] * 2), palette=PAPER
+        )
+        svg = to_svg(figure, title=name, description=name, identity='../x" onload="y')
+    found = ET.fromstring(svg)  # noqa: S314  (our own output)
+    texts = "".join(found.itertext())
+    assert name[:30] in texts
+    assert name[30:] in texts
+    assert all(
+        re.fullmatch(r"[a-z0-9-]+(-[\w.-]+)?", each.attrib["id"]) for each in found.iter() if "id" in each.attrib
+    )
+    assert "onload" not in found.attrib
+
+
+def test_drawings_of_a_report_never_share_an_anchor_or_a_file():
+    drawn = [
+        Drawing(identity, "T", "D", "C", lambda width, palette: None) for identity in ("a", "a", "a-2", "../a", "A")
+    ]
+    report = Report("T", "", (), (Section("one", "1", tuple(drawn[:2])), Section("two", "2", tuple(drawn[2:]))))
+    found = [block.identity for section in report.sections for block in section.blocks]
+    assert len(set(found)) == 5
+    assert all(re.fullmatch("[a-z0-9-]+", identity) for identity in found)

@@ -186,6 +186,24 @@ def test_a_failed_write_leaves_the_old_report(full_tree, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["report.html"]
 
 
+def test_a_page_of_somebody_else_stays(full_tree, tmp_path):
+    build(full_tree, tmp_path, formats=("md",))
+    (tmp_path / "report.html").write_text("<p>mine</p>")
+    before = (tmp_path / "report.md").read_bytes()
+    with pytest.raises(InputError, match=r"report.html was not written by genzoo"):
+        build(full_tree, tmp_path)
+    assert (tmp_path / "report.html").read_text() == "<p>mine</p>"
+    assert (tmp_path / "report.md").read_bytes() == before
+
+
+def test_a_report_with_its_figures_and_tables_is_written_whole_or_not_at_all(full_tree, tmp_path):
+    (tmp_path / "leaderboard.tex").mkdir()  # in the way of the last file
+    with pytest.raises(ZooError, match="cannot write"):
+        build(full_tree, tmp_path, formats=("html", "md", "csv", "tex"), figures=("svg",))
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file() and "results-folder" not in path.parts] == []
+    assert not (tmp_path / "figures").exists()
+
+
 def test_write_leaderboard(full_tree, builder, tmp_path):
     board = Leaderboard.from_store(store := ResultStore.load(full_tree.root))
     paths = write_leaderboard(board, tmp_path, store=store)

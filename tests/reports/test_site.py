@@ -1,10 +1,12 @@
 """The static site: every page is there, whole, and every link inside of it leads somewhere."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from genzoo.errors import InputError
+from genzoo.errors import InputError, ZooError
+from genzoo.escaping import clean
 from genzoo.leaderboards import ResultStore
 from genzoo.reports import build_site
 
@@ -60,3 +62,55 @@ def test_output_that_is_a_file(full_tree, tmp_path):
     blocked.write_text("x")
     with pytest.raises(InputError, match="it is a file"):
         build_site(ResultStore.load(full_tree.root), blocked, title="T")
+
+
+def test_pages_of_somebody_else_stay(full_tree, tmp_path):
+    store, site = ResultStore.load(full_tree.root), tmp_path / "site"
+    site.mkdir()
+    (site / "CNAME").write_text("mine")
+    build_site(store, site, title="Old")
+    build_site(store, site, title="New")
+    assert "<title>New</title>" in (site / "index.html").read_text(encoding="utf-8")
+    assert (site / "CNAME").read_text() == "mine"
+    (page,) = site.glob("model-acme-bge*.html")
+    for path in (page, site / "index.html"):
+        path.write_text("<p>mine</p>")
+        before = {path.name: path.read_bytes() for path in site.iterdir()}
+        with pytest.raises(InputError, match=rf"{path.name} was not written by genzoo"):
+            build_site(store, site, title="Third")
+        assert {path.name: path.read_bytes() for path in site.iterdir()} == before
+
+
+def test_models_whose_names_look_alike_have_a_page_each(tree, tmp_path):
+    tree.benchmark("T", ["T"])
+    tree.benchmark("t", ["T"])
+    models = [("a/m@r", "r"), ("a/m", "r@r"), ("A/m@r", "r"), ("a/m\u202e", "r"), ("a/m\u202d", "r")]
+    for place, (model, revision) in enumerate(models):
+        folder = f"results/org{place}__m/{revision}"
+        tree.write(f"{folder}/model_meta.json", {"name": model, "revision": revision})
+        tree.write(f"{folder}/T.json", {"task_name": "T", "scores": {"test": [{"main_score": 0.1 * place}]}})
+    store = ResultStore.load(tree.root)
+    assert len(set(map(clean, store.labels.values()))) == 5
+    paths = build_site(store, tmp_path / "site", title="T")
+    assert sum(path.name.startswith("model-") for path in paths) == 5
+    assert sum(path.name.startswith("benchmark-") for path in paths) == 2
+    assert len({path.name.casefold() for path in paths}) == len(paths)
+
+
+def test_a_site_is_written_whole_or_not_at_all(full_tree, tmp_path, monkeypatch):
+    store, site = ResultStore.load(full_tree.root), tmp_path / "site"
+    build_site(store, site, title="Old")
+    before = {path.name: path.read_bytes() for path in site.iterdir()}
+    replace, calls = Path.replace, []
+
+    def fail_late(self, target):
+        calls.append(target)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail_late)
+    with pytest.raises(ZooError, match="No space left"):
+        build_site(store, site, title="New")
+    assert len(calls) > 3
+    assert {path.name: path.read_bytes() for path in site.iterdir()} == before

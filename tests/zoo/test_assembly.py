@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -157,6 +158,17 @@ def test_export_never_replaces_what_is_no_model(llama, tmp_path):
     with pytest.raises(CheckpointError, match="is no exported model"):
         export(build_checkpoint(llama), llama, tmp_path / "precious", "adapter", name="tiny")
     assert (tmp_path / "precious" / "thesis.txt").read_text() == "years of work"
+
+
+def test_export_never_replaces_somebody_elses_model(llama, tiny_teacher, tmp_path):
+    shutil.copytree(tiny_teacher, tmp_path / "mine")
+    before = {path.name: path.stat().st_size for path in (tmp_path / "mine").iterdir()}
+    with pytest.raises(CheckpointError, match="is no exported model"):
+        export(build_checkpoint(llama), llama, tmp_path / "mine", "adapter", name="tiny")
+    assert {path.name: path.stat().st_size for path in (tmp_path / "mine").iterdir()} == before
+    export(build_checkpoint(llama), llama, tmp_path / "ours", "adapter", name="tiny")
+    export(build_checkpoint(llama), llama, tmp_path / "ours", "merged", name="tiny")
+    assert not (tmp_path / "ours" / "adapter_config.json").exists()
 
 
 def test_half_precision_is_close(llama):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -19,6 +20,19 @@ def test_round_trip_keeps_every_number(checkpoint, tmp_path):
     assert loaded.spec == checkpoint.spec
     for name, tensor in checkpoint.tensors().items():
         assert torch.equal(tensor, loaded.tensors()[name])
+
+
+def test_saving_keeps_the_other_files_of_the_folder(checkpoint, tmp_path):
+    """The figures of `genzoo controls --save` may go into a folder that holds more, such as an exported model."""
+    folder = checkpoint.save(tmp_path / "c")
+    for name in ("notes.txt", "lora.safetensors", "2_Dense/genzoo.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(name)
+    dataclasses.replace(checkpoint, info={"date": "today"}).save(folder)
+    assert TokenCheckpoint.load(folder).info == {"date": "today"}
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert names == {"genzoo.json", "tokens.safetensors", "notes.txt", "2_Dense/genzoo.json"}
+    assert (folder / "2_Dense" / "genzoo.json").read_text() == "2_Dense/genzoo.json"
 
 
 def test_digest_sees_every_number(checkpoint, llama):

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from genzoo.files import replace_folder, write_text
+from genzoo.files import keep_others, replace_folder, write_text
 from genzoo.publishing.dataset_cache import DataSet, check_dataset, datasets_cache
 from genzoo.publishing.manifest import Manifest, snapshot_of
 from genzoo.revisions import COMMIT
@@ -62,7 +62,9 @@ def unpack(
                 (new / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / place / file, new / file)
             if room == "hub":
-                _keep_others(hub / below, new)
+                # What this machine has of the same commit and the bundle lacks could not be fetched again offline. Its links
+                # to blobs are relative and stay true.
+                keep_others(hub / below, new)
     for model in manifest.models:
         _mark_missing_config(hub, model["hub_id"], model["revision"])
     warnings = _point_mains(folder, manifest, hub)
@@ -94,15 +96,6 @@ def _units(manifest: Manifest) -> dict[str, list[str]]:
             depth = depths[parts[0]]
             units.setdefault("/".join(parts[:depth]), []).append("/".join(parts[depth:]))
     return units
-
-
-def _keep_others(old: Path, new: Path) -> None:
-    """Take over what this machine already has of the same commit and the bundle lacks: offline it could not be fetched again."""
-    for path in old.rglob("*") if old.is_dir() else ():
-        target = new / path.relative_to(old)
-        if (path.is_file() or path.is_symlink()) and not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target, follow_symlinks=False)  # its links to blobs are relative and stay true
 
 
 def _mark_missing_config(hub: Path, hub_id: str, revision: str) -> None:

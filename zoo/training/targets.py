@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from genzoo.errors import TrainingError
+from genzoo.files import replace_file
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -104,7 +105,6 @@ def _are_given_by(model: Any, rows: dict[str, torch.Tensor]) -> bool:
 
 def _save(folder: Path, keys: Sequence[bytes], rows: torch.Tensor) -> None:
     path = folder / f"targets-{hashlib.sha256(b''.join(keys)).hexdigest()[:16]}.safetensors"
-    temporary = path.with_suffix(".partial")
     hashes = torch.tensor([list(key) for key in keys], dtype=torch.uint8)
-    save_file({"keys": hashes, "targets": rows.contiguous()}, temporary)
-    temporary.replace(path)
+    with replace_file(path) as new:
+        save_file({"keys": hashes, "targets": rows.contiguous()}, new)
