@@ -326,7 +326,7 @@ class TrainingRun:
         """Figures of a checkpoint on the held-out queries; None where fewer than two were held out."""
         from genzoo.training.controls import embedder, measure_controls
 
-        alone = replace(self, processes=Processes())
+        alone = self if self.processes.count == 1 else replace(self, processes=Processes())
         _, held = self.split(alone.responses())
         if len(held) < 2:
             return None
