@@ -140,6 +140,42 @@ def test_controls_give_what_the_training_kept(genzoo, llama, tiny_teacher, tmp_p
     assert "--save needs a folder" in errors
 
 
+def test_doubtful_logs_are_told_before_anything_is_made(genzoo, tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_text("".join(f"{number}\twhat is number {number}\n" for number in range(200)))
+    code, text, errors = genzoo("train", "smollm2-135m", "-q", log, "--dry-run")
+    assert code == 0
+    assert "200, of which" in text
+    assert "200 of 200 lines look like tab-separated records (line 1:" in errors
+    (tmp_path / "log.csv").write_text("query\nwhat is wine, or tea\n")
+    code, text, errors = genzoo("study", "ablation-small", "-q", tmp_path / "log.csv")
+    assert (code, text) == (1, "")
+    assert "log.csv, line 2: the row has 2 cells, the heading has 1" in errors
+
+
+def test_responses_made_otherwise_are_refused(genzoo, log, llama, tiny_teacher, tmp_path):
+    words = ["smollm2-135m", "-q", log, "--column", "searched", "--backbone", llama]
+    words += ["--set", "response.max_new_tokens=3"]
+    other = ["--set", "response.repetition_penalty=1.5"]
+    code, _, errors = genzoo("responses", *words, "-o", "made")
+    assert code == 0, errors
+    for run in (
+        ["responses", *words, *other, "-o", "made"],
+        ["train", *words, *other, "--teacher", tiny_teacher, "-o", "made"],
+    ):
+        code, _, errors = genzoo(*run)
+        assert code == 1
+        assert "made with another setting (repetition penalty 1.0, now 1.5)" in errors
+    made = ["--responses", "made/responses.jsonl", "--teacher", tiny_teacher, "-o", "run"]
+    code, _, errors = genzoo("targets", *words, *other, *made)
+    assert code == 1
+    assert "repetition penalty 1.0, now 1.5): give the settings they were made with" in errors
+    assert not list((tmp_path / "run").rglob("*.jsonl"))
+    code, _, errors = genzoo("targets", *words, "--steps", 2, "--batch", 2, *made)
+    assert code == 0, errors
+    assert "nothing says" not in errors
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -153,6 +189,12 @@ def test_controls_give_what_the_training_kept(genzoo, llama, tiny_teacher, tmp_p
         ),
         (["responses", "smollm2-135m", "-q", "{log}", "--shard", "3/2"], "is no shard"),
         (["study", "nope", "-q", "{log}"], "unknown study 'nope'"),
+        (["train", "smollm2-135m", "-q", "{log}", "--set", "losses.recon_share=1.5"], "goes from above 0 to 1"),
+        (["train", "smollm2-135m", "-q", "{log}", "--set", "optim.lr_rows=nan"], "optim.lr_rows is nan"),
+        (["responses", "smollm2-135m", "-q", "{log}", "--set", "response.top_p=2"], "response.top_p is 2.0"),
+        (["teacher", "smollm2-135m", "-q", "{log}", "--seed", "-1"], "seed is -1"),
+        (["targets", "smollm2-135m", "-q", "{log}", "--set", "held_out=-1"], "held_out is -1"),
+        (["study", "ablation", "-q", "{log}", "--column", "searched", "-t", "NoSuchTask"], "NoSuchTask"),
         (["study", "nope.json", "-q", "{log}"], "is no study"),
     ],
 )

@@ -12,9 +12,9 @@ from sentence_transformers import SentenceTransformer
 from genzoo.errors import InputError, TrainingError
 from genzoo.overrides import override
 from genzoo.recipes import UNSUPERVISED, LossOptions, OptimOptions, Recipe, ResponseOptions, UnsupervisedOptions
-from genzoo.training import engines, identity
-from genzoo.training.identity import answer_facts, teacher_content
-from genzoo.training.pipeline import TrainingRun
+from genzoo.training import engines, pipeline
+from genzoo.training.identity import answer_facts
+from genzoo.training.pipeline import TrainingRun, teacher_content
 from genzoo.training.queries import Query
 from genzoo.training.responses import Response, options_digest, write_responses
 from genzoo.training.targets import _key, compute_targets
@@ -220,7 +220,7 @@ def test_responses_that_were_made_earlier_are_taken_only_where_they_fit(recipe, 
 
 
 def test_hub_names_are_pinned_and_keys_stay(monkeypatch):
-    monkeypatch.setattr(identity, "pin_teacher", lambda name: f"{name}@{'0' * 40}" if "/" in name else name)
+    monkeypatch.setattr(pipeline, "pin_teacher", lambda name: f"{name}@{'0' * 40}" if "/" in name else name)
     assert teacher_content("minilm") == "minilm"
     assert teacher_content("org/name").endswith("@" + "0" * 40)
 

@@ -74,7 +74,9 @@ def test_simcse_learns(tmp_path):
     folder = fit_teacher(
         backbone, TEXTS, options, tmp_path / "a", device="cpu", on_step=lambda *words: told.append(words)
     )
-    plain = fit_teacher(backbone, TEXTS, UnsupervisedOptions(2, 6, 64), tmp_path / "b", device="cpu")
+    plain = fit_teacher(
+        backbone, TEXTS, UnsupervisedOptions(layer=2, whiten=6, fit_texts=64), tmp_path / "b", device="cpu"
+    )
     weights = [SentenceTransformer(str(one), device="cpu")[0].model.state_dict() for one in (folder, plain)]
     changed = {name.split(".")[-2] for name, tensor in weights[0].items() if not torch.equal(tensor, weights[1][name])}
     assert changed == {"q_proj", "k_proj", "v_proj", "o_proj"}

@@ -14,7 +14,6 @@ from genzoo.cli.console import Bars, busy, out, print_json
 from genzoo.cli.models import Device, Json
 from genzoo.cli.training import PANEL, Column, Made, Queries, given_responses, print_note, read_log
 from genzoo.errors import InputError
-from genzoo.recipes import UNSUPERVISED
 
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
@@ -87,6 +86,7 @@ def _held_out(path: Path, n: int) -> list[Response]:
 def _own_teacher(checkpoint: TokenCheckpoint, model: str) -> str:
     """The teacher that the zoo's row or the checkpoint's recipe names; an unsupervised one lies in the run's folder."""
     from genzoo.entries import get_entry
+    from genzoo.recipes import UNSUPERVISED
 
     folder = Path(model)
     if not folder.is_dir():

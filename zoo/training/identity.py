@@ -9,7 +9,6 @@ from typing import Any
 
 from genzoo.files import sha256_of
 from genzoo.options import ResponseOptions
-from genzoo.teachers import TEACHERS, pin_teacher
 from genzoo.training.queries import Query
 from genzoo.training.views import Example
 
@@ -22,17 +21,11 @@ def backbone_content(folder: Path, weights: str) -> str:
     return _digest((weights, *(f"{path.name}\0{sha256_of(path)}" for path in sorted(small))))
 
 
-def teacher_content(name: str) -> str:
-    """What tells a teacher from every other: the digest of a folder's files, else the name with its commit.
-
-    Its README and hidden files say nothing of its embeddings and are left out.
-    """
-    folder = Path(name)
-    if name in TEACHERS or not folder.is_dir():
-        return pin_teacher(name)
+def folder_content(folder: Path) -> str:
+    """16 hex characters over a model folder's files; its README and hidden files say nothing of its embeddings."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"]
     kept = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    return "folder-" + _digest(f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}" for path in sorted(kept))
+    return _digest(f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}" for path in sorted(kept))
 
 
 def answer_facts(backbone: str, content: str, options: ResponseOptions) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from genzoo.errors import TrainingError
 from genzoo.estimates import as_time
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.shard import Shard
-from genzoo.teachers import fetch_teacher, load_teacher
+from genzoo.teachers import TEACHERS, fetch_teacher, load_teacher, pin_teacher
 from genzoo.tokens import check_spare_rows, spare_rows
 from genzoo.training.checks import check_recipe
-from genzoo.training.identity import answer_facts, backbone_content, teacher_content
+from genzoo.training.identity import answer_facts, backbone_content, folder_content
 from genzoo.training.pace import Pace
 from genzoo.training.phases import phases_of
 from genzoo.training.processes import Processes
@@ -60,6 +60,12 @@ def load_causal_lm(folder: Path, device: str | None = None, dtype: str = "float3
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), AutoTokenizer.from_pretrained(
         folder
     )
+
+
+def teacher_content(name: str) -> str:
+    """What tells a teacher from every other: the digest of a folder's files, else the name with its commit."""
+    is_folder = name not in TEACHERS and Path(name).is_dir()
+    return f"folder-{folder_content(Path(name))}" if is_folder else pin_teacher(name)
 
 
 @dataclass
@@ -320,7 +326,7 @@ class TrainingRun:
         """Figures of a checkpoint on the held-out queries; None where fewer than two were held out."""
         from genzoo.training.controls import embedder, measure_controls
 
-        alone = replace(self, processes=Processes())
+        alone = self if self.processes.count == 1 else replace(self, processes=Processes())
         _, held = self.split(alone.responses())
         if len(held) < 2:
             return None

@@ -131,8 +131,9 @@ def _parquet_rows(path: Path, wanted: str | None) -> list[_Row]:
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no readable Parquet file ({error})") from error
-    column = _column(path, [str(name) for name in frame.columns], wanted)
-    ids = frame["id"] if "id" in frame.columns else [None] * len(frame)
+    names = [str(name) for name in frame.columns]
+    values = frame.iloc[:, names.index(_column(path, names, wanted))]
+    ids = frame.iloc[:, names.index("id")] if names.count("id") == 1 else [None] * len(frame)
 
     def is_gap(value: object) -> bool:
         return bool(pd.api.types.is_scalar(value) and pd.isna(value))
@@ -143,7 +144,7 @@ def _parquet_rows(path: Path, wanted: str | None) -> list[_Row]:
             None if is_gap(name) else str(name),
             "" if is_gap(value) else _text(path, f"row {number}", value),
         )
-        for number, (name, value) in enumerate(zip(ids, frame[column], strict=True), 1)
+        for number, (name, value) in enumerate(zip(ids, values, strict=True), 1)
     ]
 
 

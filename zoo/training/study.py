@@ -17,25 +17,21 @@ from typing import Any
 from filelock import FileLock, Timeout
 from psutil import virtual_memory
 
-from genzoo.backbones import backbone_digest, fetch_backbone
 from genzoo.errors import TrainingError
 from genzoo.files import strict_json, write_text
 from genzoo.intervals import mean_interval
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.studies import Study
-from genzoo.teachers import fetch_teacher
-from genzoo.training.checks import check_recipe
-from genzoo.training.identity import backbone_content, log_content, teacher_content
+from genzoo.training.identity import teacher_content
 from genzoo.training.pipeline import OnProgress, TrainingRun
 from genzoo.training.queries import Query
 from genzoo.training.responses import HELD_OUT, Response, read_responses, write_responses
-from genzoo.training.state import StateFolder
-from genzoo.training.study_rows import TEACHER, StudyRow, read_results
+from genzoo.training.study_checks import settle
+from genzoo.training.study_rows import RESULTS, TEACHER, StudyRow, read_results, run_folder
 from genzoo.training.text_states import TextStates
 
 Measure = Callable[[str], Mapping[str, float]]
 """Model (a run's folder, a teacher's key or folder) -> metric -> value."""
-RESULTS = "results.csv"
 SHARE_OF_MEMORY = 4
 """Of the memory that is free, one part in so many keeps states of texts from one cell to the next."""
 CONTROLS = ("recon_own", "recon_shuffled", "cosine_own", "cosine_other", "top1", "decoded")
@@ -108,7 +104,7 @@ def run_study(
         TrainingError: For files of another study, recipe, log, backbone or teacher in the folder.
     """
     cells = study.cells
-    made_of = _settle(study, queries, output, on_progress, on_note)
+    made_of = settle(study, queries, output, on_progress, on_note)
     texts: dict[str, TextStates] = {}
     made = _responses_folder(output, study.recipe_of(*cells[0])) / "responses.jsonl"
     if responses and not made.is_file():
@@ -116,7 +112,7 @@ def run_study(
     for done, (variant, seed) in enumerate(cells):
         on_progress("study", done, len(cells), f"{variant}, seed {seed}")
         recipe = study.recipe_of(variant, seed)
-        folder = _run_folder(output, variant, seed)
+        folder = run_folder(output, variant, seed)
         with _alone(folder) as is_mine:
             if not is_mine or _is_finished(read_results(output / RESULTS), (variant, seed), metrics):
                 continue
@@ -160,79 +156,6 @@ def _alone(folder: Path) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
-
-
-def _settle(
-    study: Study,
-    queries: Sequence[Query],
-    output: Path,
-    on_progress: OnProgress,
-    on_note: Callable[[str], None],
-) -> dict[tuple[str, int], str]:
-    """Find whatever would stop the study later, before anything is trained.
-
-    Returns:
-        Cell -> digest of what it is made of, apart from its recipe.
-    """
-    rows, log = read_results(output / RESULTS), log_content(queries)
-    if others := sorted({row.study for row in rows} - {study.name}):
-        raise TrainingError(
-            f"{output / RESULTS} holds figures of the study {', '.join(others)}, this one is {study.name}: choose another --output"
-        )
-    contents, made_of = dict[str, str](), dict[tuple[str, int], str]()
-    for variant, seed in study.cells:
-        recipe = study.recipe_of(variant, seed)
-        folder = fetch_backbone(recipe.backbone, lambda line: on_progress("backbone", 0, 1, line))
-        if recipe.backbone not in contents:
-            contents[recipe.backbone] = backbone_content(folder, backbone_digest(folder))
-        if recipe.teacher != UNSUPERVISED and recipe.teacher not in contents:
-            fetch_teacher(recipe.teacher, lambda line: on_progress("teacher", 0, 1, line))
-            contents[recipe.teacher] = teacher_content(recipe.teacher)
-        check_recipe(recipe, folder, len(queries), recipe.teacher == UNSUPERVISED)
-        parts = (log, contents[recipe.backbone], contents.get(recipe.teacher, UNSUPERVISED))
-        made_of[variant, seed] = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-        made = {"recipe": recipe.digest(), "backbone": contents[recipe.backbone]}
-        if not any(row.cell == (variant, seed) for row in rows):
-            StateFolder(_run_folder(output, variant, seed) / "tokens", made).check()
-    _check_rows(study, rows, output, made_of, on_note)
-    return made_of
-
-
-def _check_rows(
-    study: Study,
-    rows: Sequence[StudyRow],
-    output: Path,
-    made_of: Mapping[tuple[str, int], str],
-    on_note: Callable[[str], None],
-) -> None:
-    """Refuse figures of cells that were trained otherwise; say what is kept without being known."""
-    path = output / RESULTS
-    digests = {cell: study.recipe_of(*cell).digest() for cell in made_of}
-    for row in rows:
-        if row.recipe_digest != digests.get(row.cell, row.recipe_digest):
-            raise TrainingError(
-                f"{path} holds {row.cell[0]}, seed {row.seed}, of another recipe or study: choose another --output, or delete "
-                "those lines"
-            )
-        if row.made_of and row.made_of != made_of.get(row.cell, row.made_of):
-            raise TrainingError(
-                f"{path} holds {row.cell[0]}, seed {row.seed}, made of another query log, backbone or teacher: choose another "
-                "--output, or delete those lines and the folders of those cells"
-            )
-    if strangers := sorted({f"{row.cell[0]} (seed {row.seed})" for row in rows if row.cell not in made_of}):
-        on_note(
-            f"{path} holds figures of cells that are not part of the study now: {', '.join(strangers)}. They are kept, behind the "
-            "others; delete their lines if they should not be reported."
-        )
-    if unknown := {row.cell for row in rows if row.cell in made_of and not row.made_of}:
-        on_note(
-            f"{path} does not say of which query log, backbone and teacher {len(unknown):,} of {len(made_of):,} cells were made: "
-            "they are taken as made of this study's."
-        )
-
-
-def _run_folder(output: Path, variant: str, seed: int) -> Path:
-    return output / "runs" / f"{variant}--seed-{seed}"
 
 
 def _cell(

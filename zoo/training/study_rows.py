@@ -8,7 +8,7 @@ from pathlib import Path
 from genzoo.errors import InputError, TrainingError
 from genzoo.tables import Table, read_table
 
-TEACHER = "teacher of "
+RESULTS, TEACHER = "results.csv", "teacher of "
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,8 @@ def _rows(path: Path, table: Table) -> list[StudyRow]:
         if repr(other) != repr(row):
             raise InputError(f"lines {first} and {line} differ in {row.metric} of {row.variant}, seed {row.seed}")
     return [row for _, row in rows.values()]
+
+
+def run_folder(output: Path, variant: str, seed: int) -> Path:
+    """Where the training of one cell lies in a study's folder."""
+    return output / "runs" / f"{variant}--seed-{seed}"

@@ -1,0 +1,65 @@
+"""Rows and cells, read strictly."""
+
+import csv
+import gzip
+
+import pytest
+
+from genzoo.errors import InputError
+from genzoo.tables import Table, other_divider, read_table, read_text
+
+
+def _table(tmp_path, text, divider=","):
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    return read_table(tmp_path / "a.csv", divider)
+
+
+def test_what_the_csv_module_writes_is_read_back(tmp_path):
+    rows = [
+        ["id", "said"],
+        ["1", 'a "quote", a comma'],
+        ["2", "two\nlines"],
+        ["3", " "],
+        ["4", ""],
+        ["5", "x" * 200_000],
+    ]
+    with (tmp_path / "b.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    table = read_table(tmp_path / "b.csv")
+    assert table.heading == rows[0]
+    assert [cells for _, cells in table.rows] == [
+        ["1", 'a "quote", a comma'],
+        ["2", "two\nlines"],
+        ["3", ""],
+        *rows[4:],
+    ]
+    assert [line for line, _ in table.rows] == [2, 3, 5, 6, 7]
+    assert table.swallowed(",") == []
+
+
+def test_lines_are_those_of_the_file(tmp_path):
+    for end in ("\n", "\r\n", "\r"):
+        table = _table(tmp_path, end.join(["", "a,b", "", f'1,"x{end}{end}y"', "", "2,z", ""]))
+        assert [line for line, _ in table.rows] == [4, 8]
+        with pytest.raises(InputError, match="line 8: the row has 1 cell, the heading has 2"):
+            _table(tmp_path, end.join(["", "a,b", "", f'1,"x{end}{end}y"', "", "2"]))
+
+
+def test_rows_inside_a_cell_are_noticed(tmp_path):
+    assert _table(tmp_path, 'id,text\n1,"a\n2,b\n3,c"\n4,"d\nwell, well"\n').swallowed(",") == [2]
+    assert _table(tmp_path, 'text\n"a\n2,b"\n').swallowed(",") == []
+
+
+def test_dividers_are_named():
+    assert "semicolons" in other_divider(["a;b"])
+    assert other_divider(["a", "b;c"]) == other_divider(["a"]) == ""
+
+
+def test_empty_and_packed_files(tmp_path):
+    assert _table(tmp_path, "") == Table([], [])
+    path = tmp_path / "a.CSV.GZ"
+    path.write_bytes(gzip.compress("\ufeffa\n".encode()))
+    assert read_text(path) == "a\n"
+    path.write_bytes(b"plain")
+    with pytest.raises(InputError, match="gzip cannot unpack it"):
+        read_text(path)
