@@ -86,12 +86,17 @@ def _rows(store: ResultStore, board: Leaderboard, key: ModelKey, teacher: ModelK
                 interval=_ends(measure, sure.low, sure.high) if sure else "",
                 over=sure.over if sure else "",
                 difference=_difference(measure, *gaps[task]) if task in gaps else "",
-                dataset=facts.dataset_path or "",
+                dataset=_hub_dataset(facts.dataset_path or ""),
                 dataset_revision=facts.dataset_revision or "",
                 date=_day(store.models[key].date or ""),
             )
         )
     return rows
+
+
+def _hub_dataset(path: str) -> str:
+    """The data set's id on the Hub, empty for own data and for a set that ships with genzoo."""
+    return "" if path.startswith("local/") or path.count("/") > 1 else path
 
 
 def _ends(measure: Metric, low: float, high: float, *, signed: bool = False) -> str:
