@@ -23,7 +23,7 @@ from genzoo.leaderboards.pairs import PairScore, read_gold, read_pairs
 from genzoo.leaderboards.reading import ResultFile, read_result
 from genzoo.leaderboards.reported import ReportedMeans, ReportedScore, as_files
 from genzoo.leaderboards.reported_csv import TABLES, read_csv
-from genzoo.leaderboards.scanning import expected, find_results, tree_root
+from genzoo.leaderboards.scanning import expected, find_results, meant, tree_root
 from genzoo.leaderboards.searches import Judgements, Outcome, QueryKey, agrees, read_judgements, read_outcomes
 
 
@@ -93,7 +93,7 @@ class ResultStore:
         index = read_index(files, main_names, problems, root=root, extra=extra, is_kept=is_kept)
         files += claimed
         if not len(index.value):
-            where, how = (tables[0], TABLES) if given_table else (root, expected(root))
+            where, how = (tables[0], TABLES) if given_table else (root, f"{expected(root)}.{meant(root)}")
             raise ZooError(f"no usable result in {where}{_first(problems)}. {how}")
         is_first = without_repeats(index, files, problems)
         keys = {file.key for file, count in zip(files, index.counts.tolist(), strict=True) if count}
