@@ -80,21 +80,20 @@ class ResultStore:
             find: What lists the folder; `genzoo.leaderboards.Listing` began with it earlier.
         """
         root, problems = Path(root), list[Problem]()
-        given_table = root.suffix.lower() == ".csv" and root.is_file()
-        tables = [root] if given_table else []
-        root = root.parent if given_table else tree_root(root)
-        files = [] if given_table else find(root, problems)
-        shelves = [folder for folder in (catalogue, None if given_table else root) if folder is not None]
+        table = root if root.suffix.lower() == ".csv" and root.is_file() else None
+        root = table.parent if table else tree_root(root)
+        files = [] if table else find(root, problems)
+        shelves = [folder for folder in (catalogue, None if table else root) if folder is not None]
         declared = {name: facts for folder in shelves for name, facts in declared_tasks(folder, problems).items()}
-        tables = tables or sorted((root / "reported").glob("*.csv"))
+        tables = [table] if table else sorted((root / "reported").glob("*.csv"))
         rows = [row for path in tables for row in read_csv(path, path.relative_to(root).as_posix(), problems, declared)]
         claimed, extra = as_files([*rows, *reported])
         main_names = {name: facts.main_score for name, facts in declared.items()}
         index = read_index(files, main_names, problems, root=root, extra=extra, is_kept=is_kept)
         files += claimed
         if not len(index.value):
-            where, how = (tables[0], TABLES) if given_table else (root, f"{expected(root)}.{meant(root)}")
-            raise ZooError(f"no usable result in {where}{_first(problems)}. {how}")
+            how = TABLES if table else f"{expected(root)}.{meant(root)}"
+            raise ZooError(f"no usable result in {table or root}{_first(problems)}. {how}")
         is_first = without_repeats(index, files, problems)
         keys = {file.key for file, count in zip(files, index.counts.tolist(), strict=True) if count}
         models = read_models(root, files, keys, problems)

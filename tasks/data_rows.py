@@ -6,7 +6,7 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from genzoo.errors import InputError
 
 LARGEST_GRADE = 1_000_000
 """trec_eval counts documents by grade in a list as long as the largest grade."""
+
+
+_FEW = 3  # lines that an error lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,46 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path}, line {number}: no UTF-8 text ({error.reason}); save the file as UTF-8") from error
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read after line {number} ({error}): write the file anew") from error
+
+
+def line_numbers(numbers: Sequence[int]) -> str:
+    """Line numbers in words, the first few of them.
+
+    >>> line_numbers([1, 3, 8]), line_numbers([4]), line_numbers([1, 2, 3, 4, 5])
+    ('lines 1, 3 and 8', 'line 4', 'lines 1, 2, 3 and 2 more')
+    """
+    shown = [str(number) for number in numbers[:_FEW]]
+    if len(numbers) > _FEW:
+        return f"lines {', '.join(shown)} and {len(numbers) - _FEW} more"
+    return f"lines {', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else f"line {shown[0]}"
+
+
+class Names:
+    """The ids of a file, each of which must stand there once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._first: dict[str, int] = {}
+        self._again: dict[str, list[int]] = {}
+
+    def add(self, row: Row) -> str:
+        """The id of a row."""
+        name = row.name("_id", "id")
+        first = self._first.setdefault(name, row.line)
+        if first != row.line:
+            self._again.setdefault(name, [first]).append(row.line)
+        return name
+
+    def check(self, shape: str) -> None:
+        """Refuse a file without rows, for which `shape` tells what is expected, and repeated ids."""
+        if not self._first:
+            raise InputError(f"{self._path} holds no rows: expected {shape}")
+        if self._again:
+            name, lines = next(iter(self._again.items()))
+            also = f"; {len(self._again) - 1} more ids are repeated" if len(self._again) > 1 else ""
+            raise InputError(
+                f"{self._path}: the id {name!r} stands on {line_numbers(lines)}{also}. Each row needs an id of its own"
+            )
 
 
 def _shown(value: Any) -> str:

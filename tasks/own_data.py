@@ -14,7 +14,7 @@ from datasets import Dataset
 
 from genzoo.errors import InputError
 from genzoo.files import sha256_of
-from genzoo.tasks.data_rows import Row, read_rows
+from genzoo.tasks.data_rows import Names, line_numbers, read_rows
 
 SHAPE = (
     "corpus.jsonl (_id, title, text), queries.jsonl (_id, text) and the judgements as qrels.jsonl or qrels/test.tsv "
@@ -89,20 +89,27 @@ def read_search_set(folder: Path, splits: Sequence[str], *, is_reranking: bool =
     if unjudged := len(queries) - len(wanted):
         notes.append(f"{unjudged:,} of {len(queries):,} queries have no relevant document in the judgements: left out")
     candidates = _read_candidates(ranked, corpus, wanted) if ranked is not None else None
+    if ranked is not None and not is_reranking:
+        notes.append(f"each query ranks its candidates in {ranked.name}, not the whole corpus")
     paths = [*files.items(), *((_part(folder, path, split), path) for split, path in judged.items())]
     paths += [("top_ranked", ranked)] if ranked is not None else []
-    texts = [title + text for title, text in corpus.values()] + [queries[query] for query in wanted]
     return OwnSearchSet(
         path=folder,
-        corpus=Dataset.from_list([{"id": n, "title": title, "text": text} for n, (title, text) in corpus.items()]),
-        queries=Dataset.from_list([{"id": name, "text": text} for name, text in queries.items()]),
+        corpus=Dataset.from_dict(
+            {
+                "id": list(corpus),
+                "title": [title for title, _ in corpus.values()],
+                "text": [text for _, text in corpus.values()],
+            }
+        ),
+        queries=Dataset.from_dict({"id": list(queries), "text": list(queries.values())}),
         judgements=judgements,
         candidates=candidates,
         revision=_digest(paths),
         corpus_revision=_digest(paths[:1])[:8],
         notes=tuple(f"{folder}: {note}" for note in notes),
-        n_texts=len(texts),
-        n_characters=sum(map(len, texts)),
+        n_texts=len(corpus) + len(wanted),
+        n_characters=sum(len(t) + len(text) for t, text in corpus.values()) + sum(len(queries[q]) for q in wanted),
     )
 
 
@@ -152,68 +159,28 @@ def _judgement_files(folder: Path, splits: Sequence[str]) -> tuple[dict[str, Pat
     return chosen, [f"measured on {', '.join(chosen)}; qrels/ holds {', '.join(others)} too"] if others else []
 
 
-class _Names:
-    """The ids of a file, each of which must stand there once."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._first: dict[str, int] = {}
-        self._again: dict[str, list[int]] = {}
-
-    def add(self, row: Row) -> str:
-        """The id of a row."""
-        name = row.name("_id", "id")
-        first = self._first.setdefault(name, row.line)
-        if first != row.line:
-            self._again.setdefault(name, [first]).append(row.line)
-        return name
-
-    def check(self) -> None:
-        """Refuse a file without rows and repeated ids."""
-        if not self._first:
-            raise InputError(f"{self._path} holds no rows: expected {SHAPE}")
-        if self._again:
-            name, lines = next(iter(self._again.items()))
-            also = f"; {len(self._again) - 1} more ids are repeated" if len(self._again) > 1 else ""
-            raise InputError(
-                f"{self._path}: the id {name!r} stands on {_lines(lines)}{also}. Each row needs an id of its own"
-            )
-
-
 def _documents(path: Path, notes: list[str]) -> dict[str, tuple[str, str]]:
     """Id -> title and text."""
-    names, found, empty = _Names(path), dict[str, tuple[str, str]](), list[int]()
+    names, found, empty = Names(path), dict[str, tuple[str, str]](), list[int]()
     for row in read_rows(path):
         content = found[names.add(row)] = row.text("title", is_optional=True), row.text("text")
         if not "".join(content).strip():
             empty.append(row.line)
-    names.check()
+    names.check(SHAPE)
     if empty:
-        notes.append(f"{len(empty):,} of {len(found):,} documents have neither title nor text ({_lines(empty)})")
+        notes.append(f"{len(empty):,} of {len(found):,} documents have neither title nor text ({line_numbers(empty)})")
     return found
 
 
 def _queries(path: Path) -> dict[str, str]:
     """Id -> text."""
-    names, found = _Names(path), dict[str, str]()
+    names, found = Names(path), dict[str, str]()
     for row in read_rows(path):
         text = found[names.add(row)] = row.text("text")
         if not text.strip():
             raise row.error("the query has no text: give it one, or leave the row out")
-    names.check()
+    names.check(SHAPE)
     return found
-
-
-def _lines(numbers: Sequence[int]) -> str:
-    """Line numbers in words, the first few of them.
-
-    >>> _lines([1, 3, 8]), _lines([4]), _lines([1, 2, 3, 4, 5])
-    ('lines 1, 3 and 8', 'line 4', 'lines 1, 2, 3 and 2 more')
-    """
-    shown = [str(number) for number in numbers[:_SHOWN]]
-    if len(numbers) > _SHOWN:
-        return f"lines {', '.join(shown)} and {len(numbers) - _SHOWN} more"
-    return f"lines {', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else f"line {shown[0]}"
 
 
 def _read_judgements(path: Path) -> dict[tuple[str, str], tuple[int, int]]:

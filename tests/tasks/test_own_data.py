@@ -1,5 +1,6 @@
 """A folder of one's own: checked whole before a model is loaded, and measured as a task of its own."""
 
+import doctest
 import gzip
 import json
 import re
@@ -8,7 +9,7 @@ import mteb
 import pytest
 
 from genzoo.errors import InputError
-from genzoo.tasks import evaluate
+from genzoo.tasks import data_rows, evaluate, local_data, own_data
 from genzoo.tasks.local_data import from_folder, is_own, with_chosen_data
 from genzoo.tasks.mini import GenZooMiniRetrieval, GenZooMiniSTS
 from genzoo.tasks.plan import make_plan
@@ -288,7 +289,10 @@ def test_reranking_takes_its_candidates(write, make_meta, tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             from_folder(task, write(**{"top_ranked.jsonl": rows}))
-    made, _ = read(write(**{"top_ranked.jsonl": ranked}), task)
+    folder = write(**{"top_ranked.jsonl": ranked})
+    made, notes = read(folder, task)
+    assert notes == []
+    assert "each query ranks its candidates in top_ranked.jsonl" in read(folder)[1][0]
     evaluate([make_meta()], [made], tmp_path / "out")
     (path,) = (tmp_path / "out" / "predictions").rglob("*.json")
     hits = json.loads(path.read_text())["default"]["test"]
@@ -317,3 +321,10 @@ def test_the_cases_of_the_reference_folder(shared):
         with pytest.raises(InputError, match=name):
             from_folder(GenZooMiniRetrieval(), cases / name)
     assert [len(read(cases / name)[1]) for name in ("good", "beir", "missingdoc")] == [0, 0, 1]
+
+
+@pytest.mark.parametrize("module", [data_rows, local_data, own_data])
+def test_doctests(module):
+    failed, tried = doctest.testmod(module)
+    assert tried
+    assert not failed
