@@ -65,7 +65,8 @@ def read_csv(path: Path, source: str, problems: list[Problem], known: Collection
         InputError: The heading names no model, or no score, or a column twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = file.readlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{source} cannot be read as CSV ({error}). {TABLES}") from error
     heading, *rows = list(_rows(lines, source, problems)) or [_Row(1, {})]

@@ -43,6 +43,7 @@ LONG = "model,task,main_score\n"
         ('model,task,main_score,notes\n"a",T,0.7,"one,\ntwo"\nb,T,0.8,x\n', {("a", "T"): 0.7, ("b", "T"): 0.8}, []),
         (LONG + "a,T,0.7\na,T,0.9\n", {("a", "T"): 0.7}, ["line 3: a has a score on T on line 2 already"]),
         (LONG + "a,T,nan\nb,T,inf\nc,T,-0.1\n", {("c", "T"): -0.1}, ["line 2: .*'nan'", "line 3: .*'inf'"]),
+        (LONG + "a\u2028b,T,0.7\n", {("a\u2028b", "T"): 0.7}, []),
         ("\ufeffModel , Task,Score\r\n\r\na , T, 0.7\r\n", {("a", "T"): 0.7}, []),
     ],
 )  # fmt: skip
