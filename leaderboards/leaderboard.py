@@ -14,6 +14,7 @@ import pandas as pd
 
 from genzoo.errors import ZooError
 from genzoo.leaderboards import aggregation, facets
+from genzoo.leaderboards.absence import why_no_score
 from genzoo.leaderboards.caveats import Caveat, collect_caveats
 from genzoo.leaderboards.columns import BoardColumn, board_columns, leading_pair, safety_key
 from genzoo.leaderboards.comparison import Comparison, corrected
@@ -102,8 +103,9 @@ class Leaderboard:
         matrix = aggregation.score_matrix(store.main_scores, store.models, names, store.tasks)
         scores = matrix.scores[matrix.scores.notna().any(axis=1)]
         if scores.empty:
+            why = why_no_score(store, names)
             raise ZooError(
-                f"no model in {store.root} has a score on {benchmark or 'any task'}; "
+                f"no model in {store.root} has a score on {benchmark or 'any task'}{why and f': {why}'}; "
                 f'run `genzoo evaluate -m MODEL -b "{benchmark or "BENCHMARK"}" -o {store.root}`'
             )
         tasks = {name: store.tasks.get(name, TaskFacts(name)) for name in names}

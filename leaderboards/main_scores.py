@@ -20,15 +20,56 @@ COLUMNS = (
 
 
 def without_repeats(index: ScoreIndex, files: Sequence[ResultFile], problems: list[Problem]) -> np.ndarray:
-    """Which parts to keep, ``(m,)``: of a task, split and subset that a model has twice, the first."""
-    owner = _owners(files)[0][index.file]
-    place = pd.DataFrame({0: owner, 1: index.task[index.file], 2: index.split, 3: index.subset})
+    """Which parts to keep, ``(m,)``: of a task that a model has twice, those in the file that is named after it.
+
+    Among files of other names, such as copies, the first part of each split and subset is kept.
+    """
+    owner = _owners(files)[0]
+    is_stray = _is_stray(index, files, owner, problems)[index.file]
+    kept = np.flatnonzero(~is_stray)
+    is_kept = ~is_stray
+    is_kept[kept] = _are_first(index, files, owner, kept, problems)
+    return is_kept
+
+
+def _is_stray(index: ScoreIndex, files: Sequence[ResultFile], owner: np.ndarray, problems: list[Problem]) -> np.ndarray:
+    """Which files hold a task that another file of the same model is named after, ``(n,)``."""
+    tasks = [index.words[code] for code in index.task.tolist()]
+    other = [
+        number
+        for number, (file, task, count) in enumerate(zip(files, tasks, index.counts.tolist(), strict=True))
+        if count and file.path and file.source.rpartition("/")[2] != f"{task}.json"
+    ]
+    is_stray = np.zeros(len(files), dtype=bool)
+    if not other:
+        return is_stray
+    wanted = {(int(owner[number]), tasks[number]) for number in other}
+    named = {
+        (int(owner[number]), task): files[number].source
+        for number, task in enumerate(tasks)
+        if (int(owner[number]), task) in wanted and files[number].source.rpartition("/")[2] == f"{task}.json"
+    }
+    for number in other:
+        first = named.get((int(owner[number]), tasks[number]))
+        is_stray[number] = first is not None
+        task, named_after = tasks[number], f"which is named after {tasks[number]}: this one was left out"
+        said = f"{task} is already in {first}, {named_after}" if first else f"holds a result of {task}: counted as that"
+        problems.append(Problem(files[number].source, said))
+    return is_stray
+
+
+def _are_first(
+    index: ScoreIndex, files: Sequence[ResultFile], owner: np.ndarray, parts: np.ndarray, problems: list[Problem]
+) -> np.ndarray:
+    """Which of some parts are the first of their task, split and subset."""
+    file = index.file[parts]
+    place = pd.DataFrame({0: owner[file], 1: index.task[file], 2: index.split[parts], 3: index.subset[parts]})
     numbers = np.ravel_multi_index(place.to_numpy().T, tuple(place.max() + 1)) if len(place) else np.zeros(0)
     repeated = pd.Series(numbers).duplicated().to_numpy()  # several times as fast as over four columns
     for part in np.flatnonzero(repeated).tolist():
         first = int(np.flatnonzero((place == place.iloc[part]).all(axis=1))[0])
         task, split, subset = (index.words[int(place.iloc[part, column])] for column in (1, 2, 3))
-        here, there = (files[int(index.file[number])].source for number in (part, first))
+        here, there = (files[int(file[number])].source for number in (part, first))
         problems.append(Problem(here, f"{task} {split}/{subset} is already in {there}: this one was left out"))
     return ~repeated
 

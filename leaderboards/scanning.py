@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import re
 from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
@@ -14,6 +16,8 @@ from genzoo.leaderboards.reading import ResultFile, read_object
 
 # What mteb and genzoo write beside the results of a revision, and beside the results folder.
 _COMPANIONS = {"model_meta.json"}
+_EXPERIMENTS = "experiments"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SIBLINGS = {"environment", "evidence", "judgements", "predictions", "reported", "studies"}
 
 
@@ -26,10 +30,25 @@ def expected(root: Path) -> str:
 
 
 def tree_root(root: Path) -> Path:
-    """The tree itself where its `results` folder was given."""
+    """The tree itself where its `results` folder was given, or the folder that holds the tree as `results`."""
     if not root.is_dir():
         raise ZooError(f"{root} is {'no folder' if root.exists() else 'not there'}. {expected(root)}")
-    return root.parent if root.name == "results" and (root.parent / "tasks.json").is_file() else root
+    if root.name == "results" and (root.parent / "tasks.json").is_file():
+        return root.parent
+    inner = root / "results"
+    return inner if any(True for _ in (inner / "results").glob("*/*/*.json")) else root
+
+
+def meant(root: Path) -> str:
+    """Where the results of a folder without usable ones may lie, as a sentence for an error message."""
+    start = root.absolute()
+    for depth in range(_SEARCHED):
+        files = itertools.islice(start.glob("*/" * depth + "*.json"), _LOOKED_AT)
+        found = (file.parents[2] for file in files if "__" in file.parts[-3] or _is_revision(file.parent))
+        trees = dict.fromkeys(tree.parent if tree.name == "results" else tree for tree in found)
+        if others := [os.path.relpath(tree) for tree in trees if tree != start]:
+            return f" Was {' or '.join(others[:3])} meant?"
+    return ""
 
 
 def find_results(root: Path, problems: list[Problem], part: tuple[int, int] = (0, 1)) -> list[ResultFile]:
@@ -55,7 +74,9 @@ def find_results(root: Path, problems: list[Problem], part: tuple[int, int] = (0
             continue
         for revision in _entries(organisation.path, prefix + organisation.name, problems):
             source = f"{prefix}{organisation.name}/{revision.name}"
-            if revision.is_dir():
+            if revision.is_dir() and _is_other_level(organisation.name, revision.name):
+                problems.append(Problem(source, _OUTSIDE))
+            elif revision.is_dir():
                 files += _revision(Path(revision.path), source, root, problems)
             elif revision.name.endswith(".json") and revision.name not in _COMPANIONS:
                 problems.append(Problem(source, _OUTSIDE))
@@ -63,6 +84,12 @@ def find_results(root: Path, problems: list[Problem], part: tuple[int, int] = (0
 
 
 _OUTSIDE = "lies outside of <org__model>/<revision>/: left out"
+_SEARCHED, _LOOKED_AT = 9, 2000  # depths below a folder, and files of each
+
+
+def _is_other_level(organisation: str, revision: str) -> bool:
+    """Whether two folders are not those of a model and a revision: the folder above or below was given."""
+    return _EXPERIMENTS in (organisation, revision) or ("__" in revision and "__" not in organisation)
 
 
 def _entries(folder: Path | str | int, source: str, problems: list[Problem]) -> list[os.DirEntry[str]]:
@@ -99,7 +126,11 @@ def _walk(
         for entry in _entries(place, source, problems):
             name = entry.name
             if entry.is_dir():
-                further = () if name == "experiments" else (name,)
+                if f"/{_EXPERIMENTS}" not in source and ("__" in name or _is_revision(Path(folder, name))):
+                    # the folder above the tree was given
+                    problems.append(Problem(f"{source}/{name}", _OUTSIDE))
+                    continue
+                further = () if name == _EXPERIMENTS else (name,)
                 _walk(f"{folder}/{name}", f"{source}/{name}", key, (*variant, *further), files, problems)
             elif name.endswith(".json") and name not in _COMPANIONS:
                 try:
@@ -109,6 +140,11 @@ def _walk(
                     continue
                 path = f"{folder}/{name}"
                 files.append(ResultFile(path, f"{source}/{name}", owner, state.st_size, state.st_mtime_ns))
+
+
+def _is_revision(folder: Path) -> bool:
+    """Whether a folder is surely the one of a revision."""
+    return _COMMIT.fullmatch(folder.name) is not None or (folder / "model_meta.json").is_file()
 
 
 @contextlib.contextmanager

@@ -28,8 +28,9 @@ from genzoo.leaderboards.main_scores import tidy_frame, without_repeats
 from genzoo.leaderboards.naming import find_model, labels
 from genzoo.leaderboards.pairs import PairScore, read_gold, read_pairs
 from genzoo.leaderboards.reading import ResultFile, read_result
-from genzoo.leaderboards.reported import ReportedMeans, ReportedScore, as_files, read_csv
-from genzoo.leaderboards.scanning import expected, find_results, tree_root
+from genzoo.leaderboards.reported import ReportedMeans, ReportedScore, as_files
+from genzoo.leaderboards.reported_csv import TABLES, read_csv
+from genzoo.leaderboards.scanning import expected, find_results, meant, tree_root
 from genzoo.leaderboards.searches import Judgements, Outcome, QueryKey, agrees, read_judgements, read_outcomes
 
 
@@ -86,19 +87,20 @@ class ResultStore:
             find: What lists the folder; `genzoo.leaderboards.Listing` began with it earlier.
         """
         root, problems = Path(root), list[Problem]()
-        tables = [root] if root.suffix.lower() == ".csv" and root.is_file() else []
-        root = root.parent if tables else tree_root(root)
-        files = [] if tables else find(root, problems)
-        shelves = [folder for folder in (catalogue, None if tables else root) if folder is not None]
+        table = root if root.suffix.lower() == ".csv" and root.is_file() else None
+        root = table.parent if table else tree_root(root)
+        files = [] if table else find(root, problems)
+        shelves = [folder for folder in (catalogue, None if table else root) if folder is not None]
         declared = {name: facts for folder in shelves for name, facts in declared_tasks(folder, problems).items()}
-        tables = tables or sorted((root / "reported").glob("*.csv"))
-        rows = [row for path in tables for row in read_csv(path, path.relative_to(root).as_posix(), problems)]
+        tables = [table] if table else sorted((root / "reported").glob("*.csv"))
+        rows = [row for path in tables for row in read_csv(path, path.relative_to(root).as_posix(), problems, declared)]
         claimed, extra = as_files([*rows, *reported])
         main_names = {name: facts.main_score for name, facts in declared.items()}
         index = read_index(files, main_names, problems, root=root, extra=extra, is_kept=is_kept)
         files += claimed
         if not len(index.value):
-            raise ZooError(f"no usable result in {root}{_first(problems)}. {expected(root)}")
+            how = TABLES if table else f"{expected(root)}.{meant(root)}"
+            raise ZooError(f"no usable result in {table or root}{_first(problems)}. {how}")
         is_first = without_repeats(index, files, problems)
         keys = {file.key for file, count in zip(files, index.counts.tolist(), strict=True) if count}
         models = read_models(root, files, keys, problems)

@@ -135,9 +135,10 @@ class EmbeddingCache:
             marks = ",".join("?" * len(part))
             question = f"SELECT key, vector, check_sum FROM vectors WHERE key IN ({marks})"  # noqa: S608
             for key, vector, check_sum in self._rows(question, part):
-                # a damaged row is one that is not there
-                if zlib.crc32(key + vector) == check_sum:
-                    found[key] = np.frombuffer(vector, dtype=np.float32)
+                # a damaged row is one that is not there, and so is one that no score can be made of
+                kept = np.frombuffer(vector, dtype=np.float32) if zlib.crc32(key + vector) == check_sum else None
+                if kept is not None and np.isfinite(kept).all():
+                    found[key] = kept
         return found
 
     def _rows(self, question: str, values: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, int]]:
@@ -147,7 +148,11 @@ class EmbeddingCache:
             raise ZooError(f"embedding cache {self.path} is damaged ({error}): delete it and run again") from error
 
     def _write(self, made: Mapping[bytes, np.ndarray]) -> None:
-        rows = [(key, vector.tobytes(), zlib.crc32(key + vector.tobytes())) for key, vector in made.items()]
+        rows = [
+            (key, vector.tobytes(), zlib.crc32(key + vector.tobytes()))
+            for key, vector in made.items()
+            if np.isfinite(vector).all()
+        ]
         try:
             with self._base:
                 self._base.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,9 @@ class EncodeMeter:
         # a search model such as BM25 has none, and is not measured
         if callable(encode):
             model.encode = self._metered(encode)  # type: ignore[attr-defined]
+        predict = getattr(model, "predict", None)
+        if callable(predict):  # a cross-encoder
+            model.predict = self._checked(predict)  # type: ignore[attr-defined]
 
     @property
     def texts_per_second(self) -> float | None:
@@ -48,28 +51,45 @@ class EncodeMeter:
             output = encode(inputs, *args, **kwargs)
             self.seconds += time.perf_counter() - start
             self.texts += expected
-            self._check(output, expected)
+            self._check(output, expected, inputs.dataset)
             return output
 
         return metered
 
-    def _check(self, output: Any, expected: int) -> None:
+    def _checked(self, predict: Callable[..., Any]) -> Callable[..., Any]:
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            scores = predict(*args, **kwargs)
+            if not _is_finite(scores):
+                raise ZooError(
+                    f"{self._name} returned NaN or infinite scores: load it in float32 and check its weights"
+                )
+            return scores
+
+        return checked
+
+    def _check(self, output: Any, expected: int, dataset: Any) -> None:
         """Refuse a wrong number of rows, a width that changes, and NaN or infinite values."""
         if len(output) != expected:
             raise ZooError(f"{self._name} returned {len(output)} embeddings for {expected} texts")
-        if isinstance(output, (list, tuple)):  # one matrix per text: a late-interaction model
-            finite = all(_is_finite(matrix) for matrix in output)
-        else:
-            finite = _is_finite(output)
+        if not isinstance(output, (list, tuple)):  # else one matrix per text: a late-interaction model
             width = int(output.shape[-1])
             if self._width and width != self._width:
                 raise ZooError(f"{self._name} returned embeddings of width {width} after {self._width}")
             self._width = width
-        if not finite:
+        if not all(map(_is_finite, output if isinstance(output, (list, tuple)) else [output])):
             raise ZooError(
-                f"{self._name} returned NaN or infinite values among {expected} embeddings: "
+                f"{self._name} returned NaN or infinite values among {expected} embeddings{_first_text(output, dataset)}: "
                 "load it in float32 and check its weights"
             )
+
+
+def _first_text(output: Any, dataset: Any) -> str:
+    """The first text whose embedding is not finite, as mteb handed it to the model; empty where it cannot be told."""
+    rows = output.to_dense() if isinstance(output, torch.Tensor) and output.is_sparse else output
+    place = next((place for place, row in enumerate(rows) if not _is_finite(row)), None)
+    row = dataset[place] if place is not None else None
+    text = row.get("text") if isinstance(row, Mapping) else None
+    return f", the first for the text {text!r:.200}" if isinstance(text, str) else ""
 
 
 def _is_finite(values: Any) -> bool:

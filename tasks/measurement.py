@@ -14,6 +14,7 @@ from mteb.models.abs_encoder import get_prompt
 from mteb.results import TaskResult
 from mteb.types import PromptType
 
+from genzoo.tasks.local_data import prompt_metadata
 from genzoo.tasks.run_record import package_versions
 
 RANKING_SCORES = ("ndcg", "map", "recall", "precision", "mrr", "hit_rate")
@@ -97,8 +98,8 @@ def _prompts(task: AbsTask, prompts: Mapping[str, str | None]) -> dict[str, str]
     """What mteb will take of the prompts, by its own rule."""
     known = {key: text for key, text in prompts.items() if text is not None}
     if isinstance(task, AbsTaskRetrieval):
-        return {side.value: get_prompt(known, task.metadata, side) or "" for side in PromptType}
-    return {"text": get_prompt(known, task.metadata, None) or ""}
+        return {side.value: get_prompt(known, prompt_metadata(task), side) or "" for side in PromptType}
+    return {"text": get_prompt(known, prompt_metadata(task), None) or ""}
 
 
 def _equal(one: Any, other: Any) -> bool:

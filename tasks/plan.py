@@ -78,6 +78,10 @@ def _computing_parameters(meta: ModelMeta) -> int | None:
 
 
 def _planned(task: AbsTask) -> PlannedTask:
+    own_data = getattr(task, "own_data", None)
+    if own_data is not None:
+        tokens = round(own_data.n_characters / CHARACTERS_PER_TOKEN)
+        return PlannedTask(task.metadata.name, own_data.n_texts, tokens)
     if isinstance(task, (BundledRetrieval, BundledSplits)):
         own = [row[key] for row in _bundled_rows(task) for key in ("text", "sentence1", "sentence2") if key in row]
         return PlannedTask(task.metadata.name, len(own), round(sum(map(len, own)) / CHARACTERS_PER_TOKEN))

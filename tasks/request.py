@@ -13,7 +13,7 @@ from mteb.models import ModelMeta
 from genzoo.mteb_meta import resolve_model
 from genzoo.prompts import GENERAL, prompt_set
 from genzoo.tasks.catalogue import resolve_tasks
-from genzoo.tasks.local_data import with_chosen_data
+from genzoo.tasks.local_data import prompt_metadata, with_chosen_data
 from genzoo.tasks.prompt_choice import check_strict, with_prompts
 from genzoo.tasks.registration import register
 
@@ -48,7 +48,7 @@ class Request:
         models: As `genzoo.mteb_meta.resolve_model` takes them.
         benchmark: Name of a benchmark.
         tasks: Names of further tasks.
-        data: ``TASK=FOLDER`` or ``TASK=@COMMIT``.
+        data: ``TASK=FOLDER`` or ``TASK=@COMMIT``; a benchmark of which a task reads a folder is not that benchmark any more.
         prompts: ``tasks``, ``general`` or a JSON file; the models' own if None.
         strict_prompts: Whether a task without a prompt of its own is refused.
     """
@@ -60,11 +60,14 @@ class Request:
     prompts: str | None = None
     strict_prompts: bool = False
 
-    def resolve(self, status: Callable[[str], None] = lambda _: None) -> Grid:
+    def resolve(
+        self, status: Callable[[str], None] = lambda _: None, on_note: Callable[[str], None] = lambda _: None
+    ) -> Grid:
         """Find the models and the tasks; the same grid, in the same order, on every machine.
 
         Args:
             status: Told what is being fetched.
+            on_note: Told what is incomplete in the data.
 
         Raises:
             UnknownNameError: For a name that nothing here or on the Hub has.
@@ -72,7 +75,10 @@ class Request:
         """
         register()
         tasks, benchmark_name = resolve_tasks(self.benchmark, list(self.tasks))
-        tasks = with_chosen_data(tasks, list(self.data))
+        official = [task.metadata.name for task in tasks]
+        tasks = with_chosen_data(tasks, list(self.data), on_note)
+        if [task.metadata.name for task in tasks] != official:
+            benchmark_name = None
         resolved = [resolve_model(name, status) for name in dict.fromkeys(self.models)]
         metas = self._prompted([meta for meta, _ in resolved], tasks)
         facts = {str(meta.name): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
@@ -82,7 +88,7 @@ class Request:
         """The models under the prompts that were asked for."""
         chosen = prompt_set(self.prompts or GENERAL)
         if self.strict_prompts:
-            check_strict(chosen, [task.metadata.name for task in tasks])
+            check_strict(chosen, [prompt_metadata(task).name for task in tasks])
         if self.prompts is None:
             return metas
         return [with_prompts(meta, chosen, Path(self.prompts).stem) for meta in metas]

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import mteb
+from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
+from mteb.results import TaskResult
+from pydantic import ValidationError
 
-from genzoo.errors import InputError
-from genzoo.files import write_text
+from genzoo.errors import InputError, ZooError
+from genzoo.files import replace_folder, write_text
+from genzoo.tasks import run_record
 from genzoo.tasks.benchmarks import TASKS
+from genzoo.tasks.local_data import is_own
+from genzoo.tasks.model_session import first_line
+from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.registration import benchmark_registry, task_registry
 
-_SIDE_FILES = ("model_meta.json", "run_settings.jsonl")
+_CARD, _SETTINGS = "model_meta.json", "run_settings.jsonl"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_EXTERNAL = "external"  # where the results repository keeps what was read from model cards
+_NEVER_NEGATIVE = re.compile(r"(ndcg|map|mrr|recall|precision|hit_rate)_at_|accuracy|f1|.*ap$|lrap|v_measure")
 
 
 @dataclass
@@ -30,6 +40,7 @@ class Submission:
         name: `org/name`.
         revision: As measured.
         taken: Tasks that were copied.
+        incomplete: Those of them that lack a split or a subset.
         left_out: Task -> why its result stays here.
         problems: What has to be mended before reviewers accept it.
         source: The `ModelMeta` for mteb as Python, None where mteb has the model.
@@ -38,6 +49,7 @@ class Submission:
     name: str
     revision: str
     taken: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     source: str | None = None
@@ -47,6 +59,8 @@ def write_submission(
     results: Path, output: Path, models: Sequence[str] = (), benchmark: str = "MTEB(eng, v2)"
 ) -> list[Submission]:
     """Copy what can be submitted, model by model, and write `CHECKLIST.md` and the `ModelMeta` sources.
+
+    The output is written whole or not at all.
 
     Args:
         results: The folder that `genzoo evaluate` wrote.
@@ -62,23 +76,27 @@ def write_submission(
     board = benchmark_registry().get(benchmark)
     if board is None:
         raise InputError(f"unknown benchmark {benchmark!r}. See: mteb available-benchmarks")
-    folders = {folder: meta for folder, meta in _measured(results) if not models or meta["name"] in models}
-    known = sorted({meta["name"] for _, meta in _measured(results)})
+    measured = list(_measured(results))
+    known = sorted({part.name for _, _, part in measured})
     if unknown := sorted(set(models) - set(known)):
         raise InputError(f"no results of {', '.join(unknown)} in {results}; there are those of {', '.join(known)}")
-    if not folders:
+    if not measured:
         raise InputError(f"{results} holds no results: run genzoo evaluate first")
-    found = []
-    for folder, meta in folders.items():
-        part = _take(folder, meta, output / "results" / folder.parent.name / folder.name)
-        part.problems += _problems(meta, part, {task.metadata.name for task in board.tasks}, benchmark)
-        part.source = _source(meta)
-        found.append(part)
-        if part.source is not None:
-            write_text(output / "model_meta" / f"{meta['name'].replace('/', '__')}.py", part.source)
-    _read_back(output, found)
-    write_text(output / "CHECKLIST.md", checklist(found))
-    return found
+    tasks = {task.metadata.name: task for task in board.tasks}
+    chosen = [found for found in measured if not models or found[2].name in models]
+    with replace_folder(output) as new, kept_random_state():
+        for folder, meta, part in chosen:
+            target = new / "results" / folder.parent.name / folder.name
+            _take(folder, part, target, tasks)
+            write_text(target / _CARD, json.dumps(meta, indent=4, ensure_ascii=False) + "\n")
+            part.problems += _problems(meta, part, set(tasks), benchmark)
+            part.source = _source(meta, part)
+            if part.source is not None:
+                write_text(new / "model_meta" / f"{part.name.replace('/', '__')}.py", part.source)
+        parts = [part for _, _, part in chosen]
+        _read_back(new, parts)
+        write_text(new / "CHECKLIST.md", checklist(parts))
+    return parts
 
 
 def checklist(parts: Sequence[Submission]) -> str:
@@ -86,7 +104,10 @@ def checklist(parts: Sequence[Submission]) -> str:
     lines = ["# Submission to the MTEB results repository", ""]
     for part in parts:
         lines += [f"## {part.name} at `{part.revision}`", ""]
-        lines += [f"- [x] {len(part.taken)} results: {', '.join(part.taken) or 'none'}"]
+        whole = [task for task in part.taken if task not in part.incomplete]
+        lines += [
+            f"- [x] {len(whole)} results: {', '.join(whole)}" if whole else "- [ ] no result can be submitted as it is"
+        ]
         lines += [f"- [ ] {problem}" for problem in part.problems]
         lines += [f"- left out: {task} ({reason})" for task, reason in part.left_out.items()]
         if part.source is not None:
@@ -105,44 +126,107 @@ def checklist(parts: Sequence[Submission]) -> str:
     return "\n".join(lines)
 
 
-def _measured(results: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Folders of one model and revision, with the model's card."""
-    for path in sorted((results / "results").glob("*/*/model_meta.json")):
-        yield path.parent, json.loads(path.read_text(encoding="utf-8"))
+def _measured(results: Path) -> Iterator[tuple[Path, dict[str, Any], Submission]]:
+    """Folders of one model and revision, with the model's card; what the card does not say, the folder's name does."""
+    base = results / "results" if (results / "results").is_dir() else results
+    for folder in sorted({path.parent for path in base.glob("*/*/*.json")}):
+        named = {"name": folder.parent.name.replace("__", "/", 1), "revision": folder.name}
+        card: dict[str, Any] = {}
+        problems = []
+        try:
+            card = run_record.read_json(folder / _CARD)
+        except ZooError as error:
+            problems.append(f"the model's card cannot be used: {error}")
+        if lacking := [key for key in named if not isinstance(card.get(key), str)]:
+            problems.append(f"model_meta.json does not say the {' and the '.join(lacking)} of the model: fill it in")
+        meta = card | {key: named[key] for key in lacking}
+        yield folder, meta, Submission(meta["name"], meta["revision"], problems=problems)
 
 
-def _take(folder: Path, meta: dict[str, Any], target: Path) -> Submission:
-    part = Submission(meta["name"], meta["revision"])
+def _take(folder: Path, part: Submission, target: Path, tasks: Mapping[str, AbsTask]) -> None:
+    """Copy the results that can be submitted, and note why others cannot."""
     ours = {task.metadata.name for task in TASKS}
     official = task_registry()
     target.mkdir(parents=True)
     for path in sorted(folder.glob("*.json")):
-        if path.name in _SIDE_FILES:
+        name = path.stem
+        if path.name == _CARD or name.startswith("."):
             continue
-        revision = json.loads(path.read_text(encoding="utf-8")).get("dataset_revision")
-        if path.stem in ours or path.stem not in official:
-            part.left_out[path.stem] = "no task of mteb"
-        elif revision != official[path.stem].metadata.revision:
-            part.left_out[path.stem] = f"measured on data {revision}, mteb pins {official[path.stem].metadata.revision}"
+        if folder.name == _EXTERNAL:
+            part.left_out[name] = "read from a model card, not measured"
+        elif is_own(name):
+            part.left_out[name] = "measured on own data"
+        elif name in ours or name not in official:
+            part.left_out[name] = "no task of mteb"
         else:
-            shutil.copyfile(path, target / path.name)
-            part.taken.append(path.stem)
-    for name in _SIDE_FILES:
-        if (folder / name).is_file():
-            _copy_side_file(folder / name, target / name, part.taken)
-    return part
+            _take_result(path, part, target, tasks[name] if name in tasks else official[name]())
+    if (folder / _SETTINGS).is_file():
+        _copy_settings(folder / _SETTINGS, target / _SETTINGS, part)
 
 
-def _copy_side_file(source: Path, target: Path, taken: Sequence[str]) -> None:
-    """Copy the card whole, and of the run settings the lines of the tasks that were taken."""
-    text = source.read_text(encoding="utf-8")
-    if source.suffix == ".jsonl":
-        text = "".join(f"{line}\n" for line in text.splitlines() if line.strip() and json.loads(line)["task"] in taken)
-    write_text(target, text)
+def _take_result(path: Path, part: Submission, target: Path, task: AbsTask) -> None:
+    name, pinned = path.stem, task.metadata.revision
+    try:
+        result = TaskResult.from_disk(path)
+    except Exception as error:  # noqa: BLE001  (mteb raises what it meets in the file)
+        part.problems.append(f"{name}: {path} cannot be read ({first_line(error)}). Measure it again")
+        return
+    if result.task_name != name:
+        part.problems.append(f"{name}: {path} holds a result of {result.task_name}. Remove it, or measure {name} again")
+    elif result.dataset_revision != pinned:
+        part.left_out[name] = f"measured on data {result.dataset_revision}, mteb pins {pinned}"
+    elif flaw := _flaw(result, task):
+        part.problems.append(f"{name}: {flaw}. Measure it again")
+    else:
+        shutil.copyfile(path, target / path.name)
+        part.taken.append(name)
+        lacking = result.get_missing_evaluations(task) if not task.is_aggregate else {}
+        if said := ", ".join(f"{split}/{subset}" for split, subsets in lacking.items() for subset in sorted(subsets)):
+            part.incomplete.append(name)
+            part.problems.append(f"{name}: its result lacks {said}. Measure it again")
+
+
+def _flaw(result: TaskResult, task: AbsTask) -> str:
+    """Why the scores of a result cannot be right, empty where they can."""
+    metric = task.metadata.main_score
+    subsets = {"default"} if task.is_aggregate else set(task.hf_subsets)
+    rows = [
+        (split, row)
+        for split in task.eval_splits
+        for row in result.scores.get(split, [])
+        if row["hf_subset"] in subsets
+    ]
+    if not rows:
+        found = [f"{split}/{row['hf_subset']}" for split, own in result.scores.items() for row in own]
+        return f"it has no score on {'/'.join(task.eval_splits)}, but on {', '.join(found) or 'nothing'}"
+    low = 0 if _NEVER_NEGATIVE.match(metric) else -1
+    for split, row in rows:
+        value, place = row.get("main_score"), f"the main score of {split}/{row['hf_subset']}"
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            return f"{place} is {value}"
+        if not low <= value <= 1:
+            return f"{place} is {value:g}, and {metric} lies between {low} and 1"
+        stated = row.get(metric)
+        if isinstance(stated, int | float) and not math.isclose(stated, value, abs_tol=1e-4):
+            return f"{place} is {value:g}, but its {metric} is {stated:g}"
+    return ""
+
+
+def _copy_settings(source: Path, target: Path, part: Submission) -> None:
+    """Copy the lines of the tasks that were taken."""
+    kept = []
+    for number, line in enumerate(source.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        try:
+            if line.strip() and json.loads(line)["task"] in part.taken:
+                kept.append(f"{line}\n")
+        except (ValueError, KeyError, TypeError):
+            part.problems.append(f"{source}, line {number} is damaged and was left out")
+    write_text(target, "".join(kept))
 
 
 def _problems(meta: dict[str, Any], part: Submission, wanted: set[str], benchmark: str) -> Iterator[str]:
-    missing = sorted(wanted - set(part.taken))
+    flawed = {problem.partition(":")[0] for problem in part.problems}  # these are named already
+    missing = sorted(wanted - set(part.taken) - flawed)
     if missing:
         yield f"{len(missing)} of {len(wanted)} tasks of {benchmark} are missing: {', '.join(missing)}"
     name, loader = meta["name"], str(meta.get("loader"))
@@ -159,14 +243,23 @@ def _problems(meta: dict[str, Any], part: Submission, wanted: set[str], benchmar
             yield f"`{key}` of the ModelMeta is not known: fill it in"
 
 
-def _source(meta: dict[str, Any]) -> str | None:
-    """The card as Python; None if mteb has the model already."""
+def _source(meta: dict[str, Any], part: Submission) -> str | None:
+    """The card as Python; None if mteb has the model already, or if it is no card."""
     from mteb.models.model_implementations import MODEL_REGISTRY
 
-    if meta["name"] in MODEL_REGISTRY:
+    if part.name in MODEL_REGISTRY:
         return None
     fields = {key: value for key, value in meta.items() if key in ModelMeta.model_fields and key != "loader_kwargs"}
-    return ModelMeta(**{**fields, "loader": None}).to_python() + "\n"
+    unknown = dict.fromkeys(name for name, known in ModelMeta.model_fields.items() if known.is_required())
+    if "framework" in unknown:
+        unknown |= {"framework": []}
+    try:
+        return ModelMeta(**{**unknown, **fields, "loader": None}).to_python() + "\n"
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        part.problems.append(f"model_meta.json is no card that mteb takes: {place}: {first['msg']}")
+        return None
 
 
 def _read_back(output: Path, parts: Sequence[Submission]) -> None:

@@ -19,6 +19,7 @@ from mteb.abstasks import AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
 
 from genzoo.errors import InputError
+from genzoo.tasks.own_data import OwnSearchSet
 from genzoo.tasks.safety.advbench_ir_passages import HARMFUL_PREFIX, search_set
 from genzoo.tasks.safety.dot_similarity import DotSimilarity
 from genzoo.tasks.safety.safety_scores import safety_score_names, safety_scores
@@ -83,6 +84,17 @@ class AdvBenchIRRetrieval(AbsTaskRetrieval):
             self.pin(harmful, wiki)
         dataset = {"path": HARMFUL_ID, "revision": "+".join(AdvBenchIRRetrieval._revisions or ())}
         self.metadata = self.metadata.model_copy(update={"dataset": dataset})
+
+    def refuse_own_data(self, data: OwnSearchSet) -> None:
+        """Refuse a folder whose harmful passages are not called as this task calls them."""
+        harmful = {
+            doc for judged in data.judgements.values() for own in judged.values() for doc, n in own.items() if n > 0
+        }
+        if other := sorted(doc for doc in harmful if not doc.startswith(HARMFUL_PREFIX)):
+            raise InputError(
+                f"{data.path}: the passage {other[0]!r} serves a request, but its id does not begin with "
+                f"{HARMFUL_PREFIX!r}, by which {self.metadata.name} tells harmful passages"
+            )
 
     def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
         """Read both data sets at their commits and cut the harmful documents into chunks."""

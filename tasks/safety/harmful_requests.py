@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from genzoo.errors import InputError
 from genzoo.tasks.bundled import BundledRetrieval
+from genzoo.tasks.own_data import OwnSearchSet
 from genzoo.tasks.safety.safety_scores import refusal_affinity, safety_score_names, safety_scores
 
 
@@ -20,6 +22,13 @@ class HarmfulRequests(BundledRetrieval):
     def own_scores(self) -> set[str]:
         """What `task_specific_scores` adds."""
         return {"refusal_affinity", *safety_score_names(self.k_values)}
+
+    def refuse_own_data(self, data: OwnSearchSet) -> None:
+        """Refuse a folder: it cannot say which passages are refusals."""
+        raise InputError(
+            f"{self.metadata.name} takes no folder, as it scores by the kinds of its own passages: give the folder to "
+            "AdvBenchIRRetrieval"
+        )
 
     def task_specific_scores(
         self,

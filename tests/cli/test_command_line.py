@@ -187,3 +187,28 @@ def test_stop_keeps_what_is_finished(genzoo, llama, tiny_teacher, tmp_path, monk
     code, _, _ = genzoo(*words)
     assert code == 0
     assert [one.step for one in made] == list(range(1, 13))
+
+
+def test_own_data_are_checked_before_anything_is_loaded(genzoo, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text('{"_id": "d", "text": "rice"}\n')
+    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "what grows"}\n')
+    (folder / "qrels.jsonl").write_text('{"query-id": "q", "corpus-id": "d", "score": 0.8}\n')
+    words = ["evaluate", "-m", "no/such-model", "-t", "GenZooMiniRetrieval", "--data", f"GenZooMiniRetrieval={folder}"]
+    code, _, error = genzoo(*words, "-o", tmp_path / "out")
+    assert code == 1
+    assert "qrels.jsonl, line 1: 'score' is 0.8: grades of relevance are whole numbers" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_of_reported_scores_says_what_it_left_out(genzoo, tmp_path):
+    table = tmp_path / "scores.csv"
+    table.write_text(
+        "model,SciFact,STS12,Average,Rank\nacme/a,70.0,80.0,75.0,1\nacme/b,60.0,90.0,75.0,2\nacme/c,0,7,1,1,3\n"
+    )
+    code, out, error = genzoo("leaderboard", table)
+    assert code == 0
+    assert [line.split("|")[2].strip(" *") for line in out.splitlines() if "(reported)" in line] == ["75.0", "75.0"]
+    for said in ("'Average', 'Rank': not tasks", "its scores are percent", "line 4: 6 cells under a heading of 5"):
+        assert f"note: scores.csv: {said}" in error

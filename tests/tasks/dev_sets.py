@@ -98,10 +98,10 @@ def make_tasks(data: Path) -> dict[str, tuple[str, AbsTask]]:
         task = reading(mteb.get_task(name), list(files.values()), lambda files=files: _labelled(files))
         made[name] = ("Classification", task)
     for name, folder in KNOWN_SEARCHES.items():
-        made[name] = (_kind(folder), from_folder(mteb.get_task(name), data / folder))
+        made[name] = (_kind(folder), from_folder(mteb.get_task(name), data / folder, name=name))
     for name, folder in OTHER_SEARCHES.items():
         base = type(name, (AbsTaskRetrieval,), {"metadata": metadata(name, "Retrieval", "ndcg_at_10")})
-        made[name] = (_kind(folder), from_folder(base(), data / folder))
+        made[name] = (_kind(folder), from_folder(base(), data / folder, name=name))
     made["MRPC"] = ("PairClassification", _paraphrases(data / "pair_classification" / "MRPC.test.jsonl.gz"))
     made["TrecQAReranking"] = ("Reranking", _reranking(data / "reranking" / "TrecQA.test.jsonl.gz"))
     made["StackOverflowTitles"] = ("Clustering", _titles(data / "clustering" / "StackOverflowShort.jsonl.gz"))

@@ -165,8 +165,7 @@ def test_a_wrong_choice_is_one_clear_error(choice, message):
         with_chosen_data([AdvBenchIRRetrieval()], [choice])
 
 
-def test_a_damaged_folder_is_one_clear_error(folder, make_meta, tmp_path):
+def test_a_damaged_folder_is_one_clear_error(folder):
     (folder / "qrels.jsonl").write_text('{"query-id": "7"')
-    tasks = with_chosen_data([AdvBenchIRRetrieval()], [f"AdvBenchIRRetrieval={folder}"])
-    with pytest.raises(ZooError, match=r"qrels.jsonl, line 1: no JSON object"):
-        evaluate([make_meta()], tasks, tmp_path / "out")
+    with pytest.raises(InputError, match=r"qrels.jsonl, line 1: no JSON object"):
+        with_chosen_data([AdvBenchIRRetrieval()], [f"AdvBenchIRRetrieval={folder}"])

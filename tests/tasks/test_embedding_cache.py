@@ -1,6 +1,7 @@
 """No text is encoded twice, and no vector is ever another's."""
 
 import sqlite3
+import zlib
 
 import numpy as np
 import pytest
@@ -150,3 +151,41 @@ def test_a_run_with_and_without_it_gives_the_same_scores(make_meta, tmp_path):
     for folder in ("first", "second"):
         found = evaluate([make_meta()], tasks, tmp_path / folder, settings=settings)
         assert [r.scores for r in found[0].task_results] == [r.scores for r in plain[0].task_results]
+
+
+def test_what_no_score_can_be_made_of_is_not_kept(model, make_meta, tmp_path, monkeypatch):
+    """Neither a new one, nor one that an earlier version kept: the text is encoded again."""
+    whole = model.encode(TEXTS)
+    encode, broken = SentenceTransformer.encode, {"on": True}
+
+    def overflowing(self, inputs, *args, **kwargs):
+        vectors = encode(self, inputs, *args, **kwargs)
+        return np.where([[broken["on"] and text == TEXTS[3]] for text in inputs], np.float32("nan"), vectors)
+
+    monkeypatch.setattr(SentenceTransformer, "encode", overflowing)
+    cache = cached(model, tmp_path, make_meta())
+    assert np.isnan(model.encode(TEXTS)[3]).all()
+    broken["on"] = False
+    assert np.array_equal(model.encode(TEXTS), whole)
+    key = cache._keys(TEXTS[:1], {})[0]
+    bad = np.full(whole.shape[1], np.nan, dtype=np.float32).tobytes()
+    cache._base.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", (key, bad, zlib.crc32(key + bad)))
+    assert np.array_equal(model.encode(TEXTS), whole)
+
+
+def test_one_document_without_an_embedding_stops_the_task(make_meta, tmp_path):
+    """mteb itself would give a finite score, and a wrong one."""
+    tasks, _ = resolve_tasks(None, ["GenZooMiniRetrieval"])
+
+    def spoilt(encode):
+        def inner(inputs, *, prompt_type=None, **kwargs):
+            vectors = np.array(encode(inputs, prompt_type=prompt_type, **kwargs))
+            if str(getattr(prompt_type, "value", prompt_type)) == "document":
+                vectors[7] = np.nan
+            return vectors
+
+        return inner
+
+    with pytest.raises(ZooError, match=r"NaN or infinite values among .* embeddings, the first for the text '"):
+        evaluate([make_meta(encode=spoilt)], tasks, tmp_path)
+    assert not list((tmp_path / "results").rglob("GenZoo*.json"))

@@ -47,6 +47,25 @@ def test_refuses_what_no_score_should_be_made_of(output, message):
         model.encode(Loader(2))
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        np.array([[1.0, 0.0], [0.0, np.inf]]),
+        torch.tensor([[1.0, 0.0], [0.0, float("nan")]]),
+        torch.tensor([[1.0, 0.0], [0.0, float("nan")]]).to_sparse(),
+        [np.ones((4, 2)), np.full((1, 2), np.nan)],
+    ],
+    ids=["array", "tensor", "sparse", "matrices"],
+)
+def test_names_the_text_without_an_embedding(output):
+    loader = Loader(2)
+    loader.dataset = [{"id": "d0", "text": "whole"}, {"id": "d1", "text": "a text that overflows"}]
+    model = Model(output)
+    EncodeMeter(model, "org/name")
+    with pytest.raises(ZooError, match="among 2 embeddings, the first for the text 'a text that overflows'"):
+        model.encode(loader)
+
+
 def test_refuses_a_width_that_changes():
     model = Model(np.ones((2, 3)), np.ones((2, 4)))
     EncodeMeter(model, "org/name")
@@ -70,6 +89,18 @@ def test_takes_every_kind_of_embedding_that_mteb_takes(output):
     meter = EncodeMeter(model, "org/name")
     assert model.encode(Loader(2)) is output
     assert meter.texts == 2
+
+
+def test_refuses_scores_of_a_cross_encoder_that_are_none():
+    class Reranker:
+        def predict(self, inputs1, inputs2, **kwargs):
+            return np.array(inputs1)
+
+    model = Reranker()
+    EncodeMeter(model, "org/name")
+    assert model.predict([0.5, 2.0], None).tolist() == [0.5, 2.0]
+    with pytest.raises(ZooError, match="org/name returned NaN or infinite scores"):
+        model.predict([0.5, float("nan")], None)
 
 
 def test_a_model_without_encode_is_left_alone():

@@ -1,13 +1,15 @@
 """What goes to the MTEB results repository, and what stays."""
 
 import json
+import re
 
 import mteb
 import pytest
 from mteb.models import model_meta
 
 from genzoo.errors import InputError
-from genzoo.tasks import evaluate, resolve_tasks
+from genzoo.tasks import evaluate, resolve_tasks, submission
+from genzoo.tasks.local_data import own_name
 from genzoo.tasks.submission import write_submission
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -61,17 +63,137 @@ def test_the_model_meta_is_python_that_makes_the_same_card(results, tmp_path, ma
         assert getattr(made, field) == getattr(meta, field)
 
 
+def scores_of(task, value=0.5):
+    """What a result of a task holds: its splits and subsets under one score."""
+    subsets = ["default"] if task.is_aggregate else task.hf_subsets
+    rows = [{"main_score": value, "hf_subset": subset, "languages": ["eng-Latn"]} for subset in subsets]
+    return dict.fromkeys(task.eval_splits, rows)
+
+
+def write_result(place, task, **changes):
+    """A result file of an mteb task, as mteb writes it."""
+    content = {
+        "task_name": task.metadata.name, "dataset_revision": task.metadata.revision, "mteb_version": "2.26.24",
+        "scores": scores_of(task), "evaluation_time": 1.0,
+    }  # fmt: skip
+    (place / f"{task.metadata.name}.json").write_text(json.dumps(content | changes))
+
+
 def test_a_submission_that_is_whole_names_no_missing_task(results, tmp_path):
     place = results / "results" / "test-org__tiny" / SHA
-    made = json.loads((place / "GenZooMiniSTS.json").read_text())
     for task in mteb.get_benchmark("MTEB(eng, v2)").tasks:
-        name = task.metadata.name
-        (place / f"{name}.json").write_text(
-            json.dumps(made | {"task_name": name, "dataset_revision": task.metadata.revision})
-        )
+        write_result(place, task)
     (part,) = write_submission(results, tmp_path / "out")
     assert len(part.taken) == 41
+    assert part.incomplete == []
     assert not any("missing" in problem for problem in part.problems)
+    assert "- [x] 41 results: " in (tmp_path / "out" / "CHECKLIST.md").read_text()
+
+
+def row(value, subset="default", **more):
+    return {"main_score": value, "hf_subset": subset, "languages": ["eng-Latn"], **more}
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "item"),
+    [
+        ("STSBenchmark", {"scores": {"test": [row(80.0)]}}, "main score of test/default is 80, and cosine_spearman lies between -1 and 1"),
+        ("STSBenchmark", {"scores": {"test": [row(float("nan"))]}}, "main score of test/default is nan"),
+        ("STSBenchmark", {"scores": {"test": [row(float("inf"))]}}, "main score of test/default is inf"),
+        ("SciFact", {"scores": {"test": [row(-0.5)]}}, "is -0.5, and ndcg_at_10 lies between 0 and 1"),
+        ("SciFact", {"scores": {"test": [row(0.9, ndcg_at_10=0.5)]}}, "is 0.9, but its ndcg_at_10 is 0.5"),
+        ("SciFact", {"scores": {"test": [{"hf_subset": "default", "languages": []}]}}, "cannot be read|is None"),
+        ("STSBenchmark", {"scores": {"dev": [row(0.8)]}}, "no score on test, but on dev/default"),
+        ("STSBenchmark", {"scores": {}}, "no score on test, but on nothing"),
+        ("STSBenchmark", {"scores": {"test": []}}, "no score on test, but on nothing"),
+        ("STS17", {"scores": {"test": [row(0.8, "ar-ar")]}}, "no score on test, but on test/ar-ar"),
+        ("STSBenchmark", {"task_name": "STS12"}, "holds a result of STS12"),
+        ("STSBenchmark", None, "cannot be read"),
+        ("STSBenchmark", {"scores": [1]}, "cannot be read"),
+    ],
+)  # fmt: skip
+def test_a_score_that_cannot_be_submitted_is_an_open_item(results, tmp_path, task, changes, item):
+    place = results / "results" / "test-org__tiny" / SHA
+    write_result(place, mteb.get_task("BIOSSES"))
+    if changes is None:
+        (place / f"{task}.json").write_text('{"task_name": "STSBen')
+    else:
+        write_result(place, mteb.get_task(task), **changes)
+    (part,) = write_submission(results, tmp_path / "out")
+    assert task not in part.taken
+    assert not (tmp_path / "out" / "results" / "test-org__tiny" / SHA / f"{task}.json").exists()
+    lines = (tmp_path / "out" / "CHECKLIST.md").read_text().splitlines()
+    assert [line for line in lines if re.search(rf"- \[ \] {task}: .*({item})", line)]
+    assert not [line for line in lines if line.startswith("- [x]") and task in line]
+    assert "BIOSSES" in part.taken
+
+
+def test_a_result_without_some_subsets_is_copied_and_open(results, tmp_path):
+    place = results / "results" / "test-org__tiny" / SHA
+    write_result(place, mteb.get_task("STS22.v2", hf_subsets=["en", "de"]))
+    (part,) = write_submission(results, tmp_path / "other", benchmark="MTEB(Multilingual, v2)")
+    assert "STS22.v2" in part.taken
+    (problem,) = [problem for problem in part.problems if problem.startswith("STS22.v2: its result lacks ")]
+    assert "test/es" in problem
+    assert "test/en," not in problem
+    checklist = (tmp_path / "other" / "CHECKLIST.md").read_text()
+    assert not [line for line in checklist.splitlines() if line.startswith("- [x]") and "STS22.v2" in line]
+    # the benchmark may ask for English alone
+    (part,) = write_submission(results, tmp_path / "english")
+    assert part.incomplete == []
+    assert "STS22.v2" in part.taken
+
+
+@pytest.mark.parametrize(
+    ("card", "item"),
+    [
+        (None, "does not say the name and the revision"),
+        ("{", "the model's card cannot be used"),
+        ("[]", "the model's card cannot be used"),
+        ("{}", "does not say the name and the revision"),
+        ('{"name": "test-org/tiny"}', "does not say the revision"),
+        (f'{{"name": "test-org/tiny", "revision": "{SHA}", "languages": 7}}', "no card that mteb takes: languages"),
+        (f'{{"name": "test-org/tiny", "revision": "{SHA}"}}', "`license` of the ModelMeta is not known"),
+    ],
+)
+def test_a_sparse_or_damaged_card_is_an_open_item(results, tmp_path, card, item):
+    path = results / "results" / "test-org__tiny" / SHA / "model_meta.json"
+    path.unlink() if card is None else path.write_text(card)
+    (part,) = write_submission(results, tmp_path / "out", models=["test-org/tiny"])
+    assert (part.name, part.revision) == ("test-org/tiny", SHA)
+    assert any(item in problem for problem in part.problems)
+    assert part.taken == ["STSBenchmark"]
+
+
+def test_damaged_settings_lose_their_own_line_only(results, tmp_path):
+    path = results / "results" / "test-org__tiny" / SHA / "run_settings.jsonl"
+    path.write_text("{\n" + path.read_text() + "[]\n")
+    (part,) = write_submission(results, tmp_path / "out")
+    assert sum("run_settings.jsonl, line" in problem for problem in part.problems) == 2
+    copied = tmp_path / "out" / "results" / "test-org__tiny" / SHA / "run_settings.jsonl"
+    assert [json.loads(line)["task"] for line in copied.read_text().splitlines()] == ["STSBenchmark"]
+
+
+def test_what_was_not_measured_on_the_official_data_stays(results, tmp_path):
+    place = results / "results" / "test-org__tiny"
+    task = mteb.get_task("SciFact")
+    write_result(place / SHA, task)
+    (place / SHA / "SciFact.json").rename(place / SHA / f"{own_name('SciFact', 'a' * 40)}.json")
+    (place / "external").mkdir()
+    write_result(place / "external", task)
+    one, other = write_submission(results, tmp_path / "out")
+    assert one.left_out[own_name("SciFact", "a" * 40)] == "measured on own data"
+    assert other.taken == []
+    assert other.left_out == {"SciFact": "read from a model card, not measured"}
+
+
+def test_a_run_that_fails_leaves_nothing_behind(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(submission, "_read_back", lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_submission(results, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+    monkeypatch.undo()
+    assert write_submission(results, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -94,3 +216,11 @@ def test_a_folder_that_holds_something_is_left_alone(results, tmp_path):
         write_submission(results, tmp_path / "out")
     with pytest.raises(InputError, match="holds no results"):
         write_submission(tmp_path / "nothing", tmp_path / "new")
+
+
+def test_the_cases_of_the_reference_folder(shared, tmp_path):
+    (part,) = write_submission(shared / "cases" / "submit" / "s7", tmp_path / "s7")
+    assert part.taken == []
+    assert {problem.partition(":")[0] for problem in part.problems} >= {"SciFact", "STSBenchmark"}
+    (part,) = write_submission(shared / "cases" / "submit" / "s10", tmp_path / "s10")
+    assert part.taken == ["STSBenchmark"]

@@ -91,7 +91,7 @@ def _rows(store: ResultStore, board: Leaderboard, key: ModelKey, teacher: ModelK
                 interval=_ends(measure, sure.low, sure.high) if sure else "",
                 over=sure.over if sure else "",
                 difference=_difference(measure, *gaps[task]) if task in gaps else "",
-                dataset=facts.dataset_path or "",
+                dataset=_hub_dataset(facts.dataset_path or ""),
                 dataset_revision=facts.dataset_revision or "",
                 date=_day(store.models[key].date or ""),
             )
@@ -125,6 +125,11 @@ def _safety_notes(board: Leaderboard, key: ModelKey) -> Iterator[str]:
     yield from (missing_note(pair) for pair in board.safety.pairs if pair.at(key) is None)
     if any(found.point is None for pair in board.safety.pairs for found in pair.models.get(key, ())):
         yield OUT_OF_REACH_MEANS
+
+
+def _hub_dataset(path: str) -> str:
+    """The data set's id on the Hub, empty for own data and for a set that ships with genzoo."""
+    return "" if path.startswith("local/") or path.count("/") > 1 else path
 
 
 def _ends(measure: Metric, low: float, high: float, *, signed: bool = False) -> str:

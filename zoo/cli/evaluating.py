@@ -71,7 +71,8 @@ def evaluate(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="TASK=FOLDER reads a retrieval task from JSONL files; TASK=@COMMIT,COMMIT pins its data sets."
+            help="TASK=FOLDER measures a retrieval or reranking task on a folder of yours (corpus.jsonl, queries.jsonl, qrels.jsonl or "
+            "qrels/*.tsv), under a name of its own; TASK=@COMMIT,COMMIT pins its data sets."
         ),
     ] = None,
     cache_embeddings: Annotated[
@@ -94,7 +95,7 @@ def evaluate(
 
         part = Shard.parse(shard)
         request = Request(tuple(models), benchmark, tuple(tasks or ()), tuple(data or ()), prompts, strict_prompts)
-        grid = request.resolve(status.update)
+        grid = request.resolve(status.update, _print_note)
         settings = EncodeSettings(batch_size, device, processes, output / ".embeddings" if cache_embeddings else None)
         status.update("planning")
         _print_plan(grid)
@@ -119,6 +120,10 @@ def evaluate(
     )
 
 
+def _print_note(note: str) -> None:
+    err.print(f"note: {note}", markup=False, highlight=False)
+
+
 def _run_here(grid: Grid, output: Path, settings: EncodeSettings, part: Shard, overwrite: bool) -> None:
     from genzoo.tasks.evaluation import evaluate as run
 
@@ -135,7 +140,7 @@ def _run_here(grid: Grid, output: Path, settings: EncodeSettings, part: Shard, o
             settings=settings,
             shard=part,
             on_progress=on_progress,
-            on_note=lambda note: err.print(f"note: {note}", markup=False, highlight=False),
+            on_note=_print_note,
             overwrite=overwrite,
             facts=grid.facts,
         )

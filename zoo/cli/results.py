@@ -128,9 +128,10 @@ def submit(
 ) -> None:
     """Write what the MTEB results repository takes, the ModelMeta for mteb, and a checklist of what is missing."""
     with busy("loading mteb"):
+        from genzoo.leaderboards.scanning import tree_root
         from genzoo.tasks.submission import write_submission
 
-        parts = write_submission(results, output, list(models or []), benchmark)
+        parts = write_submission(tree_root(results), output, list(models or []), benchmark)
     for part in parts:
         out.print(f"{part.name}: {len(part.taken)} results, {len(part.problems)} things to mend", highlight=False)
     out.print(f"wrote {output}. Next: read {output / 'CHECKLIST.md'}", highlight=False)

@@ -62,9 +62,18 @@ def load_store(
             store = dataclasses.replace(store, claims=tuple(reported_means()))
             if not scores and _BENCHMARK not in store.benchmarks:
                 err.print(f"note: reported figures are about {_BENCHMARK} and {_HARM_TASK}, which are not here")
+    _print_problems(store)
     if is_joined:
         store = join_revisions(store, _registered() if has_rivals(store) else None)
     return store
+
+
+def _print_problems(store: ResultStore, shown: int = 5) -> None:
+    """Say which files, rows and columns could not be used; of many the first, as the report lists them all."""
+    for problem in store.problems[:shown]:
+        err.print(f"note: {problem.source}: {problem.reason}", markup=False, highlight=False)
+    if more := len(store.problems) - shown if len(store.problems) > shown else 0:
+        err.print(f"note: {more:,} more problems; genzoo report lists them all", markup=False, highlight=False)
 
 
 def _describe(benchmark: str, folder: Path, store: ResultStore) -> None:

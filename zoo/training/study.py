@@ -22,7 +22,6 @@ from genzoo.files import strict_json, write_text
 from genzoo.intervals import mean_interval
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.studies import Study
-from genzoo.training.identity import teacher_content
 from genzoo.training.pipeline import OnProgress, TrainingRun
 from genzoo.training.queries import Query
 from genzoo.training.responses import HELD_OUT, Response, read_responses, write_responses
@@ -216,9 +215,7 @@ def _samples(run: TrainingRun) -> dict[str, str]:
     held = read_responses(run.output / HELD_OUT)
     text = "\0".join(f"{row.query}\0{row.response}" for row in held)
     texts = f"{len(held)} responses {hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    teacher = run.recipe.teacher
-    judge = run.teacher[0] if teacher == UNSUPERVISED else teacher_content(teacher)
-    return {name: f"{texts}; judge {judge}" if name in JUDGED else texts for name in (*CONTROLS, "recon_gap")}
+    return {name: f"{texts}; judge {run.teacher[0]}" if name in JUDGED else texts for name in (*CONTROLS, "recon_gap")}
 
 
 def _measure_teacher(run: TrainingRun, measure: Measure, output: Path, metrics: Sequence[str]) -> Mapping[str, float]:
