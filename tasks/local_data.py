@@ -35,7 +35,7 @@ def with_chosen_data(tasks: Sequence[AbsTask], choices: Sequence[str]) -> list[A
         if name not in chosen:
             raise InputError(f"--data names {name}, which is not among the tasks of this run: {', '.join(chosen)}")
         if value.startswith("@"):
-            _pin(chosen[name], value[1:].split(","))
+            chosen[name] = _pinned(chosen[name], value[1:].split(","))
         else:
             chosen[name] = from_folder(chosen[name], Path(value))
     return list(chosen.values())
@@ -70,9 +70,9 @@ def from_folder(task: AbsTask, folder: Path) -> AbsTaskRetrieval:
     return made()
 
 
-def _pin(task: AbsTask, commits: list[str]) -> None:
-    pin = getattr(task, "pin", None)
-    if pin is None:
+def _pinned(task: AbsTask, commits: list[str]) -> AbsTask:
+    pinned = getattr(task, "pinned", None)
+    if pinned is None:
         raise InputError(
             f"{task.metadata.name} is pinned by mteb at {task.metadata.revision}: --data takes a folder for it"
         )
@@ -80,7 +80,8 @@ def _pin(task: AbsTask, commits: list[str]) -> None:
         raise InputError(
             f"--data {task.metadata.name}=@...: expected two commits of 40 hex digits with a comma between"
         )
-    pin(*commits)
+    made: AbsTask = pinned(*commits)
+    return made
 
 
 def _find(folder: Path, part: str) -> Path:

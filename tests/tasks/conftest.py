@@ -93,6 +93,12 @@ def make_meta():
 
 
 @pytest.fixture(scope="session")
+def new_meta_maker():
+    """For fixtures that outlive a test: the function that makes another `make_meta`."""
+    return meta_maker
+
+
+@pytest.fixture(scope="session")
 def save_encoder():
     """Writes the tiny encoder to a folder, on request with NaN for weights."""
 

@@ -38,7 +38,6 @@ def on_the_hub(monkeypatch):
 
     monkeypatch.setattr(advbench_ir_retrieval, "HfApi", Api)
     monkeypatch.setattr(advbench_ir_retrieval, "load_dataset", load)
-    monkeypatch.setattr(AdvBenchIRRetrieval, "_revisions", None)
     return asked
 
 
@@ -142,7 +141,6 @@ def test_unreachable_data_do_not_stop_the_others(make_meta, tmp_path, monkeypatc
         raise ConnectionError("no route")
 
     monkeypatch.setattr(advbench_ir_retrieval.HfApi, "dataset_info", refuse)
-    monkeypatch.setattr(AdvBenchIRRetrieval, "_revisions", None)
     with pytest.raises(
         ZooError,
         match=r"AdvBenchIRRetrieval with test-org/tiny: .*cannot be reached.*others are kept|others are kept.*AdvBenchIR.*cannot be reached",

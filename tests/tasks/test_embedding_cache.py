@@ -1,6 +1,10 @@
 """No text is encoded twice, and no vector is ever another's."""
 
+import shutil
 import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,3 +154,107 @@ def test_a_run_with_and_without_it_gives_the_same_scores(make_meta, tmp_path):
     for folder in ("first", "second"):
         found = evaluate([make_meta()], tasks, tmp_path / folder, settings=settings)
         assert [r.scores for r in found[0].task_results] == [r.scores for r in plain[0].task_results]
+
+
+@pytest.fixture
+def in_the_old_way(model, make_meta, tmp_path):
+    """A cache with a write-ahead log as a killed process leaves it: all vectors stand in the log alone."""
+    cache = cached(model, tmp_path / "alive", make_meta())
+    expected = model.encode(TEXTS)
+    cache.close()
+    del model.encode
+    with sqlite3.connect(cache.path) as base:
+        rows = base.execute("SELECT * FROM vectors").fetchall()
+        base.execute("DELETE FROM vectors")
+        base.commit()
+        base.execute("PRAGMA journal_mode=WAL")
+        base.executemany("INSERT INTO vectors VALUES (?, ?, ?)", rows)
+        base.commit()
+        shutil.copytree(tmp_path / "alive", tmp_path / "killed")
+    base.close()
+    killed = tmp_path / "killed" / cache.path.relative_to(tmp_path / "alive")
+    assert killed.with_name(f"{killed.name}-wal").stat().st_size > len(rows) * 24 * 4
+    return tmp_path / "killed", killed, expected
+
+
+def test_a_cache_with_a_write_ahead_log_is_read_and_loses_the_log(in_the_old_way, model, seen, make_meta):
+    folder, path, expected = in_the_old_way
+    seen.clear()
+    cache = cached(model, folder, make_meta())
+    assert np.array_equal(model.encode(TEXTS), expected)
+    assert seen == []
+    assert {file.name for file in path.parent.iterdir()} == {path.name}  # no log, no memory that processes share
+    assert path.read_bytes()[18:20] == b"\x01\x01"
+    cache.close()
+
+
+def test_a_cache_that_an_older_process_has_open_is_used_as_it_is(in_the_old_way, model, seen, make_meta):
+    folder, path, expected = in_the_old_way
+    other = sqlite3.connect(path)
+    other.execute("SELECT count(*) FROM vectors").fetchone()
+    seen.clear()
+    cached(model, folder, make_meta())
+    assert np.array_equal(model.encode(TEXTS), expected)
+    assert seen == []
+    model.encode(["one more text"] * 2)
+    assert other.execute("SELECT count(*) FROM vectors").fetchone() == (len(TEXTS) + 1,)
+
+
+WRITER = """
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("tiny", sys.argv[1])
+tiny = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+from genzoo.tasks import embedding_cache
+embedding_cache.BLOCK = 1  # a transaction for every text
+meta = tiny.meta_maker()()
+inner = meta.load_model().model
+cache = embedding_cache.EmbeddingCache(Path(sys.argv[2]), meta, inner).attach()
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(60):
+    inner.encode([f"text {number * int(sys.argv[3])}", f"own text {number} of {sys.argv[3]}"])
+"""
+
+
+def test_several_processes_share_one_file(model, make_meta, tmp_path):
+    conftest = str(Path(__file__).with_name("conftest.py"))
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, conftest, str(tmp_path), str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in (1, 2, 3)
+    ]
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:  # all at once
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        _, told = writer.communicate()
+        assert writer.returncode == 0, told[-2000:]
+    cache = cached(model, tmp_path, make_meta())
+    kept = {text for number in (1, 2, 3) for text in (f"text {n * number}" for n in range(60))}
+    model.encode(sorted(kept | {f"own text {n} of {number}" for n in range(60) for number in (1, 2, 3)}))
+    assert cache.texts == 0
+
+
+def test_a_file_that_stays_locked_is_one_clear_error(model, make_meta, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedding_cache, "_PATIENCE", 0)
+    cache = cached(model, tmp_path, make_meta())
+    other = sqlite3.connect(cache.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(ZooError, match=r"locked by another process .* run again when that one has ended"):
+        model.encode(TEXTS)
+
+
+def test_a_full_disk_is_told_as_such(model, make_meta, tmp_path):
+    cache = cached(model, tmp_path, make_meta())
+    cache._base.execute("PRAGMA max_page_count=3")
+    with pytest.raises(OSError, match="No space left on device"):
+        model.encode([f"{text} {number}" for number, text in enumerate(TEXTS * 20)])

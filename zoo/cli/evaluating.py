@@ -172,7 +172,7 @@ def _keep_evidence(request: Request, grid: Grid, output: Path, device: str | Non
     if failed:
         err.print(f"note: no single searches and no intervals for {', '.join(failed)}", markup=False, highlight=False)
     for name, meta in zip(dict.fromkeys(request.models), grid.metas, strict=True):
-        if grid.facts[str(meta.name)]["role"] == "zoo":
+        if grid.facts[str(meta.name), str(meta.revision)]["role"] == "zoo":
             _write_evidence(name, meta, output, device, overwrite)
             with busy(f"reading telling searches back from {meta.name}"):
                 write_searches(name, meta, output, device)
