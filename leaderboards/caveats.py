@@ -9,6 +9,7 @@ import pandas as pd
 
 from genzoo.leaderboards.aggregation import Ground
 from genzoo.leaderboards.comparison import FEW_TASKS, Comparison
+from genzoo.leaderboards.draws import unfixed_draws
 from genzoo.leaderboards.facts import EXTERNAL, ModelKey, TaskFacts
 from genzoo.leaderboards.naming import short_name, short_revision
 from genzoo.leaderboards.reading import UNKNOWN
@@ -47,6 +48,7 @@ def collect_caveats(
         *_contamination(store, scores, tasks, labels),
         *_mixed_data(rows),
         *_mixed_versions(rows),
+        *_draws(store, rows, labels),
         *_directions(tasks),
         *_out_of_range(rows, tasks, labels),
         *_comparisons(comparisons, labels),
@@ -174,6 +176,19 @@ def _mixed_versions(rows: pd.DataFrame) -> Iterator[Caveat]:
     if len(versions) > 1:
         text = f"Results come from {len(versions)} versions of mteb: {_some(versions)}. "
         yield Caveat("versions", "Mixed mteb versions", text + "Metrics and defaults may differ between them.")
+
+
+def _draws(store: ResultStore, rows: pd.DataFrame, labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
+    found = unfixed_draws(store, rows)
+    if found.empty:
+        return
+    tasks = sorted(found["task"].unique())
+    models = dict.fromkeys(labels[ModelKey(row.model, row.revision)] for row in found.itertuples())
+    text = (
+        f"The documents of {_some(tasks)} may have been drawn anew for each model of a run, so that equal models may differ by "
+        f"points: {_some(list(models))}. `genzoo evaluate` with --overwrite and these tasks measures them again."
+    )
+    yield Caveat("draws", f"Different documents: {_count(tasks, 'task')}", text)
 
 
 def _directions(tasks: Mapping[str, TaskFacts]) -> Iterator[Caveat]:

@@ -1,10 +1,8 @@
 """No text is encoded twice, and no vector is ever another's."""
 
+import multiprocessing
 import shutil
 import sqlite3
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,47 +198,28 @@ def test_a_cache_that_an_older_process_has_open_is_used_as_it_is(in_the_old_way,
     assert other.execute("SELECT count(*) FROM vectors").fetchone() == (len(TEXTS) + 1,)
 
 
-WRITER = """
-import importlib.util, sys
-from pathlib import Path
-spec = importlib.util.spec_from_file_location("tiny", sys.argv[1])
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
-from genzoo.tasks import embedding_cache
-embedding_cache.BLOCK = 1  # a transaction for every text
-meta = tiny.meta_maker()()
-inner = meta.load_model().model
-cache = embedding_cache.EmbeddingCache(Path(sys.argv[2]), meta, inner).attach()
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(60):
-    inner.encode([f"text {number * int(sys.argv[3])}", f"own text {number} of {sys.argv[3]}"])
-"""
+def write_many(model, meta, folder, number, start):
+    """One of several processes: half of its texts are everybody's."""
+    embedding_cache.BLOCK = 1  # a transaction for every text
+    cached(model, folder, meta)
+    start.wait()
+    for text in TEXTS:
+        model.encode([text, f"{text} of {number}"])
 
 
 def test_several_processes_share_one_file(model, make_meta, tmp_path):
-    conftest = str(Path(__file__).with_name("conftest.py"))
+    processes = multiprocessing.get_context("fork")
+    start = processes.Barrier(3)
     writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, conftest, str(tmp_path), str(number)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in (1, 2, 3)
+        processes.Process(target=write_many, args=(model, make_meta(), tmp_path, number, start)) for number in range(3)
     ]
     for writer in writers:
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:  # all at once
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
+        writer.start()
     for writer in writers:
-        _, told = writer.communicate()
-        assert writer.returncode == 0, told[-2000:]
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
     cache = cached(model, tmp_path, make_meta())
-    kept = {text for number in (1, 2, 3) for text in (f"text {n * number}" for n in range(60))}
-    model.encode(sorted(kept | {f"own text {n} of {number}" for n in range(60) for number in (1, 2, 3)}))
+    model.encode([*TEXTS, *(f"{text} of {number}" for text in TEXTS for number in range(3))])
     assert cache.texts == 0
 
 

@@ -129,7 +129,7 @@ def _run_here(grid: Grid, output: Path, settings: EncodeSettings, part: Shard, o
             settings=settings,
             shard=part,
             on_progress=on_progress,
-            on_note=lambda note: err.print(f"note: {note}", markup=False, highlight=False),
+            on_note=_note,
             overwrite=overwrite,
             facts=grid.facts,
         )
@@ -146,7 +146,12 @@ def _run_on_ray(request: Request, output: Path, settings: EncodeSettings, addres
             settings=settings,
             overwrite=overwrite,
             on_pair=lambda done, total: bars("evaluating", done, total, f"on Ray ({address})"),
+            on_note=_note,
         )
+
+
+def _note(note: str) -> None:
+    err.print(f"note: {note}", markup=False, highlight=False)
 
 
 def _print_plan(grid: Grid) -> None:
