@@ -1,6 +1,7 @@
 """Tiny clustering and multilabel tasks in memory, of several subsets and splits: mteb scores both on documents that it draws."""
 
 import re
+from dataclasses import replace
 
 from datasets import Dataset, DatasetDict
 from mteb.abstasks import AbsTaskClustering, AbsTaskMultilabelClassification
@@ -9,6 +10,7 @@ from mteb.abstasks.aggregated_task import AbsTaskAggregate
 from mteb.abstasks.task_metadata import TaskMetadata
 
 from genzoo.tasks.benchmarks import BUNDLED_TASKS
+from genzoo.tasks.request import Request
 
 LANGUAGES = {"one": ["eng-Latn"], "two": ["fra-Latn"]}
 PLACES = {"one": 0, "two": 1, "default": 0}
@@ -112,3 +114,13 @@ class BothClusterings(AbsTaskAggregate):
         eval_splits=["test"],
         tasks=[OneClustering(), OtherClustering()],
     )
+
+
+SHARED = [TwoClusterings(), OneMultilabel()]
+
+
+class DrawnRequest(Request):
+    """Asks for models by name and for the shared tasks above, which a process hands out as a benchmark does."""
+
+    def resolve(self, status=lambda _: None):
+        return replace(super().resolve(status), tasks=SHARED)
