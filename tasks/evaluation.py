@@ -54,6 +54,9 @@ def evaluate(
     or the task's instruction changed, a split, a metric or the predictions are missing, or `overwrite` is set. One that was
     measured with other versions of the packages stands, and is noted. A task that fails does not stop the others.
 
+    Every pair of model and task starts from the task's seed (`genzoo.tasks.random_state`): a score does not depend on the other
+    models and tasks, nor on their order.
+
     Args:
         metas: Models with a real name and revision.
         tasks: mteb tasks, ours or others.

@@ -14,7 +14,8 @@ from results_tree import scores
 
 from genzoo.errors import InputError, ZooError
 from genzoo.tasks import evaluate
-from genzoo.tasks.ray_grid import evaluate_on_ray
+from genzoo.tasks.model_session import EncodeSettings
+from genzoo.tasks.ray_grid import _run_pair, evaluate_on_ray
 from genzoo.tasks.request import Request
 
 TASKS = ("GenZooMiniSTS", "GenZooMiniRetrieval")
@@ -80,6 +81,19 @@ def test_drawn_documents_are_the_same_for_every_pair(cluster, folders, tmp_path)
         (one,) = (tmp_path / "alone").glob(f"results/*/*/{task.metadata.name}.json")
         found = [json.loads(path.read_text())["scores"] for path in (tmp_path / "ray").glob(f"results/*/*/{one.name}")]
         assert found == [json.loads(one.read_text())["scores"]] * 2
+
+
+def test_a_worker_that_takes_several_pairs_scores_equal_models_alike(folders, tmp_path):
+    """What a worker runs, without a cluster: pair after pair in one process, in any order."""
+    copies = (str(folders / "good"), str(shutil.copytree(folders / "good", tmp_path / "copy")))
+    request = DrawnRequest(copies, None, ("GenZooMiniSTS",))
+    for number in (3, 1, 4, 2):
+        assert _run_pair(request, tmp_path, EncodeSettings(), False, number, 4) == (None, [])
+    for task in request.resolve().tasks:
+        one, two = (
+            json.loads(path.read_text())["scores"] for path in tmp_path.glob(f"results/*/*/{task.metadata.name}.json")
+        )
+        assert one == two
 
 
 def test_notes_of_the_workers_reach_the_caller(cluster, folders, tmp_path):
