@@ -9,6 +9,7 @@ import pandas as pd
 
 from genzoo.leaderboards.aggregation import Ground
 from genzoo.leaderboards.comparison import Comparison
+from genzoo.leaderboards.draws import unfixed_draws
 from genzoo.leaderboards.facets import SAFETY, counted_tasks, is_safety_by_name, tasks_of
 from genzoo.leaderboards.facts import EXTERNAL, ModelKey, TaskFacts
 from genzoo.leaderboards.naming import short_name, short_revision
@@ -49,6 +50,7 @@ def collect_caveats(
         *_mixed_data(rows),
         *_mixed_versions(rows),
         *_safety(tasks),
+        *_draws(store, rows, labels),
         *_directions(tasks),
         *_out_of_range(rows, tasks, labels),
         *_comparisons(comparisons, labels),
@@ -195,6 +197,19 @@ def _safety(tasks: Mapping[str, TaskFacts]) -> Iterator[Caveat]:
             " All other tasks are the harmless twins of these, so there is no mean." if len(safety) < len(tasks) else ""
         )
     yield Caveat("safety", "Safety is not averaged", text)
+
+
+def _draws(store: ResultStore, rows: pd.DataFrame, labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
+    found = unfixed_draws(store, rows)
+    if found.empty:
+        return
+    tasks = sorted(found["task"].unique())
+    models = dict.fromkeys(labels[ModelKey(row.model, row.revision)] for row in found.itertuples())
+    text = (
+        f"The documents of {_some(tasks)} may have been drawn anew for each model of a run, so that equal models may differ by "
+        f"points: {_some(list(models))}. `genzoo evaluate` with --overwrite and these tasks measures them again."
+    )
+    yield Caveat("draws", f"Different documents: {_count(tasks, 'task')}", text)
 
 
 def _directions(tasks: Mapping[str, TaskFacts]) -> Iterator[Caveat]:

@@ -2,13 +2,18 @@
 
 The key holds all that an embedding depends on: the model's name and revision, its precision and length limit, the versions of
 the packages that compute it, every option of the call, the prompt and the text. The numbers come back bit for bit.
+
+Several processes, on several machines too, may use one file: SQLite's rollback journal needs nothing but the file locks of a
+shared file system, while its write-ahead log needs memory that all processes share.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import json
+import os
 import sqlite3
 import time
 import zlib
@@ -34,6 +39,15 @@ _NOT_IN_THE_NUMBERS = {
     "chunk_size",
 }
 _LOOKUP = 500
+_PATIENCE = 60  # seconds that one process waits for another
+_WRITE_AHEAD = b"\x02\x02"  # bytes 18 and 19 of such a file
+_IN_USE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_OF_THE_DISK = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+}
 
 
 class EmbeddingCache:
@@ -68,13 +82,14 @@ class EmbeddingCache:
         self.texts, self.seconds = 0, 0.0
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._base = sqlite3.connect(self.path, timeout=60)
-            self._base.execute("PRAGMA journal_mode=WAL")
+            _end_write_ahead_log(self.path)
+            # IMMEDIATE: a writer waits for the lock before it reads; two that had read would refuse each other at once
+            self._base = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level="IMMEDIATE")
             self._base.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, check_sum INTEGER)"
             )
-        except sqlite3.DatabaseError as error:
-            raise ZooError(f"embedding cache {self.path} cannot be used ({error}): delete it and run again") from error
+        except sqlite3.Error as error:
+            raise self._told(error) from error
 
     def attach(self) -> EmbeddingCache:
         """Let the model's `encode` go through this cache."""
@@ -144,8 +159,8 @@ class EmbeddingCache:
     def _rows(self, question: str, values: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, int]]:
         try:
             yield from self._base.execute(question, values)
-        except sqlite3.DatabaseError as error:
-            raise ZooError(f"embedding cache {self.path} is damaged ({error}): delete it and run again") from error
+        except sqlite3.Error as error:
+            raise self._told(error) from error
 
     def _write(self, made: Mapping[bytes, np.ndarray]) -> None:
         rows = [
@@ -156,8 +171,43 @@ class EmbeddingCache:
         try:
             with self._base:
                 self._base.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
-        except sqlite3.OperationalError as error:
-            raise OSError(28, f"embedding cache: {error}", str(self.path)) from error
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+
+    def _told(self, error: sqlite3.Error) -> Exception:
+        """The same for the user: what is wrong with the file, and what to do."""
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF  # the primary one
+        if code in _OF_THE_DISK:
+            number = _OF_THE_DISK[code]
+            return OSError(number, f"{os.strerror(number)}; embedding cache: {error}", str(self.path))
+        if code in _IN_USE:
+            return ZooError(
+                f"embedding cache {self.path} has been locked by another process for {_PATIENCE} seconds ({error}): run again when "
+                "that one has ended, or with --no-cache-embeddings"
+            )
+        return ZooError(f"embedding cache {self.path} is damaged ({error}): delete it and run again")
+
+
+def _end_write_ahead_log(path: Path) -> None:
+    """Give a file that an earlier genzoo wrote with a write-ahead log a rollback journal; what stands in the log is kept.
+
+    A process that has the file open in the old way keeps it so: then it stays as it is.
+    """
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        if file.read(20)[18:] != _WRITE_AHEAD:
+            return
+    base = sqlite3.connect(path, timeout=1)
+    try:
+        base.execute("PRAGMA locking_mode=EXCLUSIVE")  # reads the log without memory that processes share
+        base.execute("PRAGMA journal_mode=DELETE").fetchone()
+        path.with_name(f"{path.name}-shm").unlink(missing_ok=True)  # that of a killed process
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in _IN_USE:
+            raise
+    finally:
+        base.close()
 
 
 def _is_plain(sentences: Any, args: Sequence[Any], options: Mapping[str, Any]) -> bool:

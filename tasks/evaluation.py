@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from genzoo.tasks.bounded_search import with_bounded_search
 from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
 from genzoo.tasks.quiet import quiet_datasets, unconverged
-from genzoo.tasks.random_state import kept_random_state
+from genzoo.tasks.random_state import kept_random_state, seeded
 from genzoo.tasks.registration import register
 from genzoo.tasks.results_folder import ResultsFolder, UnwritableFolderError
 from genzoo.tasks.standing import StandingNotes
@@ -45,13 +46,16 @@ def evaluate(
     on_progress: Progress | None = None,
     on_note: Callable[[str], None] = warnings.warn,
     overwrite: bool = False,
-    facts: Mapping[str, Mapping[str, Any]] | None = None,
+    facts: run_record.AllFacts | None = None,
 ) -> list[ModelResult]:
     """Measure every model on every task and keep what is finished.
 
     A finished task is not run again, nor its model loaded for it, unless its data set has another revision, the prompts
     or the task's instruction changed, a split, a metric or the predictions are missing, or `overwrite` is set. One that was
     measured with other versions of the packages stands, and is noted. A task that fails does not stop the others.
+
+    Every pair of model and task starts from the task's seed (`genzoo.tasks.random_state`): a score does not depend on the other
+    models and tasks, nor on their order.
 
     Args:
         metas: Models with a real name and revision.
@@ -63,7 +67,8 @@ def evaluate(
         on_progress: Called with model name, task name, tasks done and tasks in all, before and after each task.
         on_note: Called with a line on results that are measured again, or that stand but were measured otherwise.
         overwrite: Run finished tasks again.
-        facts: Model name -> role, teacher, backbone, n_trained_parameters, for the environment record.
+        facts: (Name, revision) of a model, or its name alone -> role, teacher, backbone, n_trained_parameters, for the
+            environment record.
 
     Returns:
         One result per model, in order.
@@ -73,7 +78,7 @@ def evaluate(
         FailedRunsError: Some tasks failed, after all others are done.
         ZooError: The results folder cannot be written.
     """
-    todo = list(tasks)
+    todo = [copy.copy(task) for task in tasks]  # what a run sets on a task, such as a revision, ends with the run
     _check_input(metas, todo, settings)
     run_record.check_facts(facts or {})
     register()  # mteb's prompt lookup drops tasks that it does not know
@@ -86,13 +91,14 @@ def evaluate(
         on_note,
         overwrite,
         shard.size(len(metas) * len(todo)),
+        run_record.labels(metas),
     )
     with quiet_datasets(), kept_random_state():
         with run.recording():
             run_record.record_tasks(run.folder.root, todo, {})
             if benchmark_name:
                 run_record.record_benchmark(run.folder.root, benchmark_name, todo)
-        results = [run.model(meta, (facts or {}).get(str(meta.name), {})) for meta in metas]
+        results = [run.model(meta, run_record.facts_of(facts or {}, meta)) for meta in metas]
     if run.failures:
         raise FailedRunsError(
             f"{len(run.failures)} of {run.total} runs failed, the others are kept in {output}: "
@@ -113,6 +119,7 @@ class _Run:
     on_note: Callable[[str], None]
     overwrite: bool
     total: int
+    labels: Mapping[tuple[str, str], str]
     seen: int = 0
     done: int = 0
     failures: list[str] = field(default_factory=list)
@@ -121,20 +128,22 @@ class _Run:
         """Run one model on all tasks; it is loaded when the first task needs it, once."""
         session = ModelSession(meta, self.settings)
         found: list[TaskResult] = []
-        notes = StandingNotes(str(meta.name))
-        for task in self.tasks:
-            self.seen += 1
-            if not self.shard.takes(self.seen - 1):
-                continue
-            self._report(meta, task)
-            result = self._task(session, task, facts, notes)
-            if result is not None:
-                found.append(result)
-            self.done += 1
-            self._report(meta, task)
-        if found:
-            self._environment(session, facts)
-        session.close()
+        notes = StandingNotes(self._label(meta))
+        try:
+            for task in self.tasks:
+                self.seen += 1
+                if not self.shard.takes(self.seen - 1):
+                    continue
+                self._report(meta, task)
+                result = self._task(session, task, facts, notes)
+                if result is not None:
+                    found.append(result)
+                self.done += 1
+                self._report(meta, task)
+            if found:
+                self._environment(session, facts)
+        finally:
+            session.close()
         for line in notes.lines():
             self.on_note(line)
         return ModelResult(model_name=str(meta.name), model_revision=str(meta.revision), task_results=found)
@@ -154,7 +163,7 @@ class _Run:
                 if standing.result is not None:
                     return standing.result
             session.load()
-            with unconverged(lambda fits: self.on_note(_told_fits(session.meta, task, fits))):
+            with unconverged(lambda fits: self.on_note(_told_fits(self._label(session.meta), task, fits))):
                 result = self._run_task(session, task)
             self._environment(session, facts)
             return result
@@ -163,17 +172,18 @@ class _Run:
         except Exception as error:
             if isinstance(error, OSError) and self.folder.is_unwritable(error):
                 raise self.folder.unwritable(error) from error
-            self.failures.append(f"{task.metadata.name} with {session.meta.name}: {_reason(error, task)}")
+            self.failures.append(f"{task.metadata.name} with {self._label(session.meta)}: {_reason(error, task)}")
             return None
 
     def _run_task(self, session: ModelSession, task: AbsTask) -> TaskResult:
         """Let mteb run a task in a scratch folder, then take the files in."""
         before = session.meter.texts if session.meter else 0
+        measured = seeded(task)
         how: EncodeKwargs = {"batch_size": self.settings.batch_size, "show_progress_bar": False}
         with self.folder.staging() as stage:
             outcome = mteb.evaluate(
                 with_bounded_search(session.model, task),
-                task,
+                measured,
                 co2_tracker=False,
                 encode_kwargs=how.copy(),
                 cache=None,
@@ -183,8 +193,6 @@ class _Run:
             if outcome.exceptions:  # mteb returns, rather than raises, what a private data set raised
                 raise ZooError("; ".join(problem.exception for problem in outcome.exceptions))
             result = outcome.task_results[0]
-            if resolve_revision := getattr(task, "resolve_revision", None):
-                resolve_revision()  # mteb forgets what was set on a task when it unloads the data
             self.folder.take_in(session.meta, task, result, stage, how, Measurement.of(task, session.prompts))
         counts = {task.metadata.name: session.meter.texts - before} if session.meter else {}
         with self.recording():
@@ -199,7 +207,10 @@ class _Run:
 
     def _report(self, meta: ModelMeta, task: AbsTask) -> None:
         if self.on_progress:
-            self.on_progress(str(meta.name), task.metadata.name, self.done, self.total)
+            self.on_progress(self._label(meta), task.metadata.name, self.done, self.total)
+
+    def _label(self, meta: ModelMeta) -> str:
+        return self.labels[run_record.model_key(meta)]
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -219,7 +230,7 @@ def _check_input(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], settings:
     for name, number in (("batch_size", settings.batch_size), ("processes", settings.processes)):
         if number < 1:
             raise InputError(f"{name} is {number}: it must be 1 or more")
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], str] = {}
     for meta in metas:
         if not isinstance(meta, ModelMeta):
             raise InputError(f"a model must come as an mteb.ModelMeta, got {type(meta).__name__}: see genzoo.mteb_meta")
@@ -228,9 +239,11 @@ def _check_input(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], settings:
             raise InputError(f"model {name!r} at {revision!r}: an org/name and a revision are what tells results apart")
         if meta.experiment_kwargs:
             raise InputError(f"model {name} has experiment_kwargs: give such a variant a revision of its own")
-        if (name, revision) in seen:
-            raise InputError(f"two models are named {name} at {revision}: their results would overwrite each other")
-        seen.add((name, revision))
+        place = meta.model_name_as_path(), revision  # where its results lie
+        if place in seen:
+            who = f"two models are named {name}" if seen[place] == name else f"{seen[place]} and {name} share a folder"
+            raise InputError(f"{who} at {revision}: their results would overwrite each other; give one of them")
+        seen[place] = name
     names = [task.metadata.name for task in tasks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"tasks named twice: {', '.join(twice)}")
@@ -254,9 +267,9 @@ def _reason(error: Exception, task: AbsTask) -> str:
     return first_line(error)
 
 
-def _told_fits(meta: ModelMeta, task: AbsTask, fits: int) -> str:
+def _told_fits(model: str, task: AbsTask, fits: int) -> str:
     return (
-        f"{task.metadata.name} with {meta.name}: {fits} of mteb's classifiers were stopped before they had converged, which is how "
+        f"{task.metadata.name} with {model}: {fits} of mteb's classifiers were stopped before they had converged, which is how "
         "mteb scores such embeddings everywhere"
     )
 

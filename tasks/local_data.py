@@ -68,7 +68,7 @@ def with_chosen_data(
         if name not in official:
             raise InputError(f"--data names {name}, which is not among the tasks of this run: {', '.join(official)}")
         if value.startswith("@"):
-            _pin(official[name], value[1:].split(","))
+            official[name] = _pinned(official[name], value[1:].split(","))
         else:
             made = from_folder(official[name], Path(value).expanduser(), on_note=on_note)
             own.setdefault(name, {})[made.metadata.name] = made
@@ -159,9 +159,9 @@ def _check_kind(task: AbsTask) -> None:
         raise InputError(f"{name} takes no folder, as it is about {', '.join(task.modalities)}: a folder holds texts")
 
 
-def _pin(task: AbsTask, commits: list[str]) -> None:
-    pin = getattr(task, "pin", None)
-    if pin is None:
+def _pinned(task: AbsTask, commits: list[str]) -> AbsTask:
+    pinned = getattr(task, "pinned", None)
+    if pinned is None:
         raise InputError(
             f"{task.metadata.name} is pinned by mteb at {task.metadata.revision}: --data takes a folder for it"
         )
@@ -169,4 +169,5 @@ def _pin(task: AbsTask, commits: list[str]) -> None:
         raise InputError(
             f"--data {task.metadata.name}=@...: expected two commits of 40 hex digits with a comma between"
         )
-    pin(*commits)
+    made: AbsTask = pinned(*commits)
+    return made

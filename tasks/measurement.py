@@ -15,6 +15,7 @@ from mteb.results import TaskResult
 from mteb.types import PromptType
 
 from genzoo.tasks.local_data import prompt_metadata
+from genzoo.tasks.random_state import draws_at_random, parts_of
 from genzoo.tasks.run_record import package_versions
 
 RANKING_SCORES = ("ndcg", "map", "recall", "precision", "mrr", "hit_rate")
@@ -30,20 +31,29 @@ class Measurement:
             before its texts. None if that is known only once the model is loaded.
         instructions: Task -> what the task itself suggests; models that take instructions read it.
         versions: Package -> version.
+        seeds: Task -> seed from which the random draws of each of its subsets start (see `genzoo.tasks.random_state`).
+        data_revisions: Task -> revision of its data; a result of an aggregate does not name those of its parts.
+        draws: Whether the score rests on documents that are drawn at random.
     """
 
     prompts: Mapping[str, Mapping[str, str]] | None
     instructions: Mapping[str, Any]
     versions: Mapping[str, str | None]
+    seeds: Mapping[str, int]
+    data_revisions: Mapping[str, str]
+    draws: bool
 
     @classmethod
     def of(cls, task: AbsTask, prompts: Mapping[str, str | None] | None) -> Measurement:
         """A measurement here and now, with a model of these prompts (keyed as sentence-transformers keys them)."""
-        parts: list[AbsTask] = list(task.metadata.tasks) if task.is_aggregate else [task]  # type: ignore[attr-defined]
+        parts = parts_of(task)
         return cls(
             prompts=None if prompts is None else {part.metadata.name: _prompts(part, prompts) for part in parts},
             instructions={part.metadata.name: part.metadata.prompt for part in parts},
             versions=package_versions(),
+            seeds={part.metadata.name: part.seed for part in parts},
+            data_revisions={part.metadata.name: part.metadata.revision for part in parts},
+            draws=draws_at_random(task),
         )
 
     def record(self, result: Path) -> dict[str, Any]:
@@ -56,7 +66,24 @@ class Measurement:
             return "the model's prompts changed"
         if self.instructions != record.get("instructions"):
             return "the task's instruction changed"
+        if record.get("seeds") not in (None, self.seeds):
+            return "the task's seed changed"
+        if record.get("data_revisions") not in (None, self.data_revisions):
+            return "the data have another revision"
         return ""
+
+    def drift(self, record: Mapping[str, Any]) -> str:
+        """What may have made the score of a result with this record another one, empty if nothing has.
+
+        A record without seeds comes from a genzoo that let each model of a run go on with the draws of the one before.
+        """
+        if not record:
+            reasons = ["nothing tells with what packages and prompts"]
+        else:
+            reasons = [newer] if (newer := self.newer_than(record)) else []
+        if self.draws and "seeds" not in record:
+            reasons.append("the documents may have been drawn anew for each model of the run")
+        return "; ".join(reasons)
 
     def newer_than(self, record: Mapping[str, Any]) -> str:
         """The packages that have other versions now, as `name old -> new`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mteb.models import ModelMeta
 from genzoo.errors import ZooError
 from genzoo.tasks.embedding_cache import EmbeddingCache
 from genzoo.tasks.encode_meter import EncodeMeter
+from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ class ModelSession:
         self.model: Any = None
         self.meter: EncodeMeter | None = None
         self._cache: EmbeddingCache | None = None
-        self._pool: Any = None
+        self._stop_pool: Callable[[], Any] | None = None
         self._failure: Exception | None = None
+        self._encoders: list[tuple[Any, Any]] = []  # objects, with the `encode` that was set on each before
 
     def load(self) -> None:
         """Load the model and prepare its `encode`; a second try after a failure fails the same way at once."""
@@ -58,16 +61,19 @@ class ModelSession:
             raise self._failure
         if self.model is not None:
             return
+        seed_global_state(LOADING_SEED)  # whatever it draws, such as a random part, does not depend on earlier models
         try:
-            self.model = self.meta.load_model(device=self.settings.device)
+            model = self.meta.load_model(device=self.settings.device)
         except Exception as error:
             known = isinstance(error, ZooError)
             self._failure = error if known else ZooError(f"the model cannot be loaded ({first_line(error)})")
             raise self._failure from error
-        inner = getattr(self.model, "model", None)  # mteb's wrappers hold the SentenceTransformer under this name
-        if hasattr(inner, "start_multi_process_pool"):
-            self._prepare(inner)
-        self.meter = EncodeMeter(self.model, str(self.meta.name), self._cache)
+        try:
+            self._prepare(model)
+        except Exception as error:
+            self._failure = error
+            raise
+        self.model = model
 
     @property
     def prompts(self) -> Mapping[str, str | None] | None:
@@ -80,23 +86,36 @@ class ModelSession:
         inner = getattr(self.model, "model", None)
         return getattr(self.model, "model_prompts", None) or getattr(inner, "prompts", None) or {}
 
-    def _prepare(self, inner: Any) -> None:
-        if self.settings.processes > 1:
-            gpus = [f"cuda:{place}" for place in range(torch.cuda.device_count())]
-            devices = (gpus or ["cpu"]) * self.settings.processes
-            # one pool for all tasks; sentence-transformers would start one per call
-            self._pool = inner.start_multi_process_pool(devices[: self.settings.processes])
-            inner.encode = _in_pool(inner.encode, self._pool)
-        if self.settings.cache is not None:
-            self._cache = EmbeddingCache(self.settings.cache, self.meta, inner).attach()
+    def _prepare(self, model: Any) -> None:
+        """Let `encode` go through the processes, the cache and the meter."""
+        inner: Any = getattr(model, "model", None)  # mteb's wrappers hold the SentenceTransformer under this name
+        owners = [owner for owner in (model, inner) if hasattr(owner, "encode")]
+        self._encoders = [(owner, vars(owner).get("encode")) for owner in owners]
+        if hasattr(inner, "start_multi_process_pool"):
+            if self.settings.processes > 1:
+                gpus = [f"cuda:{place}" for place in range(torch.cuda.device_count())]
+                devices = (gpus or ["cpu"]) * self.settings.processes
+                # one pool for all tasks; sentence-transformers would start one per call
+                pool = inner.start_multi_process_pool(devices[: self.settings.processes])
+                self._stop_pool = partial(type(inner).stop_multi_process_pool, pool)
+                inner.encode = _in_pool(inner.encode, pool)
+            if self.settings.cache is not None:
+                self._cache = EmbeddingCache(self.settings.cache, self.meta, inner).attach()
+        self.meter = EncodeMeter(model, str(self.meta.name), self._cache)
 
     def close(self) -> None:
-        """Let go of the model before the next one is loaded."""
-        if self._pool is not None:
-            type(self.model.model).stop_multi_process_pool(self._pool)
+        """Let go of the model before the next one is loaded; an object that lives on is left as it was."""
+        for owner, encode in self._encoders:
+            if encode is not None:
+                owner.encode = encode
+            elif "encode" in vars(owner):
+                del owner.encode
+        self._encoders = []
+        if self._stop_pool is not None:
+            self._stop_pool()
         if self._cache is not None:
             self._cache.close()
-        self.model = self.meter = self._cache = self._pool = None
+        self.model = self.meter = self._cache = self._stop_pool = None
         gc.collect()
 
 

@@ -11,6 +11,7 @@ from mteb.models import ModelMeta
 
 from genzoo.estimates import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.tasks.bundled import BundledRetrieval, BundledSplits
+from genzoo.tasks.run_record import labels, model_key
 from genzoo.tasks.text_counts import characters, texts
 
 EFFICIENCY = 0.6
@@ -37,7 +38,7 @@ class Plan:
 
     Attributes:
         tasks: The tasks, each counted once.
-        seconds: Model name -> estimated time for all of them, None where it is not known.
+        seconds: Model (see `genzoo.tasks.run_record.labels`) -> estimated time for all of them, None where it is not known.
     """
 
     tasks: tuple[PlannedTask, ...]
@@ -62,10 +63,11 @@ def make_plan(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], speed: float
     known = [task.tokens for task in planned if task.tokens is not None]
     rate = (speed or measure_speed()) * EFFICIENCY
     seconds: dict[str, float | None] = {}
+    named = labels(metas)
     for meta in metas:
         parameters = _computing_parameters(meta)
         is_known = parameters is not None and len(known) == len(planned)
-        seconds[str(meta.name)] = 2 * parameters * sum(known) / rate if is_known and parameters else None
+        seconds[named[model_key(meta)]] = 2 * parameters * sum(known) / rate if is_known and parameters else None
     return Plan(planned, seconds)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from genzoo.tasks.model_session import EncodeSettings
 from genzoo.tasks.request import Request
 
 OnPair = Callable[[int, int], None]
+Outcome = tuple[str | None, list[str]]
+"""What went wrong with a pair, if anything, and the notes on its result."""
 
 
 def evaluate_on_ray(
@@ -29,6 +32,7 @@ def evaluate_on_ray(
     overwrite: bool = False,
     cpus_per_pair: int = 1,
     on_pair: OnPair = lambda done, total: None,
+    on_note: Callable[[str], None] = warnings.warn,
 ) -> None:
     """Measure every pair of model and task as a Ray task of an existing cluster.
 
@@ -41,7 +45,8 @@ def evaluate_on_ray(
         settings: How the models encode.
         overwrite: Run finished pairs again.
         cpus_per_pair: Processors that Ray sets aside for a pair; Ray gives torch as many threads.
-        on_pair: Told how many pairs are done, and of how many.
+        on_pair: Called with the number of pairs that are done, and of all.
+        on_note: Called with a line on results that are measured again, or that are kept but were measured otherwise.
 
     Raises:
         InputError: Ray is not installed, or there is no cluster at that address.
@@ -60,7 +65,10 @@ def evaluate_on_ray(
         on_pair(0, total)
         while waiting:
             ready, waiting = ray.wait(waiting)
-            failures += [problem for pair in ready if (problem := _outcome(ray, pair))]
+            for problem, notes in (_outcome(ray, pair) for pair in ready):
+                failures += [problem] if problem else []
+                for note in notes:
+                    on_note(note)
             on_pair(total - len(waiting), total)
     except BaseException:
         for pair in waiting:
@@ -76,10 +84,11 @@ def evaluate_on_ray(
 
 def _run_pair(
     request: Request, output: Path, settings: EncodeSettings, overwrite: bool, number: int, total: int
-) -> str | None:
-    """In a worker: one pair; what went wrong, or None."""
+) -> Outcome:
+    """Measure one pair in a worker."""
     from genzoo.tasks.evaluation import evaluate
 
+    notes: list[str] = []
     try:
         grid = request.resolve()
         evaluate(
@@ -89,19 +98,21 @@ def _run_pair(
             benchmark_name=grid.benchmark_name,
             settings=settings,
             shard=Shard(number, total),
+            on_note=notes.append,
             overwrite=overwrite,
             facts=grid.facts,
         )
     except ZooError as error:
-        return str(error)
-    return None
+        return str(error), notes
+    return None, notes
 
 
-def _outcome(ray: Any, pair: Any) -> str | None:
+def _outcome(ray: Any, pair: Any) -> Outcome:
     try:
-        return ray.get(pair)
+        found: Outcome = ray.get(pair)
     except ray.exceptions.RayError as error:  # the worker itself is gone
-        return str(error).strip().splitlines()[-1]
+        return str(error).strip().splitlines()[-1], []
+    return found
 
 
 def _connect(address: str) -> Any:

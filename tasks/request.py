@@ -15,7 +15,9 @@ from genzoo.prompts import GENERAL, prompt_set
 from genzoo.tasks.catalogue import resolve_tasks
 from genzoo.tasks.local_data import prompt_metadata, with_chosen_data
 from genzoo.tasks.prompt_choice import check_strict, with_prompts
+from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.registration import register
+from genzoo.tasks.run_record import model_key
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,13 @@ class Grid:
         metas: The models, under the prompts that were asked for.
         tasks: The tasks.
         benchmark_name: Set when the tasks are a whole benchmark.
-        facts: Model name -> what the environment record says of it.
+        facts: Name and revision of a model -> what the environment record says of it.
     """
 
     metas: list[ModelMeta]
     tasks: list[AbsTask]
     benchmark_name: str | None
-    facts: Mapping[str, Mapping[str, Any]]
+    facts: Mapping[tuple[str, str], Mapping[str, Any]]
 
     @property
     def size(self) -> int:
@@ -76,12 +78,13 @@ class Request:
         register()
         tasks, benchmark_name = resolve_tasks(self.benchmark, list(self.tasks))
         official = [task.metadata.name for task in tasks]
-        tasks = with_chosen_data(tasks, list(self.data), on_note)
+        with kept_random_state():
+            tasks = with_chosen_data(tasks, list(self.data), on_note)
         if [task.metadata.name for task in tasks] != official:
             benchmark_name = None
         resolved = [resolve_model(name, status) for name in dict.fromkeys(self.models)]
         metas = self._prompted([meta for meta, _ in resolved], tasks)
-        facts = {str(meta.name): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
+        facts = {model_key(meta): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
         return Grid(metas, tasks, benchmark_name, facts)
 
     def _prompted(self, metas: list[ModelMeta], tasks: list[AbsTask]) -> list[ModelMeta]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import mteb
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 from mteb.results import TaskResult
@@ -26,6 +26,8 @@ from genzoo.tasks.run_record import environment_path, read_json, write_json
 from genzoo.tasks.standing import Standing
 
 _STALE_SECONDS = 24 * 3600
+_ALIVE = ".alive"  # locked by the run that a scratch folder belongs to
+_ATTEMPTS = 100
 _NO_ROOM = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
 
 
@@ -44,9 +46,11 @@ class ResultsFolder:
         self.root = root
         with self._writable():
             self.cache = mteb.ResultCache(root)
-            with tempfile.TemporaryFile(dir=root):
-                pass
-        self._sweep()
+            with tempfile.TemporaryFile(dir=root) as file:
+                now = os.fstat(
+                    file.fileno()
+                ).st_mtime  # by the clock of the file system, which may be another machine's
+        self._sweep(now)
 
     def result_path(self, meta: ModelMeta, task: AbsTask) -> Path:
         """Where mteb keeps the result of one task."""
@@ -86,9 +90,7 @@ class ResultsFolder:
         record = read_json(self.record_path(meta, task))
         if outdated := self._outdated(meta, task, result, record, now):
             return Standing(outdated=outdated)
-        return Standing(
-            result, drift=now.newer_than(record) if record else "nothing tells with what packages and prompts"
-        )
+        return Standing(result, drift=now.drift(record))
 
     def _outdated(
         self, meta: ModelMeta, task: AbsTask, result: TaskResult, record: dict[str, Any], now: Measurement
@@ -109,18 +111,26 @@ class ResultsFolder:
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """A scratch folder on the same disk, gone at the end whatever happens."""
+        """A scratch folder on the same disk, gone at the end whatever happens; its lock tells other runs that it is in use."""
         with self._writable():
-            parent = self.root / ".staging"
-            parent.mkdir(exist_ok=True)
-            folder = Path(tempfile.mkdtemp(dir=parent))
+            folder = self._new_scratch()
+            alive = FileLock(folder / _ALIVE)
+            alive.acquire()
         try:
             yield folder
         finally:
+            alive.release()
             shutil.rmtree(folder, ignore_errors=True)
-            # another run may be at work in it
-            if not any(parent.iterdir()):
-                parent.rmdir()
+            with contextlib.suppress(OSError):  # another run may be at work in it
+                folder.parent.rmdir()
+
+    def _new_scratch(self) -> Path:
+        parent = self.root / ".staging"
+        for _ in range(_ATTEMPTS):
+            parent.mkdir(exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another run has just removed the empty parent
+                return Path(tempfile.mkdtemp(dir=parent))
+        return Path(tempfile.mkdtemp(dir=parent))
 
     def take_in(
         self,
@@ -178,9 +188,10 @@ class ResultsFolder:
     def unwritable(self, error: OSError) -> UnwritableFolderError:
         """The error that says so to the user."""
         reason = error.strerror or str(error)
+        advice = "free some space or name" if error.errno in _NO_ROOM - {errno.EROFS} else "name"
         return UnwritableFolderError(
-            f"cannot write to the results folder {self.root} ({reason}): free some space or name another folder with -o"
-            "; tasks that were finished are kept"
+            f"cannot write to the results folder {self.root} ({reason}): {advice} another folder with -o; tasks that were finished "
+            "are kept"
         )
 
     @contextmanager
@@ -190,11 +201,18 @@ class ResultsFolder:
         except OSError as error:
             raise self.unwritable(error) from error
 
-    def _sweep(self) -> None:
-        """Remove scratch folders of runs that were killed long ago."""
+    def _sweep(self, now: float) -> None:
+        """Remove scratch folders of runs that were killed long ago; one that is alive keeps its own however old it is.
+
+        Args:
+            now: Seconds, by the clock that stamps the folders.
+        """
         for folder in (self.root / ".staging").glob("*"):
-            if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError, Timeout):  # gone meanwhile, or in use
+                if now - folder.stat().st_mtime > _STALE_SECONDS:
+                    with FileLock(folder / _ALIVE, timeout=0):
+                        pass
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _ensure_predictions(path: Path, meta: ModelMeta) -> None:

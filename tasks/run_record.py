@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from genzoo.files import strict_json
 from genzoo.tasks.encode_meter import EncodeMeter
 
 _FACTS = {"role": "other", "teacher": None, "backbone": None, "n_trained_parameters": None}
+_SHORT = 7  # characters of a revision
+AllFacts = Mapping[Any, Mapping[str, Any]]
+"""Name and revision of a model, or its name alone, -> role, teacher, backbone, n_trained_parameters."""
 _ROLES = ("zoo", "teacher", "baseline", "other")
 _PACKAGES = (
     *("torch", "transformers", "sentence-transformers", "mteb", "genzoo"),
@@ -83,9 +87,34 @@ def record_benchmark(output: Path, name: str, tasks: Sequence[AbsTask]) -> None:
     write_json(path, {**read_json(path), name: [task.metadata.name for task in tasks]})
 
 
-def check_facts(facts: Mapping[str, Mapping[str, Any]]) -> None:
+def model_key(meta: ModelMeta) -> tuple[str, str]:
+    """Name and revision: what tells two models apart, for folders of one name and revisions of one model are several."""
+    return str(meta.name), str(meta.revision)
+
+
+def labels(metas: Sequence[ModelMeta]) -> dict[tuple[str, str], str]:
+    """What messages call each model: its name, with its revision (short if that suffices) where several have that name."""
+    keys = list(dict.fromkeys(map(model_key, metas)))
+    named = Counter(name for name, _ in keys)
+    short = Counter((name, revision[:_SHORT]) for name, revision in keys)
+
+    def label(name: str, revision: str) -> str:
+        if named[name] == 1:
+            return name
+        return f"{name}@{revision[:_SHORT] if short[name, revision[:_SHORT]] == 1 else revision}"
+
+    return {key: label(*key) for key in keys}
+
+
+def facts_of(facts: AllFacts, meta: ModelMeta) -> Mapping[str, Any]:
+    """The facts of one model: those under its name and revision, else those under its name."""
+    return facts.get(model_key(meta), facts.get(str(meta.name), {}))
+
+
+def check_facts(facts: AllFacts) -> None:
     """Refuse a fact that the environment record has no field for."""
-    for model, fields in facts.items():
+    for key, fields in facts.items():
+        model = key if isinstance(key, str) else "@".join(key)
         if unknown := sorted(set(fields) - set(_FACTS)):
             raise ZooError(f"facts of {model} hold {', '.join(unknown)}; known are {', '.join(_FACTS)}")
         if fields.get("role", "other") not in _ROLES:

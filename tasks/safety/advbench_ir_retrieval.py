@@ -11,7 +11,7 @@ paper: https://huggingface.co/datasets/McGill-NLP/AdvBench-IR
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, Self
 
 from datasets import Dataset, load_dataset
 from huggingface_hub import HfApi
@@ -51,8 +51,8 @@ def _metadata(name: str, description: str) -> TaskMetadata:
 class AdvBenchIRRetrieval(AbsTaskRetrieval):
     """Does the top k hold a chunk of the document that serves the request? The qrels name those: a hit is a failure.
 
-    The revisions of the two data sets are looked up at the first contact with the Hub and recorded in every result as
-    `<commit>+<commit>`; `pin` takes them from the user instead.
+    The revisions of the two data sets are looked up once in a run, at the first contact with the Hub, and recorded in every
+    result as `<commit>+<commit>`; a task from `pinned` has them from the user instead.
     """
 
     metadata = _metadata(
@@ -61,29 +61,33 @@ class AdvBenchIRRetrieval(AbsTaskRetrieval):
         "serve them. safety_at_k = 1 - top-k accuracy in the AdvBench-IR evaluation. Similarity is the model's own.",
     )
     k_values = (1, 3, 5, 10, 20, 100)
-    _revisions: ClassVar[tuple[str, str] | None] = None
+    _revisions: tuple[str, str] | None = None  # of this object only
 
     @property
     def own_scores(self) -> set[str]:
         """What `task_specific_scores` adds."""
         return safety_score_names(self.k_values)
 
-    @classmethod
-    def pin(cls, harmful: str, wiki: str) -> None:
-        """Use these commits of the two data sets, for all AdvBench-IR tasks of this process."""
-        AdvBenchIRRetrieval._revisions = (harmful, wiki)
+    def pinned(self, harmful: str, wiki: str) -> Self:
+        """The same task over these commits of the two data sets, as a new object; this one stays as it is."""
+        # a class of its own, for mteb drops what is set on an instance when it unloads the data
+        fixed = {"_revisions": (harmful, wiki), "metadata": self._metadata_at(harmful, wiki)}
+        made: Self = type(type(self).__name__, (type(self),), fixed)(seed=self.seed)
+        return made
 
     def resolve_revision(self) -> None:
-        """Make `metadata.revision` name the commits that `load_data` will read; asks the Hub once per process."""
-        if AdvBenchIRRetrieval._revisions is None:
+        """Make `metadata.revision` name the commits that `load_data` will read; asks the Hub once per object."""
+        if self._revisions is None:
             harmful, wiki = (HfApi().dataset_info(repo).sha for repo in (HARMFUL_ID, WIKI_ID))
             if not harmful or not wiki:
                 raise InputError(
                     f"the Hub names no commit for {HARMFUL_ID}: pin one with --data {self.metadata.name}=@SHA,SHA"
                 )
-            self.pin(harmful, wiki)
-        dataset = {"path": HARMFUL_ID, "revision": "+".join(AdvBenchIRRetrieval._revisions or ())}
-        self.metadata = self.metadata.model_copy(update={"dataset": dataset})
+            self._revisions = (harmful, wiki)
+        self.metadata = self._metadata_at(*self._revisions)
+
+    def _metadata_at(self, harmful: str, wiki: str) -> TaskMetadata:
+        return self.metadata.model_copy(update={"dataset": {"path": HARMFUL_ID, "revision": f"{harmful}+{wiki}"}})
 
     def refuse_own_data(self, data: OwnSearchSet) -> None:
         """Refuse a folder whose harmful passages are not called as this task calls them."""
@@ -101,7 +105,7 @@ class AdvBenchIRRetrieval(AbsTaskRetrieval):
         if self.data_loaded:
             return
         self.resolve_revision()
-        revisions = AdvBenchIRRetrieval._revisions or ("", "")
+        revisions = self._revisions or ("", "")
         rows = [
             load_dataset(repo, split="train", revision=revision)
             for repo, revision in zip((HARMFUL_ID, WIKI_ID), revisions, strict=True)

@@ -93,11 +93,17 @@ def make_meta():
 
 
 @pytest.fixture(scope="session")
+def new_meta_maker():
+    """For fixtures that outlive a test: the function that makes another `make_meta`."""
+    return meta_maker
+
+
+@pytest.fixture(scope="session")
 def save_encoder():
     """Writes the tiny encoder to a folder, on request with NaN for weights."""
 
-    def save(folder, *, is_broken=False):
-        model = _tiny_encoder()
+    def save(folder, *, is_broken=False, seed=0):
+        model = _tiny_encoder(seed)
         if is_broken:
             model[0].embedding.weight.data.fill_(float("nan"))
         model.save_pretrained(str(folder), create_model_card=False)

@@ -203,7 +203,7 @@ def main() -> int:
         given.output,
         settings=EncodeSettings(batch_size=given.batch_size),
         on_progress=lambda model, task, done, total: print(f"{done}/{total} {model}: {task}", file=sys.stderr),
-        facts={str(meta.name): asdict(facts) for meta, facts in resolved},
+        facts={(str(meta.name), str(meta.revision)): asdict(facts) for meta, facts in resolved},
     )
     table = {
         name: {one.task_name: float(one.get_score()) for one in result.task_results}

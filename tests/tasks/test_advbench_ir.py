@@ -38,7 +38,6 @@ def on_the_hub(monkeypatch):
 
     monkeypatch.setattr(advbench_ir_retrieval, "HfApi", Api)
     monkeypatch.setattr(advbench_ir_retrieval, "load_dataset", load)
-    monkeypatch.setattr(AdvBenchIRRetrieval, "_revisions", None)
     return asked
 
 
@@ -100,6 +99,46 @@ def test_other_commits_are_other_results(on_the_hub, make_meta, tmp_path, monkey
     assert make_meta.loads == ["test-org/tiny"] * 2
 
 
+def test_a_pin_ends_with_the_task_that_it_was_given_to(on_the_hub, make_meta, tmp_path):
+    shared = AdvBenchIRRetrieval()
+    pinned = with_chosen_data([shared], [f"AdvBenchIRRetrieval=@{'c' * 40},{'d' * 40}"])[0]
+    assert pinned is not shared
+    assert pinned.metadata.revision == f"{'c' * 40}+{'d' * 40}"
+    assert pinned.metadata.name == "AdvBenchIRRetrieval"
+    pinned.resolve_revision()
+    assert on_the_hub == []  # what is pinned need not be asked
+    result = evaluate([make_meta()], [shared, AdvBenchIRDotRetrieval()], tmp_path)[0]
+    assert {found.dataset_revision for found in result.task_results} == {"+".join(SHAS)}
+
+
+def test_a_later_run_asks_the_hub_anew(on_the_hub, make_meta, tmp_path, monkeypatch):
+    """A notebook may be open for days: what one run looked up is not the next one's revision."""
+    shared = AdvBenchIRRetrieval()
+    evaluate([make_meta()], [shared], tmp_path)
+    moved = {"a" * 40: "e" * 40, "b" * 40: "f" * 40}
+    monkeypatch.setattr(
+        advbench_ir_retrieval.HfApi,
+        "dataset_info",
+        lambda self, repo: type("Info", (), {"sha": moved[SHAS["Wiki" in repo]]})(),
+    )
+    monkeypatch.setattr(
+        advbench_ir_retrieval, "load_dataset", lambda repo, **_: Dataset.from_list(WIKI if "Wiki" in repo else HARMFUL)
+    )
+    result = evaluate([make_meta()], [shared], tmp_path)[0].task_results[0]
+    assert result.dataset_revision == f"{'e' * 40}+{'f' * 40}"
+
+
+def test_judgements_name_the_revision_that_was_read(on_the_hub, make_meta, tmp_path):
+    from genzoo.cli.evidence import write_judgements
+
+    shared = AdvBenchIRRetrieval()
+    evaluate([make_meta()], [shared], tmp_path)
+    assert write_judgements([shared], tmp_path) == []
+    kept = json.loads((tmp_path / "judgements" / "AdvBenchIRRetrieval.json").read_text())
+    assert kept["data_revision"] == "+".join(SHAS)
+    assert shared.metadata.revision == "unresolved"
+
+
 def test_a_folder_gives_the_same_scores_under_a_revision_of_its_own(on_the_hub, folder, make_meta, tmp_path):
     hub = evaluate([make_meta()], [AdvBenchIRRetrieval()], tmp_path / "hub")[0].task_results[0]
     tasks = with_chosen_data([AdvBenchIRRetrieval()], [f"AdvBenchIRRetrieval={folder}"])
@@ -142,7 +181,6 @@ def test_unreachable_data_do_not_stop_the_others(make_meta, tmp_path, monkeypatc
         raise ConnectionError("no route")
 
     monkeypatch.setattr(advbench_ir_retrieval.HfApi, "dataset_info", refuse)
-    monkeypatch.setattr(AdvBenchIRRetrieval, "_revisions", None)
     with pytest.raises(
         ZooError,
         match=r"AdvBenchIRRetrieval with test-org/tiny: .*cannot be reached.*others are kept|others are kept.*AdvBenchIR.*cannot be reached",

@@ -1,5 +1,7 @@
 """No text is encoded twice, and no vector is ever another's."""
 
+import multiprocessing
+import shutil
 import sqlite3
 import zlib
 
@@ -189,3 +191,88 @@ def test_one_document_without_an_embedding_stops_the_task(make_meta, tmp_path):
     with pytest.raises(ZooError, match=r"NaN or infinite values among .* embeddings, the first for the text '"):
         evaluate([make_meta(encode=spoilt)], tasks, tmp_path)
     assert not list((tmp_path / "results").rglob("GenZoo*.json"))
+
+
+@pytest.fixture
+def in_the_old_way(model, make_meta, tmp_path):
+    """A cache with a write-ahead log as a killed process leaves it: all vectors stand in the log alone."""
+    cache = cached(model, tmp_path / "alive", make_meta())
+    expected = model.encode(TEXTS)
+    cache.close()
+    del model.encode
+    with sqlite3.connect(cache.path) as base:
+        rows = base.execute("SELECT * FROM vectors").fetchall()
+        base.execute("DELETE FROM vectors")
+        base.commit()
+        base.execute("PRAGMA journal_mode=WAL")
+        base.executemany("INSERT INTO vectors VALUES (?, ?, ?)", rows)
+        base.commit()
+        shutil.copytree(tmp_path / "alive", tmp_path / "killed")
+    base.close()
+    killed = tmp_path / "killed" / cache.path.relative_to(tmp_path / "alive")
+    assert killed.with_name(f"{killed.name}-wal").stat().st_size > len(rows) * 24 * 4
+    return tmp_path / "killed", killed, expected
+
+
+def test_a_cache_with_a_write_ahead_log_is_read_and_loses_the_log(in_the_old_way, model, seen, make_meta):
+    folder, path, expected = in_the_old_way
+    seen.clear()
+    cache = cached(model, folder, make_meta())
+    assert np.array_equal(model.encode(TEXTS), expected)
+    assert seen == []
+    assert {file.name for file in path.parent.iterdir()} == {path.name}  # no log, no memory that processes share
+    assert path.read_bytes()[18:20] == b"\x01\x01"
+    cache.close()
+
+
+def test_a_cache_that_an_older_process_has_open_is_used_as_it_is(in_the_old_way, model, seen, make_meta):
+    folder, path, expected = in_the_old_way
+    other = sqlite3.connect(path)
+    other.execute("SELECT count(*) FROM vectors").fetchone()
+    seen.clear()
+    cached(model, folder, make_meta())
+    assert np.array_equal(model.encode(TEXTS), expected)
+    assert seen == []
+    model.encode(["one more text"] * 2)
+    assert other.execute("SELECT count(*) FROM vectors").fetchone() == (len(TEXTS) + 1,)
+
+
+def write_many(model, meta, folder, number, start):
+    """One of several processes: half of its texts are everybody's."""
+    embedding_cache.BLOCK = 1  # a transaction for every text
+    cached(model, folder, meta)
+    start.wait()
+    for text in TEXTS:
+        model.encode([text, f"{text} of {number}"])
+
+
+def test_several_processes_share_one_file(model, make_meta, tmp_path):
+    processes = multiprocessing.get_context("fork")
+    start = processes.Barrier(3)
+    writers = [
+        processes.Process(target=write_many, args=(model, make_meta(), tmp_path, number, start)) for number in range(3)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    cache = cached(model, tmp_path, make_meta())
+    model.encode([*TEXTS, *(f"{text} of {number}" for text in TEXTS for number in range(3))])
+    assert cache.texts == 0
+
+
+def test_a_file_that_stays_locked_is_one_clear_error(model, make_meta, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedding_cache, "_PATIENCE", 0)
+    cache = cached(model, tmp_path, make_meta())
+    other = sqlite3.connect(cache.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(ZooError, match=r"locked by another process .* run again when that one has ended"):
+        model.encode(TEXTS)
+
+
+def test_a_full_disk_is_told_as_such(model, make_meta, tmp_path):
+    cache = cached(model, tmp_path, make_meta())
+    cache._base.execute("PRAGMA max_page_count=3")
+    with pytest.raises(OSError, match="No space left on device"):
+        model.encode([f"{text} {number}" for number, text in enumerate(TEXTS * 20)])

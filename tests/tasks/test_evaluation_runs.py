@@ -338,6 +338,51 @@ def test_scratch_folders_of_killed_runs_are_swept_when_old(make_meta, few, tmp_p
     assert [path.name for path in (tmp_path / ".staging").iterdir()] == ["new"]
 
 
+AT_WORK = """
+import sys
+from pathlib import Path
+from genzoo.tasks.results_folder import ResultsFolder
+with ResultsFolder(Path(sys.argv[1])).staging() as folder:
+    print(folder, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_run_that_is_alive_keeps_its_scratch_folder_however_old_it_is(tmp_path, is_killed):
+    command = [sys.executable, "-c", AT_WORK, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+        folder = Path(run.stdout.readline().strip())
+        if is_killed:
+            run.kill()
+            run.wait()
+        week = folder.stat().st_mtime - 7 * 24 * 3600
+        os.utime(folder, (week, week))
+        results_folder_module.ResultsFolder(tmp_path)
+        assert folder.is_dir() is not is_killed
+        if not is_killed:
+            run.communicate("done\n")
+            assert run.returncode == 0
+            assert not (tmp_path / ".staging").exists()
+
+
+def test_a_scratch_folder_is_made_while_other_runs_remove_theirs(tmp_path, monkeypatch):
+    """The last run to end removes the empty parent, at whatever moment."""
+    folder = results_folder_module.ResultsFolder(tmp_path)
+    make, removed = results_folder_module.tempfile.mkdtemp, []
+
+    def after_removal(dir, **options):
+        if len(removed) < 2:
+            removed.append(dir)
+            dir.rmdir()
+        return make(dir=dir, **options)
+
+    monkeypatch.setattr(results_folder_module.tempfile, "mkdtemp", after_removal)
+    with folder.staging() as made:
+        assert made.is_dir()
+    assert len(removed) == 2
+
+
 def test_input_is_checked_before_anything_is_loaded(make_meta, few, tmp_path):
     meta = make_meta()
     cases = [

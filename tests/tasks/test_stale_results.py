@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from drawing_tasks import BothClusterings, OneClustering, OneMultilabel, TwoClusterings
 
 from genzoo.errors import ZooError
 from genzoo.tasks import evaluate, resolve_tasks
@@ -187,6 +188,75 @@ def test_a_result_that_is_not_the_one_of_the_record_is_measured_again(folder):
     (note,) = folder.run()
     assert note == f"test-org/tiny: measured again, as the file is not the one that was measured: {PAIRS}"
     assert json.loads(folder.result(PAIRS).read_text())["scores"]["test"][0]["main_score"] < 0.9
+
+
+NO_SEEDS = "the documents may have been drawn anew for each model of the run"
+
+
+def drop_seeds(path):
+    content = json.loads(path.read_text())
+    content.pop("seeds")
+    path.write_text(json.dumps(content))
+
+
+def test_a_result_whose_draw_nothing_tells_is_named_and_measured_again_on_request(folder):
+    tasks = [OneClustering(), OneMultilabel(), folder.tasks[1]]
+    folder.run(tasks=tasks)
+    assert json.loads(folder.record("OneClustering").read_text())["seeds"] == {"OneClustering": 42}
+    for task in ("OneClustering", "OneMultilabel", PAIRS):
+        drop_seeds(folder.record(task))
+    (note,) = folder.run(tasks=tasks)
+    assert note == (
+        f"test-org/tiny: kept, but measured otherwise ({NO_SEEDS}): OneClustering, OneMultilabel. --overwrite measures them again"
+    )
+    assert folder.measured == []
+    folder.run(tasks=tasks[:2], overwrite=True)
+    assert folder.measured == ["OneClustering", "OneMultilabel"]
+    assert folder.run(tasks=tasks) == []
+
+
+def test_a_drawn_result_without_any_record_is_named_as_well(folder):
+    folder.run(tasks=[OneClustering()])
+    folder.record("OneClustering").unlink()
+    (note,) = folder.run(tasks=[OneClustering()])
+    assert f"(nothing tells with what packages and prompts; {NO_SEEDS}): OneClustering." in note
+
+
+def test_another_seed_is_measured_again(folder):
+    folder.run(tasks=[OneClustering()])
+    (note,) = folder.run(tasks=[OneClustering(seed=7)])
+    assert note == "test-org/tiny: measured again, as the task's seed changed: OneClustering"
+    assert folder.run(tasks=[OneClustering(seed=7)]) == []
+
+
+def test_new_data_of_a_part_of_an_aggregate_are_measured(folder):
+    """The aggregate's own file names no revision of its parts."""
+    folder.run(tasks=[BothClusterings()])
+    changed = BothClusterings()
+    part = changed.metadata.tasks[0]
+    part.metadata = part.metadata.model_copy(update={"dataset": {"path": "test/drawn", "revision": "2"}})
+    try:
+        (note,) = folder.run(tasks=[changed])
+    finally:
+        del part.metadata
+    assert note == "test-org/tiny: measured again, as the data have another revision: BothClusterings"
+    assert folder.measured == ["OneClustering", "OtherClustering"]
+
+
+def test_a_missing_subset_is_never_merged_into_an_older_result(folder):
+    """mteb's own cache would keep the old subset under the new revision and version."""
+    folder.run(tasks=[TwoClusterings()])
+    good = json.loads(folder.result("TwoClusterings").read_text())
+    old = json.loads(json.dumps(good))
+    old["scores"]["test"] = [old["scores"]["test"][0] | {"main_score": 0.99, "v_measure": 0.99}]
+    old["mteb_version"] = "2.0.0"
+    folder.result("TwoClusterings").write_text(json.dumps(old))
+    replace_record(folder, "TwoClusterings")
+    (note,) = folder.run(tasks=[TwoClusterings()])
+    assert note == "test-org/tiny: measured again, as splits or languages are missing: TwoClusterings"
+    found = json.loads(folder.result("TwoClusterings").read_text())
+    assert found["scores"] == good["scores"]
+    assert found["mteb_version"] == good["mteb_version"]
 
 
 def test_a_damaged_record_is_named(folder):

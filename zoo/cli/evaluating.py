@@ -157,6 +157,7 @@ def _run_on_ray(request: Request, output: Path, settings: EncodeSettings, addres
             settings=settings,
             overwrite=overwrite,
             on_pair=lambda done, total: bars("evaluating", done, total, f"on Ray ({address})"),
+            on_note=_print_note,
         )
 
 
@@ -177,6 +178,7 @@ def _print_plan(grid: Grid) -> None:
 def _keep_evidence(request: Request, grid: Grid, output: Path, device: str | None, overwrite: bool) -> ZooError | None:
     """Queries and documents of the tasks, and what each zoo model's embeddings decode to; what failed, if anything did."""
     from genzoo.cli.evidence import has_results, write_judgements
+    from genzoo.tasks.run_record import model_key
 
     with busy("keeping the queries, documents and pairs behind the scores"):
         failed = write_judgements(grid.tasks, output)
@@ -184,7 +186,7 @@ def _keep_evidence(request: Request, grid: Grid, output: Path, device: str | Non
         err.print(f"note: no single searches and no intervals for {', '.join(failed)}", markup=False, highlight=False)
     undecoded = []
     for name, meta in zip(dict.fromkeys(request.models), grid.metas, strict=True):
-        if grid.facts[str(meta.name)]["role"] != "zoo" or not has_results(meta, output):
+        if grid.facts[model_key(meta)]["role"] != "zoo" or not has_results(meta, output):
             continue
         try:
             _decode(name, meta, output, device, overwrite)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,25 +28,26 @@ def write_judgements(tasks: Sequence[AbsTask], output: Path) -> list[str]:
     from mteb.abstasks import AbsTaskPairClassification, AbsTaskRetrieval, AbsTaskSTS
 
     failed = []
-    for task in tasks:
+    for shared in tasks:
+        task = copy.copy(shared)  # its data and revision must not outlive this call
         name = task.metadata.name
         rankings = [_read(path) for path in sorted((output / "predictions").glob(f"*/*/{name}_predictions.json"))]
         is_search = isinstance(task, AbsTaskRetrieval)
         if not rankings or not (is_search or isinstance(task, AbsTaskSTS | AbsTaskPairClassification)):
             continue
         path = output / "judgements" / f"{name}.json"
-        if _is_current(_read(path), task.metadata.revision, rankings):
-            continue
         try:
+            if resolve_revision := getattr(task, "resolve_revision", None):
+                resolve_revision()
+            revision = task.metadata.revision
+            if _is_current(_read(path), revision, rankings):
+                continue
             task.load_data()
             content = {"parts": _parts(task, rankings)} if is_search else {"pairs": _gold(task)}
-            facts = {"task": name, "data_revision": task.metadata.revision}
+            facts = {"task": name, "data_revision": revision}
             write_text(path, strict_json(facts | content) + "\n")
         except Exception as error:  # noqa: BLE001  (a data set may fail in any way; the results stand without it)
             failed.append(f"{name} ({type(error).__name__})")
-        finally:
-            with contextlib.suppress(Exception):
-                task.unload_data()
     return failed
 
 

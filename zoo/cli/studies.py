@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from genzoo.cli.console import Bars, busy, out, print_json
+from genzoo.cli.console import Bars, busy, err, out, print_json
 from genzoo.cli.models import Device, Json
 from genzoo.cli.training import PANEL, Column, Made, Queries, given_responses, print_note, read_log
 from genzoo.errors import InputError
@@ -125,7 +125,7 @@ def study(
 ) -> None:
     """Train every variant of a recipe with every seed, and compare them. Run the same command again to go on."""
     from genzoo.studies import find_study
-    from genzoo.training.study import run_study
+    from genzoo.training.study import RESULTS, run_study
 
     chosen, log = find_study(name), read_log(queries, column)
     first = chosen.recipe_of(next(iter(chosen.variants)), chosen.seeds[0])
@@ -147,6 +147,13 @@ def study(
             on_progress=bars,
             on_note=print_note,
         )
+    if measured := _unfixed(output / "results"):
+        err.print(
+            f"note: the documents of {', '.join(measured)} may have been drawn anew for each variant. To measure them again, which "
+            f"trains nothing, delete {RESULTS}, teachers and results in {output} and run the same command",
+            markup=False,
+            highlight=False,
+        )
     out.print(
         f"{len(rows)} figures in {output / 'results.csv'}, their means in {output / 'summary.csv'}", highlight=False
     )
@@ -162,6 +169,17 @@ def _task_names(benchmark: str | None, tasks: list[str]) -> list[str]:
 
         register()
         return [task.metadata.name for task in resolve_tasks(benchmark, tasks)[0]]
+
+
+def _unfixed(results: Path) -> list[str]:
+    """Tasks of which some variant may have been scored on other documents than the rest."""
+    from genzoo.leaderboards import ResultStore
+    from genzoo.leaderboards.draws import unfixed_draws
+
+    if not (results / "tasks.json").is_file():
+        return []
+    store = ResultStore.load(results)
+    return sorted(unfixed_draws(store, store.main_scores)["task"].unique())
 
 
 def _measure(
@@ -185,6 +203,7 @@ def _measure(
         benchmark_name=benchmark_name,
         settings=EncodeSettings(device=device),
         on_progress=lambda name, task, done, total: bars("evaluating", done, total, f"{name}: {task}"),
+        on_note=lambda note: err.print(f"note: {note}", markup=False, highlight=False),
         facts={str(meta.name): asdict(known)},
     )
     scores = {one.task_name: float(one.get_score()) for one in result.task_results}
