@@ -14,6 +14,7 @@ from mteb.models import ModelMeta
 from genzoo.errors import ZooError
 from genzoo.tasks.embedding_cache import EmbeddingCache
 from genzoo.tasks.encode_meter import EncodeMeter
+from genzoo.whole import check_embeddings, check_tokenizers, whole_models
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ class ModelSession:
         if self.model is not None:
             return
         try:
-            self.model = self.meta.load_model(device=self.settings.device)
+            with whole_models():
+                self.model = self.meta.load_model(device=self.settings.device)
+            _check(self.model, str(self.meta.name))
         except Exception as error:
             known = isinstance(error, ZooError)
             self._failure = error if known else ZooError(f"the model cannot be loaded ({first_line(error)})")
@@ -98,6 +101,14 @@ class ModelSession:
             self._cache.close()
         self.model = self.meter = self._cache = self._pool = None
         gc.collect()
+
+
+def _check(model: Any, name: str) -> None:
+    """Refuse a model that no score should be made of, before anything is encoded with it."""
+    inner = getattr(model, "model", None)
+    if isinstance(inner, torch.nn.Module):
+        check_tokenizers(inner, name, getattr(model, "tokenizer", None))
+        check_embeddings(inner, name)
 
 
 def _in_pool(encode: Callable[..., Any], pool: Any) -> Callable[..., Any]:

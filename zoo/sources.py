@@ -195,11 +195,15 @@ def convert_gguf(file: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
+    from genzoo.whole import check_tokenizer, reading
+
     was_enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        with reading(file):
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        check_tokenizer(tokenizer, read.get_input_embeddings().num_embeddings, file)
         # A model that was read from a GGUF refuses to be saved: move its weights into one with a clean config.
         facts = read.config.to_dict()
         for key in (

@@ -152,7 +152,13 @@ def pin_teacher(name: str) -> str:
 
 
 def load_teacher(name: str, device: str | None = None, status: Status = lambda _: None) -> SentenceTransformer:
-    """Load a teacher as a SentenceTransformer."""
-    from sentence_transformers import SentenceTransformer
+    """Load a teacher as a SentenceTransformer.
 
-    return SentenceTransformer(str(fetch_teacher(name, status)), device=device)
+    Raises:
+        CheckpointError: When it does not load in full, or gives different texts the same embedding.
+    """
+    from genzoo.whole import check_embeddings, open_sentence_transformer
+
+    model = open_sentence_transformer(fetch_teacher(name, status), device=device)
+    check_embeddings(model, name)
+    return model

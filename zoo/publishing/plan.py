@@ -26,6 +26,7 @@ from genzoo.publishing.verification import revision_of
 from genzoo.recipes import UNSUPERVISED
 from genzoo.sources import HubSource, Status
 from genzoo.teachers import TEACHERS
+from genzoo.whole import open_sentence_transformer
 
 ALLOWED = (
     r"README\.md", r"LICENSE(\.md|\.txt)?", r"LICENCE(\.md|\.txt)?", r"USE_POLICY(\.md|\.txt)?", r"NOTICE",
@@ -119,8 +120,6 @@ def build_plan(
         options: What the user asks for.
         status: Told what is being done.
     """
-    from sentence_transformers import SentenceTransformer
-
     if not REPO_ID.fullmatch(repo_id):
         raise InputError(
             f"--repo {repo_id!r} is no name of a repository: write org/name, in letters, digits, - _ and . (no -- or .., at most 96)"
@@ -144,7 +143,7 @@ def build_plan(
     # The staged adapter names a repository that may be out of reach: the same files are run on the local backbone.
     runnable = folder if form == "merged" else export(checkpoint, backbone, staging / "run", form, name=repo_id)
     status("running the model card's own code")
-    model = SentenceTransformer(str(runnable), device="cpu")
+    model = open_sentence_transformer(runnable, device="cpu")
     take_fingerprint(model, checkpoint, backbone, revision_of(checkpoint)).save(folder)
     _write_licence(folder, facts.licence, texts)
     write_eval_results(facts.scores, folder)

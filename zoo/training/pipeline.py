@@ -34,6 +34,7 @@ from genzoo.training.responses import (
 )
 from genzoo.training.targets import compute_targets
 from genzoo.training.views import Example, make_examples
+from genzoo.whole import open_causal_lm
 
 if TYPE_CHECKING:
     from genzoo.training.controls import Controls
@@ -47,12 +48,9 @@ OnProgress = Callable[[str, int, int, str], None]
 def load_causal_lm(folder: Path, device: str | None = None, dtype: str = "float32") -> tuple[Any, Any]:
     """A backbone with its tokenizer; in float32, since bfloat16 gradients of the trained tokens proved useless on small ones."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
-    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), AutoTokenizer.from_pretrained(
-        folder
-    )
+    model, tokenizer = open_causal_lm(folder, getattr(torch, dtype))
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), tokenizer
 
 
 @dataclass

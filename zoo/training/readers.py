@@ -20,6 +20,7 @@ from genzoo.errors import InputError
 from genzoo.options import UnsupervisedOptions
 from genzoo.prompts import DOCUMENT
 from genzoo.tokens import FIRST_WORDS, opening_of_an_answer, read_plainly
+from genzoo.whole import open_transformer
 
 BEFORE, AFTER = 'This sentence: "', '" means in one word: "'
 RESTATE = DOCUMENT.strip() + "\n"
@@ -53,8 +54,10 @@ def make_reader(backbone: Path, options: UnsupervisedOptions) -> list[nn.Module]
 
 
 def _text_modules(backbone: Path, options: UnsupervisedOptions, kept: Mapping[str, Any]) -> list[Any]:
-    module = Transformer(
-        str(backbone),
+    module = open_transformer(
+        Transformer,
+        backbone,
+        is_cut=True,
         model_kwargs={"dtype": torch.float32},
         config_kwargs=dict(kept),
         max_seq_length=options.max_tokens,
