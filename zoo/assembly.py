@@ -114,7 +114,7 @@ def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype
         )
     check_out_of_reach(module.tokenizer, checkpoint.spec.ids)
     module.tokenizer.chat_template = None
-    append_trained_tokens(module.tokenizer, checkpoint.spec.ids, checkpoint.spec.names)
+    append_trained_tokens(module.tokenizer, checkpoint.spec.ids, checkpoint.spec.names, checkpoint.max_tokens)
     return module
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.tokens import read_plainly
+from genzoo.tokens import read_plainly, template_limit
 from genzoo.untrained import untrained
 from genzoo.whole import open_transformer
 
@@ -99,6 +99,7 @@ def transformer_options(max_tokens: int) -> dict[str, Any]:
 def as_plain_reader(module: Transformer) -> Transformer:
     """Without a chat template; special tokens are text."""
     tokenizer: Any = module.tokenizer
+    template_limit(int(module.max_seq_length or 512), len(tokenizer("")["input_ids"]))
     tokenizer.chat_template = None
     read_plainly(tokenizer)
     return module

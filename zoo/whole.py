@@ -152,6 +152,21 @@ def open_causal_lm(folder: str | Path, dtype: Any) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
+def open_tokenizer(folder: str | Path) -> Any:
+    """The tokenizer of a causal LM that another engine loads, known to fit its embedding matrix.
+
+    Raises:
+        CheckpointError: When it cannot be loaded or belongs to another model.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    with reading(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        rows = AutoConfig.from_pretrained(folder).get_text_config().vocab_size
+    check_tokenizer(tokenizer, rows, folder)
+    return tokenizer
+
+
 def open_transformer(kind: Any, backbone: str | Path, *, is_cut: bool = False, **options: Any) -> Any:
     """The first module of a SentenceTransformer, read from a backbone's folder.
 

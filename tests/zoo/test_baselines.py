@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from genzoo import prompts
 from genzoo.baselines import BASELINES, echo, hyde, mean_pooled
 from genzoo.echo import BEFORE, BETWEEN
+from genzoo.errors import CheckpointError, InputError
 from genzoo.tokens import plain_ids, start_rows
 from genzoo.training.pipeline import load_causal_lm
 from genzoo.untrained import untrained
@@ -96,3 +97,19 @@ def test_revisions_of_baselines_differ_but_that_of_the_mean_is_the_backbones():
     assert revisions[0] == "a" * 40
     assert len(set(revisions)) == len(BASELINES)
     assert all(len(revision) == 40 for revision in revisions)
+
+
+@pytest.mark.parametrize("build", [mean_pooled, echo, untrained])
+def test_the_limit_holds_for_all_that_is_read_or_is_refused(folder, build):
+    with pytest.raises(InputError, match="max_tokens is 1: .* added to every text") as caught:
+        model = build(folder, device="cpu", max_tokens=1)
+        model.encode("a fox")
+        assert build is mean_pooled
+        raise InputError("max_tokens is 1: this tokenizer has none added to every text: 1")
+    shortest = int(str(caught.value).rpartition(" ")[2])
+    for limit in (shortest, shortest + 1, shortest + 7):
+        module = build(folder, device="cpu", max_tokens=limit)[0]
+        first, other = (module.preprocess([text * 300])["input_ids"][0].tolist() for text in ("fox ", "bears "))
+        assert limit - 2 < len(first) <= limit
+        assert len(other) <= limit
+        assert first != other

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from genzoo.errors import InputError
 from genzoo.options import UnsupervisedOptions
 from genzoo.tokens import FIRST_WORDS, opening_of_an_answer, start_rows
-from genzoo.training.readers import AFTER, BEFORE, RESTATE
+from genzoo.training.readers import AFTER, BEFORE, RESTATE, make_reader
 from genzoo.training.unsupervised import fit_teacher, teacher_name, whitening
 
 TEXTS = [f"{text} {i}" for i, text in enumerate(SENTENCES * 4)]
@@ -102,3 +102,28 @@ def test_name_changes_with_what_the_teacher_is_made_of():
         teacher_name("a", OPTIONS, TEXTS, 1),
     }
     assert len(names) == 5
+
+
+@pytest.mark.parametrize("wrap", ["prompt", "echo", "plain", "answer"])
+@pytest.mark.parametrize("bos", [True, False])
+def test_the_limit_holds_for_all_that_is_read(tmp_path, wrap, bos):
+    """Also once the folder is saved: tokenizers cuts each occurrence of the text for itself."""
+    backbone = build_backbone(tmp_path / "backbone", "llama", bos=bos, chat=False)
+    read = lambda limit: make_reader(backbone, UnsupervisedOptions(layer=1, whiten=6, wrap=wrap, max_tokens=limit))[0]  # noqa: E731
+    shortest = 1
+    if wrap != "plain" or bos:
+        with pytest.raises(InputError, match=r"unsupervised.max_tokens is 1: .*give at least|max_tokens is 1") as caught:
+            read(1)
+        shortest = int(str(caught.value).rpartition(" ")[2])
+    for limit in (shortest, shortest + 1, shortest + 7):
+        try:
+            module = read(limit)
+        except InputError as error:  # the frame, once the trained tokens have room
+            assert wrap == "answer"
+            module = read(limit := int(str(error).rpartition(" ")[2]))
+        SentenceTransformer(modules=[module], device="cpu").save_pretrained(str(tmp_path / f"{limit}"))
+        for reader in (module, SentenceTransformer(str(tmp_path / f"{limit}"), device="cpu")):
+            first, other = (reader.preprocess([text * 300])["input_ids"][0].tolist() for text in ("fox ", "bears "))
+            assert limit - (2 if wrap == "echo" else 1) < len(first) <= limit
+            assert len(other) <= limit
+            assert first != other

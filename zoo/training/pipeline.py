@@ -19,7 +19,7 @@ from genzoo.estimates import as_time
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.shard import Shard
 from genzoo.teachers import fetch_teacher, load_teacher
-from genzoo.tokens import check_spare_rows, spare_rows
+from genzoo.tokens import check_spare_rows, spare_rows, template_limit
 from genzoo.training.pace import Pace
 from genzoo.training.phases import phases_of
 from genzoo.training.processes import Processes
@@ -34,7 +34,7 @@ from genzoo.training.responses import (
 )
 from genzoo.training.targets import compute_targets
 from genzoo.training.views import Example, make_examples
-from genzoo.whole import open_causal_lm
+from genzoo.whole import open_causal_lm, open_tokenizer
 
 if TYPE_CHECKING:
     from genzoo.training.controls import Controls
@@ -204,7 +204,8 @@ class TrainingRun:
         """Have at hand what the stages need, before hours go into the first: the backbone, and a teacher that is not made here."""
         recipe = self.recipe
         with self.processes.main_first():
-            _ = self.backbone_folder
+            leading = open_tokenizer(self.backbone_folder)("")["input_ids"]
+            template_limit(recipe.max_tokens, len(leading) + recipe.n_tokens)
             if recipe.losses.align and recipe.teacher != UNSUPERVISED:
                 fetch_teacher(recipe.teacher, lambda line: self.on_progress("teacher", 0, 1, line))
 
