@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from genzoo.errors import ZooError
+from genzoo.errors import ZooError, system_message
 from genzoo.files import write_text
 from genzoo.reports.document import Drawing, Report
 from genzoo.reports.style import NARROW, PAPER, WIDE, figure_style, to_svg_file
@@ -36,7 +36,7 @@ def write_figures(report: Report, folder: Path, formats: Sequence[str]) -> list[
             temporary.write_bytes(data)
             temporary.replace(path)
         except OSError as error:
-            raise ZooError(f"cannot write {path} ({error.strerror}): choose another folder with -o") from error
+            raise ZooError(f"cannot write {path}: {system_message(error, 'choose another folder with -o')}") from error
         paths.append(path)
     return paths
 

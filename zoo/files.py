@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from genzoo.errors import ZooError
+from genzoo.errors import ZooError, system_message
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def replace_folder(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
-        raise ZooError(f"cannot write to {target.parent} ({error.strerror}): choose another folder") from error
+        raise ZooError(f"cannot write to {target.parent}: {system_message(error)}") from error
     try:
         new.chmod(0o755)
         yield new
@@ -35,7 +35,7 @@ def replace_folder(target: Path) -> Iterator[Path]:
     except BaseException as error:
         shutil.rmtree(new, ignore_errors=True)
         if isinstance(error, OSError) or _is_of_the_disk(error):
-            raise ZooError(f"cannot write {target} ({error}): free some space or choose another folder") from error
+            raise ZooError(f"cannot write {target}: {system_message(error)}") from error
         raise
 
 
@@ -62,7 +62,7 @@ def write_bytes(path: Path, content: bytes) -> Path:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise ZooError(f"cannot write {path} ({error.strerror}): free some space or choose another folder") from error
+        raise ZooError(f"cannot write {path}: {system_message(error)}") from error
     return path
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +15,8 @@ from genzoo.backbones import backbone_digest, fetch_backbone
 from genzoo.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
 from genzoo.entries import DEFAULT, get_entry
 from genzoo.errors import CheckpointError, InputError, UnknownNameError
-from genzoo.exported import base_folder, is_exported, read_exported
+from genzoo.exported import ADAPTER, base_folder, is_exported, read_exported
+from genzoo.files import write_text
 from genzoo.inspection import check_model_folder, read_json_file
 from genzoo.sources import Status
 
@@ -64,9 +70,9 @@ def load(
         InputError: For an option that this kind of model cannot honour.
     """
     precision = _as_dtype(dtype)
-    folder = Path(name)
-    if (folder / "modules.json").is_file() and not _is_moved(folder, backbone):
-        return _load_exported(folder, device, precision)
+    if (Path(name) / "modules.json").is_file():
+        with _on_backbone(Path(name), backbone, status) as folder:
+            return _load_exported(folder, device, precision)
     checkpoint = find_checkpoint(name)
     from genzoo.assembly import assemble
     from genzoo.packed_encoding import pack
@@ -86,24 +92,35 @@ def _as_dtype(dtype: Any) -> Any:
     raise InputError(f"dtype is {dtype!r}: give float32, bfloat16 or float16, by name or as torch has them")
 
 
-def _is_moved(folder: Path, backbone: str | None) -> bool:
-    """Whether the trained tokens of an exported folder are wanted on another copy of their backbone."""
-    if backbone is None:
-        return False
+def check_backbone_option(folder: Path, backbone: str | None) -> None:
+    """Refuse another backbone for a folder that holds its own weights: it would change nothing."""
+    if backbone is not None and not (is_exported(folder) and base_folder(folder) != folder):
+        raise InputError(
+            f"{folder} holds its own weights, so the backbone {backbone} would change nothing: leave it out, or give the checkpoint "
+            "or the small export (genzoo export without --merge)"
+        )
+
+
+@contextmanager
+def _on_backbone(folder: Path, backbone: str | None, status: Status) -> Iterator[Path]:
+    """The folder itself, or a copy of a small export whose adapter names the given backbone as its base."""
     check_model_folder(folder)
-    if is_exported(folder) and base_folder(folder) != folder:
-        return True
-    raise InputError(
-        f"{folder} holds its own weights, so backbone={backbone!r} would change nothing: leave the backbone out, or give the "
-        "checkpoint or the small export (genzoo export without --merge)"
-    )
+    check_backbone_option(folder, backbone)
+    if backbone is None:
+        yield folder
+        return
+    base = fetch_backbone(backbone, status)
+    with tempfile.TemporaryDirectory(prefix="genzoo-export-") as scratch:
+        copy = shutil.copytree(folder, Path(scratch) / folder.resolve().name)
+        config = read_json_file(copy / ADAPTER, "adapter") | {"base_model_name_or_path": str(base.resolve())}
+        write_text(copy / ADAPTER, json.dumps(config, indent=2) + "\n")
+        yield copy
 
 
 def _load_exported(folder: Path, device: str | None, dtype: Any = None) -> SentenceTransformer:
-    """A SentenceTransformer folder, once it is known to hold no code and no pickle."""
+    """A SentenceTransformer folder that is known to hold no code and no pickle."""
     from genzoo.whole import open_sentence_transformer
 
-    check_model_folder(folder)
     model = open_sentence_transformer(folder, device=device, model_kwargs={"dtype": dtype} if dtype else None)
     if is_exported(folder):
         _warn_of_other_backbone(folder)

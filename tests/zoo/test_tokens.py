@@ -4,7 +4,15 @@ from conftest_builders import build_backbone
 from transformers import AutoConfig, AutoTokenizer
 
 from genzoo.errors import InputError
-from genzoo.tokens import FIRST_WORDS, append_trained_tokens, check_texts, plain_ids, spare_rows, start_rows, template_limit
+from genzoo.tokens import (
+    FIRST_WORDS,
+    append_trained_tokens,
+    check_texts,
+    plain_ids,
+    spare_rows,
+    start_rows,
+    template_limit,
+)
 from genzoo.training.pipeline import load_causal_lm
 
 
@@ -99,7 +107,7 @@ def test_a_template_limit_is_what_tokenizers_makes_of_it(times, added):
 def test_trained_tokens_leave_room_for_a_text(llama):
     tokenizer = AutoTokenizer.from_pretrained(llama)  # adds one token in front
     rows = spare_rows(tokenizer, 400, (), 3)
-    with pytest.raises(InputError, match="max_tokens is 4: 4 tokens are added to every text.*at least 5"):
+    with pytest.raises(InputError, match=r"max_tokens is 4: 4 tokens are added to every text.*at least 5"):
         append_trained_tokens(tokenizer, rows, ["a1", "a2", "a3"], 4)
     append_trained_tokens(tokenizer, rows, ["a1", "a2", "a3"], 5)
     assert len(tokenizer("fox " * 9, truncation=True, max_length=5)["input_ids"]) == 5

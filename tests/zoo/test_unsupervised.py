@@ -109,18 +109,16 @@ def test_name_changes_with_what_the_teacher_is_made_of():
 def test_the_limit_holds_for_all_that_is_read(tmp_path, wrap, bos):
     """Also once the folder is saved: tokenizers cuts each occurrence of the text for itself."""
     backbone = build_backbone(tmp_path / "backbone", "llama", bos=bos, chat=False)
-    read = lambda limit: make_reader(backbone, UnsupervisedOptions(layer=1, whiten=6, wrap=wrap, max_tokens=limit))[0]  # noqa: E731
-    shortest = 1
-    if wrap != "plain" or bos:
-        with pytest.raises(InputError, match=r"unsupervised.max_tokens is 1: .*give at least|max_tokens is 1") as caught:
-            read(1)
-        shortest = int(str(caught.value).rpartition(" ")[2])
-    for limit in (shortest, shortest + 1, shortest + 7):
-        try:
-            module = read(limit)
-        except InputError as error:  # the frame, once the trained tokens have room
-            assert wrap == "answer"
-            module = read(limit := int(str(error).rpartition(" ")[2]))
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    parts = {"prompt": [BEFORE, AFTER], "answer": [RESTATE]}.get(wrap, [])
+    added = int(bos) + sum(len(tokenizer(part, add_special_tokens=False)["input_ids"]) for part in parts)
+    added += 10 if wrap == "answer" else 0
+    shortest = added + (2 if wrap == "echo" else 1)
+    if shortest > 1:
+        with pytest.raises(InputError, match=f"unsupervised.max_tokens is {shortest - 1}: .* give at least {shortest}"):
+            make_reader(backbone, UnsupervisedOptions(layer=1, whiten=6, wrap=wrap, max_tokens=shortest - 1))
+    for limit in (shortest, shortest + 7):
+        module = make_reader(backbone, UnsupervisedOptions(layer=1, whiten=6, wrap=wrap, max_tokens=limit))[0]
         SentenceTransformer(modules=[module], device="cpu").save_pretrained(str(tmp_path / f"{limit}"))
         for reader in (module, SentenceTransformer(str(tmp_path / f"{limit}"), device="cpu")):
             first, other = (reader.preprocess([text * 300])["input_ids"][0].tolist() for text in ("fox ", "bears "))

@@ -41,7 +41,10 @@ def without_tokenizer(folder):
 
 FAULTS = {
     "other names": (lambda f: rename_weights(f, lambda n: f"xx.{n}"), "is not whole"),
-    "one weight gone": (lambda f: rename_weights(f, lambda n: n if "layers.1.mlp.up" not in n else None), "1 weights of"),
+    "one weight gone": (
+        lambda f: rename_weights(f, lambda n: n if "layers.1.mlp.up" not in n else None),
+        "1 weights of",
+    ),
     "a layer too few in the config": (lambda f: change_config(f, num_hidden_layers=1), "fit nowhere"),
     "a layer too many in the config": (lambda f: change_config(f, num_hidden_layers=3), "is not whole"),
     "biases that the files lack": (lambda f: change_config(f, attention_bias=True), "is not whole"),
@@ -212,7 +215,9 @@ def test_tokenizer_and_embedding_matrix_belong_together(ordinary, added, rows, i
     if is_fine:
         check_tokenizer(tokenizer, rows, "it")
     else:
-        with pytest.raises(CheckpointError, match=f"a tokenizer of {len(tokenizer):,} tokens for an embedding matrix of {rows:,}"):
+        with pytest.raises(
+            CheckpointError, match=f"a tokenizer of {len(tokenizer):,} tokens for an embedding matrix of {rows:,}"
+        ):
             check_tokenizer(tokenizer, rows, "it")
 
 
@@ -225,7 +230,9 @@ def static_model(vocabulary, rows, *, seed=0):
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     torch.manual_seed(seed)
-    return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=torch.randn(rows, 6))], device="cpu")
+    return SentenceTransformer(
+        modules=[StaticEmbedding(tokenizer, embedding_weights=torch.randn(rows, 6))], device="cpu"
+    )
 
 
 def test_static_embeddings(tmp_path):
@@ -241,7 +248,8 @@ def test_static_embeddings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "told"), [(float("nan"), "NaN or infinite"), (float("inf"), "NaN or infinite"), (0.0, "the same embedding of zeros")]
+    ("number", "told"),
+    [(float("nan"), "NaN or infinite"), (float("inf"), "NaN or infinite"), (0.0, "the same embedding of zeros")],
 )
 def test_embeddings_that_say_nothing_are_refused(number, told):
     model = static_model(["polar", "bears", "wine"], 4)
@@ -327,5 +335,37 @@ def test_prompts_of_documents_are_used_whatever_they_are_called(copied, name):
 
 
 def test_a_prompt_called_document_is_never_replaced(copied):
-    change_config(copied, "config_sentence_transformers.json", prompts={"query": "q: ", "document": "d: ", "passage": "p: "})
+    change_config(
+        copied, "config_sentence_transformers.json", prompts={"query": "q: ", "document": "d: ", "passage": "p: "}
+    )
     assert genzoo.load(str(copied), device="cpu").prompts["document"] == "d: "
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (
+            lambda t: {name.replace("layers.0", "layers.9"): one for name, one in t.items()},
+            "has no projection layers.9",
+        ),
+        (lambda t: {name: one for name, one in t.items() if not name.endswith("q_proj.up")}, "belong together"),
+        (lambda t: t | {"layers.0.self_attn.q_proj.alpha": torch.ones(1)}, "must be called"),
+        (lambda t: {name: one[:, :-1] if name.endswith("down") else one for name, one in t.items()}, "has shapes"),
+    ],
+)
+def test_a_lora_that_does_not_fit_is_refused(llama, spoil, told):
+    """Also one of whose tensors only some fit: none may be left out in silence."""
+    import dataclasses
+
+    from transformers import AutoModelForCausalLM
+
+    from genzoo.assembly import assemble
+    from genzoo.lora import Lora, changed_by
+
+    model = AutoModelForCausalLM.from_pretrained(llama)
+    tensors = Lora.create(model, 2, "q_proj,v_proj", 0).tensors()
+    assemble(dataclasses.replace(build_checkpoint(llama), lora=tensors), llama, device="cpu")
+    with pytest.raises(CheckpointError, match=told):
+        assemble(dataclasses.replace(build_checkpoint(llama), lora=spoil(tensors)), llama, device="cpu")
+    with pytest.raises(CheckpointError, match=told), changed_by(model, spoil(tensors)):
+        pass

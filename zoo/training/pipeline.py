@@ -208,6 +208,8 @@ class TrainingRun:
             template_limit(recipe.max_tokens, len(leading) + recipe.n_tokens)
             if recipe.losses.align and recipe.teacher != UNSUPERVISED:
                 fetch_teacher(recipe.teacher, lambda line: self.on_progress("teacher", 0, 1, line))
+                if not ((self.targets_folder or self.output) / "targets").is_dir():
+                    load_teacher(recipe.teacher, "cpu")  # refuses one that did not load in full, then lets go of it
 
     def train(self) -> TokenCheckpoint:
         """Stages 1 to 3, then the checkpoint folder."""

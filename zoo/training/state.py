@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from genzoo.errors import TrainingError
+from genzoo.errors import TrainingError, system_message
 
 
 class StateFolder:
@@ -37,7 +37,7 @@ class StateFolder:
             temporary.unlink(missing_ok=True)
             kept = "the last saved state is kept" if self.state_file.is_file() else "no state was saved before"
             raise TrainingError(
-                f"cannot write {self.state_file} ({error}); {kept}: free some space and run the same command to go on"
+                f"cannot write {self.state_file}; {kept}: {system_message(error, '')}; then run the same command to go on"
             ) from error
         temporary.replace(self.state_file)
 
