@@ -49,6 +49,11 @@ class EncodeMeter:
             self.seconds += time.perf_counter() - start
             self.texts += expected
             self._check(output, expected)
+            if _says_nothing(output, inputs.dataset):
+                raise ZooError(
+                    f"{self._name} returned the same embedding for {expected} texts that differ: its tokenizer or its weights are "
+                    "not those that it was trained with"
+                )
             return output
 
         return metered
@@ -70,6 +75,15 @@ class EncodeMeter:
                 f"{self._name} returned NaN or infinite values among {expected} embeddings: "
                 "load it in float32 and check its weights"
             )
+
+
+def _says_nothing(output: Any, texts: Any) -> bool:
+    """Whether a matrix of embeddings has one row for texts that are not all the same."""
+    if isinstance(output, (list, tuple)) or getattr(output, "is_sparse", False) or len(output) < 2:
+        return False
+    if not bool((output == output[:1]).all()):
+        return False
+    return "text" in getattr(texts, "features", {}) and len(set(texts["text"])) > 1
 
 
 def _is_finite(values: Any) -> bool:
