@@ -110,7 +110,7 @@ def check_lora(body: Any, tensors: Mapping[str, Tensor]) -> None:
         CheckpointError: For a projection that the backbone lacks, half of a pair, another shape, or a tensor of another kind.
     """
     modules = dict(body.named_modules())
-    for key, tensor in tensors.items():
+    for key in tensors:
         name, _, part = key.rpartition(".")
         if part not in ("down", "up"):
             raise CheckpointError(
@@ -120,11 +120,11 @@ def check_lora(body: Any, tensors: Mapping[str, Tensor]) -> None:
             raise CheckpointError(
                 f"the backbone has no projection {name}: the LoRA was trained on another architecture"
             )
-        pair = tensors.get(f"{name}.down"), tensors.get(f"{name}.up")
-        if pair[0] is None or pair[1] is None:
+        down, up = tensors.get(f"{name}.down"), tensors.get(f"{name}.up")
+        if down is None or up is None:
             raise CheckpointError(f"the LoRA holds {key} alone: {name}.down and {name}.up belong together")
-        wanted, shapes = tuple(modules[name].weight.shape), tuple(tuple(one.shape) for one in pair)
-        if tensor.ndim != 2 or (shapes[1][0], shapes[0][1]) != wanted or shapes[1][1] != shapes[0][0]:
+        wanted, shapes = tuple(modules[name].weight.shape), (tuple(down.shape), tuple(up.shape))
+        if not (down.ndim == up.ndim == 2 and (shapes[1][0], shapes[0][1]) == wanted and shapes[1][1] == shapes[0][0]):
             raise CheckpointError(
                 f"the LoRA of {name} has shapes {shapes[0]} and {shapes[1]}, its projection has {wanted}: it was trained on another "
                 "backbone"

@@ -16,6 +16,7 @@ from genzoo.training.pipeline import load_causal_lm
 from genzoo.whole import (
     check_embeddings,
     check_tokenizer,
+    check_tokenizers,
     open_sentence_transformer,
     reading,
     whole_models,
@@ -369,3 +370,51 @@ def test_a_lora_that_does_not_fit_is_refused(llama, spoil, told):
         assemble(dataclasses.replace(build_checkpoint(llama), lora=spoil(tensors)), llama, device="cpu")
     with pytest.raises(CheckpointError, match=told), changed_by(model, spoil(tensors)):
         pass
+
+
+def test_a_cross_encoder_without_a_trained_head_is_refused(tmp_path, llama):
+    from sentence_transformers import CrossEncoder
+
+    trained = encoder_folder(tmp_path / "trained", "BertForSequenceClassification", llama, num_labels=1)
+    with whole_models():
+        check_tokenizers(CrossEncoder(str(trained), device="cpu"), "it")
+    body = encoder_folder(tmp_path / "body", "BertForMaskedLM", llama)
+    with pytest.raises(CheckpointError, match=r"classifier\.(weight|bias)"), whole_models():
+        CrossEncoder(str(body), device="cpu")
+
+
+def test_a_model_of_the_hub_goes_the_same_way(copied, monkeypatch):
+    """By name instead of by folder; what sentence-transformers fetches is a folder of the cache."""
+    from genzoo import mteb_meta, whole
+
+    seen = []
+
+    def opened(source, **options):
+        seen.append((source, options))
+        return whole.open_sentence_transformer(copied, device="cpu")
+
+    monkeypatch.setattr(mteb_meta, "open_sentence_transformer", opened)
+    mteb_meta._load_from_hub("org/name", revision="a" * 40, device="cpu")
+    assert seen == [("org/name", {"revision": "a" * 40, "device": "cpu"})]
+    FAULTS["other names"][0](copied)
+    with pytest.raises(CheckpointError, match="is not whole"):
+        mteb_meta._load_from_hub("org/name", revision="a" * 40, device="cpu")
+
+
+def test_a_gguf_that_lacks_weights_is_refused(tmp_path, monkeypatch):
+    """The reader reports what a GGUF lacks, and fills it with random numbers."""
+    import transformers
+
+    from genzoo.sources import convert_gguf
+
+    folder = build_backbone(tmp_path / "b", "llama", tied=True)
+    rename_weights(folder, lambda name: name if "layers.1.mlp.up" not in name else None)
+    plain = {name: getattr(transformers, name).from_pretrained for name in ("AutoModelForCausalLM", "AutoTokenizer")}
+    for name, load_it in plain.items():
+        # a stand-in for the reader of GGUF files, which takes the same way from there on
+        monkeypatch.setattr(
+            getattr(transformers, name), "from_pretrained", lambda f, gguf_file, load_it=load_it, **o: load_it(f, **o)
+        )
+    with pytest.raises(CheckpointError, match=r"layers\.1\.mlp\.up_proj\.weight"):
+        convert_gguf(folder / "it.gguf", tmp_path / "converted")
+    assert not (tmp_path / "converted").exists()
