@@ -12,6 +12,9 @@ import torch
 from genzoo.errors import ZooError
 from genzoo.tasks.embedding_cache import EmbeddingCache
 
+_TELLING = 3
+"""So many different texts with one embedding are no coincidence: two may differ in what a tokenizer drops."""
+
 
 class EncodeMeter:
     """Counts what passes through the `encode` of one mteb model, once attached.
@@ -52,6 +55,11 @@ class EncodeMeter:
             self.seconds += time.perf_counter() - start
             self.texts += expected
             self._check(output, expected, inputs.dataset)
+            if _says_nothing(output, inputs.dataset):
+                raise ZooError(
+                    f"{self._name} returned the same embedding for {expected} texts that differ: its tokenizer or its weights are "
+                    "not those that it was trained with"
+                )
             return output
 
         return metered
@@ -90,6 +98,15 @@ def _first_text(output: Any, dataset: Any) -> str:
     row = dataset[place] if place is not None else None
     text = row.get("text") if isinstance(row, Mapping) else None
     return f", the first for the text {text!r:.200}" if isinstance(text, str) else ""
+
+
+def _says_nothing(output: Any, texts: Any) -> bool:
+    """Whether a matrix of embeddings has one row for several texts that differ by more than their case."""
+    if isinstance(output, (list, tuple)) or getattr(output, "is_sparse", False) or len(output) < _TELLING:
+        return False
+    if not bool((output == output[:1]).all()):
+        return False
+    return "text" in getattr(texts, "features", {}) and len({text.casefold() for text in texts["text"]}) >= _TELLING
 
 
 def _is_finite(values: Any) -> bool:

@@ -16,6 +16,7 @@ from genzoo.errors import ZooError
 from genzoo.tasks.embedding_cache import EmbeddingCache
 from genzoo.tasks.encode_meter import EncodeMeter
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
+from genzoo.whole import check_embeddings, check_tokenizers, whole_models
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ class ModelSession:
             return
         seed_global_state(LOADING_SEED)  # whatever it draws, such as a random part, does not depend on earlier models
         try:
-            model = self.meta.load_model(device=self.settings.device)
+            with whole_models():
+                model = self.meta.load_model(device=self.settings.device)
+            _check(model, str(self.meta.name))
         except Exception as error:
             known = isinstance(error, ZooError)
             self._failure = error if known else ZooError(f"the model cannot be loaded ({first_line(error)})")
@@ -117,6 +120,14 @@ class ModelSession:
             self._cache.close()
         self.model = self.meter = self._cache = self._stop_pool = None
         gc.collect()
+
+
+def _check(model: Any, name: str) -> None:
+    """Refuse a model that no score should be made of, before anything is encoded with it."""
+    inner = getattr(model, "model", None)
+    if isinstance(inner, torch.nn.Module):
+        check_tokenizers(inner, name, getattr(model, "tokenizer", None))
+        check_embeddings(inner, name)
 
 
 def _in_pool(encode: Callable[..., Any], pool: Any) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ from mteb.models import ModelMeta
 from mteb.results import TaskResult
 from mteb.types import EncodeKwargs
 
-from genzoo.errors import ZooError
+from genzoo.errors import ZooError, system_message
 from genzoo.tasks.measurement import Measurement, digest, missing_scores
 from genzoo.tasks.run_record import environment_path, read_json, write_json
 from genzoo.tasks.standing import Standing
@@ -187,11 +187,9 @@ class ResultsFolder:
 
     def unwritable(self, error: OSError) -> UnwritableFolderError:
         """The error that says so to the user."""
-        reason = error.strerror or str(error)
-        advice = "free some space or name" if error.errno in _NO_ROOM - {errno.EROFS} else "name"
         return UnwritableFolderError(
-            f"cannot write to the results folder {self.root} ({reason}): {advice} another folder with -o; tasks that were finished "
-            "are kept"
+            f"cannot write to the results folder {self.root}: {system_message(error, 'name another folder with -o')}"
+            "; tasks that were finished are kept"
         )
 
     @contextmanager

@@ -27,6 +27,7 @@ from genzoo.files import replace_folder, strict_json, write_text
 from genzoo.lora import merge_lora
 from genzoo.reachability import check_out_of_reach
 from genzoo.tokens import append_trained_tokens
+from genzoo.whole import open_transformer
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +91,10 @@ def assemble(
     return SentenceTransformer(modules=modules, prompts=prompts, similarity_fn_name="cosine", device=device)
 
 
-def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype) -> Transformer:
-    module = Transformer(
-        str(backbone),
+def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype) -> Any:
+    module = open_transformer(
+        Transformer,
+        backbone,
         model_kwargs={"dtype": dtype},
         max_seq_length=checkpoint.max_tokens,
         # WordWeights needs the attention mask, which unpadded inputs lack.
@@ -114,7 +116,7 @@ def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype
         )
     check_out_of_reach(module.tokenizer, checkpoint.spec.ids)
     module.tokenizer.chat_template = None
-    append_trained_tokens(module.tokenizer, checkpoint.spec.ids, checkpoint.spec.names)
+    append_trained_tokens(module.tokenizer, checkpoint.spec.ids, checkpoint.spec.names, checkpoint.max_tokens)
     return module
 
 

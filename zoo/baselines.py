@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.tokens import read_plainly
+from genzoo.tokens import read_plainly, template_limit
 from genzoo.untrained import untrained
+from genzoo.whole import open_transformer
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -20,7 +21,7 @@ def mean_pooled(backbone: Path, *, max_tokens: int = 512, device: str | None = N
     """The frozen LLM's last hidden states averaged over the text, without prompt, template or anything trained."""
     from sentence_transformers.base.modules import Transformer
 
-    module = Transformer(str(backbone), **transformer_options(max_tokens))
+    module = open_transformer(Transformer, backbone, **transformer_options(max_tokens))
     return _pooled(as_plain_reader(module), device)
 
 
@@ -32,7 +33,7 @@ def echo(backbone: Path, *, max_tokens: int = 512, device: str | None = None) ->
     """
     from genzoo.echo import EchoTransformer
 
-    module = EchoTransformer(str(backbone), **transformer_options(max_tokens))
+    module = open_transformer(EchoTransformer, backbone, **transformer_options(max_tokens))
     return _pooled(as_plain_reader(module), device)
 
 
@@ -46,7 +47,7 @@ def hyde(
     """
     from genzoo.hyde import HydeTransformer
 
-    module = HydeTransformer(str(backbone), **transformer_options(max_tokens))
+    module = open_transformer(HydeTransformer, backbone, **transformer_options(max_tokens))
     as_plain_reader(module)
     return _pooled(module.use(str(backbone), max_new_tokens), device)
 
@@ -98,6 +99,7 @@ def transformer_options(max_tokens: int) -> dict[str, Any]:
 def as_plain_reader(module: Transformer) -> Transformer:
     """Without a chat template; special tokens are text."""
     tokenizer: Any = module.tokenizer
+    template_limit(int(module.max_seq_length or 512), len(tokenizer("")["input_ids"]))
     tokenizer.chat_template = None
     read_plainly(tokenizer)
     return module

@@ -17,6 +17,7 @@ from genzoo.inspection import check_links, read_json_file
 from genzoo.reference_format import FILES, KIND, read_mode, read_projection, read_rows, read_run_config
 from genzoo.sources import Status
 from genzoo.tokens import spare_rows
+from genzoo.whole import open_tokenizer
 
 if TYPE_CHECKING:
     from genzoo.assembly import Form
@@ -45,7 +46,7 @@ def read_reference(folder: Path, backbone: Path, *, backbone_name: str | None = 
     Raises:
         CheckpointError: When a file is missing or damaged, or holds what the built-in modules cannot express.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
 
     folder = Path(folder)
     if not folder.is_dir():
@@ -54,7 +55,7 @@ def read_reference(folder: Path, backbone: Path, *, backbone_name: str | None = 
     count = read_mode(folder)
     rows, matrix = read_rows(folder)
     recon, align = read_projection(folder / "reconstruction_mlp"), read_projection(folder / "alignment_mlp")
-    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    tokenizer = open_tokenizer(backbone)
     vocab_size = AutoConfig.from_pretrained(backbone).get_text_config().vocab_size
     if matrix is not None:
         _check_backbone(backbone, matrix, min(len(matrix), len(tokenizer)))

@@ -12,6 +12,7 @@ import torch
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.errors import InputError
 from genzoo.forward import freeze, token_states
+from genzoo.generation import generate
 from genzoo.lora import changed_by
 from genzoo.tokens import check_texts, plain_ids
 from genzoo.words import shared_words
@@ -204,13 +205,13 @@ class Decoder:
         from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
         end = self.tokenizer.eos_token_id
-        made = self.model.generate(
+        made = generate(
+            self.model,
+            self.tokenizer,
             inputs_embeds=soft_prompts.to(self.model.dtype),
             attention_mask=torch.ones(soft_prompts.shape[:2], dtype=torch.long, device=soft_prompts.device),
             max_new_tokens=max_new_tokens,
-            do_sample=False,
             logits_processor=LogitsProcessorList([NoRepeatNGramLogitsProcessor(NO_REPEAT)]),
-            use_cache=True,
             pad_token_id=self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else end,
         )
         return [text.strip() for text in self.tokenizer.batch_decode(made, skip_special_tokens=True)]

@@ -9,6 +9,8 @@ import torch
 from sentence_transformers.base.modules import Transformer
 from torch import Tensor
 
+from genzoo.tokens import template_limit
+
 BEFORE, BETWEEN = "Rewrite this text: ", "\nThe text, rewritten: "
 
 
@@ -25,7 +27,8 @@ class EchoTransformer(Transformer):
             return tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
         (before, between), leading = ids([BEFORE, BETWEEN]), tokenizer("")["input_ids"]
-        room = (int(self.max_seq_length or 512) - len(leading) - len(before) - len(between)) // 2
+        added = len(leading) + len(before) + len(between)
+        room = template_limit(int(self.max_seq_length or 512), added, times=2) - added
         rows, echoes = [], []
         for text in ids([(prompt or "") + text for text in inputs]):
             first = [*leading, *before, *text[:room], *between]

@@ -1,5 +1,15 @@
 """Errors that a user can act on: each message says what was given, what is allowed and what to run next."""
 
+import errno
+import os
+import re
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+_UNREACHED = frozenset(
+    {errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT}
+)
+
 
 class ZooError(Exception):
     """Base of every error that genzoo raises on purpose; the command line prints it as one line and exits with 1."""
@@ -39,3 +49,39 @@ class PublishError(ZooError):
 
 class VerifyError(ZooError):
     """A model is not what was recorded of it."""
+
+
+def system_message(error: BaseException, other: str = "choose another folder") -> str:
+    """What the operating system says about a failed read or write, and what to do about it where that is known.
+
+    Args:
+        error: An `OSError`, or a library's error that quotes one.
+        other: What to do where this folder takes no files; empty where no other folder would do.
+
+    >>> system_message(OSError(errno.ENOSPC, "No space left on device"))
+    'No space left on device: free some space or choose another folder'
+    >>> system_message(ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"))
+    'Connection refused: check the network and the address, then run the same command again'
+    """
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    number = _number_of(error, said)
+    advice = ""
+    if number in FULL:
+        advice = " or ".join(filter(None, ("free some space", other)))
+    elif number in _FORBIDDEN:
+        advice = " or ".join(filter(None, ("change its permissions", other)))
+    elif number == errno.EROFS:
+        advice = other or "make it writable"
+    elif number in _UNREACHED:
+        advice = "check the network and the address, then run the same command again"
+    return f"{said}: {advice}" if advice else said
+
+
+def _number_of(error: BaseException, said: str) -> int | None:
+    """The number of an operating system's error; safetensors gives it in words only."""
+    number = getattr(error, "errno", None)
+    if number is not None:
+        return int(number)
+    if quoted := re.search(r"os error (\d+)", said):
+        return int(quoted[1])
+    return next((one for one in (*FULL, *_FORBIDDEN, errno.EROFS) if os.strerror(one) in said), None)

@@ -12,6 +12,7 @@ from genzoo.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.errors import CheckpointError
 from genzoo.inspection import check_model_folder, read_json_file
 
+ADAPTER = "adapter_config.json"
 _EMBEDDINGS = "embed_tokens.weight"
 
 
@@ -53,7 +54,7 @@ def read_exported_tensors(folder: Path) -> dict[str, torch.Tensor]:
 def base_folder(folder: Path) -> Path | None:
     """Where the backbone of an exported folder lies on this machine: itself, a folder, or the Hub's cache; None if nowhere."""
     folder = Path(folder)
-    path = folder / "adapter_config.json"
+    path = folder / ADAPTER
     if not path.is_file():
         return folder
     base = str(read_json_file(path, "adapter").get("base_model_name_or_path"))

@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from genzoo.errors import InputError, ZooError
+from genzoo.errors import InputError, ZooError, system_message
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _LOCK = ".genzoo-scratch.lock"
@@ -147,8 +147,7 @@ def _told(target: Path) -> Iterator[None]:
     except BaseException as error:
         if not (_is_of_the_disk(error) or _is_refused(error, target)):
             raise
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise ZooError(f"cannot write {target} ({reason}): free some space or choose another folder") from error
+        raise ZooError(f"cannot write {target}: {system_message(error)}") from error
 
 
 def _is_of_the_disk(error: BaseException) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sentence_transformers.base.modules import Transformer
-from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from genzoo.whole import open_causal_lm
 
 if TYPE_CHECKING:
     from genzoo.training.engines import TransformersEngine
@@ -20,11 +21,11 @@ class HydeTransformer(Transformer):
         from genzoo.options import ResponseOptions
         from genzoo.training.engines import TransformersEngine
 
-        language_model = AutoModelForCausalLM.from_pretrained(folder, dtype=self.model.dtype).eval()
-        self.model = language_model.base_model
         # the tokenizer of this module has lost its chat template
+        language_model, tokenizer = open_causal_lm(folder, self.model.dtype)
+        self.model = language_model.base_model
         options = ResponseOptions(max_new_tokens=max_new_tokens)
-        writer = TransformersEngine(language_model, AutoTokenizer.from_pretrained(folder), options)
+        writer = TransformersEngine(language_model, tokenizer, options)
         # not a submodule: the body would be counted and saved twice
         object.__setattr__(self, "_writer", writer)
         return self

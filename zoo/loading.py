@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.backbones import backbone_digest, fetch_backbone
 from genzoo.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
 from genzoo.entries import DEFAULT, get_entry
-from genzoo.errors import CheckpointError, UnknownNameError
-from genzoo.exported import base_folder, is_exported, read_exported
+from genzoo.errors import CheckpointError, InputError, UnknownNameError
+from genzoo.exported import ADAPTER, base_folder, is_exported, read_exported
+from genzoo.files import write_text
 from genzoo.inspection import check_model_folder, read_json_file
 from genzoo.sources import Status
 
@@ -43,8 +49,8 @@ def load(
     *,
     device: str | None = None,
     backbone: str | None = None,
+    dtype: Any = None,
     status: Status = lambda _: None,
-    **options: Any,
 ) -> SentenceTransformer:
     """Load a zoo model, or a folder that `genzoo train` or `genzoo export` wrote, as a SentenceTransformer.
 
@@ -53,33 +59,69 @@ def load(
     Args:
         name: Short name, hub id, or folder.
         device: As in sentence-transformers.
-        backbone: Folder or key of the frozen LLM, where it is not the one that the checkpoint names.
+        backbone: Folder or key of the frozen LLM, where it is not the one that the checkpoint names. Refused for a folder that
+            holds its own weights.
+        dtype: Precision of the backbone and the projections, as torch or by name (``bfloat16``); float32 by default, and
+            what its files say for a folder that `genzoo train` or `genzoo export` did not write.
         status: Told what is being fetched.
-        options: Passed on to `genzoo.assembly.assemble` (``dtype``).
+
+    Raises:
+        CheckpointError: When the model cannot be loaded, or not in full.
+        InputError: For an option that this kind of model cannot honour.
     """
+    precision = _as_dtype(dtype)
     if (Path(name) / "modules.json").is_file():
-        return _load_exported(Path(name), device)
+        with _on_backbone(Path(name), backbone, status) as folder:
+            return _load_exported(folder, device, precision)
     checkpoint = find_checkpoint(name)
     from genzoo.assembly import assemble
     from genzoo.packed_encoding import pack
 
+    options = {"dtype": precision} if precision else {}
     model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, status), device=device, **options)
     return pack(model, len(checkpoint.spec))
 
 
-def _load_exported(folder: Path, device: str | None) -> SentenceTransformer:
-    """A SentenceTransformer folder, once it is known to hold no code and no pickle."""
-    from safetensors import SafetensorError
-    from sentence_transformers import SentenceTransformer
+def _as_dtype(dtype: Any) -> Any:
+    """A floating-point dtype of torch, given as it is or by name; None stays None."""
+    import torch
 
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if dtype is None or (isinstance(found, torch.dtype) and found.is_floating_point):
+        return found
+    raise InputError(f"dtype is {dtype!r}: give float32, bfloat16 or float16, by name or as torch has them")
+
+
+def check_backbone_option(folder: Path, backbone: str | None) -> None:
+    """Refuse another backbone for a folder that holds its own weights: it would change nothing."""
+    if backbone is not None and not (is_exported(folder) and base_folder(folder) != folder):
+        raise InputError(
+            f"{folder} holds its own weights, so the backbone {backbone} would change nothing: leave it out, or give the checkpoint "
+            "or the small export (genzoo export without --merge)"
+        )
+
+
+@contextmanager
+def _on_backbone(folder: Path, backbone: str | None, status: Status) -> Iterator[Path]:
+    """The folder itself, or a copy of a small export whose adapter names the given backbone as its base."""
     check_model_folder(folder)
-    try:
-        model = SentenceTransformer(str(folder), device=device)
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, OSError, SafetensorError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise CheckpointError(
-            f"{folder} cannot be loaded ({first}): a file is missing, damaged or of another version"
-        ) from error
+    check_backbone_option(folder, backbone)
+    if backbone is None:
+        yield folder
+        return
+    base = fetch_backbone(backbone, status)
+    with tempfile.TemporaryDirectory(prefix="genzoo-export-") as scratch:
+        copy = shutil.copytree(folder, Path(scratch) / folder.resolve().name)
+        config = read_json_file(copy / ADAPTER, "adapter") | {"base_model_name_or_path": str(base.resolve())}
+        write_text(copy / ADAPTER, json.dumps(config, indent=2) + "\n")
+        yield copy
+
+
+def _load_exported(folder: Path, device: str | None, dtype: Any = None) -> SentenceTransformer:
+    """A SentenceTransformer folder that is known to hold no code and no pickle."""
+    from genzoo.whole import open_sentence_transformer
+
+    model = open_sentence_transformer(folder, device=device, model_kwargs={"dtype": dtype} if dtype else None)
     if is_exported(folder):
         _warn_of_other_backbone(folder)
     return model

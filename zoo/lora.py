@@ -62,6 +62,7 @@ class Lora(nn.Module):
     @classmethod
     def from_tensors(cls, model: Any, tensors: Mapping[str, Tensor]) -> Lora:
         """The LoRA of a checkpoint, see `tensors`."""
+        check_lora(model.base_model, tensors)
         parts: dict[str, dict[str, Tensor]] = {"down": {}, "up": {}}
         for key, tensor in tensors.items():
             name, _, part = key.rpartition(".")
@@ -101,6 +102,38 @@ class Lora(nn.Module):
         return made
 
 
+def check_lora(body: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Check that every tensor of a checkpoint's LoRA has its place.
+
+    Args:
+        body: The backbone without its head.
+        tensors: As `Lora.tensors` gives them.
+
+    Raises:
+        CheckpointError: For a projection that the backbone lacks, half of a pair, another shape, or a tensor of another kind.
+    """
+    modules = dict(body.named_modules())
+    for key in tensors:
+        name, _, part = key.rpartition(".")
+        if part not in ("down", "up"):
+            raise CheckpointError(
+                f"the LoRA holds {key}: its tensors must be called <projection>.down and <projection>.up"
+            )
+        if name not in modules:
+            raise CheckpointError(
+                f"the backbone has no projection {name}: the LoRA was trained on another architecture"
+            )
+        down, up = tensors.get(f"{name}.down"), tensors.get(f"{name}.up")
+        if down is None or up is None:
+            raise CheckpointError(f"the LoRA holds {key} alone: {name}.down and {name}.up belong together")
+        wanted, shapes = tuple(modules[name].weight.shape), (tuple(down.shape), tuple(up.shape))
+        if not (down.ndim == up.ndim == 2 and (shapes[1][0], shapes[0][1]) == wanted and shapes[1][1] == shapes[0][0]):
+            raise CheckpointError(
+                f"the LoRA of {name} has shapes {shapes[0]} and {shapes[1]}, its projection has {wanted}: it was trained on another "
+                "backbone"
+            )
+
+
 @contextmanager
 def changed_by(model: Any, tensors: Mapping[str, Tensor]) -> Iterator[None]:
     """Inside the block a causal LM encodes with a checkpoint's low-rank changes; without any, nothing happens."""
@@ -123,12 +156,9 @@ def merge_lora(model: Any, tensors: Mapping[str, Tensor]) -> None:
         model: The backbone without its head, as sentence-transformers holds it.
         tensors: ``<projection>.down (r, in)`` and ``<projection>.up (out, r)``.
     """
+    check_lora(model, tensors)
     modules = dict(model.named_modules())
     for key in (key for key in tensors if key.endswith(".down")):
         name = key.removesuffix(".down")
-        if name not in modules:
-            raise CheckpointError(
-                f"the backbone has no projection {name}: the LoRA was trained on another architecture"
-            )
         weight = modules[name].weight
         weight += (tensors[f"{name}.up"] @ tensors[key]).to(weight)

@@ -6,6 +6,8 @@ therefore every evaluation goes through a ModelMeta.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,14 +19,22 @@ from genzoo.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.entries import ENTRIES, ZooEntry, get_entry
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.files import folder_digest
+from genzoo.inspection import read_json_file
 from genzoo.loading import find_checkpoint, load
 from genzoo.prompts import all_prompts
 from genzoo.recipes import RECIPES, UNSUPERVISED
 from genzoo.sources import Status
 from genzoo.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
+from genzoo.whole import (
+    OTHER_NAMES_OF_DOCUMENT,
+    open_sentence_transformer,
+    with_document_prompt,
+)
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
+
+log = logging.getLogger(__name__)
 
 MTEB_BASELINES = {"bm25": "mteb/baseline-bm25s", "random": "mteb/baseline-random-encoder"}
 
@@ -116,24 +126,40 @@ def _meta(name: str, revision: str, loader: Any, **facts: Any) -> ModelMeta:
 def _wrap(model: Any) -> Any:
     from mteb.models import SentenceTransformerEncoderWrapper
 
+    prompts = with_document_prompt(model.prompts)
+    # mteb takes no prompt of these names, and warns of them at length
+    model.prompts = {key: text for key, text in prompts.items() if key not in OTHER_NAMES_OF_DOCUMENT}
     return SentenceTransformerEncoderWrapper(model)
 
 
-def load_for_mteb(name: str, revision: str | None = None, device: str | None = None, **_: Any) -> Any:
+def load_for_mteb(
+    name: str, revision: str | None = None, device: str | None = None, model_prompts: Mapping[str, str] | None = None
+) -> Any:
     """Mteb loader of zoo models; the card names their prompts as `model_prompts`, so that they are known without loading."""
     return _wrap(load(name, device=device))
 
 
-def _load_folder(folder: Path, name: str, revision: str | None = None, device: str | None = None, **_: Any) -> Any:
+def _load_folder(
+    folder: Path,
+    name: str,
+    revision: str | None = None,
+    device: str | None = None,
+    model_prompts: Mapping[str, str] | None = None,
+) -> Any:
     return _wrap(load(str(folder), device=device))
 
 
-def _load_teacher(name: str, revision: str | None = None, device: str | None = None, key: str = "", **_: Any) -> Any:
+def _load_teacher(name: str, revision: str | None = None, device: str | None = None, key: str = "") -> Any:
     return _wrap(load_teacher(key, device))
 
 
 def _load_baseline(
-    name: str, revision: str | None = None, device: str | None = None, key: str = "", suffix: str = "", **_: Any
+    name: str,
+    revision: str | None = None,
+    device: str | None = None,
+    key: str = "",
+    suffix: str = "",
+    model_prompts: Mapping[str, str] | None = None,
 ) -> Any:
     build = next(one.build for one in BASELINES if one.suffix == suffix)
     return _wrap(build(fetch_backbone(key), device=device))
@@ -240,13 +266,24 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
             "loader_kwargs": {"model_prompts": checkpoint.prompts()},
         }
     elif (folder / "modules.json").is_file():
-        revision, facts, size = folder_digest(folder), ModelFacts("other"), {}
+        revision, facts = folder_digest(folder), ModelFacts("other")
+        size = _named_prompts(folder)
     else:
         raise InputError(
             f"{folder} is no model: expected a folder with {CONFIG} (a checkpoint) or modules.json (a SentenceTransformer)"
         )
     # The path is bound, not put into loader_kwargs: those are written beside the results, which people pass on.
     return _meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
+
+
+def _named_prompts(folder: Path) -> dict[str, Any]:
+    """The prompts that a folder will be measured with, where they are not those of an earlier measurement of the same files."""
+    path = folder / "config_sentence_transformers.json"
+    prompts = read_json_file(path, "SentenceTransformer").get("prompts") if path.is_file() else None
+    if not isinstance(prompts, dict) or with_document_prompt(prompts) == prompts:
+        return {}
+    own = {key: text for key, text in with_document_prompt(prompts).items() if key not in OTHER_NAMES_OF_DOCUMENT}
+    return {"loader_kwargs": {"model_prompts": own}}
 
 
 def _facts_of(checkpoint: TokenCheckpoint, folder: Path) -> ModelFacts:
@@ -281,7 +318,8 @@ def _from_hub(name: str) -> tuple[ModelMeta, ModelFacts]:
     except (KeyError, ValueError):
         pass  # not registered in mteb: ask the Hub
     try:
-        commit = HfApi().model_info(repo_id, revision=revision or None).sha
+        found = HfApi().model_info(repo_id, revision=revision or None)
+        commit = found.sha
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise InputError(
             f"the Hub has no model {name} (or it is private): check the name, or run `hf auth login`"
@@ -292,10 +330,14 @@ def _from_hub(name: str) -> tuple[ModelMeta, ModelFacts]:
         ) from error
     if commit is None:
         raise InputError(f"the Hub names no commit for {name}: give one as {repo_id}@<40-hex commit>")
+    if "modules.json" not in {file.rfilename for file in found.siblings or ()}:
+        log.warning(
+            "%s has no modules.json, so sentence-transformers averages its last hidden states, without a prompt: if its author "
+            "means it to be used otherwise, its scores say little",
+            name,
+        )
     return _meta(repo_id, commit, _load_from_hub, reference=f"https://huggingface.co/{repo_id}"), ModelFacts("other")
 
 
-def _load_from_hub(name: str, revision: str | None = None, device: str | None = None, **_: Any) -> Any:
-    from sentence_transformers import SentenceTransformer
-
-    return _wrap(SentenceTransformer(name, revision=revision, device=device))
+def _load_from_hub(name: str, revision: str | None = None, device: str | None = None) -> Any:
+    return _wrap(open_sentence_transformer(name, revision=revision, device=device))

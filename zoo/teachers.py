@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.backbones import backbone_digest, fetch_backbone
-from genzoo.errors import BackboneError, UnknownNameError
+from genzoo.errors import BackboneError, UnknownNameError, system_message
 from genzoo.recipes import RECIPES, UNSUPERVISED
 from genzoo.registry import Registry
 from genzoo.revisions import resolve_commit
@@ -139,7 +139,9 @@ def _put_together(teacher: Teacher, status: Status) -> Path:
             if not (folder / "modules.json").is_file():  # another process may have been faster
                 put_together(backbone, recipe.unsupervised, *read_whitening(teacher.whitening), folder)
     except OSError as error:
-        raise BackboneError(f"the cache {cache_root()} cannot be written ({error.strerror or error})") from error
+        raise BackboneError(
+            f"the cache {cache_root()} cannot be written: {system_message(error, 'name another with GENZOO_CACHE')}"
+        ) from error
     return folder
 
 
@@ -152,7 +154,13 @@ def pin_teacher(name: str) -> str:
 
 
 def load_teacher(name: str, device: str | None = None, status: Status = lambda _: None) -> SentenceTransformer:
-    """Load a teacher as a SentenceTransformer."""
-    from sentence_transformers import SentenceTransformer
+    """Load a teacher as a SentenceTransformer.
 
-    return SentenceTransformer(str(fetch_teacher(name, status)), device=device)
+    Raises:
+        CheckpointError: When it does not load in full, or gives different texts the same embedding.
+    """
+    from genzoo.whole import check_embeddings, open_sentence_transformer
+
+    model = open_sentence_transformer(fetch_teacher(name, status), device=device)
+    check_embeddings(model, name)
+    return model

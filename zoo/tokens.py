@@ -112,10 +112,39 @@ def plain_ids(tokenizer: Any, texts: Sequence[str], max_tokens: int | None = Non
     return tokenizer(list(texts), split_special_tokens=True, **options)["input_ids"]
 
 
-def append_trained_tokens(tokenizer: Any, ids: Sequence[int], names: Sequence[str]) -> None:
+def template_limit(limit: int, added: int, times: int = 1, *, what: str = "max_tokens") -> int:
+    """The limit that makes a tokenizer read at most `limit` tokens in all when a template gives it the text several times.
+
+    tokenizers takes what the template adds off the limit, and then leaves each occurrence of the text as long as the rest; where
+    the template alone is longer than the limit, it cuts nothing.
+
+    Args:
+        limit: Tokens that may be read, those of the template included.
+        added: Tokens of the template.
+        times: How often the template gives the text.
+        what: What the error calls the limit.
+
+    Raises:
+        InputError: When not a single token of the text would be left.
+
+    >>> template_limit(12, 2), template_limit(12, 2, times=2)
+    (12, 7)
+    """
+    if limit < added + times:
+        raise InputError(
+            f"{what} is {limit}: {added} tokens are added to every text, so that nothing of it would be read; give at least "
+            f"{added + times}"
+        )
+    return added + (limit - added) // times
+
+
+def append_trained_tokens(
+    tokenizer: Any, ids: Sequence[int], names: Sequence[str], max_tokens: int | None = None
+) -> None:
     """Make the tokenizer append the trained tokens to every text, also under truncation, and read their names as text.
 
-    Changes the tokenizer in place. Whatever the backbone puts around a text (BOS) is kept before the trained tokens.
+    Changes the tokenizer in place. Whatever the backbone puts around a text (BOS) is kept before the trained tokens. Where
+    `max_tokens` is given, at least one token of a text must fit into it beside them.
     """
     from tokenizers.processors import TemplateProcessing
 
@@ -133,6 +162,8 @@ def append_trained_tokens(tokenizer: Any, ids: Sequence[int], names: Sequence[st
             f"the tokenizer ends every text with {tokenizer.convert_ids_to_tokens(trailing)}: generative embeddings need a "
             "backbone whose tokenizer does not (set add_eos_token to false in its folder)"
         )
+    if max_tokens is not None:
+        template_limit(max_tokens, len(leading) + len(ids))
     own = [(str(tokenizer.convert_ids_to_tokens(i)), i) for i in leading]
     trained = list(zip(names, ids, strict=True))
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(

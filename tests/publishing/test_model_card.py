@@ -11,9 +11,15 @@ from results_tree import STUDENT, TEACHER, full_tree
 
 from genzoo.assembly import _readme
 from genzoo.cli.card_scores import read_card_scores
+from genzoo.entries import ENTRIES
 from genzoo.errors import InputError
+from genzoo.loading import find_checkpoint
+from genzoo.options import UnsupervisedOptions
 from genzoo.publishing.model_card import CardFacts, render_card
+from genzoo.publishing.plan import PublishOptions, _gather
 from genzoo.publishing.scores import CardScore, CardScores
+from genzoo.recipes import RECIPES
+from genzoo.teachers import TEACHERS
 
 PROMPTS = {"query": "Answer | this: ", "document": "Restate <it>: ", "none": ""}
 
@@ -284,3 +290,45 @@ def test_the_readme_of_an_export_shows_names_as_text(checkpoint, tmp_path):
     tokens = [token for each in markdown_it.MarkdownIt().parse(text) for token in (each, *(each.children or ()))]
     assert not [token for token in tokens if token.type.startswith(("html", "image", "link"))]
     assert "/a`b``c" in [token.content for token in tokens if token.type == "code_inline"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "unsaid"),
+    [
+        ({"layer": 2}, ["after layer 2,", "whitened to 128 dimensions"], ["centred", "SimCSE"]),
+        (
+            {"layer": 18, "power": 0.0, "wrap": "answer"},
+            ["after layer 18,", "open an answer", "centred", "not whitened"],
+            ["early"],
+        ),
+        ({"power": 0.25, "wrap": "plain"}, ["partly whitened (power 0.25)", "over the text,"], ["early", "request"]),
+        ({"wrap": "echo", "simcse_steps": 9}, ["given twice", "tuned by unsupervised SimCSE"], ["early"]),
+    ],
+)
+def test_a_self_made_teacher_is_described_by_its_recipe(checkpoint, options, said, unsaid):
+    page = render(checkpoint, self_taught=UnsupervisedOptions(**options))
+    (line,) = [line for line in page.splitlines() if line.startswith("| Teacher |")]
+    assert line.startswith("| Teacher | the frozen LLM itself, without labels or another model: its states")
+    assert all(part in line for part in said), line
+    assert not any(part in line for part in unsaid), line
+    assert "frozen LLM itself" not in render(checkpoint)
+
+
+@pytest.mark.parametrize("name", ENTRIES.names())
+def test_cards_of_shipped_models_say_what_their_recipe_says(name):
+    entry, checkpoint = ENTRIES.get(name), find_checkpoint(name)
+    facts, _ = _gather(name, checkpoint, "acme/it", PublishOptions())
+    teacher = TEACHERS.get(entry.teacher)
+    if not teacher.recipe:
+        assert facts.self_taught is None
+        assert facts.teacher == teacher.hub_id
+        return
+    made = {**dataclasses.asdict(UnsupervisedOptions()), "power": 0.5, **checkpoint.info["recipe"]["unsupervised"]}
+    assert facts.self_taught == UnsupervisedOptions(**made) == RECIPES.get(entry.recipe).unsupervised
+
+
+def test_a_checkpoint_of_ones_own_is_described_by_what_it_recorded(checkpoint):
+    recorded = {"teacher": "unsupervised", "unsupervised": {"layer": 7, "power": 0.0, "gone": 1}}
+    own = dataclasses.replace(checkpoint, info={"recipe": recorded})
+    facts, _ = _gather("no-entry", own, "acme/it", PublishOptions())
+    assert facts.self_taught == UnsupervisedOptions(layer=7, power=0.0)

@@ -12,7 +12,7 @@ import genzoo
 from genzoo.assembly import export
 from genzoo.backbones import fetch_backbone
 from genzoo.entries import ENTRIES
-from genzoo.errors import BackboneError, CheckpointError
+from genzoo.errors import BackboneError, CheckpointError, InputError
 from genzoo.publishing.fingerprint import Fingerprint
 from genzoo.publishing.verification import verify, write_fingerprint
 
@@ -195,3 +195,60 @@ def test_digests_ignore_nothing(originals):
     from genzoo.publishing.fingerprint import digest_parts
 
     assert digest_parts({"a": torch.zeros(2)}) != digest_parts({"a": torch.tensor([0.0, 1e-7])})
+
+
+def test_another_backbone_is_honoured_in_every_form(forms):
+    """A copy of the backbone elsewhere changes nothing; a changed one is seen in the embeddings."""
+    moved = shutil.copytree(forms / "backbone", forms / "moved")
+    other = shutil.copytree(forms / "backbone", forms / "other")
+    scale(other / "model.safetensors", "layers.0.mlp", 1.5)
+    for name in ("checkpoint", "adapter"):
+        expected = genzoo.load(str(forms / name), device="cpu").encode_query(["a fox"])
+        same, different = (
+            genzoo.load(str(forms / name), device="cpu", backbone=str(base)).encode_query(["a fox"])
+            for base in (moved, other)
+        )
+        assert abs(same - expected).max() < 1e-6
+        assert abs(different - expected).max() > 1e-3
+        assert differing(forms / name, backbone=str(moved)) == {}
+        assert {"backbone", "embeddings"} <= differing(forms / name, backbone=str(other)).keys()
+    shutil.rmtree(forms / "backbone")
+    assert differing(forms / "adapter", backbone=str(moved)) == {}
+    assert {path.name for path in forms.iterdir()} == {"checkpoint", "adapter", "merged", "moved", "other"}
+
+
+def test_a_tampered_export_is_still_seen_on_another_backbone(forms):
+    moved = shutil.copytree(forms / "backbone", forms / "moved")
+    path = forms / "adapter" / "config_sentence_transformers.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"default_prompt_name": "query"}))
+    assert "prompts" in differing(forms / "adapter", backbone=str(moved))
+
+
+def test_another_backbone_is_refused_where_it_would_change_nothing(forms, tiny_teacher):
+    moved = str(forms / "backbone")
+    for call in (genzoo.load, verify, write_fingerprint):
+        with pytest.raises(InputError, match="holds its own weights, so the backbone"):
+            call(str(forms / "merged"), backbone=moved)
+    with pytest.raises(InputError, match="holds its own weights"):
+        genzoo.load(str(tiny_teacher), backbone=moved)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, "bfloat16", torch.float16])
+def test_precision_is_honoured_in_every_form(forms, tiny_teacher, dtype):
+    wanted = getattr(torch, dtype) if isinstance(dtype, str) else dtype
+    for name in (forms / "checkpoint", forms / "adapter", forms / "merged", tiny_teacher):
+        model = genzoo.load(str(name), device="cpu", dtype=dtype)
+        assert {parameter.dtype for parameter in model[0].parameters()} == {wanted}
+        plain = genzoo.load(str(name), device="cpu")
+        assert {parameter.dtype for parameter in plain.parameters()} == {torch.float32}
+        cosine = torch.nn.functional.cosine_similarity(
+            *(torch.tensor(one.encode(["a fox"])).float() for one in (model, plain))
+        )
+        assert float(cosine) > 0.999
+
+
+@pytest.mark.parametrize("dtype", ["int8", torch.int8, "big", 16])
+def test_no_other_precision_is_taken(forms, dtype):
+    for name in ("checkpoint", "merged"):
+        with pytest.raises(InputError, match=r"dtype is .*: give float32, bfloat16 or float16"):
+            genzoo.load(str(forms / name), device="cpu", dtype=dtype)

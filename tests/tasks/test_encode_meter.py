@@ -106,3 +106,24 @@ def test_refuses_scores_of_a_cross_encoder_that_are_none():
 def test_a_model_without_encode_is_left_alone():
     meter = EncodeMeter(object(), "org/bm25")
     assert meter.texts_per_second is None
+
+
+class Texts:
+    """What mteb hands over: a loader of a data set with texts."""
+
+    def __init__(self, *texts):
+        from datasets import Dataset
+
+        self.dataset = Dataset.from_dict({"text": list(texts)})
+
+
+@pytest.mark.parametrize("row", [[0.5, 2.0], [0.0, 0.0]])
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_refuses_one_embedding_for_different_texts(row, kind):
+    model = Model(kind([row] * 3), kind([row] * 3), kind([row, row, [1.0, 1.0]]), kind([row]))
+    EncodeMeter(model, "org/name")
+    with pytest.raises(ZooError, match="org/name returned the same embedding for 3 texts that differ"):
+        model.encode(Texts("a", "b", "a"))
+    model.encode(Texts("a", "a", "a"))
+    model.encode(Texts("a", "b", "c"))
+    model.encode(Texts("a"))

@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from genzoo import prompts
 from genzoo.baselines import BASELINES, echo, hyde, mean_pooled
 from genzoo.echo import BEFORE, BETWEEN
+from genzoo.errors import CheckpointError, InputError
 from genzoo.tokens import plain_ids, start_rows
 from genzoo.training.pipeline import load_causal_lm
 from genzoo.untrained import untrained
@@ -96,3 +97,20 @@ def test_revisions_of_baselines_differ_but_that_of_the_mean_is_the_backbones():
     assert revisions[0] == "a" * 40
     assert len(set(revisions)) == len(BASELINES)
     assert all(len(revision) == 40 for revision in revisions)
+
+
+@pytest.mark.parametrize("build", [mean_pooled, echo, untrained])
+def test_the_limit_holds_for_all_that_is_read_or_is_refused(folder, build):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    frame = sum(len(tokenizer(part, add_special_tokens=False)["input_ids"]) for part in (BEFORE, BETWEEN))
+    added = len(tokenizer("")["input_ids"]) + {mean_pooled: 0, echo: frame, untrained: 10}[build]
+    shortest = added + (2 if build is echo else 1)
+    if shortest > 1:
+        with pytest.raises((InputError, CheckpointError), match=f"max_tokens is {shortest - 1}"):
+            build(folder, device="cpu", max_tokens=shortest - 1).encode("a fox")
+    for limit in (shortest, shortest + 7):
+        module = build(folder, device="cpu", max_tokens=limit)[0]
+        first, other = (module.preprocess([text * 100])["input_ids"][0].tolist() for text in ("fox ", "bears "))
+        assert limit - 2 < len(first) <= limit
+        assert len(other) <= limit
+        assert first != other

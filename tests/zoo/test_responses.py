@@ -308,8 +308,9 @@ def test_vllm_writes_the_same_records(llama, monkeypatch):
     model, tokenizer = AutoModelForCausalLM.from_pretrained(llama), AutoTokenizer.from_pretrained(llama)
 
     class LLM:
-        def __init__(self, model):
+        def __init__(self, model, generation_config):
             assert Path(model) == llama
+            assert generation_config == "vllm"  # not the folder's own
 
         def generate(self, prompts, sampling, use_tqdm):
             import torch
@@ -332,6 +333,7 @@ def test_vllm_writes_the_same_records(llama, monkeypatch):
     options = ResponseOptions(max_new_tokens=5)
     mine = VllmEngine(llama, tokenizer, options).answer(QUERIES[:3])
     assert mine == [TransformersEngine(model, tokenizer, options).answer([query])[0] for query in QUERIES[:3]]
+    assert VllmEngine(llama, tokenizer, options).sampling.stop_token_ids == [model.generation_config.eos_token_id]
 
 
 def test_a_base_models_next_question_is_cut_off(tmp_path):

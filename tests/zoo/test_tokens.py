@@ -4,7 +4,15 @@ from conftest_builders import build_backbone
 from transformers import AutoConfig, AutoTokenizer
 
 from genzoo.errors import InputError
-from genzoo.tokens import FIRST_WORDS, check_texts, plain_ids, spare_rows, start_rows
+from genzoo.tokens import (
+    FIRST_WORDS,
+    append_trained_tokens,
+    check_texts,
+    plain_ids,
+    spare_rows,
+    start_rows,
+    template_limit,
+)
 from genzoo.training.pipeline import load_causal_lm
 
 
@@ -76,3 +84,30 @@ def test_few_tokens_start_as_the_first_words_of_an_answer(tmp_path, chat):
         assert ids_of(n) == many[: opening + FIRST_WORDS][-n:]
     assert ids_of(40)[: len(words)] != words
     assert many[opening + len(words) :] == (many[: opening + len(words)] * 9)[: 40 - opening - len(words)]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("added", [0, 1, 5])
+def test_a_template_limit_is_what_tokenizers_makes_of_it(times, added):
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "x": 1}, unk_token="a"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    pieces = [*["x"] * (added // 2), *["$A"] * times, *["x"] * (added - added // 2)]
+    tokenizer.post_processor = processors.TemplateProcessing(single=pieces, special_tokens=[("x", 1)])
+    for limit in range(1, 30):
+        if limit < added + times:
+            with pytest.raises(InputError, match=f"some.option is {limit}.*give at least {added + times}"):
+                template_limit(limit, added, times, what="some.option")
+        else:
+            tokenizer.enable_truncation(template_limit(limit, added, times))
+            assert limit - times < len(tokenizer.encode("a " * 50).ids) <= limit
+
+
+def test_trained_tokens_leave_room_for_a_text(llama):
+    tokenizer = AutoTokenizer.from_pretrained(llama)  # adds one token in front
+    rows = spare_rows(tokenizer, 400, (), 3)
+    with pytest.raises(InputError, match=r"max_tokens is 4: 4 tokens are added to every text.*at least 5"):
+        append_trained_tokens(tokenizer, rows, ["a1", "a2", "a3"], 4)
+    append_trained_tokens(tokenizer, rows, ["a1", "a2", "a3"], 5)
+    assert len(tokenizer("fox " * 9, truncation=True, max_length=5)["input_ids"]) == 5

@@ -330,7 +330,9 @@ def test_full_disk_keeps_the_last_good_state(tmp_path, monkeypatch):
         raise SafetensorError("No space left on device")
 
     monkeypatch.setattr(state, "save_file", full)
-    with pytest.raises(TrainingError, match=r"No space left.*the last saved state is kept: free some space"):
+    with pytest.raises(
+        TrainingError, match=r"the last saved state is kept: No space left on device: free some space; then run"
+    ):
         kept.save({"x": torch.zeros(3)}, {"step": "50"})
     assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
     tensors, facts = kept.load()

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from genzoo.errors import InputError
 from genzoo.options import UnsupervisedOptions
 from genzoo.tokens import FIRST_WORDS, opening_of_an_answer, start_rows
-from genzoo.training.readers import AFTER, BEFORE, RESTATE
+from genzoo.training.readers import AFTER, BEFORE, RESTATE, make_reader
 from genzoo.training.unsupervised import fit_teacher, teacher_name, whitening
 
 TEXTS = [f"{text} {i}" for i, text in enumerate(SENTENCES * 4)]
@@ -104,3 +104,26 @@ def test_name_changes_with_what_the_teacher_is_made_of():
         teacher_name("a", OPTIONS, TEXTS, 1),
     }
     assert len(names) == 5
+
+
+@pytest.mark.parametrize("wrap", ["prompt", "echo", "plain", "answer"])
+@pytest.mark.parametrize("bos", [True, False])
+def test_the_limit_holds_for_all_that_is_read(tmp_path, wrap, bos):
+    """Also once the folder is saved: tokenizers cuts each occurrence of the text for itself."""
+    backbone = build_backbone(tmp_path / "backbone", "llama", bos=bos, chat=False)
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    parts = {"prompt": [BEFORE, AFTER], "answer": [RESTATE]}.get(wrap, [])
+    added = int(bos) + sum(len(tokenizer(part, add_special_tokens=False)["input_ids"]) for part in parts)
+    added += 10 if wrap == "answer" else 0
+    shortest = added + (2 if wrap == "echo" else 1)
+    if shortest > 1:
+        with pytest.raises(InputError, match=f"unsupervised.max_tokens is {shortest - 1}: .* give at least {shortest}"):
+            make_reader(backbone, UnsupervisedOptions(layer=1, whiten=6, wrap=wrap, max_tokens=shortest - 1))
+    for limit in (shortest, shortest + 7):
+        module = make_reader(backbone, UnsupervisedOptions(layer=1, whiten=6, wrap=wrap, max_tokens=limit))[0]
+        SentenceTransformer(modules=[module], device="cpu").save_pretrained(str(tmp_path / f"{limit}"))
+        for reader in (module, SentenceTransformer(str(tmp_path / f"{limit}"), device="cpu")):
+            first, other = (reader.preprocess([text * 100])["input_ids"][0].tolist() for text in ("fox ", "bears "))
+            assert limit - (2 if wrap == "echo" else 1) < len(first) <= limit
+            assert len(other) <= limit
+            assert first != other

@@ -17,7 +17,7 @@ from genzoo import __version__
 from genzoo.allocator import keep_freed_memory
 from genzoo.cli import evaluating, explaining, models, publishing, results, studies, training
 from genzoo.cli.console import err, out
-from genzoo.errors import ZooError
+from genzoo.errors import ZooError, system_message
 from genzoo.escaping import for_terminal
 from genzoo.redaction import redact
 
@@ -85,12 +85,17 @@ def main() -> None:
         if isinstance(error, BrokenPipeError):
             sys.exit(141)
         err.print(
-            f"[bold red]error:[/] {_plain(str(error))}: free some space or choose another folder",
+            f"[bold red]error:[/] {_plain(_named(error))}",
             highlight=False,
             soft_wrap=True,
             markup=True,
         )
         sys.exit(1)
+
+
+def _named(error: OSError) -> str:
+    """What the operating system says, with the file that it is about."""
+    return f"{error.filename}: {system_message(error)}" if error.filename else system_message(error)
 
 
 def _plain(text: str) -> str:

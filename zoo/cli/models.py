@@ -39,6 +39,10 @@ def list_(
     json: Json = False,
 ) -> None:
     """List the zoo's models."""
+    kinds = {"--backbones": backbones, "--teachers": teachers, "--recipes": recipes, "--upstream": upstream}
+    asked = [option for option, is_given in kinds.items() if is_given]
+    if len(asked) > 1:
+        raise InputError(f"{' and '.join(asked)} list different things: give one of them")
     columns: tuple[str, ...]
     rows: Sequence[tuple[object, ...]]
     if upstream:

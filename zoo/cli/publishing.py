@@ -77,7 +77,10 @@ def verify(
     with busy("reading the model") as status:
         if write:
             path = verification.write_fingerprint(name, backbone=backbone, status=status.update)
-            out.print(f"wrote {path}", highlight=False)
+            if json:
+                print_json({"fingerprint": str(path)})
+            else:
+                out.print(f"wrote {path}", highlight=False)
             return
         findings = verification.verify(name, backbone=backbone, status=status.update)
     if json:

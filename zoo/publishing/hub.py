@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import math
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from genzoo.errors import PublishError, ZooError
+from genzoo.errors import FULL, PublishError, ZooError
 from genzoo.redaction import first_line
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 WAITS = (1.0, 4.0)
 """Seconds before the second and the third try."""
 Sleep = Callable[[float], None]
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def connect(endpoint: str | None = None, token: str | None = None) -> HfApi:
@@ -129,7 +127,7 @@ def is_transient(error: BaseException) -> bool:
     if status is not None:
         return status in TRANSIENT
     lasting = (ValueError, TypeError, PublishError, LocalTokenNotFoundError, OfflineModeIsEnabled)
-    return not any(isinstance(cause, lasting) or getattr(cause, "errno", None) in _FULL for cause in _causes(error))
+    return not any(isinstance(cause, lasting) or getattr(cause, "errno", None) in FULL for cause in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -198,7 +196,7 @@ def _explain_silence(error: BaseException) -> str:
             return "there is no token on this machine: run `hf auth login` with a token that may write, or set HF_TOKEN"
         if isinstance(cause, OfflineModeIsEnabled):
             return "HF_HUB_OFFLINE is set, so nothing can be sent: unset it and run the same command again"
-        if getattr(cause, "errno", None) in _FULL:
+        if getattr(cause, "errno", None) in FULL:
             return "this machine's disk is full: free some space and run the same command again"
         if isinstance(cause, ValueError | TypeError):
             return f"the Hub's client refuses the request ({type(cause).__name__}: {first_line(cause)})"

@@ -11,6 +11,7 @@ from typing import Any
 from genzoo.assembly import PEFT_REQUIREMENT, REQUIREMENTS
 from genzoo.checkpoint import TokenCheckpoint
 from genzoo.escaping import code_markdown, escape_markdown
+from genzoo.options import UnsupervisedOptions
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.scores import CardScores
 
@@ -29,7 +30,7 @@ _FORMS = {
 }
 
 
-_SHOWN_AS_THEY_ARE = ("repo_id", "teacher", "is_self_taught", "backbone_note")
+_SHOWN_AS_THEY_ARE = ("repo_id", "teacher", "backbone_note")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class CardFacts:
         base_revision: Its commit, empty where it has none.
         licence: Hub identifier.
         teacher: Hub id of the encoder that gave the targets, empty where unknown.
-        is_self_taught: Whether the teacher was made of the frozen LLM itself, without labels.
+        self_taught: How the teacher was made of the frozen LLM itself, without labels; None for another teacher.
         training_data: What was trained on, with licences.
         backbone_note: What a user must know about the frozen LLM's weights.
         scores: Measurements.
@@ -56,7 +57,7 @@ class CardFacts:
     base_revision: str
     licence: str
     teacher: str = ""
-    is_self_taught: bool = False
+    self_taught: UnsupervisedOptions | None = None
     training_data: str = ""
     backbone_note: str = ""
     scores: CardScores = field(default_factory=CardScores)
@@ -95,6 +96,7 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
         n_tokens=len(spec),
         thought=f" ({spec.n_thought} of them scratch space)" if spec.n_thought else "",
         n_parameters=f"{checkpoint.n_parameters:,}",
+        self_taught=describe_teacher(facts.self_taught) if facts.self_taught else "",
         dim=checkpoint.dim,
         max_tokens=checkpoint.max_tokens,
         usage=USAGE.format(model=facts.repo_id, options=facts.options),
@@ -109,6 +111,29 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
         requirements=", ".join(f"{name} {row['specifier']}" for name, row in _requirements(facts.form).items()),
     )  # fmt: skip
     return f"---\n{_metadata(facts)}---\n{page}"
+
+
+def describe_teacher(options: UnsupervisedOptions) -> str:
+    """A teacher that was made of the frozen LLM itself, in words, by the fields of its recipe.
+
+    >>> describe_teacher(UnsupervisedOptions(layer=2, whiten=256))
+    'its states after layer 2, averaged over the text and a request for its meaning, whitened to 256 dimensions'
+    """
+    over = {
+        "plain": "over the text",
+        "prompt": "over the text and a request for its meaning",
+        "echo": "over the text given twice",
+        "answer": "over the tokens that open an answer",
+    }[options.wrap]
+    tuned = ", tuned by unsupervised SimCSE" if options.simcse_steps else ""
+    reduced = f"{options.whiten} dimensions"
+    if options.power == 0.5:
+        spread = f"whitened to {reduced}"
+    elif options.power:
+        spread = f"partly whitened (power {options.power:g}) to {reduced}"
+    else:
+        spread = f"centred and reduced to {reduced} by principal components, not whitened"
+    return f"its states after layer {options.layer}{tuned}, averaged {over}, {spread}"
 
 
 def _metadata(facts: CardFacts) -> str:

@@ -18,14 +18,16 @@ from genzoo.errors import InputError
 from genzoo.files import sha256_of, write_text
 from genzoo.inspection import check_model_folder
 from genzoo.loading import find_checkpoint
+from genzoo.options import UnsupervisedOptions
 from genzoo.publishing.fingerprint import prompts_of, take_fingerprint
 from genzoo.publishing.licences import licence_files, licence_of, lint_licence
 from genzoo.publishing.model_card import CardFacts, render_card, run_usage
 from genzoo.publishing.scores import CardScores, write_eval_results
 from genzoo.publishing.verification import revision_of
-from genzoo.recipes import UNSUPERVISED
+from genzoo.recipes import RECIPES, UNSUPERVISED
 from genzoo.sources import HubSource, Status
-from genzoo.teachers import TEACHERS
+from genzoo.teachers import TEACHERS, Teacher
+from genzoo.whole import open_sentence_transformer
 
 ALLOWED = (
     r"README\.md", r"LICENSE(\.md|\.txt)?", r"LICENCE(\.md|\.txt)?", r"USE_POLICY(\.md|\.txt)?", r"NOTICE",
@@ -119,8 +121,6 @@ def build_plan(
         options: What the user asks for.
         status: Told what is being done.
     """
-    from sentence_transformers import SentenceTransformer
-
     if not REPO_ID.fullmatch(repo_id):
         raise InputError(
             f"--repo {repo_id!r} is no name of a repository: write org/name, in letters, digits, - _ and . (no -- or .., at most 96)"
@@ -144,7 +144,7 @@ def build_plan(
     # The staged adapter names a repository that may be out of reach: the same files are run on the local backbone.
     runnable = folder if form == "merged" else export(checkpoint, backbone, staging / "run", form, name=repo_id)
     status("running the model card's own code")
-    model = SentenceTransformer(str(runnable), device="cpu")
+    model = open_sentence_transformer(runnable, device="cpu")
     take_fingerprint(model, checkpoint, backbone, revision_of(checkpoint)).save(folder)
     _write_licence(folder, facts.licence, texts)
     write_eval_results(facts.scores, folder)
@@ -181,12 +181,21 @@ def _gather(
         base_revision=revision_of(checkpoint),
         licence=options.licence or _inherited(checkpoint),
         teacher=known.hub_id if known and not known.recipe else "",
-        is_self_taught=teacher == UNSUPERVISED or bool(known and known.recipe),
+        self_taught=_self_taught(checkpoint, known) if teacher == UNSUPERVISED or (known and known.recipe) else None,
         training_data=data,
         backbone_note=row.note if row else "",
         scores=options.scores,
         options=f', revision="{options.tag}"' if options.tag else "",
     ), problems
+
+
+def _self_taught(checkpoint: TokenCheckpoint, teacher: Teacher | None) -> UnsupervisedOptions:
+    """How the frozen LLM was made its own teacher: by the recipe of the zoo's row, or by that of the checkpoint."""
+    if teacher is not None:
+        return RECIPES.get(teacher.recipe).unsupervised
+    known = {one.name for one in dataclasses.fields(UnsupervisedOptions)}
+    given = (checkpoint.info.get("recipe") or {}).get("unsupervised") or {}
+    return UnsupervisedOptions(**{key: value for key, value in given.items() if key in known})
 
 
 def _entry(name: str) -> ZooEntry | None:

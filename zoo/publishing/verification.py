@@ -13,7 +13,7 @@ from genzoo.checkpoint import TokenCheckpoint
 from genzoo.entries import ENTRIES, get_entry
 from genzoo.errors import CheckpointError, InputError
 from genzoo.exported import base_folder, is_exported, read_exported, read_exported_tensors
-from genzoo.loading import find_checkpoint, load
+from genzoo.loading import check_backbone_option, find_checkpoint, load
 from genzoo.publishing.fingerprint import (
     FILE,
     PROBES,
@@ -54,7 +54,7 @@ def verify(name: str, *, backbone: str | None = None, status: Status = lambda _:
 
     Args:
         name: Zoo model, checkpoint folder, exported folder, or ``org/name@<commit>`` on the Hub.
-        backbone: Frozen LLM in place of the one that the checkpoint names.
+        backbone: Frozen LLM in place of the one that the checkpoint names; refused for a model that holds its own.
         status: Told what is being done.
 
     Raises:
@@ -125,6 +125,9 @@ def _home(name: str) -> Path | None:
 
 def _backbone_folder(name: str, checkpoint: TokenCheckpoint, backbone: str | None) -> Path:
     if Path(name).is_dir() and is_exported(Path(name)):
+        check_backbone_option(Path(name), backbone)
+        if backbone is not None:
+            return fetch_backbone(backbone)
         found = base_folder(Path(name))
         if found is None:
             load(name, device="cpu")  # fetches the base

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.errors import TrainingError
+from genzoo.generation import end_tokens, generate, shipped_config
 from genzoo.options import ResponseOptions
 from genzoo.training.queries import Query
 from genzoo.training.responses import Engine, Response
+from genzoo.whole import open_tokenizer
 
 NEXT_QUESTION = "\nQuestion:"
 """Where a base model, which has no end-of-turn token, goes on asking by itself."""
@@ -76,18 +78,18 @@ class TransformersEngine:
             # By the texts, so that a run that was stopped draws the same again for the same batch.
             torch.manual_seed(int.from_bytes(hashlib.sha256("\0".join(texts).encode()).digest()[:6], "big"))
         with torch.inference_mode():
-            made = self.model.generate(
+            made = generate(
+                self.model,
+                tokenizer,
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],
                 max_new_tokens=options.max_new_tokens,
                 pad_token_id=tokenizer.pad_token_id,
                 stop_strings=None if tokenizer.chat_template else [NEXT_QUESTION],
-                tokenizer=tokenizer,
                 **self._sampling(),
             )
-        stops = self.model.generation_config.eos_token_id
         # A row that has ended is padded until the others have, so padding ends it too: after a stop string nothing else does.
-        stops = {*(stops if isinstance(stops, list) else [stops]), tokenizer.pad_token_id}
+        stops = {*end_tokens(self.model.generation_config, tokenizer), tokenizer.pad_token_id}
         rows = []
         for query, ids in zip(queries, made[:, inputs["input_ids"].shape[1] :].tolist(), strict=True):
             end = next((place for place, token in enumerate(ids) if token in stops), None)
@@ -99,8 +101,7 @@ class TransformersEngine:
         options = self.options
         always = {"top_k": None, "repetition_penalty": options.repetition_penalty}
         if options.temperature <= 0:
-            # A model's own sampling defaults would only make generate() warn.
-            return {"do_sample": False, "temperature": None, "top_p": None, **always}
+            return always
         return {"do_sample": True, "temperature": options.temperature, "top_p": options.top_p, **always}
 
 
@@ -122,12 +123,14 @@ class VllmEngine:
                 "leave it at transformers"
             ) from error
         self.tokenizer, self.options = tokenizer, options
-        self.model = LLM(model=str(folder))
+        # vLLM otherwise starts from the folder's generation config; what ends a text is all that is taken from there
+        self.model = LLM(model=str(folder), generation_config="vllm")
         self.sampling = SamplingParams(
             max_tokens=options.max_new_tokens,
             temperature=options.temperature,
             top_p=options.top_p if options.temperature > 0 else 1.0,
             repetition_penalty=options.repetition_penalty,
+            stop_token_ids=end_tokens(shipped_config(folder), tokenizer),
             stop=None if tokenizer.chat_template else [NEXT_QUESTION],
         )
 
@@ -147,7 +150,5 @@ def make_engine(
 ) -> Engine:
     """The engine that the options name; only what it needs is loaded."""
     if options.engine == "vllm":
-        from transformers import AutoTokenizer
-
-        return VllmEngine(folder(), AutoTokenizer.from_pretrained(folder()), options)
+        return VllmEngine(folder(), open_tokenizer(folder()), options)
     return TransformersEngine(*causal_lm(), options)

@@ -20,7 +20,7 @@ from genzoo.estimates import as_time
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.shard import Shard
 from genzoo.teachers import TEACHERS, fetch_teacher, load_teacher, pin_teacher
-from genzoo.tokens import check_spare_rows, spare_rows
+from genzoo.tokens import check_spare_rows, spare_rows, template_limit
 from genzoo.training.checks import check_recipe
 from genzoo.training.identity import answer_facts, backbone_content, folder_content
 from genzoo.training.pace import Pace
@@ -41,6 +41,7 @@ from genzoo.training.responses import (
 )
 from genzoo.training.targets import compute_targets
 from genzoo.training.views import Example, make_examples
+from genzoo.whole import open_causal_lm, open_tokenizer
 
 if TYPE_CHECKING:
     from genzoo.training.controls import Controls
@@ -54,12 +55,9 @@ OnProgress = Callable[[str, int, int, str], None]
 def load_causal_lm(folder: Path, device: str | None = None, dtype: str = "float32") -> tuple[Any, Any]:
     """A backbone with its tokenizer; in float32, since bfloat16 gradients of the trained tokens proved useless on small ones."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
-    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), AutoTokenizer.from_pretrained(
-        folder
-    )
+    model, tokenizer = open_causal_lm(folder, getattr(torch, dtype))
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), tokenizer
 
 
 def teacher_content(name: str) -> str:
@@ -273,8 +271,12 @@ class TrainingRun:
         with self.processes.main_first():
             folder = self.backbone_folder
             check_recipe(recipe, folder, len(self.queries), is_taught and recipe.teacher == UNSUPERVISED)
+            leading = open_tokenizer(folder)("")["input_ids"]
+            template_limit(recipe.max_tokens, len(leading) + recipe.n_tokens)
             if is_taught and recipe.teacher != UNSUPERVISED:
                 fetch_teacher(recipe.teacher, lambda line: self.on_progress("teacher", 0, 1, line))
+                if not ((self.targets_folder or self.output) / "targets").is_dir():
+                    load_teacher(recipe.teacher, "cpu")  # refuses one that did not load in full, then lets go of it
 
     def train(self) -> TokenCheckpoint:
         """Stages 1 to 3, then the checkpoint folder."""

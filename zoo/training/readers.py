@@ -19,7 +19,8 @@ from torch import nn
 from genzoo.errors import InputError
 from genzoo.options import UnsupervisedOptions
 from genzoo.prompts import DOCUMENT
-from genzoo.tokens import FIRST_WORDS, opening_of_an_answer, read_plainly
+from genzoo.tokens import FIRST_WORDS, opening_of_an_answer, read_plainly, template_limit
+from genzoo.whole import open_transformer
 
 BEFORE, AFTER = 'This sentence: "', '" means in one word: "'
 RESTATE = DOCUMENT.strip() + "\n"
@@ -53,8 +54,10 @@ def make_reader(backbone: Path, options: UnsupervisedOptions) -> list[nn.Module]
 
 
 def _text_modules(backbone: Path, options: UnsupervisedOptions, kept: Mapping[str, Any]) -> list[Any]:
-    module = Transformer(
-        str(backbone),
+    module = open_transformer(
+        Transformer,
+        backbone,
+        is_cut=True,
         model_kwargs={"dtype": torch.float32},
         config_kwargs=dict(kept),
         max_seq_length=options.max_tokens,
@@ -67,7 +70,7 @@ def _text_modules(backbone: Path, options: UnsupervisedOptions, kept: Mapping[st
     around = tokenizer("", add_special_tokens=True)["input_ids"]
     before, after = (BEFORE, AFTER) if options.wrap == "prompt" else ("", "")
     frame = {"before": [*around, *_ids(tokenizer, before)], "after": _ids(tokenizer, after)}
-    _put_frame(tokenizer, frame, 2 if options.wrap == "echo" else 1)
+    _put_frame(module, frame, 2 if options.wrap == "echo" else 1, options.max_tokens)
     return [module, Pooling(module.model.config.hidden_size, "mean")]
 
 
@@ -88,7 +91,7 @@ def _answer_modules(backbone: Path, options: UnsupervisedOptions, kept: Mapping[
     for key, value in kept.items():
         setattr(transformer.model.config, key, value)
     frame = {"before": [*plain("")["input_ids"], *_ids(plain, RESTATE)], "after": list(checkpoint.spec.ids)}
-    _put_frame(transformer.tokenizer, frame, 1)
+    _put_frame(transformer, frame, 1, options.max_tokens)
     return [transformer, weights, pooling]
 
 
@@ -96,10 +99,12 @@ def _ids(tokenizer: Any, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
 
 
-def _put_frame(tokenizer: Any, frame: Mapping[str, list[int]], times: int) -> None:
-    """Make the tokenizer put every text, so many times, into a frame by itself, also under truncation."""
+def _put_frame(module: Any, frame: Mapping[str, list[int]], times: int, max_tokens: int) -> None:
+    """Make the module's tokenizer put every text, so many times, into a frame, and read at most `max_tokens` with it."""
     from tokenizers.processors import TemplateProcessing
 
+    tokenizer, added = module.tokenizer, sum(map(len, frame.values()))
+    module.max_seq_length = template_limit(max_tokens, added, times, what="unsupervised.max_tokens")
     named = {name: ids for name, ids in frame.items() if ids}
     pieces = [
         *(["before:0"] if "before" in named else []),

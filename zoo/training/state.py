@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from genzoo.errors import TrainingError, ZooError
+from genzoo.errors import TrainingError, ZooError, system_message
 from genzoo.files import replace_file, strict_json, write_text
 
 _LABELS = {"first": "first example", "examples": "number of examples"}
@@ -44,7 +44,7 @@ class StateFolder:
         except (OSError, SafetensorError, ZooError) as error:
             kept = "the last saved state is kept" if self.state_file.is_file() else "no state was saved before"
             raise TrainingError(
-                f"cannot write {self.state_file} ({error}); {kept}: free some space and run the same command to go on"
+                f"cannot write {self.state_file}; {kept}: {system_message(error.__cause__ or error, '')}; then run the same command to go on"
             ) from error
 
     def check(self) -> bool:
