@@ -123,7 +123,7 @@ def test_refuses_one_embedding_for_different_texts(row, kind):
     model = Model(kind([row] * 3), kind([row] * 3), kind([row, row, [1.0, 1.0]]), kind([row]))
     EncodeMeter(model, "org/name")
     with pytest.raises(ZooError, match="org/name returned the same embedding for 3 texts that differ"):
-        model.encode(Texts("a", "b", "a"))
-    model.encode(Texts("a", "a", "a"))
+        model.encode(Texts("a", "b", "c"))
+    model.encode(Texts("a", "A", "a"))  # one text, written twice
     model.encode(Texts("a", "b", "c"))
     model.encode(Texts("a"))
