@@ -43,6 +43,9 @@ def test_results_are_complete(results, tiny_teacher):
         assert facts["role"] == ("zoo" if model.name == "local__tiny" else "other")
         # Nothing that people pass on tells where things lie on this machine.
         assert str(results.parent) not in (revision / "model_meta.json").read_text()
+    judged = json.loads((results / "judgements" / "GenZooMiniRetrieval.json").read_text())["parts"]["default"]["test"]
+    assert judged["n_documents"] == 187  # the whole corpus, of which few texts are kept
+    assert len(judged["documents"]) <= 187
     (evidence,) = results.glob("evidence/local__tiny/*.json")
     assert len(json.loads(evidence.read_text())["decoded"]) == 20
 
