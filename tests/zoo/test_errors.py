@@ -40,8 +40,8 @@ def test_no_other_folder_where_none_would_do():
     assert system_message(OSError(errno.ENOSPC, "full"), "") == "full: free some space"
 
 
-@pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.ENOENT, errno.ENOSPC])
-def test_writers_pass_it_on(tmp_path, number, monkeypatch):
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_writers_say_what_the_disk_refused(tmp_path, number, monkeypatch):
     with pytest.raises(ZooError) as caught, replace_folder(tmp_path / "model"):
         raise OSError(number, os.strerror(number))
     assert ("free some space" in str(caught.value)) == (number == errno.ENOSPC)
@@ -53,6 +53,14 @@ def test_writers_pass_it_on(tmp_path, number, monkeypatch):
     with pytest.raises(ZooError) as caught:
         write_text(tmp_path / "file", "text")
     assert ("free some space" in str(caught.value)) == (number == errno.ENOSPC)
+
+
+@pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.ENOENT])
+def test_what_is_not_the_disk_leaves_a_writer_as_it_is(tmp_path, number):
+    with pytest.raises(OSError, match=os.strerror(number)) as caught, replace_folder(tmp_path / "model"):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.errno == number
+    assert not (tmp_path / "model").exists()
 
 
 MAIN = """
