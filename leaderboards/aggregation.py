@@ -18,6 +18,9 @@ from genzoo.leaderboards.facets import counted_tasks
 from genzoo.leaderboards.facts import ModelKey, TaskFacts
 from genzoo.leaderboards.metrics import Metric
 
+DECIMALS = 10
+"""Means are rounded to so many decimals where they are made: sums in another order must not tell equal models apart."""
+
 
 class Part(NamedTuple):
     """One split and subset of a task."""
@@ -110,7 +113,7 @@ def _column(
     low, high = facts.metric.limits
     with np.errstate(invalid="ignore"):
         is_possible = ((table >= low) & (table <= high)).all(axis=1)
-    scores = np.where(is_complete & is_possible, table.mean(axis=1), np.nan)
+    scores = np.where(is_complete & is_possible, table.mean(axis=1).round(DECIMALS), np.nan)
     partial = tuple(ModelKey(*index[place]) for place in np.unique(owner) if not is_complete[place])
     return scores, Ground(used, tuple(part for part in counts if part not in numbers), partial)
 
@@ -133,7 +136,9 @@ def averaged_tasks(names: Iterable[str], tasks: Mapping[str, TaskFacts]) -> list
 
 def mean_by_task(scores: pd.DataFrame) -> pd.Series:
     """The Mean (Task) of mteb: the plain mean of all columns, null if one is missing."""
-    return scores.mean(axis=1, skipna=False) if len(scores.columns) else pd.Series(np.nan, index=scores.index)
+    if not len(scores.columns):
+        return pd.Series(np.nan, index=scores.index)
+    return scores.mean(axis=1, skipna=False).round(DECIMALS)
 
 
 def type_means(scores: pd.DataFrame, types: Mapping[str, str | None]) -> pd.DataFrame:
@@ -142,7 +147,7 @@ def type_means(scores: pd.DataFrame, types: Mapping[str, str | None]) -> pd.Data
     for name in scores.columns:
         if kind := types.get(name):
             members.setdefault(kind, []).append(name)
-    means = {kind: scores[members[kind]].mean(axis=1, skipna=False) for kind in sorted(members)}
+    means = {kind: scores[members[kind]].mean(axis=1, skipna=False).round(DECIMALS) for kind in sorted(members)}
     return pd.DataFrame(means, index=scores.index)
 
 
@@ -150,7 +155,7 @@ def mean_by_type(scores: pd.DataFrame, types: Mapping[str, str | None]) -> pd.Se
     """The Mean (TaskType) of mteb: the mean of the type means; null if a task is missing or has no known type."""
     if not len(scores.columns) or any(not types.get(name) for name in scores.columns):
         return pd.Series(np.nan, index=scores.index)
-    return type_means(scores, types).mean(axis=1, skipna=False)
+    return type_means(scores, types).mean(axis=1, skipna=False).round(DECIMALS)
 
 
 def borda(scores: pd.DataFrame, higher_is_better: Mapping[str, bool | None]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from genzoo.leaderboards.aggregation import DECIMALS
 from genzoo.leaderboards.significance import holm, least_p, mean_test
 
 Floats = npt.NDArray[np.float64]
@@ -22,7 +23,6 @@ _MOST_DRAWN = 64
 """Models up to which pairs are tested jointly by resampling; the cost grows with the square of their number."""
 _DRAWN_LEVEL = 0.04
 """Of the joint test: its distribution is itself estimated from the tasks, which at 5 % errs in up to 5.5 % of boards."""
-_ROUNDING = 10
 
 
 class Standing(NamedTuple):
@@ -64,7 +64,7 @@ def rank_standings(scores: Floats, noise: Floats | None = None, *, seed: int = 0
             unknown. Pairs are never taken to be surer than it allows.
         seed: Of the resampling.
     """
-    means = scores.mean(axis=1).round(_ROUNDING)
+    means = scores.mean(axis=1).round(DECIMALS)
     apart = told_apart(scores, noise, seed=seed)
     ahead = means[:, None] > means[None, :]  # row is ahead of column
     better, worse = (apart & ahead).sum(axis=0), (apart & ahead).sum(axis=1)
@@ -158,5 +158,5 @@ def _moderated(difference: Floats, variance: Floats, n: int) -> Floats:
 def _over_error(difference: Floats, variance: Floats, n: int) -> Floats:
     """Differences over their standard errors; a constant difference on all tasks is infinitely sure, none is 0."""
     size = np.abs(difference)
-    constant = np.where(size > 10.0**-_ROUNDING, np.inf, 0.0)
+    constant = np.where(size > 10.0**-DECIMALS, np.inf, 0.0)
     return np.divide(size, np.sqrt(variance / n), out=constant, where=variance > 0)

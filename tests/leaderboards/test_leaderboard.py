@@ -250,3 +250,19 @@ def test_enough_clear_tasks_are_significant(tree):
 )
 def test_facets(task, main, expected):
     assert facet(TaskFacts(task, main_score=main)) == expected
+
+
+def test_sums_in_another_order_tell_no_models_apart(tree):
+    """Three models with the same six scores on other tasks, and one task of three subsets: one mean, one Borda rank."""
+    values = [0.1, 0.2, 0.6]
+    for task in range(6):
+        tree.task(f"T{task}")
+        for model in range(3):
+            tree.score((f"acme/m{model}", "r"), f"T{task}", values[(model + task) % 3])
+    tree.task("Parts")
+    for model in range(3):
+        tree.score((f"acme/m{model}", "r"), "Parts", *(values[(model + part) % 3] for part in range(3)))
+    board = board_of(tree)
+    assert len({row.mean_task for row in board.rows}) == 1
+    assert {row.borda for row in board.rows} == {1}
+    assert {(each.rank, each.low, each.high) for each in board.standings.values()} == {(1, 1, 3)}
