@@ -80,11 +80,11 @@ def rank_standings(scores: Floats, noise: Floats | None = None, *, seed: int = 0
 def told_apart(scores: Floats, noise: Floats | None = None, *, seed: int = 0) -> npt.NDArray[np.bool_]:
     """Which pairs of models differ, ``(n_models, n_models)``; one of them wrongly so in at most 5 % of boards.
 
-    The statistic is the mean difference over its standard error over tasks, with the lower quartile of all pairs' variances added to each
-    pair's own (Tusher, Tibshirani and Chu 2001, PNAS 98): with few tasks a pair of nearly constant difference would otherwise rule the
-    maximum. Its distribution, were all models alike, comes from normal scores with the covariance of the models over the tasks, and pairs that were told apart leave the family of the others (Romano and Wolf 2005, step-down
-    max-T). More than 64 models are tested pair by pair, with Student's t and Holm's correction over all pairs;
-    two models alone by `mean_test`.
+    The statistic is the mean difference over its standard error over tasks, with the median pair's variance added to each pair's own
+    (Tusher, Tibshirani and Chu 2001, PNAS 98): with few tasks a pair of nearly constant difference would otherwise rule the maximum.
+    Its distribution, were all models alike, comes from normal scores with the covariance of the models over the tasks, and pairs that
+    were told apart leave the family of the others (Romano and Wolf 2005, step-down max-T). More than 64 models are tested pair by pair,
+    with Student's t and Holm's correction over all pairs; two models alone by `mean_test`.
     """
     n_models, n_tasks = scores.shape
     apart = np.zeros((n_models, n_models), dtype=bool)
@@ -100,7 +100,7 @@ def told_apart(scores: Floats, noise: Floats | None = None, *, seed: int = 0) ->
     elif n_models > _MOST_DRAWN:
         differs = _by_student(difference, variance, n_tasks) < LEVEL
     else:
-        differs = _by_resampling(scores, pairs, _moderated(difference, variance, n_tasks), seed)
+        differs = _by_resampling(scores, pairs, _moderated(difference, variance, n_models, n_tasks), seed)
     apart[pairs] = differs
     return apart | apart.T
 
@@ -113,14 +113,14 @@ def _by_student(difference: Floats, variance: Floats, n: int) -> Floats:
 
 
 def _by_resampling(scores: Floats, pairs: _Pairs, observed: Floats, seed: int) -> npt.NDArray[np.bool_]:
-    n = scores.shape[1]
+    m, n = scores.shape
     # Normal scores with the covariance of the models over tasks; its factor is as wide as its rank.
     left, size, _ = np.linalg.svd(scores - scores.mean(axis=1, keepdims=True), full_matrices=False)
     factor = (left * size)[:, size > 0] / (n - 1) ** 0.5
     rng, step = np.random.default_rng(seed), max(1, _BLOCK // scores.size)
     drawn = np.concatenate(
         [
-            _moderated(*_moments(factor @ rng.standard_normal((rows, factor.shape[1], n)), pairs), n)
+            _moderated(*_moments(factor @ rng.standard_normal((rows, factor.shape[1], n)), pairs), m, n)
             for rows in (min(step, _DRAWS - start) for start in range(0, _DRAWS, step))
         ]
     )
@@ -150,8 +150,9 @@ def _of_pairs(covariance: Floats, pairs: _Pairs) -> Floats:
     return np.where(variance < 1e-18, 0.0, variance)
 
 
-def _moderated(difference: Floats, variance: Floats, n: int) -> Floats:
-    added = np.quantile(variance, 0.25, axis=-1, keepdims=True, method="lower")
+def _moderated(difference: Floats, variance: Floats, n_models: int, n: int) -> Floats:
+    # Of three models two pairs have any one of them: the median would be that of an erratic model, the smallest is not.
+    added = np.quantile(variance, min(0.5, 1 - 2 / n_models), axis=-1, keepdims=True, method="lower")
     return _over_error(difference, variance + added, n)
 
 
