@@ -57,13 +57,14 @@ class EmbeddingCache:
         root: Folder of all models' embeddings.
         meta: The model's card.
         model: Its SentenceTransformer.
+        content: Digest of the files that it is loaded from, where the card's revision does not cover them.
 
     Attributes:
         texts: Texts that had to be encoded.
         seconds: Wall time that this took.
     """
 
-    def __init__(self, root: Path, meta: ModelMeta, model: Any) -> None:
+    def __init__(self, root: Path, meta: ModelMeta, model: Any, content: str | None = None) -> None:
         parameter = next(iter(model.parameters()), None)
         self._facts = {
             "model": meta.name,
@@ -75,6 +76,7 @@ class EmbeddingCache:
                 name: importlib.metadata.version(name)
                 for name in ("torch", "transformers", "sentence-transformers", "genzoo")
             },
+            **({} if content is None else {"content": content}),
         }
         self._model = model
         self._encode: Callable[..., Any] = model.encode

@@ -50,8 +50,8 @@ def evaluate(
 ) -> list[ModelResult]:
     """Measure every model on every task and keep what is finished.
 
-    A finished task is not run again, nor its model loaded for it, unless its data set has another revision, the prompts
-    or the task's instruction changed, a split, a metric or the predictions are missing, or `overwrite` is set. One that was
+    A finished task is not run again, nor its model loaded for it, unless its data set has another revision, the model's files,
+    its prompts or the task's instruction changed, a split, a metric or the predictions are missing, or `overwrite` is set. One that was
     measured with other versions of the packages stands, and is noted. A task that fails does not stop the others.
 
     Every pair of model and task starts from the task's seed (`genzoo.tasks.random_state`): a score does not depend on the other
@@ -157,7 +157,7 @@ class _Run:
             if resolve_revision is not None:  # its data set has no revision that could be written into the task
                 resolve_revision()
             if not self.overwrite:
-                now = Measurement.of(task, session.prompts)
+                now = Measurement.of(task, session.prompts, session.content)
                 standing = self.folder.standing(session.meta, task, now)
                 notes.see(task.metadata.name, standing)
                 if standing.result is not None:
@@ -193,7 +193,9 @@ class _Run:
             if outcome.exceptions:  # mteb returns, rather than raises, what a private data set raised
                 raise ZooError("; ".join(problem.exception for problem in outcome.exceptions))
             result = outcome.task_results[0]
-            self.folder.take_in(session.meta, task, result, stage, how, Measurement.of(task, session.prompts))
+            self.folder.take_in(
+                session.meta, task, result, stage, how, Measurement.of(task, session.prompts, session.content)
+            )
         counts = {task.metadata.name: session.meter.texts - before} if session.meter else {}
         with self.recording():
             run_record.record_tasks(self.folder.root, [task], {name: n for name, n in counts.items() if n})

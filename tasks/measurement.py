@@ -34,6 +34,7 @@ class Measurement:
         seeds: Task -> seed from which the random draws of each of its subsets start (see `genzoo.tasks.random_state`).
         data_revisions: Task -> revision of its data; a result of an aggregate does not name those of its parts.
         draws: Whether the score rests on documents that are drawn at random.
+        content: Digest of the files that the model is loaded from, None where its revision covers them.
     """
 
     prompts: Mapping[str, Mapping[str, str]] | None
@@ -42,10 +43,11 @@ class Measurement:
     seeds: Mapping[str, int]
     data_revisions: Mapping[str, str]
     draws: bool
+    content: str | None = None
 
     @classmethod
-    def of(cls, task: AbsTask, prompts: Mapping[str, str | None] | None) -> Measurement:
-        """A measurement here and now, with a model of these prompts (keyed as sentence-transformers keys them)."""
+    def of(cls, task: AbsTask, prompts: Mapping[str, str | None] | None, content: str | None = None) -> Measurement:
+        """A measurement here and now, with a model of these prompts (keyed as sentence-transformers keys them) and this content."""
         parts = parts_of(task)
         return cls(
             prompts=None if prompts is None else {part.metadata.name: _prompts(part, prompts) for part in parts},
@@ -54,6 +56,7 @@ class Measurement:
             seeds={part.metadata.name: part.seed for part in parts},
             data_revisions={part.metadata.name: part.metadata.revision for part in parts},
             draws=draws_at_random(task),
+            content=content,
         )
 
     def record(self, result: Path) -> dict[str, Any]:
@@ -70,6 +73,8 @@ class Measurement:
             return "the task's seed changed"
         if record.get("data_revisions") not in (None, self.data_revisions):
             return "the data have another revision"
+        if self.content is not None and record.get("content") not in (None, self.content):
+            return "the files that the model is loaded from changed"
         return ""
 
     def drift(self, record: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from mteb.models import ModelMeta
 
 from genzoo.errors import ZooError
+from genzoo.mteb_meta import model_content
 from genzoo.tasks.embedding_cache import EmbeddingCache
 from genzoo.tasks.encode_meter import EncodeMeter
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
@@ -89,6 +90,11 @@ class ModelSession:
         inner = getattr(self.model, "model", None)
         return getattr(self.model, "model_prompts", None) or getattr(inner, "prompts", None) or {}
 
+    @cached_property
+    def content(self) -> str | None:
+        """Digest of the files that the model is loaded from, None where its revision covers them."""
+        return model_content(self.meta)
+
     def _prepare(self, model: Any) -> None:
         """Let `encode` go through the processes, the cache and the meter."""
         inner: Any = getattr(model, "model", None)  # mteb's wrappers hold the SentenceTransformer under this name
@@ -103,7 +109,7 @@ class ModelSession:
                 self._stop_pool = partial(type(inner).stop_multi_process_pool, pool)
                 inner.encode = _in_pool(inner.encode, pool)
             if self.settings.cache is not None:
-                self._cache = EmbeddingCache(self.settings.cache, self.meta, inner).attach()
+                self._cache = EmbeddingCache(self.settings.cache, self.meta, inner, self.content).attach()
         self.meter = EncodeMeter(model, str(self.meta.name), self._cache)
 
     def close(self) -> None:

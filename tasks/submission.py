@@ -18,6 +18,7 @@ from mteb.results import TaskResult
 from pydantic import ValidationError
 
 from genzoo.errors import InputError, ZooError
+from genzoo.escaping import clean, code_markdown, escape_inline_markdown, safe_name
 from genzoo.files import replace_folder, write_text
 from genzoo.tasks import run_record
 from genzoo.tasks.benchmarks import TASKS
@@ -28,6 +29,7 @@ from genzoo.tasks.registration import benchmark_registry, task_registry
 
 _CARD, _SETTINGS = "model_meta.json", "run_settings.jsonl"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,150}", re.ASCII)
 _EXTERNAL = "external"  # where the results repository keeps what was read from model cards
 _NEVER_NEGATIVE = re.compile(r"(ndcg|map|mrr|recall|precision|hit_rate)_at_|accuracy|f1|.*ap$|lrap|v_measure")
 
@@ -92,7 +94,7 @@ def write_submission(
             part.problems += _problems(meta, part, set(tasks), benchmark)
             part.source = _source(meta, part)
             if part.source is not None:
-                write_text(new / "model_meta" / f"{part.name.replace('/', '__')}.py", part.source)
+                write_text(new / "model_meta" / f"{_file_name(part.name)}.py", part.source)
         parts = [part for _, _, part in chosen]
         _read_back(new, parts)
         write_text(new / "CHECKLIST.md", checklist(parts))
@@ -103,13 +105,13 @@ def checklist(parts: Sequence[Submission]) -> str:
     """What is in the submission and what is missing, as Markdown."""
     lines = ["# Submission to the MTEB results repository", ""]
     for part in parts:
-        lines += [f"## {part.name} at `{part.revision}`", ""]
-        whole = [task for task in part.taken if task not in part.incomplete]
+        lines += [f"## {_plain(part.name)} at {code_markdown(part.revision)}", ""]
+        whole = [_plain(task) for task in part.taken if task not in part.incomplete]
         lines += [
             f"- [x] {len(whole)} results: {', '.join(whole)}" if whole else "- [ ] no result can be submitted as it is"
         ]
-        lines += [f"- [ ] {problem}" for problem in part.problems]
-        lines += [f"- left out: {task} ({reason})" for task, reason in part.left_out.items()]
+        lines += [f"- [ ] {_plain(problem)}" for problem in part.problems]
+        lines += [f"- left out: {_plain(task)} ({_plain(reason)})" for task, reason in part.left_out.items()]
         if part.source is not None:
             lines += [
                 "- [ ] open a pull request to mteb with the `ModelMeta` in `model_meta/` (it must be merged first)"
@@ -124,6 +126,17 @@ def checklist(parts: Sequence[Submission]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """What a file holds as a part of one line of Markdown, never as markup or a line of its own."""
+    return re.sub(r"(?<=\w)\\_(?=\w)", "_", escape_inline_markdown(clean(text)))  # within a word it is no markup
+
+
+def _file_name(model: str) -> str:
+    """The name of a model as a file name, as mteb writes it where it can be one."""
+    plain = model.replace("/", "__")
+    return plain if _FILE_NAME.fullmatch(plain) else safe_name(model)
 
 
 def _measured(results: Path) -> Iterator[tuple[Path, dict[str, Any], Submission]]:
@@ -240,7 +253,7 @@ def _problems(meta: dict[str, Any], part: Submission, wanted: set[str], benchmar
         yield "measured under other prompts than the model's own: measure it again without --prompts"
     for key in ("training_datasets", "license", "n_parameters", "max_tokens", "embed_dim", "release_date"):
         if meta.get(key) is None:
-            yield f"`{key}` of the ModelMeta is not known: fill it in"
+            yield f"{key} of the ModelMeta is not known: fill it in"
 
 
 def _source(meta: dict[str, Any], part: Submission) -> str | None:

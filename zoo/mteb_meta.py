@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.backbones import BACKBONES, Backbone, backbone_digest, fetch_backbone
 from genzoo.baselines import BASELINES, Baseline
 from genzoo.checkpoint import CONFIG, TokenCheckpoint
+from genzoo.contents import loaded_content
 from genzoo.entries import ENTRIES, ZooEntry, get_entry
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.files import folder_digest
@@ -263,7 +264,7 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
             "embed_dim": checkpoint.dim,
             "max_tokens": checkpoint.max_tokens,
             "use_instructions": True,
-            "loader_kwargs": {"model_prompts": checkpoint.prompts()},
+            "loader_kwargs": {"model_prompts": _prompts_of(folder) or checkpoint.prompts()},
         }
     elif (folder / "modules.json").is_file():
         revision, facts = folder_digest(folder), ModelFacts("other")
@@ -276,11 +277,24 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
     return _meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
 
 
-def _named_prompts(folder: Path) -> dict[str, Any]:
-    """The prompts that a folder will be measured with, where they are not those of an earlier measurement of the same files."""
+def model_content(meta: ModelMeta) -> str | None:
+    """Digest of the files that a local model is loaded from, None where its revision covers them all (`genzoo.contents`)."""
+    loader = meta.loader
+    is_folder = isinstance(loader, partial) and loader.func is _load_folder
+    return loaded_content(loader.args[0]) if is_folder else None  # type: ignore[union-attr]
+
+
+def _prompts_of(folder: Path) -> dict[str, str] | None:
+    """The prompts that a SentenceTransformer folder brings along."""
     path = folder / "config_sentence_transformers.json"
     prompts = read_json_file(path, "SentenceTransformer").get("prompts") if path.is_file() else None
-    if not isinstance(prompts, dict) or with_document_prompt(prompts) == prompts:
+    return prompts if isinstance(prompts, dict) else None
+
+
+def _named_prompts(folder: Path) -> dict[str, Any]:
+    """The prompts that a folder will be measured with, where they are not those of an earlier measurement of the same files."""
+    prompts = _prompts_of(folder)
+    if prompts is None or with_document_prompt(prompts) == prompts:
         return {}
     own = {key: text for key, text in with_document_prompt(prompts).items() if key not in OTHER_NAMES_OF_DOCUMENT}
     return {"loader_kwargs": {"model_prompts": own}}

@@ -153,7 +153,7 @@ def test_a_result_without_some_subsets_is_copied_and_open(results, tmp_path):
         ("{}", "does not say the name and the revision"),
         ('{"name": "test-org/tiny"}', "does not say the revision"),
         (f'{{"name": "test-org/tiny", "revision": "{SHA}", "languages": 7}}', "no card that mteb takes: languages"),
-        (f'{{"name": "test-org/tiny", "revision": "{SHA}"}}', "`license` of the ModelMeta is not known"),
+        (f'{{"name": "test-org/tiny", "revision": "{SHA}"}}', "license of the ModelMeta is not known"),
     ],
 )
 def test_a_sparse_or_damaged_card_is_an_open_item(results, tmp_path, card, item):
@@ -163,6 +163,31 @@ def test_a_sparse_or_damaged_card_is_an_open_item(results, tmp_path, card, item)
     assert (part.name, part.revision) == ("test-org/tiny", SHA)
     assert any(item in problem for problem in part.problems)
     assert part.taken == ["STSBenchmark"]
+
+
+MARKUP = "<zz-node> [x](javascript:zz) `zz` *zz*\x1b[31m\n\n# zz\n- [x] zz"
+
+
+@pytest.mark.parametrize("name", [f"a/b{MARKUP}", "../../zz", "a/\0b", f"a/{'e' * 300}", ".hidden/zz"])
+def test_what_a_file_holds_is_text_in_the_checklist_and_names_no_path(results, tmp_path, name):
+    place = results / "results" / "test-org__tiny" / SHA
+    card = json.loads((place / "model_meta.json").read_text())
+    (place / "model_meta.json").write_text(json.dumps(card | {"name": name, "revision": MARKUP}))
+    stray = json.loads((place / "STS13.json").read_text())
+    (place / "STS13.json").write_text(json.dumps(stray | {"dataset_revision": MARKUP}))
+    (place / "BIOSSES.json").write_text(json.dumps(stray | {"task_name": MARKUP}))
+    (part,) = write_submission(results, tmp_path / "out")
+    assert part.name == name
+    text = (tmp_path / "out" / "CHECKLIST.md").read_text()
+    assert "\x1b" not in text
+    markdown = pytest.importorskip("markdown_it").MarkdownIt("commonmark")
+    tokens = [token for block in markdown.parse(text) for token in (block, *(block.children or ()))]
+    assert not [token for token in tokens if token.type.startswith(("html", "link", "em_"))]
+    assert [line for line in text.splitlines() if line.startswith(("#", "- [x]")) and "zz" in line] == [
+        line for line in text.splitlines() if line.startswith("## ") and " at " in line
+    ]
+    sources = list((tmp_path / "out" / "model_meta").iterdir())
+    assert all(re.fullmatch(r"[A-Za-z0-9][\w.-]*\.py", path.name) for path in sources)
 
 
 def test_damaged_settings_lose_their_own_line_only(results, tmp_path):

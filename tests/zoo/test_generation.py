@@ -13,7 +13,7 @@ from genzoo.baselines import hyde
 from genzoo.decoding import Decoder
 from genzoo.generation import end_tokens, generate, shipped_config
 from genzoo.options import ResponseOptions
-from genzoo.training.engines import TransformersEngine, VllmEngine
+from genzoo.training.engines import TransformersEngine, VllmEngine, chat_text
 from genzoo.training.pipeline import load_causal_lm
 from genzoo.training.queries import Query
 
@@ -130,3 +130,16 @@ def test_vllm_is_told_what_ends_a_text_and_nothing_else(plain, tmp_path, monkeyp
     path.unlink()
     VllmEngine(folder, load_causal_lm(folder, "cpu")[1], ResponseOptions())
     assert seen["sampling"]["stop_token_ids"] == [2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{{ date_string if date_string is defined else strftime_now('%d %b %Y') }}", "{{ strftime_now('%d %b %Y') }}"],
+)
+def test_answers_do_not_depend_on_the_day(plain, line):
+    """Chat templates such as Llama's write the date of the day into the question."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(plain[0])
+    tokenizer.chat_template = "Today Date: " + line + "{% for m in messages %} {{ m['content'] }}{% endfor %}"
+    assert chat_text(tokenizer, "books", None) == "Today Date: 26 Jul 2024 books"

@@ -4,11 +4,12 @@ import shutil
 
 import pytest
 import torch
-from conftest_builders import SENTENCES, build_backbone
+from conftest_builders import SENTENCES, build_backbone, build_checkpoint
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
+from genzoo.assembly import export
 from genzoo.errors import InputError, TrainingError
 from genzoo.overrides import override
 from genzoo.recipes import UNSUPERVISED, LossOptions, OptimOptions, Recipe, ResponseOptions, UnsupervisedOptions
@@ -120,6 +121,14 @@ def test_targets_are_known_by_the_teachers_content(folders, tmp_path):
     other = teacher_content(str(teacher))
     assert other != name
     assert not torch.allclose(compute_targets(texts, load, other, tmp_path / "targets")["a fox"], first["a fox"])
+
+
+def test_a_teacher_is_known_by_the_backbone_that_it_loads_from_elsewhere(folders, tmp_path):
+    teacher = export(build_checkpoint(folders[0]), folders[0], tmp_path / "small", "adapter", name="x")
+    name = teacher_content(str(teacher))
+    assert teacher_content(str(teacher)) == name
+    _change_weights(folders[0])
+    assert teacher_content(str(teacher)) != name
 
 
 def test_targets_of_an_earlier_version_are_taken_where_the_teacher_gives_them_again(folders, tmp_path):

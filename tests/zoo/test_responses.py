@@ -104,7 +104,7 @@ def test_full_disk_keeps_what_was_written(tmp_path, monkeypatch):
         left = 600
 
         def __init__(self, file):
-            self.file = file
+            self.file, self.name = file, file.name
 
         def write(self, data):
             if Full.left == 0:
@@ -118,7 +118,9 @@ def test_full_disk_keeps_what_was_written(tmp_path, monkeypatch):
 
     append = responses._append
     monkeypatch.setattr(responses, "_append", lambda file, data: append(Full(file), data))
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(
+        TrainingError, match=r"responses\.jsonl.*No space left on device: free some space; then run the same"
+    ):
         generate_responses(QUERIES, tmp_path, Parrot, 4)
     assert (tmp_path / "responses.jsonl").stat().st_size == 600
     monkeypatch.setattr(responses, "_append", append)

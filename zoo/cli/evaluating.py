@@ -211,15 +211,20 @@ def _decode(name: str, meta: ModelMeta, output: Path, device: str | None, overwr
 
 
 def _write_evidence(name: str, meta: ModelMeta, output: Path, device: str | None, overwrite: bool) -> None:
-    """Decode the everyday questions once per model and revision."""
+    """Decode the everyday questions once per model, revision and content."""
+    from genzoo.cli.evidence import read_kept
     from genzoo.files import strict_json, write_text
     from genzoo.loading import load_decoder
+    from genzoo.mteb_meta import model_content
     from genzoo.probes import EVERYDAY_QUESTIONS
 
-    path = output / "evidence" / str(meta.name).replace("/", "__") / f"{meta.revision}.json"
-    if path.is_file() and not overwrite:
+    path, content = (
+        output / "evidence" / str(meta.name).replace("/", "__") / f"{meta.revision}.json",
+        model_content(meta),
+    )
+    if path.is_file() and not overwrite and read_kept(path).get("content") in (None, content):
         return
     with busy(f"reading 20 everyday questions back from {meta.name}"):
         readings = load_decoder(name, device=device).read(EVERYDAY_QUESTIONS)
-        facts = {"decoded": [reading.as_dict() for reading in readings]}
+        facts = {"content": content, "decoded": [reading.as_dict() for reading in readings]}
         write_text(path, strict_json(facts, indent=1) + "\n")

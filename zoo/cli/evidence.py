@@ -32,7 +32,7 @@ def write_judgements(tasks: Sequence[AbsTask], output: Path) -> list[str]:
     for shared in tasks:
         task = copy.copy(shared)  # its data and revision must not outlive this call
         name = task.metadata.name
-        rankings = [_read(path) for path in sorted((output / "predictions").glob(f"*/*/{name}_predictions.json"))]
+        rankings = [read_kept(path) for path in sorted((output / "predictions").glob(f"*/*/{name}_predictions.json"))]
         is_search = isinstance(task, AbsTaskRetrieval)
         if not rankings or not (is_search or isinstance(task, AbsTaskSTS | AbsTaskPairClassification)):
             continue
@@ -41,7 +41,7 @@ def write_judgements(tasks: Sequence[AbsTask], output: Path) -> list[str]:
             if resolve_revision := getattr(task, "resolve_revision", None):
                 resolve_revision()
             revision = task.metadata.revision
-            if _is_current(_read(path), revision, rankings):
+            if _is_current(read_kept(path), revision, rankings):
                 continue
             task.load_data()
             content = {"parts": _parts(task, rankings)} if is_search else {"pairs": _gold(task)}
@@ -78,7 +78,7 @@ def write_searches(name: str, meta: ModelMeta, output: Path, device: str | None)
         if key is not None and key in search.outcomes
         for hit in (*(each.document for each in search.outcomes[key].top[:1]), *search.right[:1])
     )
-    kept = _read(path)
+    kept = read_kept(path)
     known = {row.get("text") for row in kept.get("searches", []) if isinstance(row, dict)}
     if not searches or known >= {*queries, *documents}:
         return
@@ -92,7 +92,8 @@ def write_searches(name: str, meta: ModelMeta, output: Path, device: str | None)
     write_text(path, strict_json({**kept, "searches": readings}, indent=1) + "\n")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_kept(path: Path) -> dict[str, Any]:
+    """What a file of the results folder holds; nothing where there is none, or where it is damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -11,6 +11,7 @@ import typer
 from genzoo.cli.console import busy, err, many_objects, out, print_json
 from genzoo.cli.models import Json
 from genzoo.cli.stores import load_store
+from genzoo.escaping import clean
 
 PANEL = "Measuring"
 Results = Annotated[Path, typer.Argument(help="Folder that genzoo evaluate wrote.")]
@@ -133,5 +134,7 @@ def submit(
 
         parts = write_submission(tree_root(results), output, list(models or []), benchmark)
     for part in parts:
-        out.print(f"{part.name}: {len(part.taken)} results, {len(part.problems)} things to mend", highlight=False)
+        out.print(
+            f"{clean(part.name)}: {len(part.taken)} results, {len(part.problems)} things to mend", highlight=False
+        )
     out.print(f"wrote {output}. Next: read {output / 'CHECKLIST.md'}", highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from genzoo.training.queries import Query
 from genzoo.training.responses import Engine, Response
 from genzoo.whole import open_tokenizer
 
+TODAY = dt.datetime(2024, 7, 26, 12)
+"""The day that chat templates are told, the one that Llama's takes where it is told none: answers must not depend on the day."""
 NEXT_QUESTION = "\nQuestion:"
 """Where a base model, which has no end-of-turn token, goes on asking by itself."""
 
@@ -25,7 +28,12 @@ def chat_text(tokenizer: Any, query: str, system_prompt: str | None) -> str:
         return f"{said}Question: {query}\nAnswer:"
     user = {"role": "user", "content": query}
     messages = [{"role": "system", "content": system_prompt}, user] if system_prompt else [user]
-    options = {"tokenize": False, "add_generation_prompt": True, "enable_thinking": False}
+    options = {
+        "tokenize": False,
+        "add_generation_prompt": True,
+        "enable_thinking": False,
+        "strftime_now": TODAY.strftime,
+    }
     text = _render(tokenizer, messages, options)
     if text is None or (system_prompt and system_prompt not in text):
         # Some templates refuse or drop a system turn: there the user says it.
@@ -38,10 +46,19 @@ def chat_text(tokenizer: Any, query: str, system_prompt: str | None) -> str:
 def _render(tokenizer: Any, messages: list[dict[str, str]], options: dict[str, Any]) -> str | None:
     from jinja2 import TemplateError
 
+    template = tokenizer.get_chat_template()
+    if "strftime_now" in template:
+        options = options | {"chat_template": _on_that_day(template)}
     try:
         return tokenizer.apply_chat_template(messages, **options)
     except TemplateError:
         return None
+
+
+def _on_that_day(template: str) -> str:
+    """A chat template whose clock stands still; it takes data from outside, and no function."""
+    day = "format" + "".join(f" | replace('%{code}', '{TODAY:%{code}}')" for code in "aAbBdejmyYHIMSpFT")
+    return f"{{% macro strftime_now(format) %}}{{{{ {day} }}}}{{% endmacro %}}{template}"
 
 
 def make_response(query: Query, text: str, stopped: bool, n_tokens: int) -> Response:

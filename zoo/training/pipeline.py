@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.checkpoint import TokenCheckpoint, TokenSpec
+from genzoo.contents import loaded_content
 from genzoo.errors import TrainingError
 from genzoo.estimates import as_time
+from genzoo.exported import base_folder
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.shard import Shard
 from genzoo.teachers import TEACHERS, fetch_teacher, load_teacher, pin_teacher
@@ -61,9 +63,15 @@ def load_causal_lm(folder: Path, device: str | None = None, dtype: str = "float3
 
 
 def teacher_content(name: str) -> str:
-    """What tells a teacher from every other: the digest of a folder's files, else the name with its commit."""
-    is_folder = name not in TEACHERS and Path(name).is_dir()
-    return f"folder-{folder_content(Path(name))}" if is_folder else pin_teacher(name)
+    """What tells a teacher from every other: the digest of a folder's files, else the name with its commit.
+
+    A folder that loads a backbone from elsewhere is told by that too.
+    """
+    folder = Path(name)
+    if name in TEACHERS or not folder.is_dir():
+        return pin_teacher(name)
+    is_whole = base_folder(folder) in (None, folder)
+    return f"folder-{folder_content(folder)}" + ("" if is_whole else f"-{loaded_content(folder)}")
 
 
 @dataclass

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from genzoo.errors import TrainingError
+from genzoo.errors import TrainingError, system_message
 from genzoo.files import write_text
 from genzoo.shard import Shard
 from genzoo.training.queries import Query
@@ -161,9 +161,14 @@ def _writing(path: Path) -> Iterator[IO[bytes]]:
 def _append(file: IO[bytes], data: bytes) -> None:
     """Bring all bytes to the disk; where that fails, at most a cut line stays behind, which the next run drops."""
     rest = memoryview(data)
-    while rest:
-        rest = rest[file.write(rest) :]
-    os.fsync(file.fileno())
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write {file.name}; the responses before are kept: {system_message(error, '')}; then run the same command to go on"
+        ) from error
 
 
 def generate_responses(

@@ -88,8 +88,13 @@ class StateFolder:
 
     def log(self, facts: Mapping[str, Any]) -> None:
         """Add a line to the history."""
-        with self.history_file.open("a", encoding="utf-8") as file:
-            file.write(strict_json(facts) + "\n")
+        try:
+            with self.history_file.open("a", encoding="utf-8") as file:
+                file.write(strict_json(facts) + "\n")
+        except OSError as error:
+            raise TrainingError(
+                f"cannot write {self.history_file}: {system_message(error, '')}; then run the same command to go on"
+            ) from error
 
     def forget_after(self, step: int) -> None:
         """Drop logged steps after the state's: they are run again."""
