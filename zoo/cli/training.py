@@ -266,9 +266,11 @@ def train(
 
 def _print_plan(recipe: Recipe, log: list[Query], device: str | None, json: bool) -> None:
     from genzoo.estimates import measure_speed
+    from genzoo.training.checks import check_what_is_here
     from genzoo.training.plan import make_plan, shape_of
     from genzoo.training.precision import answers_in_bfloat16
 
+    check_what_is_here(recipe, len(log))
     is_bfloat16 = answers_in_bfloat16(recipe.response, shape_of(recipe.backbone), device)
     rows = make_plan(recipe, log, measure_speed(device), is_bfloat16).rows()
     if json:
