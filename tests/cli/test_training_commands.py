@@ -193,6 +193,12 @@ def test_responses_made_otherwise_are_refused(genzoo, log, llama, tiny_teacher, 
     code, _, errors = genzoo("targets", *words, "--steps", 2, "--batch", 2, *made)
     assert code == 0, errors
     assert "nothing says" not in errors
+    path = tmp_path / "made" / "responses.jsonl"
+    row = json.loads(path.read_text().splitlines()[0])
+    path.write_text(json.dumps(row) + "\n" + json.dumps(row | {"response": "another answer"}) + "\n")
+    code, _, errors = genzoo("targets", *words, *made[:-1], "other")
+    assert code == 1
+    assert f"answers {row['query']!r} twice, and not alike" in errors
 
 
 @pytest.mark.parametrize(
