@@ -150,6 +150,17 @@ def test_controls_give_what_the_training_kept(genzoo, llama, tiny_teacher, tmp_p
     assert code == 0
     assert "held-out queries" in text
     assert "against 1 others" in text
+    # of a query that is answered twice one response counts, and what was trained on is named
+    rows = [json.loads(line) for line in (tmp_path / "run" / "held-out.jsonl").read_text().splitlines()]
+    again = tmp_path / "again.jsonl"
+    trained = (tmp_path / "run" / "responses.jsonl").read_text().splitlines()[0]
+    rows = [json.loads(trained), *rows, rows[-1] | {"response": "another answer"}]
+    again.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, text, errors = genzoo("controls", tmp_path / "run", "--held-out", again, "--json")
+    assert code == 0, errors
+    assert json.loads(text)["n"] == 4
+    assert "answers 1 of its queries again" in errors
+    assert "the model was trained on 1 of the 4 queries" in errors
     code, _, errors = genzoo("controls", tmp_path / "run" / "checkpoint")
     assert code == 1
     assert "held-out.jsonl does not exist: give --held-out" in errors
