@@ -29,8 +29,10 @@ _FACTS = {
     "#", "of", "no", "number", "size", "model", "max", "embedding", "embed", "trained", "active", "b", "m", "mb", "gb", "k",
     "params", "param", "parameters", "dim", "dims", "dimension", "dimensions", "tokens", "length", "context", "memory", "usage",
     "zero", "shot", "year", "date", "release", "licence", "license", "url", "link", "paper", "source", "note", "notes",
-    "comment", "comments", "organisation", "organization", "open",
+    "comment", "comments", "organisation", "organization", "open", "unnamed", "index", "id", "row", "seed", "seeds", "run", "fold",
+    "epoch", "epochs", "step", "steps", "time", "seconds", "runtime", "latency", "speed", "throughput", "cost", "price",
 }  # fmt: skip
+_SPREADS = {"std", "stdev", "stddev", "sd", "stderr", "sem", "se", "var", "variance", "ci", "ci95", "low", "lower", "high", "upper"}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W_a-zA-Z]+|#")
 
 
@@ -153,7 +155,7 @@ def _wide(
         for head in heads
         if head not in {"model", *STATED}
     }
-    left = {head: cells for head, cells in columns.items() if head in known or _may_be_task(head, cells)}
+    left = {head: cells for head, cells in columns.items() if head in known or _may_be_task(head, cells, columns)}
     means = {head for head in left if head not in known and _is_mean(head, left)}
     out = [head for head in columns if head not in left or head in means]
     if filled := [head for head in out if columns[head] or head]:
@@ -163,9 +165,9 @@ def _wide(
             yield from cells
 
 
-def _may_be_task(head: str, cells: Sequence[_Cell]) -> bool:
+def _may_be_task(head: str, cells: Sequence[_Cell], heads: Collection[str]) -> bool:
     """Whether a column may hold scores, by its name and its cells: not if it has no name, counts, or holds words."""
-    if _names_no_task(head, ()) or _is_ranking(cells):
+    if _names_no_task(head, ()) or _is_spread(head, heads) or _is_ranking(cells):
         return False
     can_be_score = (abs(cell.value) <= 100 if math.isfinite(cell.value) else _means_number(cell.text) for cell in cells)
     return bool(head) and (not cells or any(can_be_score))
@@ -173,7 +175,9 @@ def _may_be_task(head: str, cells: Sequence[_Cell]) -> bool:
 
 def _tasks_only(cells: Sequence[_Cell], source: str, problems: list[Problem], known: Collection[str]) -> list[_Cell]:
     """Without rows on means and ranks."""
-    out = dict.fromkeys(cell.task for cell in cells if _names_no_task(cell.task, known))
+    named = {cell.task for cell in cells}
+    no_tasks = {name for name in named if _names_no_task(name, known) or (name not in known and _is_spread(name, named))}
+    out = dict.fromkeys(cell.task for cell in cells if cell.task in no_tasks)
     if out:
         problems.append(Problem(source, _left_out(list(out), "row")))
     return [cell for cell in cells if cell.task not in out]
@@ -194,14 +198,26 @@ def _names_no_task(name: str, known: Collection[str]) -> bool:
     >>> [_names_no_task(name, ()) for name in ("Mean (TaskType)", "Rank (Borda)", "Params (B)", "STS", "STS12")]
     [True, True, True, True, False]
     """
-    words = {word.lower() for word in _WORD.findall(name)}
+    words = {word.lower() for word in _WORD.findall(name) if not word.isdecimal()}
     is_type = re.sub(r"[\W_]+", "", name.lower()) in _TYPES
     return name not in known and (is_type or bool(words & _MEANS) or (bool(words) and words <= _FACTS))
 
 
+def _is_spread(name: str, names: Collection[str]) -> bool:
+    """Whether a name is that of another one's standard deviation, error or interval.
+
+    >>> _is_spread("SciFact_std", {"SciFact"}), _is_spread("SciFact (SD)", {"SciFact"}), _is_spread("SciFact_std", {"STS12"})
+    (True, True, False)
+    """
+    plain = re.fullmatch(r"(.+?)[\s_.:-]*\(?([A-Za-z]+(?:95)?)\)?", name)
+    return plain is not None and plain[2].lower() in _SPREADS and plain[1].strip() in set(names) - {name}
+
+
 def _is_ranking(cells: Sequence[_Cell]) -> bool:
-    """Whether a column counts its rows: 1, 2, 2, 4 or 1, 2, 2, 3."""
+    """Whether a column counts its rows: 1, 2, 2, 4 or 1, 2, 2, 3, or 0, 1, 2 from the first row to the last."""
     values = [cell.value for cell in cells]
+    if len(values) > 2 and values == [float(place) for place in range(len(values))]:
+        return True
     distinct = sorted(set(values))
     skipping = [1.0 + sum(other < value for other in values) for value in distinct]
     return len(distinct) > 1 and distinct in (skipping, [float(place) for place in range(1, len(distinct) + 1)])

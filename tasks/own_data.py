@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def read_search_set(folder: Path, splits: Sequence[str], *, is_reranking: bool =
     files = {part: _find(folder, part) for part in ("corpus", "queries")}
     judged, notes = _judgement_files(folder, splits)
     ranked = _find(folder, "top_ranked") if is_reranking or _present(folder, "top_ranked") else None
-    corpus, queries = _documents(files["corpus"], notes), _queries(files["queries"])
+    corpus, queries = _documents(files["corpus"], notes), _queries(files["queries"], notes)
     judgements = {
         split: _joined(_read_judgements(path), path, files, corpus, queries, notes) for split, path in judged.items()
     }
@@ -89,6 +89,8 @@ def read_search_set(folder: Path, splits: Sequence[str], *, is_reranking: bool =
     if unjudged := len(queries) - len(wanted):
         notes.append(f"{unjudged:,} of {len(queries):,} queries have no relevant document in the judgements: left out")
     candidates = _read_candidates(ranked, corpus, wanted) if ranked is not None else None
+    if ranked is not None and candidates is not None:
+        notes += _unreachable(candidates, judgements, ranked)
     if ranked is not None and not is_reranking:
         notes.append(f"each query ranks its candidates in {ranked.name}, not the whole corpus")
     paths = [*files.items(), *((_part(folder, path, split), path) for split, path in judged.items())]
@@ -126,9 +128,12 @@ def _digest(files: Sequence[tuple[str, Path]]) -> str:
 
 
 def _present(folder: Path, part: str, kinds: Sequence[str] = ("jsonl",)) -> Path | None:
-    """The file of a part, plain before compressed."""
+    """The file of a part, of which there may be one alone: which of two is the newer, nobody knows."""
     paths = (folder / f"{part}.{kind}{packed}" for kind in kinds for packed in ("", ".gz"))
-    return next((path for path in paths if path.is_file()), None)
+    found = [path for path in paths if path.is_file()]
+    if len(found) > 1:
+        raise InputError(f"{folder} holds {' and '.join(path.name for path in found)}: keep one of them")
+    return found[0] if found else None
 
 
 def _find(folder: Path, part: str) -> Path:
@@ -167,19 +172,26 @@ def _documents(path: Path, notes: list[str]) -> dict[str, tuple[str, str]]:
         if not "".join(content).strip():
             empty.append(row.line)
     names.check(SHAPE)
+    if empty and len(empty) == len(found):
+        raise InputError(f"{path}: no document has a title or a text, so there is nothing to be found")
     if empty:
         notes.append(f"{len(empty):,} of {len(found):,} documents have neither title nor text ({line_numbers(empty)})")
     return found
 
 
-def _queries(path: Path) -> dict[str, str]:
+def _queries(path: Path, notes: list[str]) -> dict[str, str]:
     """Id -> text."""
-    names, found = Names(path), dict[str, str]()
+    names, found, instructed = Names(path), dict[str, str](), 0
     for row in read_rows(path):
         text = found[names.add(row)] = row.text("text")
         if not text.strip():
             raise row.error("the query has no text: give it one, or leave the row out")
+        instructed += bool(row.cells.get("instruction"))
     names.check(SHAPE)
+    if instructed:
+        notes.append(
+            f"{instructed:,} of {len(found):,} queries have an 'instruction', which is not read: put it into 'text'"
+        )
     return found
 
 
@@ -286,3 +298,23 @@ def _read_candidates(path: Path, corpus: Collection[str], wanted: Collection[str
     if lacking := sorted(set(wanted) - set(found)):
         raise InputError(f"{path} names no candidates for {len(lacking):,} judged queries, such as {lacking[0]!r}")
     return found
+
+
+def _unreachable(
+    candidates: Mapping[str, Sequence[str]], judgements: Mapping[str, Judgements], path: Path
+) -> Iterator[str]:
+    """A note on queries none of whose relevant documents is a candidate; an error where that is so for all of a split."""
+    for split, queries in judgements.items():
+        lost = [
+            query
+            for query, grades in queries.items()
+            if not any(grades.get(document, 0) > 0 for document in candidates[query])
+        ]
+        if len(lost) == len(queries):
+            raise InputError(
+                f"{path}: no relevant document of {split} is among the candidates of its query, so every score would be 0"
+            )
+        if lost:
+            yield _told(
+                lost, len(queries), "judged queries", f"without a relevant document in {path.name}", "found by no model"
+            )

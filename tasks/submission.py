@@ -152,8 +152,21 @@ def _measured(results: Path) -> Iterator[tuple[Path, dict[str, Any], Submission]
             problems.append(f"the model's card cannot be used: {error}")
         if lacking := [key for key in named if not isinstance(card.get(key), str)]:
             problems.append(f"model_meta.json does not say the {' and the '.join(lacking)} of the model: fill it in")
+        stated = {key: str(card.get(key)) for key in named if key not in lacking}
+        if folder.name != _EXTERNAL:  # those of several revisions lie there
+            problems += [
+                f"model_meta.json says that the {key} is {value}, the folder that it is {named[key]}: put the results where they "
+                "belong, or mend the card"
+                for key, value in stated.items()
+                if _as_folder(value) != _as_folder(named[key])
+            ]
         meta = card | {key: named[key] for key in lacking}
         yield folder, meta, Submission(meta["name"], meta["revision"], problems=problems)
+
+
+def _as_folder(name: str) -> str:
+    """What mteb calls the folder of a name or revision."""
+    return name.replace("/", "__").replace(" ", "_")
 
 
 def _take(folder: Path, part: Submission, target: Path, tasks: Mapping[str, AbsTask]) -> None:
@@ -212,6 +225,9 @@ def _flaw(result: TaskResult, task: AbsTask) -> str:
     if not rows:
         found = [f"{split}/{row['hf_subset']}" for split, own in result.scores.items() for row in own]
         return f"it has no score on {'/'.join(task.eval_splits)}, but on {', '.join(found) or 'nothing'}"
+    places = [(split, row["hf_subset"]) for split, row in rows]
+    if twice := next((place for place in places if places.count(place) > 1), None):
+        return f"it has {places.count(twice)} scores on {'/'.join(twice)}"
     low = 0 if _NEVER_NEGATIVE.match(metric) else -1
     for split, row in rows:
         value, place = row.get("main_score"), f"the main score of {split}/{row['hf_subset']}"

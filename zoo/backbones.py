@@ -9,7 +9,7 @@ from genzoo.errors import BackboneError
 from genzoo.files import folder_digest
 from genzoo.registry import Registry
 from genzoo.revisions import resolve_commit
-from genzoo.sources import HubSource, Source, Status, WheelSource, fetch
+from genzoo.sources import HubSource, Source, Status, WheelSource, cached, fetch
 
 
 @dataclass(frozen=True)
@@ -232,6 +232,14 @@ def fetch_backbone(name: str, status: Status = lambda _: None) -> Path:
         return fetch(name.replace("/", "--"), (HubSource(repo_id, revision or None),), status)
     BACKBONES.get(name)  # raises with suggestions
     raise AssertionError
+
+
+def local_backbone(name: str) -> Path | None:
+    """The folder of a backbone that is on this machine already: a key's or a folder; None for any other."""
+    if name in BACKBONES:
+        row = BACKBONES.get(name)
+        return next(filter(None, (cached(name, source) for source in row.sources)), None)
+    return Path(name) if is_backbone_folder(Path(name)) else None
 
 
 def backbone_digest(folder: Path) -> str:

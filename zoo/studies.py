@@ -39,6 +39,12 @@ class Study:
             raise InputError(
                 f"the study {self.name} has the seeds {list(self.seeds)}: give whole numbers, each of them once"
             )
+        for where, changes in {"common": self.common, **self.variants}.items():
+            if taken := sorted({"seed", "name"} & set(changes)):
+                raise InputError(
+                    f"the study {self.name} changes {' and '.join(taken)} in {where}, which would be ignored: every variant is "
+                    "trained with each of the study's seeds, and is called as its key"
+                )
         for name, changes in self.variants.items():
             if not name or not all(char.isalnum() or char in "-_.+" for char in name):
                 raise InputError(f"the variant {name!r} cannot name a folder: use letters, digits and - _ . +")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SMALLEST_SHARE = 0.5
 """Of an embedding matrix's rows, the share that its tokenizer must know. Matrices are padded, by at most 3 % in the families that
 we know (Phi-2: 50,295 tokens for 51,200 rows); a tokenizer that was built without files knows between 1 and 260 tokens."""
+PADDED_TO = 128
+"""The largest number whose multiples matrices are commonly padded to; of a small vocabulary of characters, bases or amino acids, that
+may be the larger part. `check_embeddings` sees what such a size cannot tell."""
 PAIRS = (
     ("where do polar bears live", "how is red wine made"),
     ("北极熊生活在哪里", "红酒是怎么酿成的"),
@@ -343,7 +346,8 @@ def check_tokenizer(tokenizer: Any, rows: int, source: str | Path) -> None:
 
 
 def _check_size(tokens: int, rows: int, source: str | Path) -> None:
-    if tokens < SMALLEST_SHARE * rows:
+    is_padded = rows % 8 == 0 and rows <= -(-tokens // PADDED_TO) * PADDED_TO
+    if tokens < SMALLEST_SHARE * rows and not is_padded:
         raise CheckpointError(
             f"{source} has a tokenizer of {tokens:,} tokens for an embedding matrix of {rows:,} rows: its files (tokenizer.json, "
             "vocab.txt ...) are missing, or they are those of another model; copy them into the folder"

@@ -37,6 +37,25 @@ def test_dry_run_prints_the_plan_and_writes_nothing(genzoo, log, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv"]
 
 
+def test_dry_run_refuses_what_could_not_be_made(genzoo, log, llama, tmp_path):
+    words = ("train", "smollm2-135m", "--queries", log, "--column", "searched", "--dry-run", "--backbone", llama)
+    for given, message in (
+        (["--set", "unsupervised.layer=99"], "unsupervised.layer is 99, the backbone has layers 1 to"),
+        (["--set", "unsupervised.whiten=16"], "whitening to 16 dimensions needs more than 16 texts, the log has 16"),
+        (["--teacher", "minilm", "--set", "lora.rank=4", "--set", "lora.modules=x"], "no projection is named x"),
+        (["--teacher", "minilm", "--set", "lora.rank=9999"], "lora.rank is 9999, the backbone is"),
+        (["--teacher", "minilmm"], "unknown teacher 'minilmm'; did you mean minilm?"),
+        (["--teacher", tmp_path], "is no SentenceTransformer folder"),
+        (["--backbone", "smollm"], "unknown backbone 'smollm'"),
+        (["--backbone", "./nowhere"], "there is no folder ./nowhere"),
+    ):
+        code, text, errors = genzoo(*words, *given)
+        assert (code, text) == (1, ""), given
+        assert message in errors
+    code, _, errors = genzoo(*words, "--teacher", "org/name", "--backbone", "org/name")
+    assert code == 0, errors
+
+
 def test_shards_then_train_with_changed_fields(genzoo, log, llama, tiny_teacher, tmp_path):
     words = [
         "smollm2-135m",
@@ -131,6 +150,17 @@ def test_controls_give_what_the_training_kept(genzoo, llama, tiny_teacher, tmp_p
     assert code == 0
     assert "held-out queries" in text
     assert "against 1 others" in text
+    # of a query that is answered twice one response counts, and what was trained on is named
+    rows = [json.loads(line) for line in (tmp_path / "run" / "held-out.jsonl").read_text().splitlines()]
+    again = tmp_path / "again.jsonl"
+    trained = (tmp_path / "run" / "responses.jsonl").read_text().splitlines()[0]
+    rows = [json.loads(trained), *rows, rows[-1] | {"response": "another answer"}]
+    again.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, text, errors = genzoo("controls", tmp_path / "run", "--held-out", again, "--json")
+    assert code == 0, errors
+    assert json.loads(text)["n"] == 4
+    assert "answers 1 of its queries again" in errors
+    assert "the model was trained on 1 of the 4 queries" in errors
     code, _, errors = genzoo("controls", tmp_path / "run" / "checkpoint")
     assert code == 1
     assert "held-out.jsonl does not exist: give --held-out" in errors
@@ -142,11 +172,11 @@ def test_controls_give_what_the_training_kept(genzoo, llama, tiny_teacher, tmp_p
 
 def test_doubtful_logs_are_told_before_anything_is_made(genzoo, tmp_path):
     log = tmp_path / "log.txt"
-    log.write_text("".join(f"{number}\twhat is number {number}\n" for number in range(200)))
+    log.write_text("".join(f"{number}\twhat is number {number}\n" for number in range(300)))
     code, text, errors = genzoo("train", "smollm2-135m", "-q", log, "--dry-run")
     assert code == 0
-    assert "200, of which" in text
-    assert "200 of 200 lines look like tab-separated records (line 1:" in errors
+    assert "300, of which" in text
+    assert "300 of 300 lines look like tab-separated records (line 1:" in errors
     (tmp_path / "log.csv").write_text("query\nwhat is wine, or tea\n")
     code, text, errors = genzoo("study", "ablation-small", "-q", tmp_path / "log.csv")
     assert (code, text) == (1, "")
@@ -174,6 +204,12 @@ def test_responses_made_otherwise_are_refused(genzoo, log, llama, tiny_teacher, 
     code, _, errors = genzoo("targets", *words, "--steps", 2, "--batch", 2, *made)
     assert code == 0, errors
     assert "nothing says" not in errors
+    path = tmp_path / "made" / "responses.jsonl"
+    row = json.loads(path.read_text().splitlines()[0])
+    path.write_text(json.dumps(row) + "\n" + json.dumps(row | {"response": "another answer"}) + "\n")
+    code, _, errors = genzoo("targets", *words, *made[:-1], "other")
+    assert code == 1
+    assert f"answers {row['query']!r} twice, and not alike" in errors
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,11 @@ def test_rows_that_do_not_fit_are_problems_by_line(read, text, scores, problems)
         ("model,S,Params (M),Dim,Licence,Open\na,0.7,135,384,MIT,yes\nb,0.6,270,640,Gemma,no\n", "S", ["Params (M)", "Dim", "Licence", "Open"]),
         ("model,S,tokens seen\na,0.7,2000000\nb,0.6,11000000\n", "S", ["tokens seen"]),
         (",model,S\n0,a,0.7\n1,b,0.6\n", "S", [""]),
+        # a row number, a seed and a spread must not become scores
+        ("Unnamed: 0,model,S\n0,a,0.7\n1,b,0.6\n", "S", ["Unnamed: 0"]),
+        ("model,Zeile,S\na,0,0.7\nb,1,0.6\nc,2,0.5\n", "S", ["Zeile"]),
+        ("model,seed,S,S_std,Speed\na,1,0.7,0.01,0.9\nb,1,0.6,0.02,0.2\n", "S", ["seed", "S_std", "Speed"]),
+        (LONG + "a,S,0.7\na,S (std),0.01\n", "S", ["S (std)"]),
         (
             "Rank (Borda),Model,Zero-shot,Mean (Task),Mean (TaskType),Pair Classification,STS,S\n1,a,100%,60.1,59.2,80.0,90.0,75.1\n",
             "S",

@@ -131,6 +131,9 @@ WRONG = {
         {"qrels": None, "qrels/train.tsv": BEIR, "qrels/dev.tsv": BEIR},
         r"holds judgements for dev, train, but the task is measured on test",
     ),
+    "no document has a text": ({"corpus": [row | {"text": ""} for row in CORPUS]}, r"corpus.jsonl: no document has a title or a text"),
+    "a corpus twice": ({"corpus.jsonl.gz": gzip.compress(b"{}")}, r"holds corpus.jsonl and corpus.jsonl.gz: keep one"),
+    "a split twice": ({"qrels": None, "qrels/test.tsv": BEIR, "qrels/test.jsonl": QRELS}, r"test.tsv and test.jsonl: keep one"),
     "judgements twice": ({"qrels/test.tsv": BEIR}, r"holds its judgements twice, as qrels.jsonl and in qrels/"),
 }  # fmt: skip
 
@@ -171,6 +174,10 @@ RIGHT = {
     "a missing document": (
         {"qrels": [*QRELS, QRELS[0] | {"corpus-id": "d99"}]},
         [r"1 of 4 judged documents is not in the corpus \('d99'\): counted as not found"],
+    ),
+    "instructions": (
+        {"queries": changed(QUERIES, 1, instruction="in pots only")},
+        [r"1 of 3 queries have an 'instruction', which is not read"],
     ),
     "a missing query": ({"qrels": [*QRELS, QRELS[0] | {"query-id": "q99"}]}, [r"1 of 4 judged queries is not in queries.jsonl \('q99'\)"]),
     "queries without judgement": (
@@ -286,9 +293,15 @@ def test_reranking_takes_its_candidates(write, make_meta, tmp_path):
         (changed(ranked, 1, **{"corpus-ids": ["d1", "d9"]}), "line 2: the candidate 'd9' is not in the corpus"),
         (changed(ranked, 1, **{"corpus-ids": "d1"}), "line 2: 'corpus-ids' must be a list"),
         ([*ranked, ranked[0]], "line 4: the query 'q0' has candidates on an earlier line"),
+        (
+            [row | {"corpus-ids": ["d3"]} for row in ranked],
+            "top_ranked.jsonl: no relevant document of test is among the candidates of its query, so every score would be 0",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             from_folder(task, write(**{"top_ranked.jsonl": rows}))
+    (note,) = read(write(**{"top_ranked.jsonl": changed(ranked, 1, **{"corpus-ids": ["d3"]})}), task)[1]
+    assert "1 of 3 judged queries is without a relevant document in top_ranked.jsonl ('q1'): found by no model" in note
     folder = write(**{"top_ranked.jsonl": ranked})
     made, notes = read(folder, task)
     assert notes == []

@@ -107,6 +107,7 @@ def row(value, subset="default", **more):
         ("STSBenchmark", {"scores": {}}, "no score on test, but on nothing"),
         ("STSBenchmark", {"scores": {"test": []}}, "no score on test, but on nothing"),
         ("STS17", {"scores": {"test": [row(0.8, "ar-ar")]}}, "no score on test, but on test/ar-ar"),
+        ("STSBenchmark", {"scores": {"test": [row(0.5), row(0.9)]}}, "it has 2 scores on test/default"),
         ("STSBenchmark", {"task_name": "STS12"}, "holds a result of STS12"),
         ("STSBenchmark", None, "cannot be read"),
         ("STSBenchmark", {"scores": [1]}, "cannot be read"),
@@ -188,6 +189,21 @@ def test_what_a_file_holds_is_text_in_the_checklist_and_names_no_path(results, t
     ]
     sources = list((tmp_path / "out" / "model_meta").iterdir())
     assert all(re.fullmatch(r"[A-Za-z0-9][\w.-]*\.py", path.name) for path in sources)
+
+
+@pytest.mark.parametrize(
+    ("card", "item"),
+    [
+        ({"name": "acme/other"}, "says that the name is acme/other, the folder that it is test-org/tiny"),
+        ({"revision": "f" * 40}, f"says that the revision is {'f' * 40}, the folder that it is {SHA}"),
+    ],
+)
+def test_a_card_of_another_model_is_an_open_item(results, tmp_path, card, item):
+    path = results / "results" / "test-org__tiny" / SHA / "model_meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | card))
+    (part,) = write_submission(results, tmp_path / "out")
+    assert any(item in problem for problem in part.problems)
+    assert item in (tmp_path / "out" / "CHECKLIST.md").read_text()
 
 
 def test_damaged_settings_lose_their_own_line_only(results, tmp_path):

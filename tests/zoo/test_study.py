@@ -307,6 +307,8 @@ def test_study_files(tmp_path):
         (json.dumps(facts | {"seeds": [0, 0]}), "each of them once"),
         (json.dumps(facts | {"seeds": [1, -1]}), "seed is -1"),
         (json.dumps(facts | {"recipe": None}), "must be text"),
+        (json.dumps(facts | {"variants": {"a": {}, "b": {"seed": 7}}}), "changes seed in b, which would be ignored"),
+        (json.dumps(facts | {"common": {"name": "x", "seed": 7}}), "changes name and seed in common"),
         (json.dumps({"variants": {"a": {}}}), "it lacks recipe"),
         (
             json.dumps(facts | {"variants": {"a": {}, "b": {"optim.lr_rows": -1}}}),

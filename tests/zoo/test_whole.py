@@ -204,6 +204,10 @@ class FakeTokenizer:
         (32000, 100, 32128, True),  # T5
         (262144, 1, 262144, True),  # Gemma 3: a token for images beyond the matrix
         (16000, 0, 30522, True),
+        (12, 0, 64, True),  # bases, padded to 64
+        (60, 4, 128, True),  # letters, padded to 128
+        (60, 0, 160, False),
+        (5, 0, 33, False),
         (15000, 0, 30522, False),
         (5, 0, 30522, False),
         (0, 4, 360, False),

@@ -54,6 +54,8 @@ def controls(
     if save and not folder.is_dir():
         raise InputError(f"--save needs a folder that genzoo train wrote, {model} is a name")
     rows = _held_out(held_out or folder / "held-out.jsonl", n)
+    if held_out is not None:
+        _note_trained_on(rows, folder, held_out)
     judge = teacher or _own_teacher(checkpoint, model)
     with Bars() as bars:
         found = measure_on(
@@ -74,13 +76,30 @@ def controls(
 def _held_out(path: Path, n: int) -> list[Response]:
     from genzoo.training.responses import read_responses
 
-    rows = [row for row in read_responses(path) if row.response][-n:] if path.is_file() else []
+    answered = [row for row in read_responses(path) if row.response]
+    # each is compared with the others, so that none may be answered twice
+    rows = list({row.query: row for row in reversed(answered)}.values())[::-1]
+    if repeated := len(answered) - len(rows):
+        print_note(f"{path} answers {repeated:,} of its queries again: of each, the last response counts")
+    rows = rows[-n:]
     if len(rows) < 2:
         raise InputError(
             f"{path} {'holds fewer than two responses' if path.is_file() else 'does not exist'}: give --held-out, a file such "
             "as genzoo responses writes, of queries that the model was not trained on"
         )
     return rows
+
+
+def _note_trained_on(rows: list[Response], run: Path, path: Path) -> None:
+    """Say where responses given as held out are some that the run was trained on."""
+    from genzoo.training.responses import HELD_OUT, read_all_responses, read_responses
+
+    kept = {row.query for row in read_responses(run / HELD_OUT)}
+    if kept and (trained := {row.query for row in rows} & (set(read_all_responses(run)) - kept)):
+        print_note(
+            f"{path}: the model was trained on {len(trained):,} of the {len(rows):,} queries that are taken, so the figures say "
+            f"less than those of {run / HELD_OUT}"
+        )
 
 
 def _own_teacher(checkpoint: TokenCheckpoint, model: str) -> str:

@@ -120,7 +120,11 @@ def given_responses(made: Path | None, asked: list[Query]) -> list[Response]:
             f"there is no file {made}: give the responses.jsonl of an earlier run, or leave --responses out"
         )
     wanted = {query.text for query in asked}
-    given = [row for row in read_responses(made) if row.query in wanted]
+    by_query: dict[str, Response] = {}
+    for row in read_responses(made):
+        if row.query in wanted and by_query.setdefault(row.query, row).response != row.response:
+            raise InputError(f"{made} answers {row.query[:60]!r} twice, and not alike: keep one of the two lines")
+    given = list(by_query.values())
     if not given:
         raise InputError(
             f"{made} answers none of the {len(asked):,} queries that are asked: it belongs to another log, or --answers takes "
@@ -266,9 +270,11 @@ def train(
 
 def _print_plan(recipe: Recipe, log: list[Query], device: str | None, json: bool) -> None:
     from genzoo.estimates import measure_speed
+    from genzoo.training.checks import check_what_is_here
     from genzoo.training.plan import make_plan, shape_of
     from genzoo.training.precision import answers_in_bfloat16
 
+    check_what_is_here(recipe, len(log))
     is_bfloat16 = answers_in_bfloat16(recipe.response, shape_of(recipe.backbone), device)
     rows = make_plan(recipe, log, measure_speed(device), is_bfloat16).rows()
     if json:
