@@ -77,8 +77,8 @@ def teacher_section(board: Leaderboard, store: ResultStore) -> Section:
     drawings = (dumbbell_drawing(a, b, board, f"dumbbell-{n}") for n, (a, b) in enumerate(shown, 1))
     blocks: list[Block] = [drawing for drawing in drawings if drawing is not None]
     about = (
-        f"Δ is the mean difference over the tasks that both models have{_but_safety(board)}; its interval is a paired bootstrap over tasks, "
-        "p a sign-flip permutation test over the same tasks."
+        f"Δ is the mean difference over the tasks that both models have{_but_safety(board)}. Its interval and p are those of Student’s t "
+        "over the same tasks."
     )
     blocks += [TableBlock(table, len(table.rows) >= _MANY_ROWS), Prose(about, is_quiet=True)]
     for row, reference in shown:
@@ -89,9 +89,9 @@ def teacher_section(board: Leaderboard, store: ResultStore) -> Section:
 
 
 _ABOUT_STUDIES = (
-    "One recipe, one change at a time, each trained anew with the same seeds. An interval is over seeds: a few of them tell large "
-    "effects only. The mean over tasks counts safety too, which a model that finds nothing wins. Decoded texts and nats per token are over "
-    "held-out responses of the variant's own kind: echoes where the query itself stood for the answer."
+    "One recipe, one change at a time, each trained anew with the same seeds. Intervals are over seeds: a few seeds can only show "
+    "large effects. Safety is in no mean. Decoded texts and nats per token are over held-out responses of the variant's own kind: "
+    "echoes where the query itself stood for the answer."
 )
 
 

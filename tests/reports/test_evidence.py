@@ -172,6 +172,7 @@ def test_ablations_chapter(tmp_path):
         "Drawing",
         "TableBlock",
     ]
+    assert "Safety is in no mean." in section.blocks[0].text
     assert studies_sections(()) == ()
 
 
