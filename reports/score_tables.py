@@ -11,6 +11,7 @@ from genzoo.leaderboards.facets import RULE
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import MISSING, Metric, format_count, metric
 from genzoo.leaderboards.naming import short_revision
+from genzoo.leaderboards.standing import Standing
 from genzoo.leaderboards.store import ResultStore
 from genzoo.reports.operating_table import safety_columns, safety_notes
 from genzoo.reports.table import Cell, Column, Table, number_cell, shade, text_cell
@@ -41,10 +42,8 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
                 f"Mean difference to the {against} over the tasks, with its 95\u00a0% interval",
             )
         )
-    if board.standings:
-        columns.append(
-            Column("Rank interval", None, None, "Ranks that the tests leave open, at 95\u00a0%", is_text=True)
-        )
+    standing = _standing_columns(board, is_full=is_full)
+    columns += [heading for heading, _ in standing]
     columns.append(Column("Tasks", None, 0, "Tasks with a score"))
     has_seen = {row.key: seen_tasks(board, row) for row in board.shown}
     shows_seen = any(seen or seen is None for seen in has_seen.values())
@@ -62,7 +61,7 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
         cells = [_model_cell(row), *(_score(board, row, column) for column in board.columns_of("mean"))]
         if has_reference:
             cells.append(_difference_cell(row, board))
-        cells += [_standing_cell(board, row)] if board.standings else []
+        cells += [own[place] for _, own in standing]
         cells.append(
             Cell(row.covered, f"{row.covered}/{board.total}", style="" if row.covered == board.total else "loss")
         )
@@ -266,15 +265,38 @@ def revision_in_words(row: LeaderboardRow) -> str:
     return "; ".join(f"{share.revision}: {share.used} of its {share.held} tasks" for share in row.facts.revisions)
 
 
-def _standing_cell(board: Leaderboard, row: LeaderboardRow) -> Cell:
-    found = board.standings.get(row.key)
+def _standing_columns(board: Leaderboard, *, is_full: bool) -> list[tuple[Column, list[Cell]]]:
+    """Ranks with a cell for each of `board.shown`: one column for people; rank, both ends and the verdict apart for machines."""
+    found = [board.standings.get(row.key) for row in board.shown]
+    if not board.standings:
+        return []
+    is_shared = sum(each.tied_for_first for each in board.standings.values()) > 1
+    if not is_full:
+        heading = Column("Rank interval", None, None, "Ranks that the tests leave open, at 95\u00a0%", is_text=True)
+        return [(heading, [_standing_cell(each, is_shared=is_shared) for each in found])]
+    ends = {"low": "Best rank that the tests leave open, at 95\u00a0%", "high": "Worst rank that they leave open"}
+    numbers = {"rank": Column("Rank", False, 0, "By Mean (task); equal means share the better rank")}
+    numbers |= {end: Column(f"Rank interval, {end}", None, 0, about) for end, about in ends.items()}
+    tied = Column("Tied for first", None, None, "Whether it cannot be told apart from the leader", is_text=True)
+    return [
+        *((head, [_rank_cell(each and getattr(each, name)) for each in found]) for name, head in numbers.items()),
+        (
+            tied,
+            [text_cell("" if each is None else "yes" if is_shared and each.tied_for_first else "no") for each in found],
+        ),
+    ]
+
+
+def _standing_cell(found: Standing | None, *, is_shared: bool) -> Cell:
     if found is None:
         return Cell(None, MISSING, "no mean, so no rank", style="quiet")
     shown = str(found.low) if found.low == found.high else f"{found.low} to {found.high}"
-    is_tied = found.tied_for_first and sum(each.tied_for_first for each in board.standings.values()) > 1
-    return Cell(
-        f"{found.rank:04d}", shown, f"rank {found.rank}", style="fixed", note="tied for first" if is_tied else ""
-    )
+    is_tied = found.tied_for_first and is_shared
+    return Cell(found.rank, shown, f"rank {found.rank}", style="fixed", note="tied for first" if is_tied else "")
+
+
+def _rank_cell(rank: int | None) -> Cell:
+    return Cell(rank, MISSING if rank is None else str(rank))
 
 
 def _seen_cell(seen: list[str] | None) -> Cell:

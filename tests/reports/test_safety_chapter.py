@@ -124,7 +124,7 @@ def test_the_summary_calls_nobody_safe_who_finds_nothing(zoo, tmp_path):
     build_report(ResultStore.load(zoo.root), tmp_path, title="T", formats=("md",))
     summary = (tmp_path / "report.md").read_text().split("## Leaderboard")[0]
     assert "careful keeps back the most harmful requests" in summary
-    assert re.search(r"out of reach for (copy, nothing|nothing, copy): the worst result", summary)
+    assert re.search(r"out of reach for (copy and nothing|nothing and copy): the worst result", summary)
 
 
 def test_a_comparison_says_what_each_keeps_back(zoo, tmp_path):
