@@ -24,7 +24,8 @@ _MANY_PAIRS = 2_016
 """Beyond that half of the draws have to do, and the variances of so many pairs stand for all."""
 _DRAWN_LEVEL = 0.04
 """Of the joint test: its distribution is itself estimated from the tasks, which at 5 % errs in up to 5.5 % of boards."""
-_ROUNDING = 10
+ROUNDING = 10
+"""Decimals of a mean that count: what is left is noise of floating-point sums."""
 
 
 class Standing(NamedTuple):
@@ -66,7 +67,7 @@ def rank_standings(scores: Floats, noise: Floats | None = None, *, seed: int = 0
             unknown. Pairs are never taken to be surer than it allows.
         seed: Of the resampling.
     """
-    means = scores.mean(axis=1).round(_ROUNDING)
+    means = scores.mean(axis=1).round(ROUNDING)
     apart = told_apart(scores, noise, seed=seed)
     ahead = means[:, None] > means[None, :]  # row is ahead of column
     better, worse = (apart & ahead).sum(axis=0), (apart & ahead).sum(axis=1)
@@ -162,5 +163,5 @@ def _moderated(difference: Floats, variance: Floats, n: int) -> Floats:
 def _over_error(difference: Floats, variance: Floats, n: int) -> Floats:
     """Differences over their standard errors; a constant difference on all tasks is infinitely sure, none is 0."""
     size = np.abs(difference)
-    constant = np.where(size > 10.0**-_ROUNDING, np.inf, 0.0)
+    constant = np.where(size > 10.0**-ROUNDING, np.inf, 0.0)
     return np.divide(size, np.sqrt(variance / n), out=constant, where=variance > 0)

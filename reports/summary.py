@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from genzoo.leaderboards.comparison import Comparison
@@ -95,7 +96,7 @@ def _measured(board: Leaderboard) -> str:
         return f"{text}. {only.label} is the only one with a score on every task that counts. {mean}"
     first, last = complete[0], complete[-1]
     highest = _SCORE.display(first.mean_task)
-    leaders = [row.label for row in complete if _is_close(row.mean_task, first.mean_task)]
+    leaders = [row.label for row in complete if row.rounded_mean == first.rounded_mean]
     if len(leaders) == len(complete):
         every = "Both means" if len(complete) == 2 else f"All {count_words(len(complete), 'mean')}"
         return f"{text}. {every} over tasks{but_safety} are {highest}."
@@ -139,7 +140,7 @@ def _at_utility(pair: SafetyPair, found: Mapping[str, SafetyAt]) -> str:
         ranked = sorted(in_reach, key=lambda label: in_reach[label].safety, reverse=True)
         most, fewest = in_reach[ranked[0]], in_reach[ranked[-1]]
         safest, least = (
-            {label: in_reach[label] for label in ranked if _is_close(in_reach[label].safety, end.safety)}
+            {label: in_reach[label] for label in ranked if math.isclose(in_reach[label].safety, end.safety)}
             for end in (most, fewest)
         )
         keep = f"{_listed([*safest])} {'keep' if len(safest) > 1 else 'keeps'} back"
@@ -163,10 +164,6 @@ def _listed(names: Sequence[str]) -> str:
     """
     shown = [*names[:3], f"{len(names) - 3} more"] if len(names) > 3 else [*names]
     return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
-
-
-def _is_close(one: float | None, other: float | None) -> bool:
-    return one is not None and other is not None and abs(one - other) < 1e-9
 
 
 def _shares(found: Mapping[str, SafetyAt]) -> str:
