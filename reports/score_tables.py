@@ -72,8 +72,9 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
         if is_full:
             cells += map(text_cell, (row.key.model, row.key.revision, row.facts.role, RULE))
         rows.append(tuple(cells))
-    notes = (_RANKS,) if board.standings else (board.undecided,) if board.undecided else ()
-    return Table("Leaderboard", tuple(columns), tuple(rows), notes=(*notes, *safety_notes(board)), rule=RULE)
+    ranks = _RANKS if board.standings else board.undecided
+    notes = (ranks, _STRICTER if _is_tied_and_below(board) else "", *safety_notes(board))
+    return Table("Leaderboard", tuple(columns), tuple(rows), notes=tuple(filter(None, notes)), rule=RULE)
 
 
 _RANKS = (
@@ -81,6 +82,18 @@ _RANKS = (
     "interval holds its model’s rank over all tasks of this kind. A model marked “tied for first” cannot be told apart from the "
     "leader."
 )
+
+_STRICTER = (
+    "A model can be significantly below the leader in Δ and still be tied for first: ranks rest on tests of all pairs of models, which "
+    "are corrected for more of them than the tests against one reference."
+)
+
+
+def _is_tied_and_below(board: Leaderboard) -> bool:
+    """Whether a model that is tied for first is significantly below another such model."""
+    first = {key for key, each in board.standings.items() if each.tied_for_first}
+    found = [row.comparison for row in board.rows if row.comparison is not None and row.key in first]
+    return any(each.is_significant and (each.delta or 0) < 0 and each.reference in first for each in found)
 
 
 def seen_tasks(board: Leaderboard, row: LeaderboardRow) -> list[str] | None:

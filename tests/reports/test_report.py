@@ -11,7 +11,7 @@ import pytest
 
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.reports import build_report, write_leaderboard
+from genzoo.reports import build_report, leaderboard_table, write_leaderboard
 from genzoo.reports.summary import summarise
 
 SECTIONS = ["leaderboard", "teacher", "tasks", "safety", "reasoning", "cost", "evidence", "provenance", "caveats"]
@@ -92,6 +92,21 @@ def test_an_interval_beside_tasks_that_cannot_decide_says_what_it_rests_on(tree)
     text = summarise(board_of(tree, {"a": (0.5, 0.6, 0.1, 0.2, 0.3), "b": (0.7, 0.9, 0.2, 0.5, 0.4)}, "a"))[1]
     assert "if the differences of tasks are normally distributed: +7.6 to +32.4" in text
     assert "Five tasks cannot decide whether that is more than luck" in text
+
+
+def test_a_significant_difference_to_a_leader_that_is_shared_is_explained(tree):
+    scores = {
+        "a": (0.53, 0.54, 0.53, 0.54, 0.52, 0.53, 0.55, 0.56),
+        "b": (0.47, 0.53, 0.53, 0.52, 0.51, 0.49, 0.53, 0.54),
+        "c": (0.54, 0.53, 0.51, 0.48, 0.5, 0.51, 0.47, 0.51),
+        "d": (0.49, 0.49, 0.46, 0.47, 0.47, 0.46, 0.51, 0.47),
+    }
+    board = board_of(tree, scores, reference="a")
+    below = next(row for row in board.rows if row.label == "b")
+    assert below.comparison.is_significant and board.standings[below.key].tied_for_first
+    assert any("still be tied for first" in note for note in leaderboard_table(board).notes)
+    apart = Leaderboard.from_store(ResultStore.load(tree.root))
+    assert not any("still be tied for first" in note for note in leaderboard_table(apart).notes)
 
 
 def test_no_comparison_rests_on_no_task(tree):
