@@ -28,6 +28,9 @@ def equal_boards(rng: np.random.Generator, kind: str, n_models: int, n_tasks: in
         luck = rng.normal(0, 1, shape) * rng.uniform(0.005, 0.08, n_tasks)
     elif kind == "one-erratic":
         luck = rng.normal(0, 0.03, shape) * np.where(np.arange(n_models) == 0, 5, 1)[:, None]
+    elif kind == "half-skewed":
+        luck = rng.normal(0, 0.03, shape)
+        luck[::2] = 0.05 * (rng.exponential(size=luck[::2].shape) - 1)
     else:  # families of near copies
         family = rng.normal(0, 0.03, (max(2, n_models // 4), n_tasks))
         luck = family[np.arange(n_models) % len(family)] + rng.normal(0, 0.005, shape)
@@ -37,7 +40,7 @@ def equal_boards(rng: np.random.Generator, kind: str, n_models: int, n_tasks: in
 def equal_models(rng: np.random.Generator, boards: int) -> None:
     """Boards of equal models."""
     print("Boards of equal models on which any two are told apart, % (bar: 5)")
-    for kind in ("normal", "skewed", "heavy", "tasks-differ", "one-erratic", "families"):
+    for kind in ("normal", "skewed", "heavy", "tasks-differ", "one-erratic", "half-skewed", "families"):
         for m in MODELS:
             rates = []
             for n in TASKS:

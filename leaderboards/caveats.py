@@ -238,7 +238,7 @@ def _out_of_range(
 
 def _comparisons(comparisons: Mapping[ModelKey, Comparison | None], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
     found = [item for item in comparisons.values() if item is not None]
-    undecided = [item for item in found if not item.can_decide]
+    undecided = [item for item in found if item.n and not item.can_decide and not item.is_equal]
     if undecided:
         sizes = sorted({item.n for item in undecided})
         n = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"

@@ -18,6 +18,7 @@ from genzoo.leaderboards.standing import LEVEL, can_decide
 
 # Scores closer than this are shown as equal (0.1 points at most), so they count as a tie.
 TIE = 0.0005
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ class Comparison:
     def losses(self) -> int:
         """Tasks on which the reference is better."""
         return sum(gain < -TIE for gain in self.gains.values())
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the two have the same scores, as copies of one model do."""
+        return self.n > 0 and all(abs(gain) < _ROUNDING for gain in self.gains.values())
 
     @property
     def can_decide(self) -> bool:

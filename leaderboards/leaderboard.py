@@ -50,6 +50,11 @@ class LeaderboardRow:
     comparison: Comparison | None = None
     safety: Mapping[str, SafetyAt] = field(default_factory=dict)
 
+    @property
+    def rounded_mean(self) -> float | None:
+        """Mean (task) as models are ordered by it: sums in another order are no difference."""
+        return None if self.mean_task is None else round(self.mean_task, aggregation.DECIMALS)
+
     def value(self, column: BoardColumn) -> float | None:
         """The row's value in a column."""
         if column.kind == "task":
@@ -264,7 +269,15 @@ def _ranked(rows: Iterable[LeaderboardRow], pair: str | None = None) -> list[Lea
     def place(row: LeaderboardRow) -> tuple[object, ...]:
         found = row.safety.get(pair) if pair is not None else None
         in_reach, safety, reached = found.order if found else (False, 0.0, -1.0)
-        return (row.mean_task is None, -(row.mean_task or 0), not in_reach, -safety, -reached, -row.covered, row.label)
+        return (
+            row.mean_task is None,
+            -(row.rounded_mean or 0),
+            not in_reach,
+            -safety,
+            -reached,
+            -row.covered,
+            row.label,
+        )
 
     return sorted(rows, key=place)
 

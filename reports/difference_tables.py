@@ -70,13 +70,19 @@ def study_table(study: Study) -> Table:
     rows = tuple((text_cell(variant), *(column.get(variant, missing) for column in columns)) for variant in variants)
     note = (
         f"Mean over seeds; below it the difference to {variants[0]}, seed by seed, with its own 95\u00a0% interval (Student’s t). "
-        f"{study.n_tests} differences were tested; * marks those that are significant at 5\u00a0% after Holm’s correction over all of "
-        "them. Seeds that all say the same have no interval. Tasks: main score times 100."
+        f"{_tests_in_words(study)} Seeds that all say the same have no interval. Tasks: main score times 100."
     )
     unlike = any(each.is_unlike for effects in study.effects.values() for each in effects)
     other = f"“Other texts”: measured on other held-out texts than {variants[0]}, or judged by another teacher, so not compared."
     notes = (note, *((other,) if unlike else ()), *_safety_notes(study))
     return Table(f"Study: {study.name}", tuple(heads), rows, notes=notes, rule=RULE)
+
+
+def _tests_in_words(study: Study) -> str:
+    if not study.n_tests:
+        return "No difference was tested: that takes at least two seeds, the same as those of the base."
+    many = f"{study.n_tests} differences were" if study.n_tests > 1 else "One difference was"
+    return f"{many} tested; * marks those that are significant at 5\u00a0% after Holm’s correction over all of them."
 
 
 def _safety_notes(study: Study) -> Iterator[str]:

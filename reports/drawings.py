@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from genzoo.leaderboards.aggregation import averaged_tasks
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import format_count, metric
-from genzoo.leaderboards.operating_point import DEPTH, SafetyAt, operating_curve
+from genzoo.leaderboards.operating_point import DEPTH, MAIN_UTILITY, UTILITIES, SafetyAt, operating_curve
 from genzoo.leaderboards.safety import PairFigures
 from genzoo.leaderboards.studies import MEAN, Curve, Study
 from genzoo.reports import curves, figures
@@ -147,12 +147,14 @@ def operating_drawing(board: Leaderboard, pair: PairFigures, identity: str = "op
     """Safety of one pair at every utility that a threshold of similarity can reach."""
     measured = sorted(
         (row for row in board.rows if row.key in pair.requests),
-        key=lambda row: max(each.order for each in pair.models[row.key]),
+        key=lambda row: pair.models[row.key][UTILITIES.index(MAIN_UTILITY)].order,
         reverse=True,
     )
     if not measured:
         return None
-    shown = [(row.label, operating_curve(*pair.requests[row.key])) for row in measured][:_FEW_MODELS]
+    # In the board's order, so that a model has one colour in all figures of a report.
+    first = {row.key for row in measured[:_FEW_MODELS]}
+    shown = [(row.label, operating_curve(*pair.requests[row.key])) for row in board.rows if row.key in first]
     listed = "; ".join(f"{row.label}: {_at_utilities(pair.models[row.key])}" for row in measured)
 
     def draw(width: float, palette: Palette) -> Figure:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from genzoo.leaderboards.columns import pair_suffix, safety_key
-from genzoo.leaderboards.leaderboard import Leaderboard
+from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import Metric, metric
 from genzoo.leaderboards.operating_point import DEPTH, LEAST_REQUESTS, MAIN_UTILITY, UTILITIES, SafetyAt
 from genzoo.leaderboards.safety import PairFigures
@@ -107,11 +107,19 @@ def _meaning(figures: PairFigures, utility: float) -> str:
     )
 
 
-def operating_table(board: Leaderboard, figures: PairFigures) -> Table | None:
-    """Safety at 50, 70 and 90 % utility for one pair; None where no model has the predictions."""
-    shown = [row for row in board.rows if figures.at(row.key) is not None]
+def operating_table(board: Leaderboard, figures: PairFigures, *, only: LeaderboardRow | None = None) -> Table | None:
+    """Safety at 50, 70 and 90 % utility for one pair; None where no model has the predictions.
+
+    With `only` a single model is shown, and marked where it is the best of the board.
+    """
+    known = [row for row in board.rows if figures.at(row.key) is not None]
+    shown = [row for row in known if only is None or row.key == only.key]
     if not shown:
         return None
+    best = [
+        max((points[place].safety for points in figures.models.values() if points[place].point), default=None)
+        for place in range(len(UTILITIES))
+    ]
     heads = [Column("Model", is_text=True, is_name=True)]
     heads += [Column(at_utility(share).label, True, 1, _meaning(figures, share)) for share in UTILITIES]
     heads.append(Column("Harmless twins within reach", True, 1, "Share that is answered without a threshold"))
@@ -119,23 +127,23 @@ def operating_table(board: Leaderboard, figures: PairFigures) -> Table | None:
     for row in sorted(
         shown, key=lambda row: figures.models[row.key][UTILITIES.index(MAIN_UTILITY)].order, reverse=True
     ):
-        cells = []
-        for share, found in zip(UTILITIES, figures.models[row.key], strict=True):
-            in_reach = [each.safety for key in figures.models if (each := figures.at(key, share)) and each.point]
-            is_best = len(shown) > 1 and found.point is not None and found.safety == max(in_reach)
-            cells.append(safety_cell(found, is_best=is_best))
+        cells = [
+            safety_cell(found, is_best=len(known) > 1 and found.safety == highest)
+            for found, highest in zip(figures.models[row.key], best, strict=True)
+        ]
         rows.append((text_cell(row.label, style="model"), *cells, _raw(figures.models[row.key][0].reached)))
+    order = f", in the order of safety at {_MAIN} utility" if len(shown) > 1 else ""
     note = (
-        f"{figures.pair.safety} with its harmless twin {figures.pair.twin}, in the order of safety at {_MAIN} utility. A request "
-        f"is served when its own passage is among the first {DEPTH} and its similarity is at least the threshold, which is set "
+        f"{figures.pair.safety} with its harmless twin {figures.pair.twin}{order}. A request is "
+        f"served when its own passage is among the first {DEPTH} and its similarity is at least the threshold, which is set "
         "as high as the wanted utility allows. Below each figure: its 95\u00a0% interval, a bootstrap over the requests of both "
         "kinds that chooses the threshold anew each time."
     )
-    return Table("Safety at a given utility", tuple(heads), tuple(rows), notes=(note, *_reach_notes(figures)))
+    return Table("Safety at a given utility", tuple(heads), tuple(rows), notes=(note, *_reach_notes(figures, shown)))
 
 
-def _reach_notes(figures: PairFigures) -> Iterator[str]:
-    found = list(figures.models.values())
+def _reach_notes(figures: PairFigures, shown: Sequence[LeaderboardRow]) -> Iterator[str]:
+    found = [figures.models[row.key] for row in shown]
     if any(each.point is None for points in found for each in points):
         yield OUT_OF_REACH_MEANS
     if figures.random_reach is not None and figures.random_reach < min(UTILITIES):

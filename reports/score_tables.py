@@ -11,6 +11,7 @@ from genzoo.leaderboards.facets import RULE
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import MISSING, Metric, format_count, metric
 from genzoo.leaderboards.naming import short_revision
+from genzoo.leaderboards.standing import Standing
 from genzoo.leaderboards.store import ResultStore
 from genzoo.reports.operating_table import safety_columns, safety_notes
 from genzoo.reports.table import Cell, Column, Table, number_cell, shade, text_cell
@@ -41,10 +42,8 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
                 f"Mean difference to the {against} over the tasks, with its 95\u00a0% interval",
             )
         )
-    if board.standings:
-        columns.append(
-            Column("Rank interval", None, None, "Ranks that the tests leave open, at 95\u00a0%", is_text=True)
-        )
+    standing = _standing_columns(board, is_full=is_full)
+    columns += [heading for heading, _ in standing]
     columns.append(Column("Tasks", None, 0, "Tasks with a score"))
     has_seen = {row.key: seen_tasks(board, row) for row in board.shown}
     shows_seen = any(seen or seen is None for seen in has_seen.values())
@@ -62,7 +61,7 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
         cells = [_model_cell(row), *(_score(board, row, column) for column in board.columns_of("mean"))]
         if has_reference:
             cells.append(_difference_cell(row, board))
-        cells += [_standing_cell(board, row)] if board.standings else []
+        cells += [own[place] for _, own in standing]
         cells.append(
             Cell(row.covered, f"{row.covered}/{board.total}", style="" if row.covered == board.total else "loss")
         )
@@ -73,8 +72,9 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
         if is_full:
             cells += map(text_cell, (row.key.model, row.key.revision, row.facts.role, RULE))
         rows.append(tuple(cells))
-    notes = (_RANKS,) if board.standings else (board.undecided,) if board.undecided else ()
-    return Table("Leaderboard", tuple(columns), tuple(rows), notes=(*notes, *safety_notes(board)), rule=RULE)
+    ranks = _RANKS if board.standings else board.undecided
+    notes = (ranks, _STRICTER if _is_tied_and_below(board) else "", *safety_notes(board))
+    return Table("Leaderboard", tuple(columns), tuple(rows), notes=tuple(filter(None, notes)), rule=RULE)
 
 
 _RANKS = (
@@ -82,6 +82,18 @@ _RANKS = (
     "interval holds its model’s rank over all tasks of this kind. A model marked “tied for first” cannot be told apart from the "
     "leader."
 )
+
+_STRICTER = (
+    "A model can be significantly below the leader in Δ and still be tied for first: ranks rest on tests of all pairs of models, which "
+    "are corrected for more of them than the tests against one reference."
+)
+
+
+def _is_tied_and_below(board: Leaderboard) -> bool:
+    """Whether a model that is tied for first is significantly below another such model."""
+    first = {key for key, each in board.standings.items() if each.tied_for_first}
+    found = [row.comparison for row in board.rows if row.comparison is not None and row.key in first]
+    return any(each.is_significant and (each.delta or 0) < 0 and each.reference in first for each in found)
 
 
 def seen_tasks(board: Leaderboard, row: LeaderboardRow) -> list[str] | None:
@@ -266,15 +278,38 @@ def revision_in_words(row: LeaderboardRow) -> str:
     return "; ".join(f"{share.revision}: {share.used} of its {share.held} tasks" for share in row.facts.revisions)
 
 
-def _standing_cell(board: Leaderboard, row: LeaderboardRow) -> Cell:
-    found = board.standings.get(row.key)
+def _standing_columns(board: Leaderboard, *, is_full: bool) -> list[tuple[Column, list[Cell]]]:
+    """Ranks with a cell for each of `board.shown`: one column for people; rank, both ends and the verdict apart for machines."""
+    found = [board.standings.get(row.key) for row in board.shown]
+    if not board.standings:
+        return []
+    is_shared = sum(each.tied_for_first for each in board.standings.values()) > 1
+    if not is_full:
+        heading = Column("Rank interval", None, None, "Ranks that the tests leave open, at 95\u00a0%", is_text=True)
+        return [(heading, [_standing_cell(each, is_shared=is_shared) for each in found])]
+    ends = {"low": "Best rank that the tests leave open, at 95\u00a0%", "high": "Worst rank that they leave open"}
+    numbers = {"rank": Column("Rank", False, 0, "By Mean (task); equal means share the better rank")}
+    numbers |= {end: Column(f"Rank interval, {end}", None, 0, about) for end, about in ends.items()}
+    tied = Column("Tied for first", None, None, "Whether it cannot be told apart from the leader", is_text=True)
+    return [
+        *((head, [_rank_cell(each and getattr(each, name)) for each in found]) for name, head in numbers.items()),
+        (
+            tied,
+            [text_cell("" if each is None else "yes" if is_shared and each.tied_for_first else "no") for each in found],
+        ),
+    ]
+
+
+def _standing_cell(found: Standing | None, *, is_shared: bool) -> Cell:
     if found is None:
         return Cell(None, MISSING, "no mean, so no rank", style="quiet")
     shown = str(found.low) if found.low == found.high else f"{found.low} to {found.high}"
-    is_tied = found.tied_for_first and sum(each.tied_for_first for each in board.standings.values()) > 1
-    return Cell(
-        f"{found.rank:04d}", shown, f"rank {found.rank}", style="fixed", note="tied for first" if is_tied else ""
-    )
+    is_tied = found.tied_for_first and is_shared
+    return Cell(found.rank, shown, f"rank {found.rank}", style="fixed", note="tied for first" if is_tied else "")
+
+
+def _rank_cell(rank: int | None) -> Cell:
+    return Cell(rank, MISSING if rank is None else str(rank))
 
 
 def _seen_cell(seen: list[str] | None) -> Cell:

@@ -78,8 +78,8 @@ def teacher_section(board: Leaderboard, store: ResultStore) -> Section:
     blocks: list[Block] = [drawing for drawing in drawings if drawing is not None]
     about = (
         f"Δ is the mean difference over the tasks that both models have{_but_safety(board)}; its interval and its p-value "
-        "are those of a t test over these tasks. Where the queries or pairs of most tasks are known, the test also counts how far each "
-        "score moves with them."
+        "are those of Student’s t over these tasks. Where the queries or pairs of most tasks are known, the test also counts how far "
+        "each score moves with them."
     )
     blocks += [TableBlock(table, len(table.rows) >= _MANY_ROWS), Prose(about, is_quiet=True)]
     for row, reference in shown:
@@ -91,8 +91,8 @@ def teacher_section(board: Leaderboard, store: ResultStore) -> Section:
 
 _ABOUT_STUDIES = (
     "One recipe, one change at a time, each trained anew with the same seeds. Intervals are over seeds, and a few seeds can only show "
-    "large effects. Decoded texts and nats per token are measured on held-out responses of the variant’s own kind, so variants that "
-    "change the responses are not compared in them."
+    "large effects. Safety is in no mean. Decoded texts and nats per token are measured on held-out responses of the variant’s own "
+    "kind, so variants that change the responses are not compared in them."
 )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from genzoo.errors import ZooError
@@ -97,12 +98,12 @@ def _index(
         Column("Highest mean", True, 1, "Highest Mean (task) of a model with a score on every task that counts"),
         Column("By", is_text=True, is_name=True),
         Column(f"Highest {_MAIN_SAFETY}", True, 1, "Of the models that reach it, on the first safety task with a twin"),
-        Column("Safest", is_text=True, is_name=True),
+        Column("Safety by", is_text=True, is_name=True),
     )
     rows = []
     for name, board in boards.items():
         first = next((row for row in board.rows if row.mean_task is not None), None)
-        leader = text_cell(first.label, href=homes[first.key]) if first else text_cell("")
+        leaders = [row for row in board.rows if first and row.rounded_mean == first.rounded_mean]
         note = "without safety" if first and board.safety.tasks else ""
         rows.append(
             (
@@ -110,7 +111,7 @@ def _index(
                 Cell(board.total, str(board.total)),
                 Cell(len(board.rows), str(len(board.rows))),
                 number_cell(first.mean_task if first else None, _MEAN, note=note),
-                leader,
+                _names(leaders, homes),
                 *_safest(board, homes),
             )
         )
@@ -143,9 +144,18 @@ def _safest(board: Leaderboard, homes: Mapping[ModelKey, str]) -> tuple[Cell, Ce
     for pair in board.safety.pairs:
         found = [(each, row) for row in board.rows if (each := pair.at(row.key)) is not None]
         if found:
-            best, row = max(found, key=lambda item: item[0].order)
-            return safety_cell(best), text_cell(row.label, href=homes[row.key]) if best.point else text_cell("")
+            best, _ = max(found, key=lambda item: item[0].order)
+            level = [row for each, row in found if each.point and math.isclose(each.safety, best.safety)]
+            return safety_cell(best), _names(level if best.point else [], homes)
     return Cell(None, MISSING, "no safety task with a harmless twin and predictions", style="quiet"), text_cell("")
+
+
+def _names(rows: Sequence[LeaderboardRow], homes: Mapping[ModelKey, str]) -> Cell:
+    """The first of some models that are level, and how many others there are."""
+    if not rows:
+        return text_cell("")
+    others = f"level with {count_words(len(rows) - 1, 'other')}" if len(rows) > 1 else ""
+    return text_cell(rows[0].label, href=homes[rows[0].key], note=others)
 
 
 def _benchmarks_of(key: ModelKey, boards: Mapping[str, Leaderboard]) -> str:
@@ -195,13 +205,8 @@ def _model_page(
         if row is None:
             continue
         blocks: list[Block] = [TableBlock(_task_places(board, row), board.total > 12)]
-        blocks += [
-            TableBlock(
-                dataclasses.replace(table, rows=tuple(each for each in table.rows if each[0].value == row.label))
-            )
-            for pair in board.safety.pairs
-            if pair.at(key) is not None and (table := operating_table(board, pair)) is not None
-        ]
+        tables = (operating_table(board, pair, only=row) for pair in board.safety.pairs)
+        blocks += [TableBlock(table) for table in tables if table is not None]
         sections.append(Section(f"scores-{place}", name, tuple(blocks)))
         summary.append(_place_in_words(board, row, name))
     whole = max((board for board in boards.values() if board.row(key)), key=lambda board: board.total, default=None)
@@ -234,7 +239,7 @@ def _place_in_words(board: Leaderboard, row: LeaderboardRow, name: str) -> str:
     if row.mean_task is None:
         return f"{name}: a score on {row.covered} of {count_words(board.total, 'task')}, so no mean and no rank."
     ranked = [other for other in board.rows if other.mean_task is not None]
-    rank = 1 + sum((other.mean_task or 0.0) > row.mean_task for other in ranked)
+    rank = 1 + sum((other.rounded_mean or 0.0) > (row.rounded_mean or 0.0) for other in ranked)
     label = board.columns_of("mean")[0].label
     text = f"{name}: {label} {_MEAN.display(row.mean_task)}, rank {rank} of {len(ranked)}"
     standing = board.standings.get(row.key)

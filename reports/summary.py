@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.facets import SafetyPair
@@ -42,7 +43,9 @@ def compare_in_words(found: Comparison, model: str, reference: str, kind: str = 
     text = f"{model} is on average {level} {kind}{reference} {where}"
     if found.interval is not None:
         low, high = (_SCORE.display(value, signed=True) for value in (found.interval.low, found.interval.high))
-        text += f" (95\u00a0% interval of the difference: {low} to {high})"
+        # It may leave zero out where the tasks cannot decide: then the reader is owed what it rests on.
+        given = "" if found.can_decide else ", if the differences of tasks are normally distributed"
+        text += f" (95\u00a0% interval of the difference{given}: {low} to {high})"
     return f"{text}. {_outcome(found)} {_verdict(found)}"
 
 
@@ -56,7 +59,9 @@ def _outcome(found: Comparison) -> str:
 
 
 def _verdict(found: Comparison) -> str:
-    if found.p_value is None:
+    if found.is_equal:
+        return "Their scores are the same on every one of these tasks."
+    if found.n < 2:
         return "One task allows no statement about others."
     if found.p_holm is None:
         return f"{count_words(found.n, 'task').capitalize()} cannot decide whether that is more than luck, whatever the scores."
@@ -90,11 +95,15 @@ def _measured(board: Leaderboard) -> str:
         mean = f"Its mean over tasks{but_safety} is {_SCORE.display(only.mean_task)}."
         return f"{text}. {only.label} is the only one with a score on every task that counts. {mean}"
     first, last = complete[0], complete[-1]
-    return (
-        f"{text}. {first.label} has the highest mean over tasks{but_safety}, "
-        f"{_SCORE.display(first.mean_task)}; "
-        f"the means reach down to {_SCORE.display(last.mean_task)} ({last.label})."
+    highest = _SCORE.display(first.mean_task)
+    leaders = [row.label for row in complete if row.rounded_mean == first.rounded_mean]
+    if len(leaders) == len(complete):
+        every = "Both means" if len(complete) == 2 else f"All {count_words(len(complete), 'mean')}"
+        return f"{text}. {every} over tasks{but_safety} are {highest}."
+    have = (
+        f"{_listed(leaders)} {'have' if len(leaders) > 1 else 'has'} the highest mean over tasks{but_safety}, {highest}"
     )
+    return f"{text}. {have}; the means reach down to {_SCORE.display(last.mean_task)} ({last.label})."
 
 
 def _against_teacher(board: Leaderboard) -> Iterator[str]:
@@ -128,22 +137,46 @@ def _at_utility(pair: SafetyPair, found: Mapping[str, SafetyAt]) -> str:
     out = [label for label in found if label not in in_reach]
     text = f"While {MAIN_UTILITY * 100:.0f}\u00a0% of the harmless requests of {pair.twin} are answered, "
     if in_reach:
-        safest = max(in_reach, key=lambda label: in_reach[label].order)
-        text += f"{safest} keeps back the most harmful requests of {pair.safety}: {_share(in_reach[safest])}"
-        if len(in_reach) > 1:
-            least = min(in_reach, key=lambda label: in_reach[label].order)
-            text += f"; {least} the fewest: {_share(in_reach[least])}"
-        text += ". "
+        ranked = sorted(in_reach, key=lambda label: in_reach[label].safety, reverse=True)
+        most, fewest = in_reach[ranked[0]], in_reach[ranked[-1]]
+        safest, least = (
+            {label: in_reach[label] for label in ranked if math.isclose(in_reach[label].safety, end.safety)}
+            for end in (most, fewest)
+        )
+        keep = f"{_listed([*safest])} {'keep' if len(safest) > 1 else 'keeps'} back"
+        if safest == least:
+            text += f"{keep} {_shares(safest)} of the harmful ones of {pair.safety}. "
+        else:
+            text += f"{keep} the most harmful requests of {pair.safety}: {_shares(safest)}; "
+            text += f"{_listed([*least])} the fewest: {_shares(least)}. "
     else:
         text += f"nothing can be said of the harmful ones of {pair.safety}. "
     if out:
-        names = ", ".join(out[:3]) + (f" and {len(out) - 3} more" if len(out) > 3 else "")
-        text += f"That many are out of reach for {names}: the worst result, however little harm they serve."
+        text += f"That many are out of reach for {_listed(out)}: the worst result, however little harm they serve."
     return text.strip()
 
 
-def _share(found: SafetyAt) -> str:
-    interval = interval_in_words(found)
+def _listed(names: Sequence[str]) -> str:
+    """A few names, and how many more there are.
+
+    >>> _listed(["a", "b"]), _listed(["a", "b", "c", "d", "e"])
+    ('a and b', 'a, b, c and 2 more')
+    """
+    shown = [*names[:3], f"{len(names) - 3} more"] if len(names) > 3 else [*names]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+
+
+def _shares(found: Mapping[str, SafetyAt]) -> str:
+    """The share that some models have in common; its interval where they have that in common too."""
+    first, *others = found.values()
+    if not others:
+        return _share(first)
+    is_one = len({_share(each) for each in found.values()}) == 1
+    return f"{_share(first, has_interval=is_one)} each"
+
+
+def _share(found: SafetyAt, *, has_interval: bool = True) -> str:
+    interval = interval_in_words(found) if has_interval else ""
     text = f"{at_utility(found.utility).display(found.safety)}\u00a0%"
     return f"{text} (95\u00a0% interval {interval})" if interval else text
 

@@ -236,6 +236,10 @@ def test_safety_stands_at_a_given_utility_with_its_chance_level(checkpoint, tmp_
     nothing = read_card_scores(tmp_path / "r", "nothing")
     assert [row.shown for row in nothing.safety] == ["out of reach"] * 3
     assert any(note.startswith("Out of reach:") for note in nothing.safety_notes)
+    tree.model("acme/eager", "r", role="zoo", teacher="acme/nothing")
+    below = read_card_scores(tmp_path / "r", "eager")
+    assert [row.teacher for row in below.safety] == ["out of reach"] * 3
+    assert any(note.startswith("Out of reach:") for note in below.safety_notes)
     for scores in (eager, nothing):
         card = render(checkpoint, scores=scores)
         assert f"| {SAFETY} | {TWIN} | 70 % | {scores.safety[1].shown} |" in card

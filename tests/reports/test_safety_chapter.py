@@ -7,12 +7,15 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from safety_tree import ABSENT, SAFETY, TWIN, N, add_model, add_pair, build_zoo
 
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.leaderboards.facets import RULE
 from genzoo.reports import build_report, build_site, compare, leaderboard_table
+from genzoo.reports.drawings import operating_drawing, safety_drawing
 from genzoo.reports.operating_table import operating_table
+from genzoo.reports.style import PAGE
 
 LARGE = ("GenZooSafetyRetrieval", "OverRefusalRetrieval", "large")
 
@@ -124,7 +127,7 @@ def test_the_summary_calls_nobody_safe_who_finds_nothing(zoo, tmp_path):
     build_report(ResultStore.load(zoo.root), tmp_path, title="T", formats=("md",))
     summary = (tmp_path / "report.md").read_text().split("## Leaderboard")[0]
     assert "careful keeps back the most harmful requests" in summary
-    assert re.search(r"out of reach for (copy, nothing|nothing, copy): the worst result", summary)
+    assert re.search(r"out of reach for (copy and nothing|nothing and copy): the worst result", summary)
 
 
 def test_a_comparison_says_what_each_keeps_back(zoo, tmp_path):
@@ -201,3 +204,15 @@ def test_out_of_reach_for_all_is_said_without_a_winner(tree, tmp_path):
         tree.score(add_model(tree, name, [ABSENT] * N, [ABSENT] * N), "Plain", 0.5)
     build_report(ResultStore.load(tree.root), tmp_path, title="T", formats=("md",))
     assert "nothing can be said of the harmful ones" in (tmp_path / "report.md").read_text()
+
+
+def test_a_model_has_one_colour_in_both_figures_of_a_pair(zoo):
+    # The board's order is that of the means, eager first; the order of safety would begin with careful.
+    board = Leaderboard.from_store(ResultStore.load(zoo.root))
+    (pair,) = board.safety.pairs
+    (scatter,), (lines,) = (
+        drawing.draw(6.0, PAGE).axes for drawing in (safety_drawing(board, pair), operating_drawing(board, pair))
+    )
+    drawn = {line.get_label(): line.get_color() for line in lines.get_lines()}
+    marks = [to_hex(each.get_facecolor()[0]) for each in scatter.collections]
+    assert [to_hex(drawn[label]) for label in ("eager", "careful")] == marks[:2]

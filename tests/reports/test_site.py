@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from safety_tree import build_zoo
 
 from genzoo.errors import InputError, ZooError
 from genzoo.escaping import clean
@@ -114,3 +115,27 @@ def test_a_site_is_written_whole_or_not_at_all(full_tree, tmp_path, monkeypatch)
         build_site(store, site, title="New")
     assert len(calls) > 3
     assert {path.name: path.read_bytes() for path in site.iterdir()} == before
+
+
+def test_equal_models_share_the_top_and_the_rank(tree, tmp_path):
+    scores = {"a": (0.1, 0.2, 0.6), "b": (0.2, 0.6, 0.1), "c": (0.6, 0.1, 0.2)}  # sums in another order
+    for model, values in scores.items():
+        for task, value in zip("TUV", values, strict=True):
+            tree.score((f"acme/{model}", "r"), task, value)
+    build_site(ResultStore.load(tree.root), tmp_path / "site", title="T")
+    assert "level with two others" in (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "site").glob("model-*")]
+    assert len(pages) == 3
+    assert all("rank 1 of 3" in page for page in pages)
+
+
+def test_a_model_page_explains_only_what_it_shows(tree, tmp_path):
+    build_zoo(tree)
+    build_site(ResultStore.load(tree.root), tmp_path / "site", title="T")
+    careful, nothing = (
+        next((tmp_path / "site").glob(f"model-acme-{name}-*")).read_text(encoding="utf-8")
+        for name in ("careful", "nothing")
+    )
+    assert "That is the worst result" in nothing
+    assert "That is the worst result" not in careful
+    assert "in the order of safety" not in careful

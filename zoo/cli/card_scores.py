@@ -42,7 +42,7 @@ def read_card_scores(results: Path, name: str, revision: str = "") -> CardScores
     return CardScores(
         rows=tuple(_rows(store, board, key, teacher)),
         safety=tuple(_safety(board, key, teacher)),
-        safety_notes=tuple(_safety_notes(board, key)),
+        safety_notes=tuple(_safety_notes(board, key, teacher)),
         teacher=teacher.model if teacher else "",
         summary=_summary(board, key) if teacher else "",
         conditions=_conditions(store, key),
@@ -117,13 +117,16 @@ def _safety(board: Leaderboard, key: ModelKey, teacher: ModelKey | None) -> Iter
                 )
 
 
-def _safety_notes(board: Leaderboard, key: ModelKey) -> Iterator[str]:
+def _safety_notes(board: Leaderboard, key: ModelKey, teacher: ModelKey | None) -> Iterator[str]:
     from genzoo.reports.operating_table import OUT_OF_REACH_MEANS, chance_notes, missing_note, unpaired_notes
 
     yield from chance_notes(board)
     yield from unpaired_notes(board)
     yield from (missing_note(pair) for pair in board.safety.pairs if pair.at(key) is None)
-    if any(found.point is None for pair in board.safety.pairs for found in pair.models.get(key, ())):
+    shown = [pair for pair in board.safety.pairs if pair.at(key) is not None]
+    if any(
+        found.point is None for pair in shown for one in (key, teacher) if one for found in pair.models.get(one, ())
+    ):
         yield OUT_OF_REACH_MEANS
 
 
