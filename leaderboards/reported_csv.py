@@ -32,7 +32,23 @@ _FACTS = {
     "comment", "comments", "organisation", "organization", "open", "unnamed", "index", "id", "row", "seed", "seeds", "run", "fold",
     "epoch", "epochs", "step", "steps", "time", "seconds", "runtime", "latency", "speed", "throughput", "cost", "price",
 }  # fmt: skip
-_SPREADS = {"std", "stdev", "stddev", "sd", "stderr", "sem", "se", "var", "variance", "ci", "ci95", "low", "lower", "high", "upper"}
+_SPREADS = {
+    "std",
+    "stdev",
+    "stddev",
+    "sd",
+    "stderr",
+    "sem",
+    "se",
+    "var",
+    "variance",
+    "ci",
+    "ci95",
+    "low",
+    "lower",
+    "high",
+    "upper",
+}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W_a-zA-Z]+|#")
 
 
@@ -176,7 +192,9 @@ def _may_be_task(head: str, cells: Sequence[_Cell], heads: Collection[str]) -> b
 def _tasks_only(cells: Sequence[_Cell], source: str, problems: list[Problem], known: Collection[str]) -> list[_Cell]:
     """Without rows on means and ranks."""
     named = {cell.task for cell in cells}
-    no_tasks = {name for name in named if _names_no_task(name, known) or (name not in known and _is_spread(name, named))}
+    no_tasks = {
+        name for name in named if _names_no_task(name, known) or (name not in known and _is_spread(name, named))
+    }
     out = dict.fromkeys(cell.task for cell in cells if cell.task in no_tasks)
     if out:
         problems.append(Problem(source, _left_out(list(out), "row")))
