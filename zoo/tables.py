@@ -32,11 +32,18 @@ class Table:
     def swallowed(self, divider: str) -> list[int]:
         """Lines of the rows in which a quoted cell holds what looks like further rows, as an unclosed quote may leave it."""
         begins = re.compile(rf'"?[\w.-]*\d[\w.-]*"?{re.escape(divider)}\S')
-        return [
-            line
-            for line, cells in self.rows
-            if len(cells) > 1 and any(begins.match(part) for cell in cells for part in _LINE_END.split(cell)[1:])
-        ]
+        # as many cells as the heading has, and no space after a divider, as there is in prose
+        whole = re.compile(
+            rf"[^{re.escape(divider)}]+({re.escape(divider)}[^{re.escape(divider)}\s][^{re.escape(divider)}]*)+"
+        )
+
+        def looks_like_rows(cell: str) -> bool:
+            parts = _LINE_END.split(cell)
+            return any(map(begins.match, parts[1:])) or any(
+                part.count(divider) == len(self.heading) - 1 and whole.fullmatch(part) for part in parts
+            )
+
+        return [line for line, cells in self.rows if len(cells) > 1 and any(map(looks_like_rows, cells))]
 
 
 def read_text(path: Path) -> str:

@@ -152,8 +152,9 @@ def test_leaderboard_report_and_comparison(results, monkeypatch, capsys, tmp_pat
     assert "tiny" in json.dumps(rows)
     run(monkeypatch, "leaderboard", results)
     assert "| tiny" in capsys.readouterr().out
-    run(monkeypatch, "leaderboard", results, "--json")
-    json.loads(capsys.readouterr().out)
+    for more in ([], ["-o", tmp_path]):
+        run(monkeypatch, "leaderboard", results, "--json", *more)
+        json.loads(capsys.readouterr().out)
     run(monkeypatch, "report", results, "-o", tmp_path / "report", "--title", "A <title> & more")
     page = (tmp_path / "report" / "report.html").read_text()
     assert "A &lt;title&gt; &amp; more" in page

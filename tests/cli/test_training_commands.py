@@ -241,3 +241,12 @@ def test_bad_input_is_one_clear_error(genzoo, log, words, told, tmp_path):
     assert told in errors
     assert text == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv"]
+
+
+def test_a_device_that_there_is_not_is_one_clear_error(genzoo):
+    for words in (["decode", "hello"], ["evaluate", "-m", "minilm", "-t", "GenZooMiniSTS", "--plan"]):
+        code, text, errors = genzoo(*words, "--device", "nosuch")
+        assert (code, text) == (1, "")
+        assert "error: there is no device 'nosuch' on this machine" in errors
+    code, _, errors = genzoo("decode", "", "--device", "cpu")
+    assert "a text is empty" in errors

@@ -48,6 +48,10 @@ def test_lines_are_those_of_the_file(tmp_path):
 def test_rows_inside_a_cell_are_noticed(tmp_path):
     assert _table(tmp_path, 'id,text\n1,"a\n2,b\n3,c"\n4,"d\nwell, well"\n').swallowed(",") == [2]
     assert _table(tmp_path, 'text\n"a\n2,b"\n').swallowed(",") == []
+    # rows that begin with words, before and behind the text
+    assert _table(tmp_path, 'text,lang\na,en\n"what is b,en\nthe 11",en\n').swallowed(",") == [3]
+    assert _table(tmp_path, 'lang,text\nen,"what is b\nen,the 11"\n').swallowed(",") == [2]
+    assert _table(tmp_path, 'lang,text\nen,"what, when\nand where, please\n"\n').swallowed(",") == []
 
 
 def test_dividers_are_named():

@@ -19,7 +19,29 @@ PANEL = "Models"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Tokens = Annotated[int, typer.Option(min=1, max=512, help="Longest decoded text, in tokens.")]
 Truncate = Annotated[bool, typer.Option("--truncate", help="Cut texts that are longer than the model reads.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one by default.")]
+
+
+def check_device(context: typer.Context, name: str | None) -> str | None:
+    """Refuse a device that there is not, before anything is loaded; with ``--ray`` other machines compute."""
+    if name is None:
+        return None
+    import torch
+
+    try:
+        device = torch.device(name)
+        if "ray" not in {one.name for one in context.command.params}:
+            torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        why = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"there is no device {name!r} on this machine ({why}): give cpu, or leave --device out"
+        ) from error
+    return name
+
+
+Device = Annotated[
+    str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one by default.", callback=check_device)
+]
 
 
 def add_to(app: typer.Typer) -> None:

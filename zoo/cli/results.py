@@ -54,10 +54,10 @@ def leaderboard(
         from genzoo.reports import write_leaderboard
 
         for path in write_leaderboard(board, output, store=store):
-            out.print(f"wrote {path}", highlight=False)
-    elif json:
+            (err if json else out).print(f"wrote {path}", highlight=False)
+    if json:
         print_json(json_library.loads(table.to_json()))
-    else:
+    elif output is None:
         out.print(table.to_markdown(), markup=False, highlight=False)
         for line in board.caveats:
             err.print(f"note: {line.text}", markup=False, highlight=False)
