@@ -8,7 +8,6 @@ is the method's formula; and because no module is ours, a saved folder loads whe
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +17,7 @@ from sentence_transformers.base.modules import Dense, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling, WordWeights
 from torch import nn
 
-from genzoo.backbones import backbone_digest
+from genzoo.backbones import warn_of_other_weights
 from genzoo.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.errors import BackboneError, CheckpointError
 from genzoo.escaping import code_markdown, escape_markdown
@@ -28,8 +27,6 @@ from genzoo.lora import merge_lora
 from genzoo.reachability import check_out_of_reach
 from genzoo.tokens import append_trained_tokens
 from genzoo.whole import open_transformer
-
-log = logging.getLogger(__name__)
 
 Form = Literal["merged", "adapter"]
 
@@ -63,13 +60,7 @@ def assemble(
     Raises:
         BackboneError: When the backbone has another width, or no spare row for the adapter form.
     """
-    if backbone_digest(backbone) != checkpoint.backbone_digest:
-        log.warning(
-            "the backbone in %s is not the one these tokens were trained on (digest %s, trained on %s): embeddings will differ",
-            backbone,
-            backbone_digest(backbone)[:12],
-            checkpoint.backbone_digest[:12],
-        )
+    warn_of_other_weights(backbone, checkpoint.backbone_digest)
     transformer = _transformer(checkpoint, backbone, dtype)
     if form == "adapter" and checkpoint.lora:
         raise CheckpointError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from genzoo.files import folder_digest
 from genzoo.registry import Registry
 from genzoo.revisions import resolve_commit
 from genzoo.sources import HubSource, Source, Status, WheelSource, cached, fetch
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -245,3 +248,14 @@ def local_backbone(name: str) -> Path | None:
 def backbone_digest(folder: Path) -> str:
     """40 hex characters over the safetensors files of a backbone: equal digests mean equal weights."""
     return folder_digest(folder, "*.safetensors")
+
+
+def warn_of_other_weights(folder: Path, trained_on: str) -> None:
+    """Say so where tokens that were trained on one backbone, by its digest, are put on another."""
+    if (found := backbone_digest(folder)) != trained_on:
+        log.warning(
+            "the backbone in %s is not the one these tokens were trained on (digest %s, trained on %s): embeddings will differ",
+            folder,
+            found[:12],
+            trained_on[:12],
+        )

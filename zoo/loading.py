@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.backbones import backbone_digest, fetch_backbone
+from genzoo.backbones import backbone_digest, fetch_backbone, warn_of_other_weights
 from genzoo.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
 from genzoo.entries import DEFAULT, get_entry
 from genzoo.errors import CheckpointError, InputError, UnknownNameError
@@ -156,7 +156,9 @@ def load_decoder(
     checkpoint = find_checkpoint(name)
     from genzoo.decoding import Decoder
 
-    return Decoder.load(checkpoint, fetch_backbone(backbone or checkpoint.backbone, status), device)
+    folder = fetch_backbone(backbone or checkpoint.backbone, status)
+    warn_of_other_weights(folder, checkpoint.backbone_digest)
+    return Decoder.load(checkpoint, folder, device)
 
 
 def default_model() -> str:

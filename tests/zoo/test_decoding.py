@@ -6,6 +6,7 @@ from conftest_builders import build_checkpoint
 from genzoo.assembly import assemble
 from genzoo.decoding import NO_REPEAT, Decoder
 from genzoo.errors import InputError
+from genzoo.loading import load_decoder
 
 TEXTS = ["where do foxes live", "a library keeps books", "the quick brown fox jumps"]
 
@@ -84,3 +85,11 @@ def test_explained_search_is_the_models_own(pair):
     assert "embedding" not in found.as_dict()["documents"][0]["reading"]
     with pytest.raises(InputError):
         decoder.explain(TEXTS[0], [])
+
+
+def test_reading_through_another_backbone_is_said(llama, qwen3, tmp_path, caplog):
+    folder = build_checkpoint(llama).save(tmp_path / "checkpoint")
+    load_decoder(str(folder), device="cpu")
+    assert not caplog.records
+    load_decoder(str(folder), backbone=str(qwen3), device="cpu")
+    assert "is not the one these tokens were trained on" in caplog.text
