@@ -259,12 +259,12 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
     name = f"local/{folder.resolve().name}"
     if (folder / CONFIG).is_file() or (folder / "checkpoint" / CONFIG).is_file():
         checkpoint: TokenCheckpoint = find_checkpoint(str(folder))
-        revision, facts = checkpoint.digest(), _facts_of(checkpoint, folder)
+        revision, facts, own = checkpoint.digest(), _facts_of(checkpoint, folder), _prompts_of(folder)
         size: dict[str, Any] = {
             "embed_dim": checkpoint.dim,
             "max_tokens": checkpoint.max_tokens,
             "use_instructions": True,
-            "loader_kwargs": {"model_prompts": _prompts_of(folder) or checkpoint.prompts()},
+            "loader_kwargs": {"model_prompts": checkpoint.prompts() if own is None else own},
         }
     elif (folder / "modules.json").is_file():
         revision, facts = folder_digest(folder), ModelFacts("other")
