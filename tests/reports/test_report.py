@@ -120,7 +120,7 @@ def test_no_comparison_rests_on_no_task(tree):
 def test_the_chapter_on_the_teacher_names_the_test_that_was_made(full_tree, tmp_path):
     build(full_tree, tmp_path, formats=("md",))
     text = (tmp_path / "report.md").read_text()
-    assert "Its interval and p are those of Student’s t over the same tasks." in text
+    assert "its interval and its p-value are those of Student’s t over these tasks" in text
     assert "bootstrap over tasks" not in text
 
 
