@@ -19,6 +19,8 @@ from genzoo.leaderboards.standing import LEVEL, can_decide
 # Scores closer than this are shown as equal (0.1 points at most), so they count as a tie.
 TIE = 0.0005
 _ROUNDING = 1e-9
+Noise = Callable[[list[ModelKey], list[str]], npt.NDArray[np.float64] | None]
+"""Models and tasks -> covariance of the models' scores over the items of the tasks, where there are any."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Comparison:
         model: ModelKey,
         reference: ModelKey,
         tasks: Mapping[str, TaskFacts],
-        noise: Callable[[list[ModelKey], list[str]], npt.NDArray[np.float64] | None] = lambda models, names: None,
+        noise: Noise = lambda models, names: None,
     ) -> Comparison:
         """Compare two rows of a score matrix; `noise` is asked for the covariance of the two over the items of the tasks."""
         first, second = scores.loc[model], scores.loc[reference]

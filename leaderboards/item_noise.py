@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from genzoo.leaderboards.aggregation import Part
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.store import ResultStore
 
@@ -41,10 +42,10 @@ def score_noise(store: ResultStore, keys: Sequence[ModelKey], tasks: Sequence[st
 def _deviations(store: ResultStore, key: ModelKey, task: str) -> Floats | None:
     """Numbers whose products, summed, are the covariance of two models' scores over the items of a task."""
     if outcomes := store.outcomes(key, task):
-        parts: dict[object, list[float]] = {}
+        parts: dict[Part, list[float]] = {}  # in the order of the parts, as queries are sorted by part first
         for query, outcome in sorted(outcomes.items()):
             parts.setdefault(query.part, []).append(outcome.score)
-        centred = [np.array(scores) - np.mean(scores) for _, scores in sorted(parts.items(), key=lambda item: item[0])]  # type: ignore[arg-type, return-value]
+        centred = [np.array(scores) - np.mean(scores) for scores in parts.values()]
         # The score is the mean of the parts' means: each part's variance is s² / n, and a share of 1 / (number of parts)².
         return np.concatenate([each / (max(1, len(each) - 1) * len(each)) ** 0.5 / len(parts) for each in centred])
     if (pairs := store.pairs(key, task)) is not None:

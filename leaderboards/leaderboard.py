@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from genzoo.errors import ZooError
@@ -17,7 +16,7 @@ from genzoo.leaderboards import aggregation, facets
 from genzoo.leaderboards.absence import why_no_score
 from genzoo.leaderboards.caveats import Caveat, collect_caveats
 from genzoo.leaderboards.columns import BoardColumn, board_columns, leading_pair, safety_key
-from genzoo.leaderboards.comparison import Comparison, corrected
+from genzoo.leaderboards.comparison import Comparison, Noise, corrected
 from genzoo.leaderboards.facts import ModelFacts, ModelKey, TaskFacts
 from genzoo.leaderboards.item_noise import score_noise
 from genzoo.leaderboards.naming import short_name
@@ -26,8 +25,6 @@ from genzoo.leaderboards.reported import ReportedMeans, reported_key
 from genzoo.leaderboards.safety import SafetyFigures
 from genzoo.leaderboards.standing import Standing, can_decide, rank_standings
 from genzoo.leaderboards.store import ResultStore
-
-Noise = Callable[[list[ModelKey], list[str]], npt.NDArray[np.float64] | None]
 
 
 @dataclass(frozen=True)
@@ -49,11 +46,6 @@ class LeaderboardRow:
     covered: int
     comparison: Comparison | None = None
     safety: Mapping[str, SafetyAt] = field(default_factory=dict)
-
-    @property
-    def rounded_mean(self) -> float | None:
-        """Mean (task) as models are ordered by it: sums in another order are no difference."""
-        return None if self.mean_task is None else round(self.mean_task, aggregation.DECIMALS)
 
     def value(self, column: BoardColumn) -> float | None:
         """The row's value in a column."""
@@ -117,13 +109,13 @@ class Leaderboard:
         safety = SafetyFigures.of(store, map(ModelKey._make, scores.index), tasks)
         columns = board_columns(scores, tasks, safety)
         ranked = _ranked(_rows(store, scores, tasks, safety), leading_pair(columns))
-        rows = _compared(store, ranked, scores, tasks, chosen)
+        noise = functools.partial(score_noise, store)
+        rows = _compared(noise, ranked, scores, tasks, chosen)
         claims = [claim for claim in store.claims if claim.benchmark == benchmark]
         caveats = collect_caveats(
             store, scores, matrix.grounds, tasks, {row.key: row.comparison for row in rows}, claims
         )
         claimed = tuple(_claimed(claim, rows[0].types) for claim in claims)
-        noise = functools.partial(score_noise, store)
         return cls(benchmark, tasks, columns, rows, chosen, matrix.grounds, caveats, claimed, safety, noise)
 
     @property
@@ -271,7 +263,7 @@ def _ranked(rows: Iterable[LeaderboardRow], pair: str | None = None) -> list[Lea
         in_reach, safety, reached = found.order if found else (False, 0.0, -1.0)
         return (
             row.mean_task is None,
-            -(row.rounded_mean or 0),
+            -(row.mean_task or 0),
             not in_reach,
             -safety,
             -reached,
@@ -283,14 +275,13 @@ def _ranked(rows: Iterable[LeaderboardRow], pair: str | None = None) -> list[Lea
 
 
 def _compared(
-    store: ResultStore,
+    noise: Noise,
     rows: Sequence[LeaderboardRow],
     scores: pd.DataFrame,
     tasks: Mapping[str, TaskFacts],
     reference: ModelKey | None,
 ) -> tuple[LeaderboardRow, ...]:
     """The rows with their comparisons, corrected over all of them."""
-    noise = functools.partial(score_noise, store)
     found = []
     for row in rows:
         other = reference or _own_teacher(row, rows)

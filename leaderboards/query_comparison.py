@@ -13,7 +13,7 @@ from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.metrics import UNIT, metric
 from genzoo.leaderboards.pairs import PairDifference
 from genzoo.leaderboards.resampling import QueryDifference, TaskDifference
-from genzoo.leaderboards.significance import Interval, can_reject, holm
+from genzoo.leaderboards.significance import Interval, can_reject, holm, least_p
 from genzoo.leaderboards.store import ResultStore
 
 _LEAST = 10  # queries or pairs, below which nothing is tested
@@ -61,7 +61,7 @@ def compare_queries(
     found = task_differences(store, model, reference, tasks)
     draws = _DRAWS_PER_TEST * len(found)
     compared = [(each, each.p_value(n_resamples=max(each.n_resamples, draws), seed=seed)) for each in found]
-    is_tested = can_reject([2.0 ** (1 - each.n_unequal) for each in found])
+    is_tested = can_reject([least_p(each.n_unequal) for each in found])
     corrected = holm([p if tested else math.nan for (_, p), tested in zip(compared, is_tested, strict=True)])
     return tuple(
         QueryComparison(

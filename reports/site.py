@@ -103,7 +103,7 @@ def _index(
     rows = []
     for name, board in boards.items():
         first = next((row for row in board.rows if row.mean_task is not None), None)
-        leaders = [row for row in board.rows if first and row.rounded_mean == first.rounded_mean]
+        leaders = [row for row in board.rows if first and row.mean_task == first.mean_task]
         note = "without safety" if first and board.safety.tasks else ""
         rows.append(
             (
@@ -239,7 +239,7 @@ def _place_in_words(board: Leaderboard, row: LeaderboardRow, name: str) -> str:
     if row.mean_task is None:
         return f"{name}: a score on {row.covered} of {count_words(board.total, 'task')}, so no mean and no rank."
     ranked = [other for other in board.rows if other.mean_task is not None]
-    rank = 1 + sum((other.rounded_mean or 0.0) > (row.rounded_mean or 0.0) for other in ranked)
+    rank = 1 + sum((other.mean_task or 0.0) > (row.mean_task or 0.0) for other in ranked)
     label = board.columns_of("mean")[0].label
     text = f"{name}: {label} {_MEAN.display(row.mean_task)}, rank {rank} of {len(ranked)}"
     standing = board.standings.get(row.key)

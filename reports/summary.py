@@ -96,7 +96,7 @@ def _measured(board: Leaderboard) -> str:
         return f"{text}. {only.label} is the only one with a score on every task that counts. {mean}"
     first, last = complete[0], complete[-1]
     highest = _SCORE.display(first.mean_task)
-    leaders = [row.label for row in complete if row.rounded_mean == first.rounded_mean]
+    leaders = [row.label for row in complete if row.mean_task == first.mean_task]
     if len(leaders) == len(complete):
         every = "Both means" if len(complete) == 2 else f"All {count_words(len(complete), 'mean')}"
         return f"{text}. {every} over tasks{but_safety} are {highest}."
