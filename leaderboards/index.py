@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from genzoo.errors import ZooError
+from genzoo.files import cache_root
 from genzoo.leaderboards.facts import Problem
 from genzoo.leaderboards.kept_scores import FileScores, KeptScores, ScoreIndex
 from genzoo.leaderboards.reading import ResultFile, read_result
-from genzoo.sources import cache_root
 
 _WORTH_KEEPING = 200  # files: a smaller folder is read faster than its record is found
 _WORTH_SHARING = 4000  # files, from which on a second process pays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from genzoo.errors import CheckpointError
 from genzoo.files import keep_others, replace_folder, strict_json
 from genzoo.inspection import check_links, read_json_file
 from genzoo.prompts import all_prompts
+from genzoo.tokens import check_spare_rows, spare_rows
 
 WEIGHTS, LORA, CONFIG = "tokens.safetensors", "lora.safetensors", "genzoo.json"
 FORMAT = 1
@@ -50,6 +52,19 @@ class TokenSpec:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def make_spec(tokenizer: Any, vocab_size: int, n_thought: int, n_compression: int, known: Sequence[int]) -> TokenSpec:
+    """Rows for the tokens to be trained: spare ones, or new ones behind the vocabulary where the backbone has none to spare."""
+    n_tokens = n_thought + n_compression
+    rows = spare_rows(tokenizer, vocab_size, known, n_tokens)
+    check_spare_rows(tokenizer, rows, vocab_size)
+    rows = rows or tuple(range(vocab_size, vocab_size + n_tokens))
+    names = tuple(
+        tokenizer.convert_ids_to_tokens(row) if row < len(tokenizer) else f"<|gen_{place}|>"
+        for place, row in enumerate(rows)
+    )
+    return TokenSpec(rows, names, n_thought, n_compression)
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ class Decoder:
     @classmethod
     def load(cls, checkpoint: TokenCheckpoint, backbone: Path, device: str | None = None) -> Decoder:
         """Load the backbone from its folder, on the GPU where there is one."""
-        from genzoo.training.pipeline import load_causal_lm
+        from genzoo.whole import load_causal_lm
 
         return cls(checkpoint, *load_causal_lm(backbone, device))
 

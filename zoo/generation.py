@@ -6,10 +6,55 @@ passages without a word in the recipe. Only the tokens that end or pad a text ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 _TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query of the log; ``id`` is the log's own, or its place in the log."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the backbone answered; one line of ``responses.jsonl``.
+
+    Attributes:
+        id: Of the query.
+        query: Its text.
+        response: The answer.
+        finish_reason: ``stop`` where the backbone ended it, ``length`` where it was cut off.
+        n_tokens: In the answer.
+        made_with: Digest of the settings and the backbone that it was made with (`options_digest`); empty where the file does
+            not say, as files of earlier versions and of other programs.
+    """
+
+    id: str
+    query: str
+    response: str
+    finish_reason: str
+    n_tokens: int
+    made_with: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the backbone ended the answer itself, rather than being cut off."""
+        return self.finish_reason == "stop"
+
+
+class Engine(Protocol):
+    """What generates responses."""
+
+    def answer(self, queries: Sequence[Query]) -> list[Response]:
+        """One response per query, in their order."""
+        ...
 
 
 def generate(model: Any, tokenizer: Any, **options: Any) -> Any:

@@ -24,7 +24,7 @@ def is_commit(revision: str) -> bool:
 
 def recorded_commits() -> dict[str, str]:
     """Repository -> commit, for every name that was resolved on this machine before."""
-    from genzoo.sources import cache_root
+    from genzoo.files import cache_root
 
     path = cache_root() / RECORD
     try:
@@ -43,7 +43,7 @@ def resolve_commit(repo_id: str, revision: str | None = None) -> str:
     Raises:
         BackboneError: When the Hub cannot be asked, or does not have it; the message tells what to run.
     """
-    from genzoo.sources import cache_root
+    from genzoo.files import cache_root
 
     known = known_commit(repo_id, revision)
     if known:

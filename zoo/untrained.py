@@ -27,17 +27,17 @@ def untrained_checkpoint(
     import torch
 
     from genzoo.backbones import backbone_digest
-    from genzoo.checkpoint import TokenCheckpoint
+    from genzoo.checkpoint import TokenCheckpoint, make_spec
     from genzoo.recipes import UNSUPERVISED, Recipe
     from genzoo.tokens import start_rows
-    from genzoo.training.pipeline import load_causal_lm, make_spec
+    from genzoo.whole import load_causal_lm
 
     model, tokenizer = load_causal_lm(backbone, "cpu")
     recipe = Recipe("untrained", backbone.name, UNSUPERVISED, n_compression, n_thought, max_tokens)
     embeddings = model.get_input_embeddings()
     same = torch.eye(embeddings.embedding_dim)
     return TokenCheckpoint(
-        spec=make_spec(tokenizer, embeddings.num_embeddings, recipe, ()),
+        spec=make_spec(tokenizer, embeddings.num_embeddings, n_thought, n_compression, ()),
         rows=start_rows(model, tokenizer, recipe.n_tokens),
         recon_weight=same,
         recon_bias=torch.zeros(len(same)),

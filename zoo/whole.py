@@ -155,6 +155,14 @@ def open_causal_lm(folder: str | Path, dtype: Any) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
+def load_causal_lm(folder: Path, device: str | None = None, dtype: str = "float32") -> tuple[Any, Any]:
+    """A backbone with its tokenizer; in float32, since bfloat16 gradients of the trained tokens proved useless on small ones."""
+    import torch
+
+    model, tokenizer = open_causal_lm(folder, getattr(torch, dtype))
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), tokenizer
+
+
 def open_tokenizer(folder: str | Path) -> Any:
     """The tokenizer of a causal LM that another engine loads, known to fit its embedding matrix.
 

@@ -44,11 +44,10 @@ from genzoo.overrides import override
 from genzoo.packing import Memory, Segments, packed_states
 from genzoo.recipes import Recipe
 from genzoo.training.engines import TransformersEngine
-from genzoo.training.pipeline import load_causal_lm
-from genzoo.training.precision import check_gradients
 from genzoo.training.queries import Query
 from genzoo.training.trainer import TokenTrainer
 from genzoo.training.views import Example
+from genzoo.whole import load_causal_lm
 
 _SENTENCE = "the polar bear lives on ice and hunts seals near open water while people ask how it keeps warm in winter"
 WORDS = _SENTENCE.split()
@@ -175,7 +174,7 @@ def compare_gradients(given: argparse.Namespace) -> dict:
     trainer.backward(trainer.batches[0], 0)
     lean = {name: p.grad.clone() for name, p in trainer.heads.named_parameters() if p.grad is not None}
     say("bfloat16 gradients")
-    check = check_gradients(trainer, 1)
+    check = trainer.check_gradients(1)
     print(check)
     say("plain gradients")
     PlainWay(trainer, None).loss(trainer.batches[0]).backward()

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from genzoo.backbones import fetch_backbone
 from genzoo.teachers import load_teacher
-from genzoo.training.pipeline import load_causal_lm
 from genzoo.training.trainer import TokenTrainer
+from genzoo.whole import load_causal_lm
 
 
 def is_installed() -> bool:

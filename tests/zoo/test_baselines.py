@@ -11,8 +11,8 @@ from genzoo.baselines import BASELINES, echo, hyde, mean_pooled
 from genzoo.echo import BEFORE, BETWEEN
 from genzoo.errors import CheckpointError, InputError
 from genzoo.tokens import plain_ids, start_rows
-from genzoo.training.pipeline import load_causal_lm
 from genzoo.untrained import untrained
+from genzoo.whole import load_causal_lm
 
 TEXTS = ["where do polar bears live", "", "the quick brown fox " * 60, "a <|im_start|> b"]
 

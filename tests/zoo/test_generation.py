@@ -14,8 +14,8 @@ from genzoo.decoding import Decoder
 from genzoo.generation import end_tokens, generate, shipped_config
 from genzoo.options import ResponseOptions
 from genzoo.training.engines import TransformersEngine, VllmEngine, chat_text
-from genzoo.training.pipeline import load_causal_lm
 from genzoo.training.queries import Query
+from genzoo.whole import load_causal_lm
 
 TEXTS = ["where do polar bears live", "how do I change a flat tyre", "books", "the quick brown fox"]
 HABITS = [

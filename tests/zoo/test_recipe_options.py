@@ -18,7 +18,6 @@ from genzoo.overrides import field_names, override, parse_change
 from genzoo.recipes import RECIPES, LossOptions, OptimOptions, Recipe, ResponseOptions
 from genzoo.training.batching import scored_places
 from genzoo.training.pipeline import TrainingRun
-from genzoo.training.precision import check_gradients
 from genzoo.training.queries import Query
 from genzoo.training.trainer import TokenTrainer
 
@@ -155,7 +154,7 @@ def test_gradients_equal_the_plain_way(recipe, tmp_path):
 
 def test_gradient_check_tells_good_from_bad(recipe, tmp_path, monkeypatch):
     trainer = _trainer(recipe, tmp_path)
-    found = check_gradients(trainer)
+    found = trainer.check_gradients()
     assert set(found.cosines) == {"rows", "recon.weight", "recon.bias", "align.weight", "align.bias"}
     assert not trainer.is_bfloat16
     assert all(p.grad is None for p in trainer.heads.parameters())
@@ -168,13 +167,13 @@ def test_gradient_check_tells_good_from_bad(recipe, tmp_path, monkeypatch):
         return made
 
     monkeypatch.setattr(TokenTrainer, "backward", noisy)
-    bad = check_gradients(trainer)
+    bad = trainer.check_gradients()
     assert not bad.is_good
     assert "rows" in str(bad)
     # Without any rounding the check passes.
     monkeypatch.setattr(TokenTrainer, "autocast", lambda self: torch.autocast("cpu", enabled=False))
     monkeypatch.setattr(TokenTrainer, "backward", backward)
-    assert check_gradients(trainer).is_good
+    assert trainer.check_gradients().is_good
 
 
 def test_lora_trains_saves_loads_and_decodes(recipe, tmp_path, llama):

@@ -81,7 +81,7 @@ def test_backbone_is_the_pinned_one(entry, model):
 
 def test_ten_tokens_start_as_the_shipped_ones_did(entry, model):
     """The baseline of untrained tokens keeps its name and revision: what it is made of must not change under them."""
-    from genzoo.training.pipeline import load_causal_lm
+    from genzoo.whole import load_causal_lm
 
     lm, tokenizer = load_causal_lm(fetch_backbone(entry.backbone), "cpu")
     started = {

@@ -17,12 +17,12 @@ from genzoo.studies import STUDIES, Study, find_study
 from genzoo.tokens import plain_ids
 from genzoo.training import engines
 from genzoo.training import study as module
-from genzoo.training.pipeline import load_causal_lm
 from genzoo.training.queries import Query
 from genzoo.training.responses import Response
 from genzoo.training.state import StateFolder
 from genzoo.training.study import StudyRow, _write, mean_interval, run_study, summarise
 from genzoo.training.text_states import TextStates
+from genzoo.whole import load_causal_lm
 
 QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES * 2)]
 

@@ -13,7 +13,7 @@ from genzoo.tokens import (
     start_rows,
     template_limit,
 )
-from genzoo.training.pipeline import load_causal_lm
+from genzoo.whole import load_causal_lm
 
 
 def _load(folder):

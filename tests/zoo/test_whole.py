@@ -12,11 +12,11 @@ import genzoo
 from genzoo.errors import CheckpointError, ZooError
 from genzoo.loading import load, load_decoder
 from genzoo.teachers import load_teacher
-from genzoo.training.pipeline import load_causal_lm
 from genzoo.whole import (
     check_embeddings,
     check_tokenizer,
     check_tokenizers,
+    load_causal_lm,
     open_sentence_transformer,
     reading,
     whole_models,

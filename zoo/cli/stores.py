@@ -96,8 +96,7 @@ def _describe(benchmark: str, folder: Path, store: ResultStore) -> None:
 
 def _registered() -> Mapping[str, str | None]:
     """The revision that mteb's registry names for each model; kept in the cache, as importing mteb takes seconds."""
-    from genzoo.files import write_text
-    from genzoo.sources import cache_root
+    from genzoo.files import cache_root, write_text
 
     path = cache_root() / "leaderboards" / f"registered-{importlib.metadata.version('mteb')}.json"
     with contextlib.suppress(OSError, ValueError):

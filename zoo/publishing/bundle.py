@@ -13,7 +13,7 @@ from genzoo.assembly import export
 from genzoo.backbones import BACKBONES, fetch_backbone
 from genzoo.entries import ENTRIES, get_entry
 from genzoo.errors import InputError, UnknownNameError, ZooError
-from genzoo.files import replace_folder, write_text
+from genzoo.files import cache_root, replace_folder, write_text
 from genzoo.inspection import read_json_file
 from genzoo.loading import find_checkpoint
 from genzoo.publishing.dataset_cache import DataSet, arrow_folders, datasets_cache
@@ -21,7 +21,7 @@ from genzoo.publishing.hub import fetch_commit
 from genzoo.publishing.manifest import MANIFEST, Manifest, snapshot_of
 from genzoo.publishing.plan import REPO_ID
 from genzoo.revisions import COMMIT
-from genzoo.sources import Status, cache_root
+from genzoo.sources import Status
 from genzoo.teachers import TEACHERS, fetch_teacher
 
 PATTERNS = [

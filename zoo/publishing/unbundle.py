@@ -7,11 +7,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from genzoo.files import keep_others, replace_folder, write_text
+from genzoo.files import cache_root, keep_others, replace_folder, write_text
 from genzoo.publishing.dataset_cache import DataSet, check_dataset, datasets_cache
 from genzoo.publishing.manifest import Manifest, snapshot_of
 from genzoo.revisions import COMMIT
-from genzoo.sources import Status, cache_root
+from genzoo.sources import Status
 
 _MAIN = re.compile(r"hub/([^/]+)/refs/main")
 

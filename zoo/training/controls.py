@@ -121,7 +121,7 @@ def measure_on(
     """Controls of a checkpoint on responses to queries that it never saw, judged by a teacher: key, folder or Hub name."""
     from genzoo.backbones import fetch_backbone
     from genzoo.teachers import load_teacher
-    from genzoo.training.pipeline import load_causal_lm
+    from genzoo.whole import load_causal_lm
 
     encoder = load_teacher(teacher, device)
     judge = embedder(lambda: encoder)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
-from genzoo.checkpoint import TokenCheckpoint, TokenSpec
+from genzoo.checkpoint import TokenCheckpoint, make_spec
 from genzoo.contents import loaded_content
 from genzoo.errors import TrainingError
 from genzoo.estimates import as_time
@@ -22,7 +22,7 @@ from genzoo.exported import base_folder
 from genzoo.recipes import UNSUPERVISED, Recipe
 from genzoo.shard import Shard
 from genzoo.teachers import TEACHERS, fetch_teacher, load_teacher, pin_teacher
-from genzoo.tokens import check_spare_rows, spare_rows, template_limit
+from genzoo.tokens import template_limit
 from genzoo.training.checks import check_recipe
 from genzoo.training.identity import answer_facts, backbone_content, folder_content
 from genzoo.training.pace import Pace
@@ -43,7 +43,7 @@ from genzoo.training.responses import (
 )
 from genzoo.training.targets import compute_targets
 from genzoo.training.views import Example, make_examples
-from genzoo.whole import open_causal_lm, open_tokenizer
+from genzoo.whole import load_causal_lm, open_tokenizer
 
 if TYPE_CHECKING:
     from genzoo.training.controls import Controls
@@ -52,14 +52,6 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[str, int, int, str], None]
 """Called with the stage, how much of it is done, how much there is, and a short remark."""
-
-
-def load_causal_lm(folder: Path, device: str | None = None, dtype: str = "float32") -> tuple[Any, Any]:
-    """A backbone with its tokenizer; in float32, since bfloat16 gradients of the trained tokens proved useless on small ones."""
-    import torch
-
-    model, tokenizer = open_causal_lm(folder, getattr(torch, dtype))
-    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), tokenizer
 
 
 def teacher_content(name: str) -> str:
@@ -360,7 +352,9 @@ class TrainingRun:
         known = BACKBONES.get(recipe.backbone).spare_rows if recipe.backbone in BACKBONES else ()
         model, tokenizer = self.causal_lm
         return TokenCheckpoint(
-            spec=make_spec(tokenizer, model.get_input_embeddings().num_embeddings, recipe, known),
+            spec=make_spec(
+                tokenizer, model.get_input_embeddings().num_embeddings, recipe.n_thought, recipe.n_compression, known
+            ),
             **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening),
             backbone=recipe.backbone,
             backbone_digest=self.backbone_digest,
@@ -379,15 +373,3 @@ class TrainingRun:
 
 def _no_engine() -> Any:
     raise TrainingError("a process left queries unanswered: run the same command again, it goes on there")
-
-
-def make_spec(tokenizer: Any, vocab_size: int, recipe: Recipe, known: Sequence[int]) -> TokenSpec:
-    """Rows for the recipe's tokens: spare ones, or new ones behind the vocabulary where the backbone has none to spare."""
-    rows = spare_rows(tokenizer, vocab_size, known, recipe.n_tokens)
-    check_spare_rows(tokenizer, rows, vocab_size)
-    rows = rows or tuple(range(vocab_size, vocab_size + recipe.n_tokens))
-    names = tuple(
-        tokenizer.convert_ids_to_tokens(row) if row < len(tokenizer) else f"<|gen_{place}|>"
-        for place, row in enumerate(rows)
-    )
-    return TokenSpec(rows, names, recipe.n_thought, recipe.n_compression)

@@ -5,6 +5,7 @@ On SmolLM2-135M they are not good enough: their noise is as large as that betwee
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from genzoo.options import ResponseOptions
 
 if TYPE_CHECKING:
     from genzoo.training.plan import Shape
-    from genzoo.training.trainer import TokenTrainer
 
 ENOUGH = 0.99
 FASTER, LARGE = 1.5, 50_000_000
@@ -51,32 +51,19 @@ class GradientCheck:
         return f"bfloat16 gradients against float32: {found} (at least {ENOUGH} wanted)"
 
 
-def check_gradients(trainer: TokenTrainer, batches: int = 2) -> GradientCheck:
-    """Compare the gradients of the first batches that have both losses; the trainer is left as it was, without gradients.
+def check_gradients(
+    gradients: Callable[[int, bool], Mapping[str, torch.Tensor]], steps: Iterable[int]
+) -> GradientCheck:
+    """Compare bfloat16 gradients with float32 ones.
 
     Args:
-        trainer: After its warm start.
-        batches: How many are compared.
+        gradients: From a step and whether bfloat16 is used to each trained tensor's gradient, flat.
+        steps: The steps whose batches are compared.
     """
-    first = min(trainer.recipe.optim.align_first, len(trainer.batches) - 1)
     cosines: dict[str, float] = {}
-    usual = trainer.is_bfloat16
-    try:
-        for step in range(first, min(first + batches, len(trainer.batches))):
-            exact, rough = (_gradients(trainer, step, is_bfloat16) for is_bfloat16 in (False, True))
-            for name, gradient in exact.items():
-                found = float(functional.cosine_similarity(gradient, rough[name], dim=0))
-                cosines[name] = min(found, cosines.get(name, 1.0))
-    finally:
-        trainer.is_bfloat16 = usual
-        trainer.optimizer.zero_grad(set_to_none=True)
+    for step in steps:
+        rough = gradients(step, True)
+        for name, exact in gradients(step, False).items():
+            found = float(functional.cosine_similarity(exact, rough[name], dim=0))
+            cosines[name] = min(found, cosines.get(name, 1.0))
     return GradientCheck(cosines)
-
-
-def _gradients(trainer: TokenTrainer, step: int, is_bfloat16: bool) -> dict[str, torch.Tensor]:
-    trainer.is_bfloat16 = is_bfloat16
-    trainer.backward(trainer.batches[step], step)
-    named = list(trainer.heads.named_parameters())
-    if trainer.lora is not None:
-        named += [(f"lora.{name}", parameter) for name, parameter in trainer.lora.named_parameters()]
-    return {name: p.grad.flatten().double() for name, p in named if p.grad is not None and bool(p.grad.any())}

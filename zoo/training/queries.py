@@ -11,20 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.errors import InputError
+from genzoo.generation import Query
 from genzoo.tables import other_divider, read_table, read_text
 from genzoo.training.log_kinds import notes_on
 
 MAX_CHARACTERS = 20_000
 COLUMNS = ("query", "text", "question", "prompt")
 KINDS = ".txt, .jsonl, .csv, .tsv or .parquet (the first four also with .gz)"
-
-
-@dataclass(frozen=True)
-class Query:
-    """One query of the log; ``id`` is the log's own, or its place in the log."""
-
-    id: str
-    text: str
 
 
 @dataclass(frozen=True)
