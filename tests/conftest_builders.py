@@ -84,9 +84,9 @@ def build_checkpoint(backbone: Path, *, n_thought: int = 0, n_compression: int =
     import torch
     from transformers import AutoConfig, AutoTokenizer
 
-    from genzoo.backbones import backbone_digest
-    from genzoo.checkpoint import TokenCheckpoint, make_spec
-    from genzoo.recipes import Recipe
+    from genzoo.backbones.entries import backbone_digest
+    from genzoo.models.checkpoint import TokenCheckpoint, make_spec
+    from genzoo.recipes.recipes import Recipe
 
     recipe = Recipe("test", str(backbone), "minilm", n_thought=n_thought, n_compression=n_compression)
     tokenizer, config = AutoTokenizer.from_pretrained(backbone), AutoConfig.from_pretrained(backbone)

@@ -15,10 +15,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
+from genzoo.backbones.generation import Engine, Query, Response
 from genzoo.errors import TrainingError, system_message
 from genzoo.files import write_text
-from genzoo.generation import Engine, Query, Response
-from genzoo.shard import Shard
+from genzoo.jobs import Shard
 
 HELD_OUT = "held-out.jsonl"
 """Name of the file of those responses that a run kept for its controls."""
@@ -202,7 +202,7 @@ def echo_responses(queries: Sequence[Query]) -> list[Response]:
 
 
 def options_digest(facts: Mapping[str, Any]) -> str:
-    """16 hex characters over the facts of `genzoo.training.identity.answer_facts`, the backbone's name apart."""
+    """16 hex characters over the facts of `genzoo.training.state.answer_facts`, the backbone's name apart."""
     kept = {key: value for key, value in facts.items() if key != "backbone"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -13,22 +13,26 @@ from typing import Any
 
 import torch
 
+from genzoo.backbones.forward import can_pack, freeze, input_scale, token_states
+from genzoo.backbones.lora import Lora
+from genzoo.backbones.tokenizer import plain_ids, start_rows
 from genzoo.errors import TrainingError
-from genzoo.forward import freeze, input_scale, token_states
-from genzoo.lora import Lora
-from genzoo.packing import can_pack
-from genzoo.recipes import Recipe
-from genzoo.tokens import plain_ids, start_rows
-from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches, scored_places
+from genzoo.recipes.recipes import Recipe
+from genzoo.training.examples import (
+    Example,
+    chosen_for_recon,
+    has_recon,
+    phase_at,
+    phases_of,
+    plan_batches,
+    recon_tokens,
+    schedule,
+    scored_places,
+)
 from genzoo.training.heads import TokenHeads
-from genzoo.training.identity import examples_content
 from genzoo.training.losses import alignment_loss, response_loss
-from genzoo.training.phases import phase_at, phases_of, recon_tokens, schedule
-from genzoo.training.precision import GradientCheck, check_gradients
-from genzoo.training.processes import Processes
-from genzoo.training.state import StateFolder
-from genzoo.training.text_states import TextStates
-from genzoo.training.views import Example
+from genzoo.training.precision import GradientCheck, Processes, check_gradients
+from genzoo.training.state import StateFolder, TextStates, examples_content
 
 SAVE_EVERY = 25
 START_EXAMPLES = 768
