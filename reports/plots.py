@@ -20,7 +20,7 @@ from genzoo.leaderboards.reading.studies import Curve, Effect
 from genzoo.leaderboards.safety import OperatingPoint
 from genzoo.leaderboards.statistics.standing import Standing
 from genzoo.reports.render.style import MARKERS, NARROW, Palette
-from genzoo.reports.render.text import clean, shorten
+from genzoo.text import clean, shorten
 
 _GAP = 6.0  # points between a mark and its label
 _RADIUS = 5.0  # points around a mark that stay free

@@ -129,6 +129,21 @@ def measure_speed(device: str | None = None, dtype: str = "float32") -> float:
     return 2 * 1024**3 / best
 
 
+def check_device(name: str | None) -> None:
+    """Refuse a device that this machine does not have, before anything is loaded; None is the best one."""
+    if name is None:
+        return
+    import torch
+
+    try:
+        torch.empty(1, device=torch.device(name))
+    except (RuntimeError, AssertionError) as error:
+        why = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"there is no device {name!r} on this machine ({why}): give cpu, or leave the device out"
+        ) from error
+
+
 def as_time(seconds: float | None) -> str:
     """Seconds for people.
 

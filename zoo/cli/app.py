@@ -15,8 +15,9 @@ from typing import Annotated
 import typer
 
 from genzoo import __version__
-from genzoo.cli import evaluating, explaining, models, publishing, results, studies, training
+from genzoo.cli import explaining, measuring, models, publishing, studies, training
 from genzoo.cli.console import err, out
+from genzoo.display import progress
 from genzoo.errors import ZooError, system_message
 from genzoo.text import for_terminal, redact
 
@@ -53,7 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (models, training, studies, evaluating, results, explaining, publishing):
+for group in (models, training, studies, measuring, explaining, publishing):
     group.add_to(app)
 
 
@@ -91,6 +92,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     keep_freed_memory()
     sys.excepthook = _show_crash
+    progress()
     try:
         app()
     except ZooError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.segment import Segment
 from rich.status import Status
+from rich.table import Table
 from rich.text import Text
 
 from genzoo.files import strict_json
@@ -52,6 +53,23 @@ def print_json(value: Any) -> None:
     text = strict_json(value, indent=1)
     text = "".join(json.dumps(char)[1:-1] if char != "\n" and is_hiding(char) else char for char in text)
     out.print(text, highlight=False)
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], json: bool) -> None:
+    """Rows of one kind: a table on a terminal, tab-separated lines where piped, JSON on request."""
+    rows = list(rows)
+    if json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif not out.is_terminal:
+        for row in rows:
+            out.print("\t".join("" if cell is None else str(cell) for cell in row), highlight=False)
+    else:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for place, column in enumerate(columns):
+            table.add_column(column, overflow="fold", no_wrap=not place)  # a name is typed: it is never cut
+        for row in rows:
+            table.add_row(*("" if cell is None else str(cell) for cell in row))
+        out.print(table)
 
 
 class Busy:

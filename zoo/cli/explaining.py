@@ -1,8 +1,7 @@
-"""Commands that show why: explain one search, and the static site of a results folder."""
+"""The command that shows why: explain one search."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +9,6 @@ from rich.markup import escape
 
 from genzoo.cli.console import busy, out, print_json
 from genzoo.cli.models import Device, Json, Tokens, Truncate
-from genzoo.cli.results import ByRevision, Reported, Results
-from genzoo.cli.stores import load_store
 from genzoo.errors import InputError
 from genzoo.text import telling
 
@@ -27,9 +24,8 @@ _LEGEND = (
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register this group's commands."""
+    """Register this command."""
     app.command(rich_help_panel="Models")(explain)
-    app.command(rich_help_panel="Measuring")(site)
 
 
 def explain(
@@ -109,19 +105,3 @@ def _lens(positions: tuple[tuple[str, ...], ...]) -> str:
     words = map(telling, positions)
     shown = ["/".join(escape(repr(word)[1:-1]) for word in found[:_LENS_TOKENS]) for found in words if found]
     return " · ".join(shown) or "(no words)"
-
-
-def site(
-    results: Results,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the site.")] = Path("output/site"),
-    title: Annotated[str, typer.Option(help="Title of the site.")] = "Generative embeddings",
-    by_revision: ByRevision = False,
-    reported: Reported = False,
-) -> None:
-    """Write a static leaderboard site: a page per benchmark and a page per model, for any web server or none."""
-    store = load_store(results, is_joined=not by_revision, is_reported=reported)
-    from genzoo.reports import build_site
-
-    with busy("drawing the site"):
-        paths = build_site(store, output, title=title)
-    out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}", highlight=False)
