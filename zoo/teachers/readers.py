@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import nn
 
@@ -54,19 +53,9 @@ def make_reader(backbone: Path, options: UnsupervisedOptions) -> list[nn.Module]
 
 
 def _text_modules(backbone: Path, options: UnsupervisedOptions, kept: Mapping[str, Any]) -> list[Any]:
-    module = open_transformer(
-        Transformer,
-        backbone,
-        is_cut=True,
-        model_kwargs={"dtype": torch.float32},
-        config_kwargs=dict(kept),
-        max_seq_length=options.max_tokens,
-        unpad_inputs=False,
-        modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
-        module_output_name="token_embeddings",
-    )
+    read: dict[str, Any] = {"model_kwargs": {"dtype": torch.float32}, "config_kwargs": dict(kept)}
+    module = open_transformer(backbone, options.max_tokens, is_cut=True, **read)
     tokenizer = module.tokenizer
-    tokenizer.chat_template = None
     around = tokenizer("", add_special_tokens=True)["input_ids"]
     before, after = (BEFORE, AFTER) if options.wrap == "prompt" else ("", "")
     frame = {"before": [*around, *_ids(tokenizer, before)], "after": _ids(tokenizer, after)}

@@ -26,8 +26,7 @@ from genzoo.teachers.targets import _key, compute_targets
 from genzoo.teachers.unsupervised import teacher_name
 from genzoo.training import pipeline
 from genzoo.training.pipeline import TrainingRun, teacher_content
-from genzoo.training.responses import options_digest, write_responses
-from genzoo.training.state import answer_facts
+from genzoo.training.responses import answer_facts, options_digest, write_responses
 
 QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES)]
 NEVER = lambda *given: pytest.fail("answered")  # noqa: E731
