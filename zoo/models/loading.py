@@ -20,6 +20,7 @@ from genzoo.files import sha256_of, write_text
 from genzoo.models.assembly import ADAPTER, base_folder, is_exported, read_exported
 from genzoo.models.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
 from genzoo.models.entries import DEFAULT, get_entry
+from genzoo.names import ModelName
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -135,7 +136,7 @@ def _warn_of_other_backbone(folder: Path) -> None:
     if base is None or base == folder:
         return  # a whole folder brings its own
     config = read_json_file(folder / CONFIG, "genzoo checkpoint")
-    pinned = str(config.get("backbone", "")).partition("@")[2]
+    pinned = ModelName.parse(str(config.get("backbone", ""))).revision
     commit = base.name if base.parent.name == "snapshots" else ""
     expected, found = pinned, commit
     if not (pinned and commit):
