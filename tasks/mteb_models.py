@@ -22,6 +22,7 @@ from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.models.entries import ENTRIES, ZooEntry, get_entry
 from genzoo.models.loading import find_checkpoint, load, loaded_content
 from genzoo.models.prompts import all_prompts
+from genzoo.names import ModelName
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 from genzoo.teachers.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
 
@@ -326,7 +327,8 @@ def _from_hub(name: str) -> tuple[ModelMeta, ModelFacts]:
         RevisionNotFoundError,
     )
 
-    repo_id, _, revision = name.partition("@")
+    named = ModelName.parse(name)
+    repo_id, revision = named.base, named.revision
     try:
         known = mteb.get_model_meta(repo_id, revision=revision or None, fetch_from_hf=False)
         if known.loader is not None:

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 
 from genzoo.errors import BackboneError
 from genzoo.files import write_text
+from genzoo.names import is_commit
 from genzoo.text import first_line
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
 RECORD = "revisions.json"
-
-
-def is_commit(revision: str) -> bool:
-    """Whether a revision is a full commit, which never moves, unlike a branch or a tag.
-
-    >>> is_commit("main"), is_commit("a" * 40)
-    (False, True)
-    """
-    return COMMIT.fullmatch(revision) is not None
 
 
 def recorded_commits() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from genzoo.models.reference_format import (
     read_rows,
     read_run_config,
 )
+from genzoo.names import ModelName
 
 if TYPE_CHECKING:
     from genzoo.models.assembly import Form
@@ -37,7 +37,6 @@ REFERENCE_PROMPTS = {
     "STS": "Generate text that is semantically similar to this text: ",
 }
 """The instructions that llm2vec-gen documents for its models; a converted model carries them in place of ours."""
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def read_reference(folder: Path, backbone: Path, *, backbone_name: str | None = None) -> TokenCheckpoint:
@@ -127,19 +126,19 @@ def fetch_reference(source: str, status: Status = lambda _: None) -> Path:
 
     Only the files that are read are fetched, never ``training_args.bin``.
     """
-    if Path(source).is_dir():
+    named = ModelName.parse(source)
+    if named.is_folder:
         return Path(source)
-    repo_id, _, revision = source.partition("@")
-    if "/" not in repo_id or source.startswith((".", "/")):
+    if not named.is_on_hub:
         raise CheckpointError(f"there is no folder {source}: give a {KIND}, or org/name@<40-hex commit> on the Hub")
-    if not COMMIT.fullmatch(revision):
+    if not named.commit:
         raise InputError(
-            f"{source} has no full revision: write {repo_id}@<40-hex commit> (the Hub's page 'Files and versions' shows it), "
+            f"{source} has no full revision: write {named.base}@<40-hex commit> (the Hub's page 'Files and versions' shows it), "
             "so that what is converted cannot change under you"
         )
     from genzoo.publishing.hub import fetch_commit
 
-    status(f"fetching {repo_id} at {revision[:12]} from the Hub")
+    status(f"fetching {named.base} at {named.commit[:12]} from the Hub")
     return fetch_commit(source, FILES)
 
 
@@ -202,7 +201,8 @@ def _needs_new_rows(checkpoint: TokenCheckpoint, backbone: Path) -> bool:
 
 def _base_on_hub(name: str) -> str | None:
     """The Hub id to name in the adapter, where the backbone came from there."""
-    return name.partition("@")[0] if "@" in name and not Path(name).is_dir() else None
+    named = ModelName.parse(name)
+    return named.base if named.revision else None
 
 
 def _bytes(folder: Path) -> int:

@@ -19,6 +19,7 @@ from genzoo.files import file_digests, is_hidden, read_json, write_json
 from genzoo.models.assembly import ADAPTER, base_folder, is_exported, read_exported
 from genzoo.models.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
 from genzoo.models.entries import DEFAULT, get_entry
+from genzoo.names import ModelName
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -134,7 +135,7 @@ def _warn_of_other_backbone(folder: Path) -> None:
     if base is None or base == folder:
         return  # a whole folder brings its own
     config = read_json(folder / CONFIG, "this is no genzoo checkpoint")
-    pinned = str(config.get("backbone", "")).partition("@")[2]
+    pinned = ModelName.parse(str(config.get("backbone", ""))).revision
     commit = base.name if base.parent.name == "snapshots" else ""
     expected, found = pinned, commit
     if not (pinned and commit):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genzoo.backbones.revisions import COMMIT
 from genzoo.backbones.sources import Status
 from genzoo.errors import InputError, ZooError
 from genzoo.files import read_json, sha256_of, write_text
+from genzoo.names import is_commit
 from genzoo.publishing.plan import REPO_ID
 
 MANIFEST = "manifest.json"
@@ -103,7 +103,7 @@ class Manifest:
             *((m["hub_id"], m["revision"]) for m in self.models),
             *((d["path"], d["revision"]) for d in self.datasets),
         ):
-            if not (REPO_ID.fullmatch(name) and COMMIT.fullmatch(revision)):
+            if not (REPO_ID.fullmatch(name) and is_commit(revision)):
                 raise ZooError(
                     f"{folder}/{MANIFEST} names {name!r} at {revision!r}, which is no commit of a repository: nothing was copied"
                 )
@@ -181,9 +181,7 @@ def check_dataset(dataset: DataSet, cache: Path) -> list[str]:
             f"{dataset.path} at {dataset.revision[:12]} is not in {cache}: offline, another commit would be returned silently"
         ]
     rivals = sorted(
-        path
-        for path in home.glob("*/*/*")
-        if path.is_dir() and COMMIT.fullmatch(path.name) and path.name != dataset.revision
+        path for path in home.glob("*/*/*") if path.is_dir() and is_commit(path.name) and path.name != dataset.revision
     )
     return [
         f"{path} is another commit of {dataset.path}: offline, `datasets` may silently return it in place of "

@@ -11,6 +11,7 @@ from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone, local_
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
 from genzoo.jobs import CHARACTERS_PER_TOKEN, as_time
+from genzoo.names import ModelName
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 from genzoo.training.examples import GRADIENT, has_recon, phases_of, recon_share, recon_tokens
@@ -61,8 +62,7 @@ def check_what_is_here(recipe: Recipe, n_queries: int) -> None:
 
 def _check_name(name: str, fetch: Callable[[str], Path]) -> None:
     """Have a name that is no key refused, unless it is one of the Hub, which only the Hub can refuse."""
-    is_on_hub = "/" in name.partition("@")[0] and not name.startswith((".", "/"))
-    if Path(name).is_dir() or not is_on_hub:
+    if not ModelName.parse(name).is_on_hub:
         fetch(name)
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from genzoo.backbones import sources
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone, pin_backbone
-from genzoo.backbones.revisions import is_commit, resolve_commit
+from genzoo.backbones.revisions import resolve_commit
 from genzoo.backbones.sources import HubSource, WheelSource, fetch
 from genzoo.errors import BackboneError, UnknownNameError
+from genzoo.names import is_commit
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 
 
