@@ -6,8 +6,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from genzoo.backbones.revisions import resolve_commit
-from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, cached, fetch
+from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, cached, fetch, resolve_commit
 from genzoo.errors import BackboneError
 from genzoo.files import file_digests, folder_digest, is_hidden, parts_digest
 from genzoo.names import ModelName, Registry

@@ -6,8 +6,7 @@ import pytest
 
 from genzoo.backbones import sources
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone, pin_backbone
-from genzoo.backbones.revisions import resolve_commit
-from genzoo.backbones.sources import HubSource, WheelSource, fetch
+from genzoo.backbones.sources import HubSource, WheelSource, fetch, resolve_commit
 from genzoo.errors import BackboneError, UnknownNameError
 from genzoo.names import is_commit
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
