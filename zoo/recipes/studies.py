@@ -14,7 +14,7 @@ from genzoo.files import read_json
 from genzoo.names import Registry
 from genzoo.recipes.fields import Name
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED, Recipe, override
-from genzoo.tables import Table, read_table
+from genzoo.tables import CsvTable, read_table
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def read_results(path: Path) -> list[StudyRow]:
         ) from error
 
 
-def _rows(path: Path, table: Table) -> list[StudyRow]:
+def _rows(path: Path, table: CsvTable) -> list[StudyRow]:
     names = {one.name for one in fields(StudyRow)}
     if table.heading and not names - {"made_of", "sample"} <= set(table.heading) <= names:
         raise InputError(f"its columns are {', '.join(table.heading)}, expected {', '.join(sorted(names))}")

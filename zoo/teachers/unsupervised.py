@@ -77,15 +77,9 @@ def fit_teacher(
     chosen = list(texts)
     random.Random(seed).shuffle(chosen)  # noqa: S311 - reproducible choice
     chosen = chosen[: options.fit_texts]
+    config = AutoConfig.from_pretrained(backbone).get_text_config()
+    check_options(options, config, len(chosen), f"the log has {len(texts):,}")
     modules: list[Any] = make_reader(backbone, options)
-    width = modules[0].model.config.hidden_size
-    if options.whiten > width:
-        raise InputError(f"unsupervised.whiten is {options.whiten}, the backbone is {width} wide: give at most that")
-    if len(chosen) <= options.whiten:
-        raise InputError(
-            f"whitening to {options.whiten} dimensions needs more than {options.whiten} texts, the log has {len(chosen)}: give "
-            "more, or lower unsupervised.whiten"
-        )
     pooled = SentenceTransformer(modules=modules, device=device)
     if options.simcse_steps:
         train_simcse(pooled, chosen, options, seed, on_step)
@@ -96,6 +90,29 @@ def fit_teacher(
         on_step("whitening", start + len(part), len(chosen))
     weight, bias = whitening(torch.cat(states), options.whiten, options.power)
     return _save(pooled, weight.float(), bias.float(), folder)
+
+
+def check_options(options: UnsupervisedOptions, config: Any, n_texts: int, log: str) -> None:
+    """Raise `InputError` where a teacher cannot be fitted with these options.
+
+    Args:
+        options: Of the teacher.
+        config: Of the backbone's text model.
+        n_texts: How many texts it would be fitted on.
+        log: Where these come from, in words.
+    """
+    layers, width, batch = config.num_hidden_layers, config.hidden_size, options.simcse_batch
+    wrong = ""
+    if options.layer > layers:
+        wrong = f"unsupervised.layer is {options.layer}, the backbone has layers 1 to {layers}"
+    elif options.whiten > width:
+        wrong = f"unsupervised.whiten is {options.whiten}, the backbone is {width} wide: give at most that"
+    elif n_texts <= options.whiten:
+        wrong = f"whitening to {options.whiten} dimensions needs more than {options.whiten} texts, {log}: lower unsupervised.whiten"
+    elif options.simcse_steps and n_texts < 2 * batch:
+        wrong = f"SimCSE with batches of {batch} needs twice as many texts, {log}: lower unsupervised.simcse_batch"
+    if wrong:
+        raise InputError(wrong)
 
 
 def put_together(backbone: Path, options: UnsupervisedOptions, weight: Tensor, bias: Tensor, folder: Path) -> Path:
@@ -157,10 +174,6 @@ def train_simcse(
 
     Loss (SimCSE eq. 1): ``-log softmax_j(cos(h_i, h'_j) / 0.05)[i]``, where h and h' are two passes of a text under dropout.
     """
-    if len(texts) < 2 * options.simcse_batch:
-        raise InputError(
-            f"SimCSE with batches of {options.simcse_batch} needs twice as many texts, there are {len(texts)}"
-        )
     transformer: Any = pooled[0]
     lora = Lora.create(_Headless(transformer.model), options.simcse_rank, "q_proj,k_proj,v_proj,o_proj", seed)
     lora.to(pooled.device)
@@ -216,14 +229,8 @@ def make_reader(backbone: Path, options: UnsupervisedOptions) -> list[nn.Module]
     """Modules that turn texts into ``(texts, H)`` states; their tokenizer puts the frame around every text by itself.
 
     The gains of the final norm are taken away: each position only gets unit size.
-
-    Raises:
-        InputError: For a layer that the backbone has not.
     """
     config = AutoConfig.from_pretrained(backbone)
-    layers = config.num_hidden_layers
-    if not 1 <= options.layer <= layers:
-        raise InputError(f"unsupervised.layer is {options.layer}, the backbone has layers 1 to {layers}")
     kept: dict[str, Any] = {"num_hidden_layers": options.layer}
     if getattr(config, "layer_types", None):
         kept["layer_types"] = config.layer_types[: options.layer]
