@@ -53,7 +53,7 @@ def _pickled(folder):
         (lambda f: modules(f, type=["x"]), "no part of sentence-transformers"),
         (lambda f: modules(f, path="../../etc"), "outside of the folder"),
         (lambda f: modules(f, path="/etc"), "outside of the folder"),
-        (lambda f: (f / "modules.json").write_text("{}"), "no list of modules"),
+        (lambda f: (f / "modules.json").write_text("{}"), "expected a list: this is no SentenceTransformer"),
         (lambda f: (f / "modules.json").write_text("["), "no SentenceTransformer"),
         (_pickled, "is a pickle"),
         (lambda f: (f / "1_Dense" / "x.json").symlink_to("/etc/passwd"), "leads out of the folder"),
