@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from genzoo.backbones.sources import Status
 from genzoo.errors import InputError
 from genzoo.models.entries import get_entry
+from genzoo.names import is_commit
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.plan import REPO_ID
 from genzoo.tasks.mteb_models import resolve_model
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from mteb.models import ModelMeta
 
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
 CITATION = """@article{behnamghader2026llm2vecgen,
   title = {LLM2Vec-Gen: Generative Embeddings from Large Language Models},
   author = {BehnamGhader, Parishad and Adlakha, Vaibhav and Schmidt, Fabian David and Chapados, Nicolas and Mosbach, Marius and Reddy, Siva},
@@ -44,7 +44,7 @@ def published_meta(
     repo_id, commit = repo_id or entry.hub_id, commit or entry.revision
     if not REPO_ID.fullmatch(repo_id):
         raise InputError(f"--repo {repo_id!r} is no name of a repository: write org/name")
-    if not COMMIT.fullmatch(commit):
+    if not is_commit(commit):
         raise InputError(
             f"--revision {commit!r} is no full commit: give its 40 hex digits, which `genzoo publish` printed"
         )

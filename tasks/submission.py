@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from genzoo.errors import InputError, ZooError
 from genzoo.files import replace_folder, write_text
+from genzoo.names import is_commit
 from genzoo.tasks import records
 from genzoo.tasks.model_session import first_line
 from genzoo.tasks.random_state import kept_random_state
@@ -28,7 +29,6 @@ from genzoo.tasks.sets.registration import benchmark_registry, task_registry
 from genzoo.text import clean, code_markdown, escape_inline_markdown, safe_name
 
 _CARD, _SETTINGS = "model_meta.json", "run_settings.jsonl"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,150}", re.ASCII)
 _EXTERNAL = "external"  # where the results repository keeps what was read from model cards
 _NEVER_NEGATIVE = re.compile(r"(ndcg|map|mrr|recall|precision|hit_rate)_at_|accuracy|f1|.*ap$|lrap|v_measure")
@@ -261,7 +261,7 @@ def _problems(meta: dict[str, Any], part: Submission, wanted: set[str], benchmar
     name, loader = meta["name"], str(meta.get("loader"))
     if name.startswith("local/"):
         yield "the model is a local folder: publish it (genzoo publish) and measure it under its Hub name"
-    elif not _COMMIT.fullmatch(meta["revision"]):
+    elif not is_commit(meta["revision"]):
         yield f"revision {meta['revision']} is no commit of the Hub"
     elif name.startswith("genzoo/") or loader == "load_for_mteb":
         yield "the revision is a digest of the checkpoint: publish the model, then give the commit (genzoo model-meta)"

@@ -1,12 +1,75 @@
-"""Long work: the share that one of several machines takes, how fast it goes, and how long it still takes."""
+"""Long work: who is told how far it is, the share that one of several machines takes, how fast it goes, how long it still takes."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from genzoo.errors import InputError
+
+log = logging.getLogger(__name__)
+Reporter = Callable[[str, int, int, str], None]
+"""Called with the stage, how much of it is done, how much there is, and a short remark."""
+
+
+@dataclass
+class _Listener:
+    """Who is told how far long work is: nobody, unless `genzoo.progress` or `reporting_to` says so."""
+
+    report: Reporter | None = None
+    end: Callable[[], None] = lambda: None
+    depth: int = 0
+
+
+_listener = _Listener()
+
+
+def report(stage: str, done: int, total: int, remark: str = "") -> None:
+    """Say how far a stage of long work is; costs nothing where nobody listens."""
+    if _listener.report is not None:
+        _listener.report(stage, done, total, remark)
+
+
+def is_running() -> bool:
+    """Whether a `job` is going on, so that what is shown will also be taken away."""
+    return _listener.depth > 0
+
+
+@contextmanager
+def reporting_to(reporter: Reporter | None, end: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let a callable hear every `report` meanwhile.
+
+    Args:
+        reporter: Called with stage, done, total and remark; None for silence.
+        end: Called when the outermost `job` ends.
+    """
+    before = _listener.report, _listener.end
+    _listener.report, _listener.end = reporter, end
+    try:
+        yield
+    finally:
+        _listener.report, _listener.end = before
+
+
+@contextmanager
+def job(line: str = "") -> Iterator[None]:
+    """Around long work, as a ``with`` block or a decorator: bars and spinner are taken away when the outermost job ends.
+
+    Args:
+        line: What is going on, as a message of level INFO.
+    """
+    if line:
+        log.info(line)
+    _listener.depth += 1
+    try:
+        yield
+    finally:
+        _listener.depth -= 1
+        if not _listener.depth:
+            _listener.end()
 
 
 @dataclass(frozen=True)

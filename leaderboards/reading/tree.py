@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import marshal
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,11 +17,11 @@ from typing import Any
 from genzoo.errors import ZooError
 from genzoo.leaderboards.facts import ModelKey, Problem
 from genzoo.leaderboards.reading.result_files import ResultFile, read_object
+from genzoo.names import is_commit
 
 # What mteb and genzoo write beside the results of a revision, and beside the results folder.
 _COMPANIONS = {"model_meta.json"}
 _EXPERIMENTS = "experiments"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SIBLINGS = {"environment", "evidence", "judgements", "predictions", "reported", "studies"}
 
 
@@ -149,7 +148,7 @@ def _walk(
 
 def _is_revision(folder: Path) -> bool:
     """Whether a folder is surely the one of a revision."""
-    return _COMMIT.fullmatch(folder.name) is not None or (folder / "model_meta.json").is_file()
+    return is_commit(folder.name) or (folder / "model_meta.json").is_file()
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +11,21 @@ from safetensors import safe_open
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.backbones.sources import Status
 from genzoo.backbones.tokenizer import spare_rows
-from genzoo.backbones.untrusted import check_links, read_json_file
+from genzoo.backbones.untrusted import check_links
 from genzoo.backbones.whole import open_tokenizer
 from genzoo.errors import CheckpointError, InputError
-from genzoo.files import folder_digest
+from genzoo.files import folder_digest, read_json
 from genzoo.models.checkpoint import TokenCheckpoint, TokenSpec
-from genzoo.models.reference_format import FILES, KIND, read_mode, read_projection, read_rows, read_run_config
+from genzoo.models.reference_format import (
+    FILES,
+    KIND,
+    NO_CHECKPOINT,
+    read_mode,
+    read_projection,
+    read_rows,
+    read_run_config,
+)
+from genzoo.names import ModelName
 
 if TYPE_CHECKING:
     from genzoo.models.assembly import Form
@@ -29,7 +37,6 @@ REFERENCE_PROMPTS = {
     "STS": "Generate text that is semantically similar to this text: ",
 }
 """The instructions that llm2vec-gen documents for its models; a converted model carries them in place of ours."""
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def read_reference(folder: Path, backbone: Path, *, backbone_name: str | None = None) -> TokenCheckpoint:
@@ -88,7 +95,7 @@ def _max_tokens(folder: Path, n: int) -> int:
 
 def _dtype(folder: Path) -> str:
     """The precision that the reference ran in: its embeddings are reproduced in no other."""
-    config = read_json_file(folder / "encoder" / "config.json", KIND)
+    config = read_json(folder / "encoder" / "config.json", NO_CHECKPOINT)
     value = str(config.get("dtype") or config.get("torch_dtype") or "float32").removeprefix("torch.")
     return value if value in ("float32", "bfloat16", "float16") else "float32"
 
@@ -119,19 +126,19 @@ def fetch_reference(source: str, status: Status = lambda _: None) -> Path:
 
     Only the files that are read are fetched, never ``training_args.bin``.
     """
-    if Path(source).is_dir():
+    named = ModelName.parse(source)
+    if named.is_folder:
         return Path(source)
-    repo_id, _, revision = source.partition("@")
-    if "/" not in repo_id or source.startswith((".", "/")):
+    if not named.is_on_hub:
         raise CheckpointError(f"there is no folder {source}: give a {KIND}, or org/name@<40-hex commit> on the Hub")
-    if not COMMIT.fullmatch(revision):
+    if not named.commit:
         raise InputError(
-            f"{source} has no full revision: write {repo_id}@<40-hex commit> (the Hub's page 'Files and versions' shows it), "
+            f"{source} has no full revision: write {named.base}@<40-hex commit> (the Hub's page 'Files and versions' shows it), "
             "so that what is converted cannot change under you"
         )
     from genzoo.publishing.hub import fetch_commit
 
-    status(f"fetching {repo_id} at {revision[:12]} from the Hub")
+    status(f"fetching {named.base} at {named.commit[:12]} from the Hub")
     return fetch_commit(source, FILES)
 
 
@@ -139,7 +146,7 @@ def find_backbone(folder: Path, given: str | None = None) -> str:
     """Name of the frozen LLM that a reference checkpoint was trained on, as `genzoo.backbones.entries.fetch_backbone` takes it."""
     if given:
         return given
-    config = read_json_file(Path(folder) / "encoder" / "adapter_config.json", KIND)
+    config = read_json(Path(folder) / "encoder" / "adapter_config.json", NO_CHECKPOINT)
     named = str(config.get("base_model_name_or_path") or read_run_config(Path(folder)).get("model_name_or_path") or "")
     for backbone in BACKBONES:
         if named in (backbone.key, backbone.hub_id):
@@ -194,7 +201,8 @@ def _needs_new_rows(checkpoint: TokenCheckpoint, backbone: Path) -> bool:
 
 def _base_on_hub(name: str) -> str | None:
     """The Hub id to name in the adapter, where the backbone came from there."""
-    return name.partition("@")[0] if "@" in name and not Path(name).is_dir() else None
+    named = ModelName.parse(name)
+    return named.base if named.revision else None
 
 
 def _bytes(folder: Path) -> int:

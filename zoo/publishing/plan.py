@@ -20,6 +20,7 @@ from genzoo.models.assembly import Form, export
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.entries import ENTRIES, ZooEntry, get_entry
 from genzoo.models.loading import find_checkpoint
+from genzoo.names import ModelName
 from genzoo.publishing.fingerprint import prompts_of, take_fingerprint
 from genzoo.publishing.licences import licence_files, licence_of, lint_licence
 from genzoo.publishing.model_card import CardFacts, render_card, run_usage
@@ -161,7 +162,7 @@ def _gather(
 ) -> tuple[CardFacts, list[str]]:
     entry = _entry(name)
     row = _backbone_row(checkpoint)
-    base = options.base_model or (row.hub_id if row else checkpoint.backbone.partition("@")[0])
+    base = options.base_model or (row.hub_id if row else ModelName.parse(checkpoint.backbone).base)
     problems = []
     if not REPO_ID.fullmatch(base):
         problems.append(
@@ -214,7 +215,7 @@ def _inherited(checkpoint: TokenCheckpoint) -> str:
 
 def _public_name(checkpoint: TokenCheckpoint, base_model: str) -> str:
     """The backbone's name for everybody: never a folder of this machine."""
-    if checkpoint.backbone in BACKBONES or checkpoint.backbone.partition("@")[0] == base_model:
+    if checkpoint.backbone in BACKBONES or ModelName.parse(checkpoint.backbone).base == base_model:
         return checkpoint.backbone
     return base_model if REPO_ID.fullmatch(base_model) else Path(checkpoint.backbone).name
 

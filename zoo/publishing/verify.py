@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
-from genzoo.backbones.revisions import COMMIT
 from genzoo.backbones.sources import Status
 from genzoo.errors import CheckpointError, InputError
 from genzoo.models.assembly import base_folder, is_exported, read_exported, read_exported_tensors
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.entries import ENTRIES, get_entry
 from genzoo.models.loading import check_backbone_option, find_checkpoint, load
+from genzoo.names import ModelName
 from genzoo.publishing.fingerprint import (
     FILE,
     PROBES,
@@ -103,13 +103,12 @@ def revision_of(checkpoint: TokenCheckpoint) -> str:
     """Commit of the frozen LLM that a checkpoint names, empty where it has none."""
     if checkpoint.backbone in BACKBONES:
         return BACKBONES.get(checkpoint.backbone).revision or ""
-    commit = checkpoint.backbone.partition("@")[2]
-    return commit if COMMIT.fullmatch(commit) else ""
+    return ModelName.parse(checkpoint.backbone).commit
 
 
 def _bring(name: str, status: Status) -> str:
     """A model on the Hub as a local folder; every other name as it is."""
-    if Path(name).is_dir() or "@" not in name:
+    if not ModelName.parse(name).revision:
         return name
     status(f"fetching {name}")
     return str(fetch_commit(name, ["*.json", "*.safetensors", "*/*.json", "*/*.safetensors"]))

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.backbones.entries import backbone_digest, fetch_backbone
-from genzoo.backbones.revisions import resolve_commit
-from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, fetch
+from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, fetch, resolve_commit
 from genzoo.errors import BackboneError, UnknownNameError, system_message
 from genzoo.files import cache_root
-from genzoo.names import Registry
+from genzoo.names import ModelName, Registry
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 
 if TYPE_CHECKING:
@@ -105,14 +104,13 @@ def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
     if name in TEACHERS:
         teacher = TEACHERS.get(name)
         return _put_together(teacher, status) if teacher.recipe else fetch(name, teacher.sources, status)
-    folder = Path(name)
-    if folder.is_dir():
-        if (folder / "modules.json").is_file():
-            return folder
+    named = ModelName.parse(name)
+    if named.is_folder:
+        if (Path(name) / "modules.json").is_file():
+            return Path(name)
         raise BackboneError(f"{name} is no SentenceTransformer folder: it has no modules.json")
-    repo_id, _, revision = name.partition("@")
-    if repo_id.count("/") == 1 and not repo_id.startswith((".", "/")):
-        return fetch(name.replace("/", "--"), (HubSource(repo_id, revision or None),), status)
+    if named.is_on_hub:
+        return fetch(name.replace("/", "--"), (HubSource(named.base, named.revision or None),), status)
     try:
         TEACHERS.get(name)
     except UnknownNameError as error:
@@ -148,10 +146,10 @@ def _put_together(teacher: Teacher, status: Status) -> Path:
 
 def pin_teacher(name: str) -> str:
     """The name under which everybody gets the same teacher: ``org/name`` gains the commit that it stands for now."""
-    repo_id, _, revision = name.partition("@")
-    if name in (*TEACHERS.names(), UNSUPERVISED) or Path(name).is_dir() or repo_id.count("/") != 1:
+    named = ModelName.parse(name)
+    if not named.is_on_hub:
         return name
-    return f"{repo_id}@{resolve_commit(repo_id, revision or None)}"
+    return named.at(resolve_commit(named.base, named.revision or None))
 
 
 def load_teacher(name: str, device: str | None = None, status: Status = lambda _: None) -> SentenceTransformer:
