@@ -15,8 +15,8 @@ from genzoo.tasks.plan import make_plan
 from genzoo.tasks.request import Request
 from genzoo.tasks.sets import local_data, own_data
 from genzoo.tasks.sets.advbench_ir import AdvBenchIRRetrieval
+from genzoo.tasks.sets.bundled import GenZooMiniRetrieval, GenZooMiniSTS
 from genzoo.tasks.sets.local_data import from_folder, is_own, with_chosen_data
-from genzoo.tasks.sets.mini import GenZooMiniRetrieval, GenZooMiniSTS
 from genzoo.tasks.sets.safety import GenZooMiniSafetyRetrieval
 
 CORPUS = [{"_id": f"d{n}", "title": "", "text": f"{word} grows in the garden"} for n, word in enumerate(["rice", "mint", "corn", "kale"])]  # fmt: skip
