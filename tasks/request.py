@@ -170,13 +170,13 @@ class Grid:
             speed: Floating point operations per second; measured with a matrix product if None.
         """
         plan = EvaluationPlan(tuple(map(PlannedTask.of, self.tasks)), {})
-        rate, named = (speed or measure_speed()) * EFFICIENCY, labels(self.metas)
-        seconds: dict[str, float | None] = {}
-        for meta in self.metas:
-            parameters, tokens = _computing_parameters(meta), plan.tokens
-            is_known = parameters and tokens is not None
-            seconds[named[model_key(meta)]] = 2 * parameters * (tokens or 0) / rate if is_known else None
-        return EvaluationPlan(plan.tasks, seconds)
+        sizes, tokens = [_computing_parameters(meta) for meta in self.metas], plan.tokens or 0
+        rate = (speed or measure_speed()) * EFFICIENCY if tokens and any(sizes) else 1.0
+        seconds = [2 * size * tokens / rate if size and tokens else None for size in sizes]
+        named = labels(self.metas)
+        return EvaluationPlan(
+            plan.tasks, {named[model_key(meta)]: each for meta, each in zip(self.metas, seconds, strict=True)}
+        )
 
 
 def _computing_parameters(meta: ModelMeta) -> int:
