@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from genzoo.backbones.sources import cache_root
 from genzoo.errors import ZooError
@@ -37,11 +36,7 @@ COLUMNS = (
 _WORTH_KEEPING = 200  # files: a smaller folder is read faster than its record is found
 _WORTH_SHARING = 4000  # files, from which on a second process pays
 _TEXTS = ("task", "mteb_version", "data_revision", "metric", "reasons", "split", "subset")
-_STATE = ("size", "mtime_ns")
-_RECORD = pa.schema(
-    [(name, pa.dictionary(pa.int32(), pa.string())) for name in ("source", *_TEXTS)]
-    + [("value", pa.float64()), *((name, pa.int64()) for name in _STATE)]
-)
+_RECORD = pa.schema([*((name, pa.dictionary(pa.int32(), pa.string())) for name in ("file", *_TEXTS)), ("value", "f8")])
 
 
 class FileScores(NamedTuple):
@@ -78,15 +73,15 @@ def read_scores(
         is_kept: Whether to use and write the record.
     """
     is_kept = is_kept and len(files) >= _WORTH_KEEPING
-    place = cache_root() / "leaderboards" / f"{hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:24]}.parquet"
-    rows, is_whole = _recalled(place, files, main_scores) if is_kept else (_rows([], []), False)
+    place = cache_root() / "leaderboards" / f"{hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:24]}.arrow"
+    states = [f"{file.source}\0{file.size}\0{file.mtime_ns}" for file in files] if is_kept else []
+    rows = _recalled(place, states, main_scores) if is_kept else _rows([], [])
     is_known = np.zeros(len(files), dtype=bool)
     is_known[rows["file"]] = True
     if fresh := np.flatnonzero(~is_known).tolist():
         rows = _joined(rows, _rows(fresh, _read_all([files[number] for number in fresh], main_scores)))
-    if is_kept and (fresh or not is_whole):
-        with contextlib.suppress(ZooError, UnicodeError):  # the record saves time, no more
-            write_bytes(place, _record(rows, files))
+        if is_kept:
+            _remember(place, states, rows)
     for number, reasons in rows.loc[rows["reasons"].notna(), ["file", "reasons"]].drop_duplicates("file").to_numpy():
         problems += [Problem(files[number].source, reason) for reason in json.loads(reasons)]
     if extra:
@@ -126,40 +121,36 @@ def _united(first: Any, second: Any) -> pd.Categorical:
     return _categorical(np.concatenate([own[0][first.codes], own[1][second.codes]]), words)
 
 
-def _recalled(place: Path, files: Sequence[ResultFile], main_scores: Mapping[str, str]) -> tuple[pd.DataFrame, bool]:
-    """The rows of files that are as they were at an earlier load, and whether these are all that was kept."""
+def _recalled(place: Path, states: list[str], main_scores: Mapping[str, str]) -> pd.DataFrame:
+    """The rows of files that are as they were at an earlier load, with their places now."""
     try:
-        table = pq.read_table(place).unify_dictionaries().combine_chunks()
-        if table.schema != _RECORD:
+        kept = pa.ipc.open_file(place.read_bytes()).get_batch(0)
+        kept.validate(full=True)
+        if kept.schema != _RECORD:
             raise pa.ArrowInvalid("a record of another genzoo")
-        table.validate(full=True)
     except (OSError, pa.ArrowException):
-        return _rows([], []), False
-    texts = {name: _from_arrow(table[name].chunk(0)) for name in ("source", *_TEXTS)}
-    numbers, source = table.select(["value", *_STATE]).to_pandas(), texts.pop("source")
-    places = {file.source: number for number, file in enumerate(files)}
-    file = np.array([places.get(name, -1) for name in source.categories], dtype=int)[source.codes]
-    stands = file >= 0
-    for name in _STATE:
-        stands &= np.array([getattr(each, name) for each in files])[file] == numbers[name]
-    rows = pd.DataFrame({"file": file, "value": numbers["value"], **texts})
+        return _rows([], [])
+    numbers = {name: kept[name].indices.fill_null(-1).to_numpy() for name in ("file", *_TEXTS)}
+    file, known = numbers["file"], kept["file"].dictionary.to_pylist()
+    if known != states:
+        now = {state: number for number, state in enumerate(states)}
+        file = np.array([now.get(state, -1) for state in known])[file]
+    texts = {name: _categorical(numbers[name], kept[name].dictionary.to_pylist()) for name in _TEXTS}
+    rows = pd.DataFrame({"file": file, "value": kept["value"].to_numpy(zero_copy_only=False), **texts})
     looked_up = rows.loc[rows["metric"].notna(), ["task", "metric"]].itertuples()
-    stands[[row for row, task, metric in looked_up if main_scores.get(task, "") != metric]] = False
-    return rows[stands], bool(stands.all())
+    rows.loc[[row for row, task, metric in looked_up if main_scores.get(task, "") != metric], "file"] = -1
+    return rows if (rows["file"] >= 0).all() else rows[rows["file"] >= 0]
 
 
-def _from_arrow(column: Any) -> pd.Categorical:
-    return _categorical(column.indices.fill_null(-1).to_numpy(), column.dictionary.to_pylist())
-
-
-def _record(rows: pd.DataFrame, files: Sequence[ResultFile]) -> bytes:
-    """The rows as a Parquet file, each with what tells whether its file has changed."""
-    of, buffer = rows["file"], io.BytesIO()
-    state = {name: np.array([getattr(file, name) for file in files])[of] for name in _STATE}
-    table = rows.assign(source=_coded([file.source for file in files]).take(of), **state)
-    arrow = pa.Table.from_pandas(table, _RECORD, preserve_index=False).replace_schema_metadata()
-    pq.write_table(arrow, buffer, compression="zstd")
-    return buffer.getvalue()
+def _remember(place: Path, states: list[str], rows: pd.DataFrame) -> None:
+    """Keep the rows as an Arrow file, each with what tells whether its file has changed."""
+    buffer, options = io.BytesIO(), pa.ipc.IpcWriteOptions(compression="zstd")
+    with contextlib.suppress(ZooError, UnicodeError):  # the record saves time, no more
+        state = _coded(states).take(rows["file"])
+        table = pa.RecordBatch.from_pandas(rows.assign(file=state), _RECORD, preserve_index=False)
+        with pa.ipc.new_file(buffer, _RECORD, options=options) as file:
+            file.write(table.replace_schema_metadata())
+        write_bytes(place, buffer.getvalue())
 
 
 def _read_all(files: Sequence[ResultFile], main_scores: Mapping[str, str]) -> list[FileScores]:
@@ -215,7 +206,7 @@ def _strays(rows: pd.DataFrame, files: Sequence[ResultFile], problems: list[Prob
     """Files that hold a task which another file of the same model is named after."""
     first = rows.drop_duplicates("file")
     holds = dict(zip(first["file"].tolist(), first["task"].tolist(), strict=True))
-    other = [n for n, task in holds.items() if files[n].path and files[n].source.rpartition("/")[2] != f"{task}.json"]
+    other = [n for n, task in holds.items() if not files[n].source.endswith(f"/{task}.json") and files[n].path]
     named = {(files[n].key, holds[n]): files[n].source for n in (holds.keys() - set(other) if other else ())}
     strays = []
     for number in other:
