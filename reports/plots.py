@@ -14,11 +14,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from matplotlib.transforms import Bbox
 
 from genzoo.errors import InputError
-from genzoo.leaderboards.comparison import TIE
 from genzoo.leaderboards.metrics import format_count, metric
 from genzoo.leaderboards.reading.studies import Curve, Effect
 from genzoo.leaderboards.safety import OperatingPoint
 from genzoo.leaderboards.statistics.standing import Standing
+from genzoo.leaderboards.statistics.ties import TIE
 from genzoo.reports.render.style import MARKERS, NARROW, Palette
 from genzoo.reports.render.text import clean, shorten
 

@@ -1,10 +1,10 @@
-"""What is to be measured, in the words that a user gives: models, tasks, prompts, data. It fits in one message to another machine."""
+"""What is to be measured, as a user names it (models, tasks, prompts, data), and what that will cost."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -14,10 +14,12 @@ from mteb.abstasks.task_metadata import TaskType
 from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 
 from genzoo.errors import InputError
+from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
 from genzoo.tasks.mteb_models import resolve_model
 from genzoo.tasks.random_state import kept_random_state
-from genzoo.tasks.records import model_key
+from genzoo.tasks.records import labels, model_key
+from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSplits
 from genzoo.tasks.sets.local_data import prompt_metadata, with_chosen_data
 from genzoo.tasks.sets.registration import register, resolve_tasks, task_registry
 
@@ -73,6 +75,73 @@ def check_keys(prompts: Mapping[str, str]) -> None:
             raise InputError(f"prompt for {key!r}: no task and no task type has that name. See: mteb available-tasks")
 
 
+EFFICIENCY = 0.6
+"""Share of the matrix product's speed that encoding reaches; measured for SmolLM2-135M on a CPU."""
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """One task of a plan.
+
+    Attributes:
+        texts: How many are encoded, a pair counted twice; None where neither mteb nor the task says.
+        tokens: Estimated from their characters; None where those are not known.
+    """
+
+    name: str
+    texts: int | None
+    tokens: int | None
+
+    @classmethod
+    def of(cls, task: AbsTask) -> PlannedTask:
+        """Count the texts and characters of a task's evaluation splits and languages."""
+        if (own := getattr(task, "own_data", None)) is not None:
+            texts, characters = own.n_texts, own.n_characters
+        elif isinstance(task, BundledRetrieval | BundledSplits):
+            rows = [row for file in task.bundled.files for row in task.bundled.rows(file)]
+            found = [row[key] for row in rows for key in ("text", "sentence1", "sentence2") if key in row]
+            texts, characters = len(found), sum(map(len, found))
+        else:
+            parts = list(_statistics(task))
+            texts = sum(int(part.get("num_samples", 0)) * (2 if "unique_pairs" in part else 1) for part in parts)
+            characters = sum(map(_characters, parts))
+        return cls(task.metadata.name, texts or None, round(characters / CHARACTERS_PER_TOKEN) if characters else None)
+
+
+def _statistics(task: AbsTask) -> Iterator[Mapping[str, Any]]:
+    """Mteb's statistics of each split, or of each language of it where they are told apart."""
+    stats: Any = task.metadata.descriptive_stats or {}
+    for split in task.eval_splits:
+        found = stats.get(split, {})
+        per_subset = found.get("hf_subset_descriptive_stats")
+        yield from (per_subset[subset] for subset in task.hf_subsets if subset in per_subset) if per_subset else [found]
+
+
+def _characters(stats: Mapping[str, Any]) -> int:
+    if stats.get("number_of_characters"):
+        return int(stats["number_of_characters"])
+    return sum(int(part.get("total_text_length", 0)) for part in stats.values() if isinstance(part, Mapping))
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What it costs to measure models on tasks.
+
+    Attributes:
+        tasks: The tasks, each counted once.
+        seconds: Model (see `genzoo.tasks.records.labels`) -> estimated time for all of them, None where it is not known.
+    """
+
+    tasks: tuple[PlannedTask, ...]
+    seconds: Mapping[str, float | None]
+
+    @property
+    def tokens(self) -> int | None:
+        """Of all tasks together, for one model; None if it is not known for one of them."""
+        known = [task.tokens for task in self.tasks]
+        return None if None in known else sum(tokens or 0 for tokens in known)
+
+
 @dataclass(frozen=True)
 class Grid:
     """Models and tasks, ready for `evaluate`.
@@ -93,6 +162,27 @@ class Grid:
     def size(self) -> int:
         """Pairs of model and task."""
         return len(self.metas) * len(self.tasks)
+
+    def plan(self, speed: float | None = None) -> EvaluationPlan:
+        """Count texts and tokens, and estimate the time of each model whose size is known.
+
+        Args:
+            speed: Floating point operations per second; measured with a matrix product if None.
+        """
+        plan = EvaluationPlan(tuple(map(PlannedTask.of, self.tasks)), {})
+        rate, named = (speed or measure_speed()) * EFFICIENCY, labels(self.metas)
+        seconds: dict[str, float | None] = {}
+        for meta in self.metas:
+            parameters, tokens = _computing_parameters(meta), plan.tokens
+            is_known = parameters and tokens is not None
+            seconds[named[model_key(meta)]] = 2 * parameters * (tokens or 0) / rate if is_known else None
+        return EvaluationPlan(plan.tasks, seconds)
+
+
+def _computing_parameters(meta: ModelMeta) -> int:
+    """Parameters that every token passes through: all but the embedding matrix; 0 where their number is not known."""
+    embedding = meta.n_embedding_parameters if isinstance(meta.n_embedding_parameters, int) else 0
+    return meta.n_parameters - embedding if meta.n_parameters else 0
 
 
 @dataclass(frozen=True)

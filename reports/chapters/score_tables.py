@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from genzoo.leaderboards.columns import BoardColumn
-from genzoo.leaderboards.comparison import TIE, Comparison
+from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.facts import RULE
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import MISSING, Metric, format_count, metric
@@ -13,6 +13,7 @@ from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import relative_delta
 from genzoo.leaderboards.statistics.standing import Standing
+from genzoo.leaderboards.statistics.ties import TIE
 from genzoo.reports.chapters.operating_table import safety_columns, safety_notes
 from genzoo.reports.render.table import Cell, Column, Table, number_cell, shade, text_cell
 

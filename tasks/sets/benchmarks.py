@@ -8,9 +8,15 @@ from mteb.benchmarks.benchmark import Benchmark, BenchmarkAggregation, CustomGro
 
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.sets.advbench_ir import AdvBenchIRDotRetrieval, AdvBenchIRRetrieval
-from genzoo.tasks.sets.bundled import CITATION, PAPER
-from genzoo.tasks.sets.mini import GenZooMiniIntentClassification, GenZooMiniRetrieval, GenZooMiniSTS
-from genzoo.tasks.sets.reasoning import GenZooMiniReasoningRetrieval, GenZooReasoningRetrieval
+from genzoo.tasks.sets.bundled import (
+    CITATION,
+    PAPER,
+    GenZooMiniIntentClassification,
+    GenZooMiniReasoningRetrieval,
+    GenZooMiniRetrieval,
+    GenZooMiniSTS,
+    GenZooReasoningRetrieval,
+)
 from genzoo.tasks.sets.safety import (
     GenZooMiniOverRefusalRetrieval,
     GenZooMiniSafetyRetrieval,

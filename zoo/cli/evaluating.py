@@ -164,9 +164,8 @@ def _run_on_ray(request: Request, output: Path, settings: EncodeSettings, addres
 def _print_plan(grid: Grid) -> None:
     """Say how many texts and tokens lie ahead, and about how long each model will take."""
     from genzoo.jobs import as_time
-    from genzoo.tasks.plan import make_plan
 
-    found = make_plan(grid.metas, grid.tasks)
+    found = grid.plan()
     texts = [task.texts for task in found.tasks]
     known = f"{sum(n or 0 for n in texts):,} texts" + (" and more" if None in texts else "")
     tokens = f", about {found.tokens:,} tokens" if found.tokens is not None else ""

@@ -208,10 +208,10 @@ def model_meta(
 ) -> None:
     """Print the mteb.ModelMeta of a model as Python: one paste for a pull request to mteb."""
     from genzoo.cli.console import err
-    from genzoo.tasks import model_meta as module
+    from genzoo.tasks.submission import published_meta, render_source
 
     with busy("looking at the model") as status:
-        source = module.render_source(module.published_meta(name, repo, revision, status.update))
+        source = render_source(published_meta(name, repo, revision, status.update))
     out.print(source, highlight=False, markup=False, end="")
     if revision is None:
         err.print(

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from lite_selection import agreement, choose, cross_validated, mean_by_type, score_table
 
-from genzoo.tasks.plan import characters
+from genzoo.tasks.request import PlannedTask
 from genzoo.tasks.sets.benchmarks import GENZOO_LITE, LITE_TASKS
 
 
@@ -28,14 +28,14 @@ def test_it_keeps_the_languages_and_covers_every_type(whole):
 
 
 def test_it_costs_a_tenth(whole):
-    cost = {task.metadata.name: characters(task) for task in whole}
+    cost = {task.metadata.name: PlannedTask.of(task).tokens for task in whole}
     assert all(cost.values())
     assert sum(cost[name] for name in LITE_TASKS) <= 0.1 * sum(cost.values())
 
 
 def test_the_choice_and_its_agreement_come_from_the_published_scores(whole, published):
     types = {task.metadata.name: task.metadata.type for task in whole}
-    cost = {task.metadata.name: characters(task) for task in whole}
+    cost = {task.metadata.name: PlannedTask.of(task).tokens for task in whole}
     found = choose(published, types, cost)
     assert len(published) == 183
     assert set(found.tasks) == set(LITE_TASKS)
