@@ -17,11 +17,11 @@ from genzoo.errors import InputError
 from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
 from genzoo.tasks.mteb_models import resolve_model
-from genzoo.tasks.random_state import kept_random_state
+from genzoo.tasks.random_state import making_tasks
 from genzoo.tasks.records import labels, model_key
 from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSplits
 from genzoo.tasks.sets.local_data import prompt_metadata, with_chosen_data
-from genzoo.tasks.sets.registration import register, resolve_tasks, task_registry
+from genzoo.tasks.sets.registration import register_tasks, resolve_tasks, task_registry
 
 
 def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> ModelMeta:
@@ -170,12 +170,11 @@ class Grid:
             speed: Floating point operations per second; measured with a matrix product if None.
         """
         plan = EvaluationPlan(tuple(map(PlannedTask.of, self.tasks)), {})
-        rate, named = (speed or measure_speed()) * EFFICIENCY, labels(self.metas)
-        seconds: dict[str, float | None] = {}
-        for meta in self.metas:
-            parameters, tokens = _computing_parameters(meta), plan.tokens
-            is_known = parameters and tokens is not None
-            seconds[named[model_key(meta)]] = 2 * parameters * (tokens or 0) / rate if is_known else None
+        named, sizes = labels(self.metas), {model_key(meta): _computing_parameters(meta) for meta in self.metas}
+        if plan.tokens is None or not any(sizes.values()):
+            return EvaluationPlan(plan.tasks, dict.fromkeys(named.values()))
+        rate = (speed or measure_speed()) * EFFICIENCY
+        seconds = {named[key]: 2 * size * plan.tokens / rate if size else None for key, size in sizes.items()}
         return EvaluationPlan(plan.tasks, seconds)
 
 
@@ -218,10 +217,10 @@ class Request:
             UnknownNameError: For a name that nothing here or on the Hub has.
             InputError: For prompts or data that do not fit.
         """
-        register()
+        register_tasks()
         tasks, benchmark_name = resolve_tasks(self.benchmark, list(self.tasks))
         official = [task.metadata.name for task in tasks]
-        with kept_random_state():
+        with making_tasks():
             tasks = with_chosen_data(tasks, list(self.data), on_note)
         if [task.metadata.name for task in tasks] != official:
             benchmark_name = None
