@@ -1,7 +1,4 @@
-"""What the results say: a tidy frame, aggregates, tests of significance and the leaderboard. Needs no torch.
-
-Names are loaded on first use, so that a folder can be listed while pandas is loaded.
-"""
+"""What the results say: a tidy frame, aggregates, tests of significance and the leaderboard. Needs no torch; names are loaded on first use."""
 
 from __future__ import annotations
 
@@ -13,17 +10,15 @@ if TYPE_CHECKING:
     from genzoo.leaderboards.metrics import Metric, metric
     from genzoo.leaderboards.reading.revisions import join_revisions
     from genzoo.leaderboards.reading.store import ResultStore
-    from genzoo.leaderboards.reading.tree import Listing
 
 _HOMES = {
     "Leaderboard": "leaderboard",
-    "Listing": "reading.tree",
     "Metric": "metrics",
     "ResultStore": "reading.store",
     "join_revisions": "reading.revisions",
     "metric": "metrics",
 }
-__all__ = ["Leaderboard", "Listing", "Metric", "ResultStore", "join_revisions", "metric"]
+__all__ = ["Leaderboard", "Metric", "ResultStore", "join_revisions", "metric"]
 
 
 def __getattr__(name: str) -> Any:

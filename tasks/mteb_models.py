@@ -17,9 +17,8 @@ from genzoo.backbones.sources import Status
 from genzoo.backbones.whole import OTHER_NAMES_OF_DOCUMENT, open_sentence_transformer, with_document_prompt
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.files import folder_digest, read_json
-from genzoo.models.baselines import BASELINES, Baseline
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
-from genzoo.models.entries import ENTRIES, ZooEntry, get_entry
+from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, get_entry
 from genzoo.models.loading import find_checkpoint, load, loaded_content
 from genzoo.models.prompts import all_prompts
 from genzoo.names import ModelName
@@ -166,8 +165,9 @@ def _load_baseline(
     suffix: str = "",
     model_prompts: Mapping[str, str] | None = None,
 ) -> Any:
-    build = next(one.build for one in BASELINES if one.suffix == suffix)
-    return _wrap(build(fetch_backbone(key), device=device))
+    from genzoo.models.baselines import BUILDERS
+
+    return _wrap(BUILDERS[suffix](fetch_backbone(key), device=device))
 
 
 def _backbone_size(folder: Path) -> int:

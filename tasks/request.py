@@ -17,11 +17,11 @@ from genzoo.errors import InputError
 from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
 from genzoo.tasks.mteb_models import resolve_model
-from genzoo.tasks.random_state import kept_random_state
+from genzoo.tasks.random_state import making_tasks
 from genzoo.tasks.records import labels, model_key
 from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSplits
 from genzoo.tasks.sets.local_data import prompt_metadata, with_chosen_data
-from genzoo.tasks.sets.registration import register, resolve_tasks, task_registry
+from genzoo.tasks.sets.registration import register_tasks, resolve_tasks, task_registry
 
 
 def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> ModelMeta:
@@ -170,13 +170,12 @@ class Grid:
             speed: Floating point operations per second; measured with a matrix product if None.
         """
         plan = EvaluationPlan(tuple(map(PlannedTask.of, self.tasks)), {})
-        sizes, tokens = [_computing_parameters(meta) for meta in self.metas], plan.tokens or 0
-        rate = (speed or measure_speed()) * EFFICIENCY if tokens and any(sizes) else 1.0
-        seconds = [2 * size * tokens / rate if size and tokens else None for size in sizes]
-        named = labels(self.metas)
-        return EvaluationPlan(
-            plan.tasks, {named[model_key(meta)]: each for meta, each in zip(self.metas, seconds, strict=True)}
-        )
+        named, sizes = labels(self.metas), {model_key(meta): _computing_parameters(meta) for meta in self.metas}
+        if plan.tokens is None or not any(sizes.values()):
+            return EvaluationPlan(plan.tasks, dict.fromkeys(named.values()))
+        rate = (speed or measure_speed()) * EFFICIENCY
+        seconds = {named[key]: 2 * size * plan.tokens / rate if size else None for key, size in sizes.items()}
+        return EvaluationPlan(plan.tasks, seconds)
 
 
 def _computing_parameters(meta: ModelMeta) -> int:
@@ -218,10 +217,10 @@ class Request:
             UnknownNameError: For a name that nothing here or on the Hub has.
             InputError: For prompts or data that do not fit.
         """
-        register()
+        register_tasks()
         tasks, benchmark_name = resolve_tasks(self.benchmark, list(self.tasks))
         official = [task.metadata.name for task in tasks]
-        with kept_random_state():
+        with making_tasks():
             tasks = with_chosen_data(tasks, list(self.data), on_note)
         if [task.metadata.name for task in tasks] != official:
             benchmark_name = None

@@ -44,22 +44,19 @@ def load_store(
         is_joined: Whether the revisions of a published model become one row, as on mteb's boards.
         is_reported: Whether to add what the authors of upstream models report about its tasks.
     """
-    from genzoo.leaderboards import Listing
-
-    listing = Listing(results)
-    from genzoo.leaderboards import ResultStore, join_revisions  # pandas and scipy, while the folder is listed
+    from genzoo.leaderboards import ResultStore, join_revisions
     from genzoo.leaderboards.reading.revisions import has_rivals
 
     with tempfile.TemporaryDirectory() as folder:
-        store, catalogue = ResultStore.load(results, find=listing.find), None
+        store, catalogue = ResultStore.load(results), None
         if benchmark is not None and benchmark not in store.benchmarks:
             catalogue = Path(folder)
             _describe(benchmark, catalogue, store)
-            store = ResultStore.load(results, catalogue=catalogue, find=listing.find)
+            store = ResultStore.load(results, catalogue=catalogue)
         if is_reported:
             scores = [score for score in reported_scores() if score.task in set(store.main_scores["task"])]
             if scores:
-                store = ResultStore.load(results, catalogue=catalogue, reported=scores, find=listing.find)
+                store = ResultStore.load(results, catalogue=catalogue, reported=scores)
             store = dataclasses.replace(store, claims=tuple(reported_means()))
             if not scores and _BENCHMARK not in store.benchmarks:
                 err.print(f"note: reported figures are about {_BENCHMARK} and {_HARM_TASK}, which are not here")
