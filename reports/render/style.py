@@ -14,8 +14,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from genzoo.reports.render.text import escape_html
-from genzoo.text import safe_name
+from genzoo.text import escape_html, safe_name
 
 WIDE, NARROW = 7.2, 3.5  # inches: two columns and one column of a paper, a desk and a phone on the page
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
