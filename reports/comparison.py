@@ -8,19 +8,23 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genzoo.errors import InputError, ZooError
+from genzoo.leaderboards.comparison import TIE, Comparison
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
+from genzoo.leaderboards.metrics import Metric
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.reports.chapters.appendix import caveats_section, provenance_section
-from genzoo.reports.chapters.difference_tables import query_table
-from genzoo.reports.chapters.drawings import dumbbell_drawing
-from genzoo.reports.chapters.evidence import evidence_section
-from genzoo.reports.chapters.score_tables import comparison_table
-from genzoo.reports.chapters.sections import cost_section, safety_section
-from genzoo.reports.render.document import Block, Prose, Report, Section, TableBlock
+from genzoo.leaderboards.statistics.aggregation import relative_delta
+from genzoo.reports.chapters.cells import SCORE, TASK, block, change_style, metric_cell
+from genzoo.reports.chapters.provenance import caveats_section, provenance_section
+from genzoo.reports.chapters.reference import comparison_in_words, dumbbell_drawing, query_table
+from genzoo.reports.chapters.safety import safety_difference_in_words, safety_section
+from genzoo.reports.chapters.searches import evidence_section
+from genzoo.reports.chapters.tasks import cost_section
+from genzoo.reports.render.document import Block, Prose, Report, Section
+from genzoo.reports.render.table import Column, Table, number_cell, text_cell, text_column
 from genzoo.reports.report import PAGE_FORMATS, checked_formats, footer, measured_on, write_report
-from genzoo.reports.summary import compare_in_words, compare_safety
 from genzoo.text import safe_name
 
+_MANY = 13  # rows, from where on a table has a search field
 _NAME_LENGTH = 60  # of each model in the file name
 
 
@@ -58,9 +62,9 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
     found = row.comparison
     if found is None:
         raise InputError("a comparison needs a row with a reference")
-    blocks: list[Block] = [TableBlock(comparison_table(board, found, row, reference), board.total > 12)]
-    drawing = dumbbell_drawing(row, reference, board, "dumbbell", is_by_task=True)
-    blocks = [drawing, *blocks] if drawing else blocks
+    drawing = dumbbell_drawing(board, row, reference, "dumbbell", by="task")
+    blocks: list[Block] = [drawing] if drawing else []
+    blocks.append(block(comparison_table(board, found, row, reference), _MANY))
     about = (
         "Δ is the first minus the second. A win is a difference of more than 0.05 points to the better side; intervals "
         "and tests are over tasks."
@@ -70,21 +74,63 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
             " Safety tasks are neither won nor lost and in no mean, since a model that finds nothing is perfectly safe."
         )
     queries = query_table(store, found.model, found.reference, tuple(board.tasks))
-    if queries.rows:
-        blocks += [TableBlock(queries, len(queries.rows) > 12)]
+    blocks += [block(queries, _MANY)] if queries.rows else []
     sections = (
         Section("tasks", "Task by task", (*blocks, Prose(about, is_quiet=True))),
         safety_section(board, store),
         cost_section(board),
         evidence_section(board, store),
         provenance_section(board, store),
-        caveats_section(board, store),
+        caveats_section(board.caveats, store.problems),
     )
     parts = [f"{len(found.deltas)} of {board.total} tasks shared", measured_on(board)]
     subtitle = " · ".join(part for part in parts if part)
     title = f"{row.label} against {reference.label}"
-    summary = (compare_in_words(found, row.label, reference.label), *compare_safety(board, row, reference))
+    summary = (
+        comparison_in_words(found, row.label, reference.label),
+        *safety_difference_in_words(board, row, reference),
+    )
     return Report(title, subtitle, summary, sections, footer())
+
+
+def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRow, reference: LeaderboardRow) -> Table:
+    """Task by task: both scores, the difference, relative difference and outcome."""
+    heads = (
+        TASK,
+        text_column("Metric"),
+        Column(model.label, is_name=True),
+        Column(reference.label, is_name=True),
+        Column("Δ", None, 1, "First minus second"),
+        Column("Δ %", None, 1, "Relative to the second"),
+        text_column("Outcome"),
+    )
+    rows = []
+    for column in board.columns_of("task"):
+        a, b = model.scores.get(column.key), reference.scores.get(column.key)
+        delta, gain = found.deltas.get(column.key), found.gains.get(column.key)
+        uncounted = "not counted" if column.key in board.safety.tasks else "no direction"
+        outcome = "only one has it" if delta is None else uncounted if gain is None else _outcome(gain)
+        style = change_style(gain)
+        rows.append(
+            (
+                text_cell(column.key, note=board.tasks[column.key].type or ""),
+                metric_cell(column.metric),
+                number_cell(a, column.metric),
+                number_cell(b, column.metric),
+                number_cell(delta, column.metric, signed=True, style=style),
+                number_cell(_relative(a, b, column.metric), SCORE, signed=True),
+                text_cell(outcome, style=style or "quiet"),
+            )
+        )
+    return Table(f"{model.label} against {reference.label}", heads, tuple(rows))
+
+
+def _relative(value: float | None, reference: float | None, known: Metric) -> float | None:
+    return None if value is None or reference is None else relative_delta(value, reference, known)
+
+
+def _outcome(gain: float) -> str:
+    return "tie" if abs(gain) <= TIE else "win" if gain > 0 else "loss"
 
 
 def _file_part(label: str) -> str:

@@ -11,29 +11,24 @@ from genzoo.errors import ZooError
 from genzoo.files import write_files
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
-from genzoo.leaderboards.metrics import MISSING, format_count, metric
+from genzoo.leaderboards.metrics import MISSING, format_count
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.safety import MAIN_UTILITY
-from genzoo.reports.chapters.appendix import caveats_section, provenance_section
-from genzoo.reports.chapters.evidence import evidence_section
-from genzoo.reports.chapters.operating_table import interval_in_words, operating_table, safety_cell
-from genzoo.reports.chapters.sections import (
-    cost_section,
-    leaderboard_section,
-    reasoning_section,
-    safety_section,
-    tasks_section,
-    teacher_section,
-)
+from genzoo.reports.chapters.cells import MODEL, SCORE, TASK, block, change_style, count_words, metric_cell
+from genzoo.reports.chapters.leaderboard import leaderboard_section
+from genzoo.reports.chapters.provenance import caveats_section, provenance_section
+from genzoo.reports.chapters.reference import reference_section
+from genzoo.reports.chapters.safety import interval_in_words, operating_table, safety_cell, safety_section
+from genzoo.reports.chapters.searches import evidence_section
+from genzoo.reports.chapters.tasks import cost_section, reasoning_section, tasks_section
 from genzoo.reports.render.document import Block, Prose, Report, Section, TableBlock
 from genzoo.reports.render.pages import render_html
-from genzoo.reports.render.table import Cell, Column, Table, number_cell, text_cell
-from genzoo.reports.report import checked_folder, footer, measured_on
-from genzoo.reports.summary import count_words, summarise
+from genzoo.reports.render.table import Cell, Column, Table, name_column, number_cell, text_cell, text_column
+from genzoo.reports.report import checked_folder, footer, subtitle, summarise
 from genzoo.text import safe_names
 
 _EVERYTHING = "Every task"
-_MEAN = metric("mean_task")
+_MANY = 9  # rows, from where on a table has a search field
 _MAIN_SAFETY = f"safety at {MAIN_UTILITY * 100:.0f}\u00a0% utility"
 
 
@@ -92,13 +87,13 @@ def _index(
     title: str,
 ) -> Report:
     heads = (
-        Column("Benchmark", is_text=True, is_name=True),
+        name_column("Benchmark"),
         Column("Tasks", None, 0),
         Column("Models", None, 0),
         Column("Highest mean", True, 1, "Highest Mean (task) of a model with a score on every task that counts"),
-        Column("By", is_text=True, is_name=True),
+        name_column("By"),
         Column(f"Highest {_MAIN_SAFETY}", True, 1, "Of the models that reach it, on the first safety task with a twin"),
-        Column("Safety by", is_text=True, is_name=True),
+        name_column("Safety by"),
     )
     rows = []
     for name, board in boards.items():
@@ -110,7 +105,7 @@ def _index(
                 text_cell(name, href=pages[name]),
                 Cell(board.total, str(board.total)),
                 Cell(len(board.rows), str(len(board.rows))),
-                number_cell(first.mean_task if first else None, _MEAN, note=note),
+                number_cell(first.mean_task if first else None, SCORE, note=note),
                 _names(leaders, homes),
                 *_safest(board, homes),
             )
@@ -126,14 +121,14 @@ def _index(
         for key, facts in store.models.items()
     )
     model_heads = (
-        Column("Model", is_text=True, is_name=True),
-        Column("Teacher", is_text=True, is_name=True),
+        MODEL,
+        name_column("Teacher"),
         Column("Parameters", None, 0),
         Column("Benchmarks", None, 0),
     )
     sections = (
-        Section("benchmarks", "Benchmarks", (TableBlock(Table("Benchmarks", heads, tuple(rows)), len(rows) > 8),)),
-        Section("models", "Models", (TableBlock(Table("Models", model_heads, models), len(models) > 8),)),
+        Section("benchmarks", "Benchmarks", (block(Table("Benchmarks", heads, tuple(rows)), _MANY),)),
+        Section("models", "Models", (block(Table("Models", model_heads, models), _MANY),)),
     )
     summary = (f"{count_words(len(store.models), 'model')} and {count_words(len(boards), 'benchmark')}.".capitalize(),)
     return Report(title, "", summary, sections, footer())
@@ -172,12 +167,12 @@ def _benchmark_page(
     links = {row.label: homes[row.key] for row in board.rows}
     sections = [
         leaderboard_section(board, store),
-        teacher_section(board, store),
+        reference_section(board, store),
         tasks_section(board, store),
         safety_section(board, store),
         reasoning_section(board, store),
         cost_section(board),
-        caveats_section(board, store),
+        caveats_section(board.caveats, store.problems),
     ]
     linked = tuple(
         dataclasses.replace(
@@ -186,9 +181,7 @@ def _benchmark_page(
         )
         for section in sections
     )
-    counts = f"{count_words(len(board.rows), 'model')}, {count_words(board.total, 'task')}"
-    subtitle = " · ".join(part for part in (counts.capitalize(), measured_on(board)) if part)
-    return Report(name, subtitle, summarise(board), linked, footer(), home)
+    return Report(name, subtitle(board), summarise(board), linked, footer(), home)
 
 
 def _model_page(
@@ -204,7 +197,7 @@ def _model_page(
         row = board.row(key)
         if row is None:
             continue
-        blocks: list[Block] = [TableBlock(_task_places(board, row), board.total > 12)]
+        blocks: list[Block] = [block(_task_places(board, row), 13)]
         tables = (operating_table(board, pair, only=row) for pair in board.safety.pairs)
         blocks += [TableBlock(table) for table in tables if table is not None]
         sections.append(Section(f"scores-{place}", name, tuple(blocks)))
@@ -224,8 +217,8 @@ def _model_page(
     facts = store.models[key]
     teacher = facts.teacher
     parts = [key.model, f"revision {key.revision[:12]}", f"teacher {teacher}" if teacher else ""]
-    subtitle = " · ".join(part for part in parts if part)
-    return Report(store.labels[key], subtitle, tuple(summary), tuple(sections), footer(), links)
+    below = " · ".join(part for part in parts if part)
+    return Report(store.labels[key], below, tuple(summary), tuple(sections), footer(), links)
 
 
 def _place_in_words(board: Leaderboard, row: LeaderboardRow, name: str) -> str:
@@ -241,7 +234,7 @@ def _place_in_words(board: Leaderboard, row: LeaderboardRow, name: str) -> str:
     ranked = [other for other in board.rows if other.mean_task is not None]
     rank = 1 + sum((other.mean_task or 0.0) > (row.mean_task or 0.0) for other in ranked)
     label = board.columns_of("mean")[0].label
-    text = f"{name}: {label} {_MEAN.display(row.mean_task)}, rank {rank} of {len(ranked)}"
+    text = f"{name}: {label} {SCORE.display(row.mean_task)}, rank {rank} of {len(ranked)}"
     standing = board.standings.get(row.key)
     return f"{text} (95\u00a0% interval of the rank: {standing.low} to {standing.high})." if standing else f"{text}."
 
@@ -249,8 +242,8 @@ def _place_in_words(board: Leaderboard, row: LeaderboardRow, name: str) -> str:
 def _task_places(board: Leaderboard, row: LeaderboardRow) -> Table:
     """Each task: the model's score, its place among all models, and the best score."""
     heads = (
-        Column("Task", is_text=True, is_name=True),
-        Column("Metric", is_text=True),
+        TASK,
+        text_column("Metric"),
         Column("Score", None, 1),
         Column("Place", None, 0, "Among the models with a score; ties share the better place"),
         Column("Best", None, 1, "Best score of any model"),
@@ -263,17 +256,15 @@ def _task_places(board: Leaderboard, row: LeaderboardRow) -> Table:
         sign = 0 if is_safety else {True: 1, False: -1, None: 0}[known.higher_is_better]
         place = None if value is None or not sign else 1 + sum(sign * other > sign * value for other in values)
         delta = row.comparison.deltas.get(column.key) if row.comparison else None
-        gain = row.comparison.gains.get(column.key, 0.0) if row.comparison else 0.0
+        gain = row.comparison.gains.get(column.key) if row.comparison else None
         rows.append(
             (
                 text_cell(column.key, note=board.tasks[column.key].type or ""),
-                text_cell(f"{known.label}\u00a0{known.arrow}".strip(), description=known.direction),
+                metric_cell(known),
                 number_cell(value, known, note="seen" if row.facts.has_seen(column.key) else ""),
                 Cell(place, MISSING if place is None else f"{place}/{len(values)}", style="" if place else "quiet"),
                 number_cell(board.best(column), known),
-                number_cell(
-                    delta, known, signed=True, style="gain" if gain > 0 else "loss" if gain < 0 else "",
-                ),
+                number_cell(delta, known, signed=True, style=change_style(gain, 0.0)),
             )
-        )  # fmt: skip
+        )
     return Table("Task by task", heads, tuple(rows))

@@ -12,7 +12,7 @@ import pytest
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.reports import build_report, leaderboard_table, write_leaderboard
-from genzoo.reports.summary import summarise
+from genzoo.reports.report import summarise
 
 SECTIONS = ["leaderboard", "teacher", "tasks", "safety", "reasoning", "cost", "evidence", "provenance", "caveats"]
 
@@ -319,3 +319,12 @@ def test_colours_reach_wcag_aa(full_tree, tmp_path, theme):
     tint, surface = colors["tint"], colors["surface"]
     mixed = [round(0.234 * int(tint[i : i + 2], 16) + 0.766 * int(surface[i : i + 2], 16)) for i in (1, 3, 5)]
     assert contrast(colors["ink"], "#" + "".join(f"{channel:02x}" for channel in mixed)) >= 4.5
+
+
+def test_unknown_figure_format_and_missing_study(full_tree, tmp_path):
+    store = ResultStore.load(full_tree.root)
+    with pytest.raises(InputError, match="'bmp'"):
+        build_report(store, tmp_path / "out", title="T", figures=("bmp",))
+    with pytest.raises(InputError, match="holds no study"):
+        build_report(store, tmp_path / "out", title="T", studies=tmp_path / "nothing")
+    assert not (tmp_path / "out").exists()
