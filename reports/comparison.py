@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genzoo.errors import InputError, ZooError
+from genzoo.leaderboards.columns import BoardColumn
 from genzoo.leaderboards.comparison import TIE, Comparison
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import Metric
@@ -20,7 +21,7 @@ from genzoo.reports.chapters.safety import safety_difference_in_words, safety_se
 from genzoo.reports.chapters.searches import evidence_section
 from genzoo.reports.chapters.tasks import cost_section
 from genzoo.reports.render.document import Block, Prose, Report, Section
-from genzoo.reports.render.table import Column, Table, number_cell, text_cell, text_column
+from genzoo.reports.render.table import Cell, Column, Table, number_cell, text_cell, text_column
 from genzoo.reports.report import PAGE_FORMATS, checked_formats, footer, measured_on, write_report
 from genzoo.text import safe_name
 
@@ -95,42 +96,38 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
 
 def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRow, reference: LeaderboardRow) -> Table:
     """Task by task: both scores, the difference, relative difference and outcome."""
-    heads = (
-        TASK,
-        text_column("Metric"),
-        Column(model.label, is_name=True),
-        Column(reference.label, is_name=True),
-        Column("Δ", None, 1, "First minus second"),
-        Column("Δ %", None, 1, "Relative to the second"),
-        text_column("Outcome"),
-    )
-    rows = []
-    for column in board.columns_of("task"):
-        a, b = model.scores.get(column.key), reference.scores.get(column.key)
-        delta, gain = found.deltas.get(column.key), found.gains.get(column.key)
-        uncounted = "not counted" if column.key in board.safety.tasks else "no direction"
-        outcome = "only one has it" if delta is None else uncounted if gain is None else _outcome(gain)
-        style = change_style(gain)
-        rows.append(
-            (
-                text_cell(column.key, note=board.tasks[column.key].type or ""),
-                metric_cell(column.metric),
-                number_cell(a, column.metric),
-                number_cell(b, column.metric),
-                number_cell(delta, column.metric, signed=True, style=style),
-                number_cell(_relative(a, b, column.metric), SCORE, signed=True),
-                text_cell(outcome, style=style or "quiet"),
-            )
-        )
-    return Table(f"{model.label} against {reference.label}", heads, tuple(rows))
+
+    def outcome(column: BoardColumn) -> Cell:
+        if column.key not in found.deltas:
+            return text_cell("only one has it", style="quiet")
+        gain = found.gains.get(column.key)
+        if gain is None:
+            return text_cell("not counted" if column.key in board.safety.tasks else "no direction", style="quiet")
+        return text_cell("tie" if abs(gain) <= TIE else "win" if gain > 0 else "loss", style=style(column) or "quiet")
+
+    def style(column: BoardColumn) -> str:
+        return change_style(found.gains.get(column.key))
+
+    def scores(column: BoardColumn) -> tuple[float | None, float | None]:
+        return model.scores.get(column.key), reference.scores.get(column.key)
+
+    def delta(column: BoardColumn) -> Cell:
+        return number_cell(found.deltas.get(column.key), column.metric, signed=True, style=style(column))
+
+    return Table.of(f"{model.label} against {reference.label}", board.columns_of("task"), [
+        (TASK, lambda column: text_cell(column.key, note=board.tasks[column.key].type or "")),
+        (text_column("Metric"), lambda column: metric_cell(column.metric)),
+        (Column(model.label, is_name=True), lambda column: number_cell(scores(column)[0], column.metric)),
+        (Column(reference.label, is_name=True), lambda column: number_cell(scores(column)[1], column.metric)),
+        (Column("Δ", None, 1, "First minus second"), delta),
+        (Column("Δ %", None, 1, "Relative to the second"),
+         lambda column: number_cell(_relative(*scores(column), column.metric), SCORE, signed=True)),
+        (text_column("Outcome"), outcome),
+    ])  # fmt: skip
 
 
 def _relative(value: float | None, reference: float | None, known: Metric) -> float | None:
     return None if value is None or reference is None else relative_delta(value, reference, known)
-
-
-def _outcome(gain: float) -> str:
-    return "tie" if abs(gain) <= TIE else "win" if gain > 0 else "loss"
 
 
 def _file_part(label: str) -> str:

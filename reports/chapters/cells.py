@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from genzoo.leaderboards.columns import BoardColumn
 from genzoo.leaderboards.comparison import TIE, Comparison
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
-from genzoo.leaderboards.metrics import MISSING, Metric, metric
+from genzoo.leaderboards.metrics import MISSING, Metric, format_count, metric
 from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.reports.render.document import TableBlock
@@ -87,6 +87,16 @@ def revision_in_words(row: LeaderboardRow) -> str:
     return "; ".join(f"{share.revision}: {share.used} of its {share.held} tasks" for share in row.facts.revisions)
 
 
+def whole_cell(value: int | None, separator: str = ",") -> Cell:
+    """A whole number, with a separator of thousands."""
+    return Cell(value, MISSING if value is None else f"{value:,}".replace(",", separator))
+
+
+def count_cell(value: int | None) -> Cell:
+    """A large number, rounded: 135M."""
+    return Cell(value, MISSING if value is None else format_count(value), "" if value is None else f"{value:,}")
+
+
 def metric_cell(known: Metric) -> Cell:
     """A metric's name with an arrow towards its better side."""
     return text_cell(f"{known.label}\u00a0{known.arrow}".strip(), description=known.direction)
@@ -117,6 +127,12 @@ def change_style(gain: float | None, tie: float = TIE, *, is_significant: bool =
     """How a difference is marked; `gain` is turned so that above zero is better."""
     style = "" if gain is None or abs(gain) <= tie else "gain" if gain > 0 else "loss"
     return f"{style} strong".strip() if is_significant else style
+
+
+def delta_cell(found: Comparison, *, note: str = "") -> Cell:
+    """The mean difference of a comparison."""
+    style = change_style(found.delta, is_significant=found.is_significant)
+    return number_cell(found.delta, SCORE, signed=True, style=style, note=note)
 
 
 def p_cell(p: float | None, reason: str, note: str = "") -> Cell:

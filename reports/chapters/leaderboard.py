@@ -15,17 +15,18 @@ from genzoo.reports.chapters.cells import (
     MODEL,
     SCORE,
     block,
-    change_style,
     count_words,
+    delta_cell,
     heading,
     interval_text,
     join_names,
     model_cell,
     score_cell,
+    whole_cell,
 )
 from genzoo.reports.chapters.safety import order_without_means, safety_columns, safety_notes
 from genzoo.reports.render.document import Block, Drawing, Prose, Section
-from genzoo.reports.render.table import Cell, Column, Table, number_cell, text_cell, text_column
+from genzoo.reports.render.table import Cell, Column, Table, text_cell, text_column
 
 _RANKS = (
     "Rank interval: the ranks by Mean (task) that tests between all pairs of models leave open. With 95\u00a0% confidence every "
@@ -106,8 +107,7 @@ def _difference_cell(row: LeaderboardRow, board: Leaderboard) -> Cell:
     if n_shared < n:
         shared = f"{n_shared} of {n} tasks are shared: {SCORE.display(found.delta, signed=True)}"
         return Cell(None, MISSING, shared, style="quiet", note=f"{n_shared}/{n} shared")
-    style = change_style(found.delta, is_significant=found.is_significant)
-    return number_cell(found.delta, SCORE, signed=True, style=style, note=interval_text(found))
+    return delta_cell(found, note=interval_text(found))
 
 
 def _rank_columns(board: Leaderboard, *, is_full: bool) -> _Columns:
@@ -126,7 +126,7 @@ def _rank_columns(board: Leaderboard, *, is_full: bool) -> _Columns:
     }
     tied = ["" if each is None else "yes" if is_shared and each.tied_for_first else "no" for each in found]
     return [
-        *((head, [_whole_cell(each and getattr(each, name)) for each in found]) for name, head in heads.items()),
+        *((head, [whole_cell(each and getattr(each, name)) for each in found]) for name, head in heads.items()),
         (text_column("Tied for first", "Whether it cannot be told apart from the leader"), list(map(text_cell, tied))),
     ]
 
@@ -137,10 +137,6 @@ def _rank_cell(found: Standing | None, *, is_shared: bool) -> Cell:
     shown = str(found.low) if found.low == found.high else f"{found.low} to {found.high}"
     is_tied = found.tied_for_first and is_shared
     return Cell(found.rank, shown, f"rank {found.rank}", style="fixed", note="tied for first" if is_tied else "")
-
-
-def _whole_cell(value: int | None) -> Cell:
-    return Cell(value, MISSING if value is None else str(value))
 
 
 def _coverage_cell(row: LeaderboardRow, total: int) -> Cell:

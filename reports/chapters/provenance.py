@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from genzoo.leaderboards.caveats import Caveat
-from genzoo.leaderboards.facts import Problem
-from genzoo.leaderboards.leaderboard import Leaderboard
-from genzoo.leaderboards.metrics import MISSING, metric
+from genzoo.leaderboards.facts import Problem, TaskFacts
+from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.reports.chapters.cells import MODEL, TASK, block, revision_in_words, row_mark
+from genzoo.reports.chapters.cells import MODEL, TASK, block, revision_in_words, row_mark, whole_cell
 from genzoo.reports.render.document import Block, Listing, Prose, Section, TableBlock
 from genzoo.reports.render.table import Cell, Column, Table, name_column, text_cell, text_column
 
@@ -51,67 +50,48 @@ def caveats_section(caveats: Sequence[Caveat], problems: Sequence[Problem]) -> S
 
 def problems_table(problems: Sequence[Problem]) -> Table:
     """Files, or parts of one, that could not be used."""
-    heads = (name_column("File"), text_column("Why it was not used"))
-    return Table("Problems", heads, tuple((text_cell(p.source), text_cell(p.reason)) for p in problems))
+    return Table.of("Problems", problems, [
+        (name_column("File"), lambda problem: text_cell(problem.source)),
+        (text_column("Why it was not used"), lambda problem: text_cell(problem.reason)),
+    ])  # fmt: skip
 
 
 def _models(board: Leaderboard) -> Table:
-    heads = (
-        MODEL,
-        text_column("Revision"),
-        name_column("Backbone"),
-        name_column("Teacher"),
-        text_column("Run on"),
-        Column("Max tokens", None, 0),
-        Column("Batch", None, 0),
-        text_column("Date"),
-    )
-    rows = []
-    for row in board.rows:
-        facts = row.facts
-        revision = revision_in_words(row) if facts.revisions else row.key.revision
-        rows.append(
-            (
-                text_cell(row.key.model, note=row_mark(row)),
-                text_cell(short_revision(row.key.revision), description=revision, style="mono"),
-                text_cell(facts.backbone or ""),
-                text_cell(facts.teacher or ""),
-                text_cell(", ".join(part for part in (facts.device, facts.dtype) if part)),
-                _whole(facts.max_tokens),
-                _whole(facts.batch_size),
-                text_cell((facts.date or "")[:10], style="fixed", description=facts.date or ""),
-            )
-        )
-    return Table("Models", heads, tuple(rows))
+    return Table.of("Models", board.rows, [
+        (MODEL, lambda row: text_cell(row.key.model, note=row_mark(row))),
+        (text_column("Revision"), _revision_cell),
+        (name_column("Backbone"), lambda row: text_cell(row.facts.backbone or "")),
+        (name_column("Teacher"), lambda row: text_cell(row.facts.teacher or "")),
+        (text_column("Run on"), lambda row: text_cell(", ".join(filter(None, (row.facts.device, row.facts.dtype))))),
+        (Column("Max tokens", None, 0), lambda row: whole_cell(row.facts.max_tokens)),
+        (Column("Batch", None, 0), lambda row: whole_cell(row.facts.batch_size)),
+        (text_column("Date"),
+         lambda row: text_cell((row.facts.date or "")[:10], style="fixed", description=row.facts.date or "")),
+    ])  # fmt: skip
+
+
+def _revision_cell(row: LeaderboardRow) -> Cell:
+    whole = revision_in_words(row) if row.facts.revisions else row.key.revision
+    return text_cell(short_revision(row.key.revision), description=whole, style="mono")
 
 
 def _tasks(board: Leaderboard, store: ResultStore) -> Table:
-    frame = store.main_scores
-    heads = (
-        TASK,
-        text_column("Type"),
-        text_column("Metric"),
-        name_column("Data"),
-        text_column("Data revision"),
-        Column("Texts", None, 0),
-        text_column("mteb"),
-    )
-    rows = []
-    for name, facts in board.tasks.items():
-        group = frame[frame["task"] == name]
-        revisions, versions = (sorted(set(map(str, group[key]))) for key in ("data_revision", "mteb_version"))
-        rows.append(
-            (
-                text_cell(name, description=facts.description),
-                text_cell(facts.type or "unknown"),
-                text_cell(metric(facts.main_score).label),
-                text_cell(facts.dataset_path or ""),
-                text_cell(_some(map(short_revision, revisions)), description=", ".join(revisions), style="mono"),
-                _whole(facts.n_texts),
-                text_cell(_some(versions), description=", ".join(versions), style="mono"),
-            )
-        )
-    return Table("Tasks and data", heads, tuple(rows))
+    columns = ["data_revision", "mteb_version"]
+    used = {task: frame.astype(str) for task, frame in store.main_scores.groupby("task")[columns]}
+
+    def cell(task: TaskFacts, column: str, shown: Callable[[str], str] = str) -> Cell:
+        values = sorted(set(used[task.name][column])) if task.name in used else []
+        return text_cell(_some(map(shown, values)), description=", ".join(values), style="mono")
+
+    return Table.of("Tasks and data", board.tasks.values(), [
+        (TASK, lambda task: text_cell(task.name, description=task.description)),
+        (text_column("Type"), lambda task: text_cell(task.type or "unknown")),
+        (text_column("Metric"), lambda task: text_cell(task.metric.label)),
+        (name_column("Data"), lambda task: text_cell(task.dataset_path or "")),
+        (text_column("Data revision"), lambda task: cell(task, "data_revision", short_revision)),
+        (Column("Texts", None, 0), lambda task: whole_cell(task.n_texts)),
+        (text_column("mteb"), lambda task: cell(task, "mteb_version")),
+    ])  # fmt: skip
 
 
 def _prompts(board: Leaderboard) -> Table:
@@ -137,10 +117,6 @@ def _settings(board: Leaderboard, field: str, title: str) -> Table:
         for settings, models in groups.items()
     )
     return Table(title, heads, rows)
-
-
-def _whole(value: int | None) -> Cell:
-    return Cell(value, MISSING if value is None else f"{value:,}")
 
 
 def _some(items: Iterable[str], most: int = 2) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
-from genzoo.leaderboards.comparison import Comparison, compare_queries
+from genzoo.leaderboards.comparison import Comparison, QueryComparison, compare_queries
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
+from genzoo.leaderboards.metrics import MISSING
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.reports import plots
 from genzoo.reports.chapters.cells import (
@@ -18,6 +19,7 @@ from genzoo.reports.chapters.cells import (
     block,
     change_style,
     count_words,
+    delta_cell,
     interval_text,
     model_cell,
     p_cell,
@@ -63,65 +65,57 @@ def _why_none(board: Leaderboard) -> str:
 def reference_table(board: Leaderboard, title: str = "Against the reference") -> Table:
     """Every model that has a reference: mean difference, interval, tests, wins and losses."""
     labels = {row.key: row.label for row in board.rows}
-    heads = (
-        MODEL,
-        name_column("Reference"),
-        Column(
-            f"Δ mean{' without safety' * bool(board.safety.tasks)}", True, 1, "Mean difference over the shared tasks"
-        ),
-        Column("Δ %", True, 1, "Relative to the reference's mean"),
-        text_column("95\u00a0% interval", "Student’s t over tasks; none for fewer than three"),
-        Column("p (Holm)", None, 3, "Student’s t test over tasks, Holm-corrected over the rows that can be decided"),
-        text_column("Win / tie / loss"),
-        Column("Tasks", None, 0, "Tasks that both have"),
-    )
-    rows = [
-        (
-            model_cell(row),
-            text_cell(labels[found.reference]),
-            number_cell(
-                found.delta, SCORE, signed=True, style=change_style(found.delta, is_significant=found.is_significant)
-            ),
-            number_cell(found.relative, SCORE, signed=True),
-            text_cell(interval_text(found), style="fixed"),
-            p_cell(found.p_holm, "so few tasks cannot decide, whatever the scores", "cannot decide"),
-            text_cell(f"{found.wins} / {found.ties} / {found.losses}", style="fixed"),
-            Cell(found.n, str(found.n)),
-        )
-        for row in board.rows
-        if (found := row.comparison) is not None
-    ]
-    return Table(title, heads, tuple(rows))
+    found = [(row, row.comparison) for row in board.rows if row.comparison is not None]
+    mean = f"Δ mean{' without safety' * bool(board.safety.tasks)}"
+    tested = "Student’s t test over tasks, Holm-corrected over the rows that can be decided"
+    few = "so few tasks cannot decide, whatever the scores"
+    columns: list[tuple[Column, Callable[[tuple[LeaderboardRow, Comparison]], Cell]]] = [
+        (MODEL, lambda pair: model_cell(pair[0])),
+        (name_column("Reference"), lambda pair: text_cell(labels[pair[1].reference])),
+        (Column(mean, True, 1, "Mean difference over the shared tasks"), lambda pair: delta_cell(pair[1])),
+        (Column("Δ %", True, 1, "Relative to the reference's mean"),
+         lambda pair: number_cell(pair[1].relative, SCORE, signed=True)),
+        (text_column("95\u00a0% interval", "Student’s t over tasks; none for fewer than three"),
+         lambda pair: text_cell(interval_text(pair[1]), style="fixed")),
+        (Column("p (Holm)", None, 3, tested), lambda pair: p_cell(pair[1].p_holm, few, "cannot decide")),
+        (text_column("Win / tie / loss"),
+         lambda pair: text_cell(f"{pair[1].wins} / {pair[1].ties} / {pair[1].losses}", style="fixed")),
+        (Column("Tasks", None, 0, "Tasks that both have"), lambda pair: Cell(pair[1].n, str(pair[1].n))),
+    ]  # fmt: skip
+    return Table.of(title, found, columns)
 
 
 def query_table(store: ResultStore, model: ModelKey, reference: ModelKey, tasks: tuple[str, ...]) -> Table:
     """The tasks with predictions of both models: does the difference carry over to other queries, or other pairs?"""
-    heads = (
-        TASK,
-        Column("Over", None, 0, "What the interval and the test are over"),
-        Column("Δ", True, 1, "Difference of the scores, the first model minus the second"),
-        text_column("95\u00a0% interval", "Over the queries or pairs of each split and subset"),
-        Column("p (Holm)", None, 3, "Permutation test over the queries or pairs, Holm-corrected over the tasks"),
-        text_column("Better / same / worse", "Queries; a single pair has no score"),
-    )
-    rows = []
-    for found in compare_queries(store, model, reference, tasks):
-        interval, over = found.interval, f"{found.interval.n:,} {found.unit}"
-        style = change_style(interval.estimate, 0.0, is_significant=found.is_significant)
-        few = f"the models differ on {found.n_unequal} of {over}: no outcome on so few gives a corrected p below 0.05"
-        rows.append(
-            (
-                text_cell(found.task),
-                Cell(interval.n, over),
-                number_cell(interval.estimate, SCORE, signed=True, style=style),
-                text_cell(span(SCORE, interval.low, interval.high, signed=True), style="fixed"),
-                p_cell(found.p_holm if found.is_testable else None, few),
-                text_cell(" / ".join(map(str, found.outcomes)) if found.outcomes else "–", style="fixed"),
-            )
-        )
+    tested = "Permutation test over the queries or pairs, Holm-corrected over the tasks"
+    columns: list[tuple[Column, Callable[[QueryComparison], Cell]]] = [
+        (TASK, lambda found: text_cell(found.task)),
+        (Column("Over", None, 0, "What the interval and the test are over"),
+         lambda found: Cell(found.interval.n, _over(found))),
+        (Column("Δ", True, 1, "Difference of the scores, the first model minus the second"),
+         lambda found: number_cell(found.interval.estimate, SCORE, signed=True,
+                                   style=change_style(found.interval.estimate, 0.0, is_significant=found.is_significant))),
+        (text_column("95\u00a0% interval", "Over the queries or pairs of each split and subset"),
+         lambda found: text_cell(span(SCORE, found.interval.low, found.interval.high, signed=True), style="fixed")),
+        (Column("p (Holm)", None, 3, tested), _query_p_cell),
+        (text_column("Better / same / worse", "Queries; a single pair has no score"),
+         lambda found: text_cell(" / ".join(map(str, found.outcomes)) if found.outcomes else MISSING, style="fixed")),
+    ]  # fmt: skip
     title = f"Query by query: {store.labels[model]} against {store.labels[reference]}"
     note = "Intervals and tests of this table are over the queries or pairs of one task: they say nothing about other tasks."
-    return Table(title, heads, tuple(rows), sample="queries", notes=(note,))
+    compared = compare_queries(store, model, reference, tasks)
+    return Table.of(title, compared, columns, sample="queries", notes=(note,))
+
+
+def _over(found: QueryComparison) -> str:
+    return f"{found.interval.n:,} {found.unit}"
+
+
+def _query_p_cell(found: QueryComparison) -> Cell:
+    few = (
+        f"the models differ on {found.n_unequal} of {_over(found)}: no outcome on so few gives a corrected p below 0.05"
+    )
+    return p_cell(found.p_holm if found.is_testable else None, few)
 
 
 def dumbbell_drawing(

@@ -7,7 +7,7 @@ from functools import partial
 
 from genzoo.leaderboards.facts import REASONING, tasks_of
 from genzoo.leaderboards.leaderboard import Leaderboard
-from genzoo.leaderboards.metrics import MISSING, format_count, metric
+from genzoo.leaderboards.metrics import format_count, metric
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.reports import plots
 from genzoo.reports.chapters.cells import (
@@ -16,14 +16,16 @@ from genzoo.reports.chapters.cells import (
     SCORE,
     TASK,
     block,
+    count_cell,
     crowded,
     heading,
     metric_cell,
     model_cell,
     score_cell,
+    whole_cell,
 )
 from genzoo.reports.render.document import Block, Drawing, Prose, Section, TableBlock
-from genzoo.reports.render.table import Cell, Column, Table, number_cell, text_cell, text_column
+from genzoo.reports.render.table import Column, Table, number_cell, text_cell, text_column
 
 _FEW_MODELS = 6  # up to here a table has the models as columns
 _NAMED = 12  # tasks whose leader the alternative text names
@@ -119,30 +121,15 @@ def _size_drawing(board: Leaderboard) -> Drawing:
 def _cost_table(board: Leaderboard) -> Table:
     """Parameters, dimension and speed next to the mean."""
     means = [column for column in board.columns_of("mean") if column.key == "mean_task"]
-    heads = (
-        MODEL,
-        *map(heading, means),
-        Column("Parameters", None, 0),
-        Column("Trained", None, 0, "Parameters that training changed"),
-        Column("Dimensions", None, 0, "Width of the embedding"),
-        Column("Texts/s", True, 1, "As measured while evaluating, on the machine under Provenance"),
-        text_column("Device"),
-    )
-
-    def count(value: int | None) -> Cell:
-        return Cell(value, MISSING if value is None else format_count(value), "" if value is None else f"{value:,}")
-
-    rows = tuple(
-        (
-            model_cell(row),
-            *(number_cell(row.mean_task, column.metric) for column in means),
-            count(facts.n_parameters),
-            count(facts.n_trained_parameters),
-            Cell(facts.embed_dim, MISSING if facts.embed_dim is None else str(facts.embed_dim)),
-            number_cell(facts.texts_per_second, metric("texts_per_second")),
-            text_cell(" ".join(part for part in (facts.device, facts.dtype) if part)),
-        )
-        for row in board.rows
-        for facts in (row.facts,)
-    )
-    return Table("Cost", heads, rows)
+    speed = "As measured while evaluating, on the machine under Provenance"
+    return Table.of("Cost", board.rows, [
+        (MODEL, model_cell),
+        *((heading(column), lambda row: number_cell(row.mean_task, SCORE)) for column in means),
+        (Column("Parameters", None, 0), lambda row: count_cell(row.facts.n_parameters)),
+        (Column("Trained", None, 0, "Parameters that training changed"),
+         lambda row: count_cell(row.facts.n_trained_parameters)),
+        (Column("Dimensions", None, 0, "Width of the embedding"), lambda row: whole_cell(row.facts.embed_dim, "")),
+        (Column("Texts/s", True, 1, speed),
+         lambda row: number_cell(row.facts.texts_per_second, metric("texts_per_second"))),
+        (text_column("Device"), lambda row: text_cell(" ".join(filter(None, (row.facts.device, row.facts.dtype))))),
+    ])  # fmt: skip
