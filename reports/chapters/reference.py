@@ -142,8 +142,8 @@ def references_in_words(board: Leaderboard) -> Iterator[str]:
     for label, comparison in found[:_SHOWN]:
         kind = "its teacher " if board.reference is None else ""
         yield comparison_in_words(comparison, label, labels[comparison.reference], kind)
-    if len(found) > _SHOWN:
-        yield f"The other {len(found) - _SHOWN} comparisons are in the tables below."
+    if (others := len(found) - _SHOWN) > 0:
+        yield f"{count_words(others, 'other comparison').capitalize()} {'is' if others == 1 else 'are'} in the tables below."
 
 
 def comparison_in_words(found: Comparison, model: str, reference: str, kind: str = "") -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.reports.chapters.leaderboard import leaderboard_section, leaderboard_table
+from genzoo.reports.chapters.leaderboard import board_in_words, leaderboard_section, leaderboard_table
 from genzoo.reports.render.document import Drawing
 from genzoo.reports.render.pages import render_figure
 from genzoo.reports.render.style import NARROW, PAPER, WIDE, figure_style
@@ -73,3 +73,25 @@ def test_where_all_training_data_are_known_and_clean_there_is_no_such_column(tre
     tree.score(("acme/clean", "r"), "A", 0.5)
     tree.write("results/acme__clean/r/model_meta.json", {"name": "acme/clean", "training_datasets": ["B"]})
     assert seen_cells(tree) is None
+
+
+def test_no_model_is_called_the_highest_alone_when_others_are_level(board_of):
+    same = (0.5, 0.6, 0.7)
+    assert "All three means over tasks are 60.0." in board_in_words(board_of(dict.fromkeys("abc", same)))
+    text = board_in_words(board_of({"d": (0.1, 0.2, 0.3)}))
+    assert "a, b and c have the highest mean over tasks, 60.0; the means reach down to 20.0 (d)." in text
+
+
+def test_a_significant_difference_to_a_leader_that_is_shared_is_explained(tree, board_of):
+    scores = {
+        "a": (0.53, 0.54, 0.53, 0.54, 0.52, 0.53, 0.55, 0.56),
+        "b": (0.47, 0.53, 0.53, 0.52, 0.51, 0.49, 0.53, 0.54),
+        "c": (0.54, 0.53, 0.51, 0.48, 0.5, 0.51, 0.47, 0.51),
+        "d": (0.49, 0.49, 0.46, 0.47, 0.47, 0.46, 0.51, 0.47),
+    }
+    board = board_of(scores, reference="a")
+    below = next(row for row in board.rows if row.label == "b")
+    assert below.comparison.is_significant and board.standings[below.key].tied_for_first
+    assert any("still be tied for first" in note for note in leaderboard_table(board).notes)
+    apart = Leaderboard.from_store(ResultStore.load(tree.root))
+    assert not any("still be tied for first" in note for note in leaderboard_table(apart).notes)
