@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from genzoo.reports.chapters.score_tables import leaderboard_table
+    from genzoo.reports.chapters.leaderboard import leaderboard_table
     from genzoo.reports.comparison import compare
     from genzoo.reports.render.table import Cell, Column, Table
     from genzoo.reports.report import build_report, write_leaderboard
@@ -22,7 +22,7 @@ _HOMES = {
     "build_report": "report",
     "build_site": "site",
     "compare": "comparison",
-    "leaderboard_table": "chapters.score_tables",
+    "leaderboard_table": "chapters.leaderboard",
     "write_leaderboard": "report",
 }
 __all__ = ["Cell", "Column", "Table", "build_report", "build_site", "compare", "leaderboard_table", "write_leaderboard"]
