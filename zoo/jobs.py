@@ -54,6 +54,11 @@ def reporting_to(reporter: Reporter | None, end: Callable[[], None] = lambda: No
         _listener.report, _listener.end = before
 
 
+def pause() -> None:
+    """Take away what is shown until something is reported again: somebody else is about to write."""
+    _listener.end()
+
+
 @contextmanager
 def job(line: str = "") -> Iterator[None]:
     """Around long work, as a ``with`` block or a decorator: bars and spinner are taken away when the outermost job ends.
@@ -61,10 +66,10 @@ def job(line: str = "") -> Iterator[None]:
     Args:
         line: What is going on, as a message of level INFO.
     """
-    if line:
-        log.info(line)
     _listener.depth += 1
     try:
+        if line:
+            log.info(line)
         yield
     finally:
         _listener.depth -= 1
@@ -127,6 +132,21 @@ def measure_speed(device: str | None = None, dtype: str = "float32") -> float:
         (left @ right)[0, 0].item()
         best = min(best, time.perf_counter() - start)
     return 2 * 1024**3 / best
+
+
+def check_device(name: str | None) -> None:
+    """Refuse a device that this machine does not have, before anything is loaded; None is the best one."""
+    if name is None:
+        return
+    import torch
+
+    try:
+        torch.empty(1, device=torch.device(name))
+    except (RuntimeError, AssertionError) as error:
+        why = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"there is no device {name!r} on this machine ({why}): give cpu, or leave the device out"
+        ) from error
 
 
 def as_time(seconds: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from genzoo.backbones.sources import Status
 from genzoo.backbones.untrusted import read_json_file
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.files import cache_root, keep_others, replace_folder, write_text
+from genzoo.jobs import job
 from genzoo.models.assembly import export
 from genzoo.models.entries import ENTRIES, get_entry
 from genzoo.models.loading import find_checkpoint
@@ -30,6 +32,7 @@ from genzoo.publishing.manifest import (
 from genzoo.publishing.plan import REPO_ID
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 
+log = logging.getLogger(__name__)
 PATTERNS = [
     "*.json",
     "*.safetensors",
@@ -171,8 +174,9 @@ class Unpacked:
     warnings: tuple[str, ...]
 
 
-def unpack(
-    folder: Path, *, hf_home: Path | None = None, genzoo_cache: Path | None = None, status: Status = lambda _: None
+@job("checking")
+def unbundle(
+    folder: str | Path, *, hf_home: Path | None = None, genzoo_cache: Path | None = None, status: Status = log.info
 ) -> Unpacked:
     """Check a bundle and put it into the caches of this machine.
 
