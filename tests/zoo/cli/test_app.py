@@ -84,7 +84,7 @@ def test_a_listing_that_is_piped_is_a_line_each(genzoo):
 def test_the_shell_completes_commands_and_names(words, wanted):
     place = {"_GENZOO_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     done = subprocess.run(
-        [sys.executable, "-c", "from genzoo.cli import main; main()"],
+        [sys.executable, "-c", "import sys; sys.argv = ['genzoo']; from genzoo.cli import main; main()"],
         env=os.environ | place, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert set(done.stdout.split()) == wanted, done.stderr
