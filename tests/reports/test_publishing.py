@@ -1,11 +1,15 @@
 """The verbs of publishing from Python, against the loopback Hub."""
 
+import secrets
+
 import pytest
 from conftest_builders import build_checkpoint
-from loopback_hub import Server
+from huggingface_hub import constants
+from loopback_hub import Hub, serve
 
 import genzoo
 from genzoo.errors import InputError, PublishError
+from genzoo.publishing.hub import connect
 from genzoo.publishing.publish import Published
 
 FACTS = {"merge": True, "licence": "apache-2.0", "training_data": "ours", "base_model": "alice/tiny-backbone"}
@@ -18,10 +22,12 @@ def checkpoint(llama, tmp_path_factory):
 
 @pytest.fixture
 def hub(monkeypatch):
-    """A Hub of this test's own, which the client library's own settings name."""
-    with Server() as server:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.endpoint)
-        monkeypatch.setenv("HF_TOKEN", server.token)
+    """A Hub of this test's own."""
+    token = "hf_" + secrets.token_hex(20)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    with serve(Hub({token: ("alice", [], "write")})) as server:
+        for module in ("hub", "publish"):
+            monkeypatch.setattr(f"genzoo.publishing.{module}.connect", lambda: connect(server.endpoint, token))
         yield server
 
 
