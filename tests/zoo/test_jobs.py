@@ -1,6 +1,7 @@
 """Long work: shards, times, and who is told how far it is."""
 
 import logging
+import os
 
 import pytest
 
@@ -70,3 +71,33 @@ def test_devices():
     check_device("cpu")
     with pytest.raises(InputError, match="there is no device 'nosuch' on this machine"):
         check_device("nosuch")
+
+
+def test_other_libraries_are_silent_within_a_job(capfd, monkeypatch):
+    import warnings
+
+    from tqdm.auto import tqdm
+
+    monkeypatch.delenv("TRANSFORMERS_VERBOSITY", raising=False)
+    others = logging.getLogger("mteb.some.module")
+    with pytest.warns(FutureWarning, match="outside"):
+        warnings.warn("outside", FutureWarning, stacklevel=1)
+        with job():
+            assert list(tqdm(range(3), disable=False)) == [0, 1, 2]
+            warnings.warn("inside", FutureWarning, stacklevel=1)
+            assert not others.isEnabledFor(logging.WARNING)
+            assert others.isEnabledFor(logging.ERROR)
+    assert capfd.readouterr() == ("", "")
+    assert others.isEnabledFor(logging.WARNING)
+    assert "TRANSFORMERS_VERBOSITY" not in os.environ
+    list(tqdm(range(3)))
+    assert "3/3" in capfd.readouterr().err
+
+
+def test_every_message_is_shown_where_asked_for(capfd, caplog):
+    from tqdm.auto import tqdm
+
+    caplog.set_level(logging.DEBUG, "genzoo")
+    with job():
+        list(tqdm(range(3)))
+    assert "3/3" in capfd.readouterr().err

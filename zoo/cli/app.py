@@ -86,12 +86,10 @@ def _options(
 
 
 def _silence_libraries() -> None:
-    """Keep other libraries' bars, load reports and warnings out of what is shown; they read these settings when imported."""
+    """Have other libraries silent in the processes that a command starts, too; they read these settings when imported."""
     os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    for category in (DeprecationWarning, FutureWarning):
-        warnings.filterwarnings("ignore", category=category)
-    warnings.filterwarnings("ignore", message="The task .* is superseded")
+    warnings.filterwarnings("ignore", category=FutureWarning)
     logging.getLogger("mteb").setLevel(logging.ERROR)
 
 
