@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from genzoo.backbones.sources import Status
 from genzoo.errors import InputError, ZooError
 from genzoo.files import replace_folder, write_text
+from genzoo.jobs import job
 from genzoo.models.entries import get_entry
 from genzoo.names import is_commit
 from genzoo.publishing.licences import licence_of
@@ -349,6 +350,18 @@ def published_meta(
             "citation": CITATION,
         }
     )
+
+
+@job("looking at the model")
+def model_meta(model: str, repo: str | None = None, revision: str | None = None) -> str:
+    """The ``mteb.ModelMeta`` of a model as Python source: one paste for a pull request to mteb.
+
+    Args:
+        model: Zoo model.
+        repo: ``org/name`` where it was published; the entry's own by default.
+        revision: The commit that `genzoo.publish` returned; the checkpoint's digest by default.
+    """
+    return render_source(published_meta(model, repo, revision))
 
 
 def render_source(meta: ModelMeta) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from genzoo.backbones.entries import BACKBONES, fetch_backbone
 from genzoo.backbones.sources import Status
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.files import cache_root, keep_others, read_json, replace_folder, write_text
+from genzoo.jobs import job
 from genzoo.models.assembly import export
 from genzoo.models.entries import ENTRIES, get_entry
 from genzoo.models.loading import find_checkpoint
@@ -29,6 +31,7 @@ from genzoo.publishing.manifest import (
 from genzoo.publishing.plan import REPO_ID
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 
+log = logging.getLogger(__name__)
 PATTERNS = [
     "*.json",
     "*.safetensors",
@@ -170,8 +173,9 @@ class Unpacked:
     warnings: tuple[str, ...]
 
 
-def unpack(
-    folder: Path, *, hf_home: Path | None = None, genzoo_cache: Path | None = None, status: Status = lambda _: None
+@job("checking")
+def unbundle(
+    folder: str | Path, *, hf_home: Path | None = None, genzoo_cache: Path | None = None, status: Status = log.info
 ) -> Unpacked:
     """Check a bundle and put it into the caches of this machine.
 
