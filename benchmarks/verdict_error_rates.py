@@ -9,8 +9,8 @@ import argparse
 
 import numpy as np
 
-from genzoo.leaderboards.significance import mean_test
-from genzoo.leaderboards.standing import rank_standings, told_apart
+from genzoo.leaderboards.statistics.significance import mean_test
+from genzoo.leaderboards.statistics.standing import rank_standings, told_apart
 
 MODELS, TASKS = (2, 5, 20, 40), (6, 10, 20, 41)
 

@@ -29,8 +29,8 @@ def write(folder: Path) -> None:
 
 
 def _fragments() -> Iterator[tuple[str, str]]:
-    from genzoo.entries import ENTRIES
-    from genzoo.tasks.benchmarks import BENCHMARKS
+    from genzoo.models.entries import ENTRIES
+    from genzoo.tasks.sets.benchmarks import BENCHMARKS
 
     yield "command-line.md", command_line()
     yield "recipe-fields.md", recipe_fields()
@@ -72,7 +72,7 @@ def command_line() -> str:
 
 def recipe_fields() -> str:
     """Each field of a recipe with its default, its limits and what its docstring says."""
-    from genzoo.recipes import Recipe
+    from genzoo.recipes.recipes import Recipe
 
     return "\n".join(_field_tables(Recipe, ""))
 
@@ -128,7 +128,7 @@ def _markdown(text: str) -> str:
 
 def named_recipes() -> str:
     """What each named recipe changes from the defaults."""
-    from genzoo.recipes import RECIPES
+    from genzoo.recipes.recipes import RECIPES
 
     rows = []
     for recipe in RECIPES:
@@ -148,7 +148,7 @@ def _changes(row: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def backbones() -> str:
     """Every frozen LLM that a recipe or a model may name."""
-    from genzoo.backbones import BACKBONES
+    from genzoo.backbones.entries import BACKBONES
 
     rows = [(_code(b.key), _code(b.hub_id), b.family, f"{b.hidden_size:,}", b.licence) for b in BACKBONES]
     return _table(("name", "on the Hub", "architecture", "hidden size", "licence"), rows)
@@ -156,7 +156,7 @@ def backbones() -> str:
 
 def teachers() -> str:
     """Every teacher with a name."""
-    from genzoo.teachers import TEACHERS
+    from genzoo.teachers.teachers import TEACHERS
 
     rows = [(_code(t.key), _code(t.hub_id), t.dim, t.max_tokens, t.licence) for t in TEACHERS]
     return _table(("name", "on the Hub", "dimension", "longest input, tokens", "licence"), rows)
@@ -164,7 +164,7 @@ def teachers() -> str:
 
 def models() -> str:
     """The zoo's models in one table, each with a link to its page."""
-    from genzoo.entries import ENTRIES
+    from genzoo.models.entries import ENTRIES
 
     for entry in ENTRIES:
         if not (ROOT / "docs" / "models" / f"{entry.name}.md").is_file():
@@ -215,7 +215,7 @@ def _controls(found: dict[str, Any]) -> str:
 
 def benchmark_tasks(benchmark: Any) -> str:
     """The tasks of one benchmark and, for those that ship with the package, their data cards."""
-    from genzoo.tasks.bundled import BundledSet
+    from genzoo.tasks.sets.bundled import BundledSet
 
     rows, cards = [], dict[str, BundledSet]()
     for task in benchmark.tasks:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from genzoo.leaderboards.leaderboard import Leaderboard
-    from genzoo.leaderboards.listing import Listing
     from genzoo.leaderboards.metrics import Metric, metric
-    from genzoo.leaderboards.revisions import join_revisions
-    from genzoo.leaderboards.store import ResultStore
+    from genzoo.leaderboards.reading.revisions import join_revisions
+    from genzoo.leaderboards.reading.store import ResultStore
+    from genzoo.leaderboards.reading.tree import Listing
 
 _HOMES = {
     "Leaderboard": "leaderboard",
-    "Listing": "listing",
+    "Listing": "reading.tree",
     "Metric": "metrics",
-    "ResultStore": "store",
-    "join_revisions": "revisions",
+    "ResultStore": "reading.store",
+    "join_revisions": "reading.revisions",
     "metric": "metrics",
 }
 __all__ = ["Leaderboard", "Listing", "Metric", "ResultStore", "join_revisions", "metric"]

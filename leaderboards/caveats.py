@@ -1,21 +1,109 @@
-"""What a reader must know before believing a table, written from the data."""
+"""What a reader must know before believing a table, and why a table is empty, written from the data."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence, Sized
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import pandas as pd
 
-from genzoo.leaderboards.aggregation import Ground
 from genzoo.leaderboards.comparison import Comparison
-from genzoo.leaderboards.draws import unfixed_draws
-from genzoo.leaderboards.facets import SAFETY, counted_tasks, is_safety_by_name, tasks_of
-from genzoo.leaderboards.facts import EXTERNAL, ModelKey, TaskFacts
+from genzoo.leaderboards.facts import EXTERNAL, SAFETY, ModelKey, TaskFacts, counted_tasks, is_safety_by_name, tasks_of
 from genzoo.leaderboards.naming import short_name, short_revision
-from genzoo.leaderboards.reading import UNKNOWN
-from genzoo.leaderboards.reported import ReportedMeans
-from genzoo.leaderboards.store import ResultStore
+from genzoo.leaderboards.reading.reported import ReportedMeans
+from genzoo.leaderboards.reading.result_files import UNKNOWN, read_json, read_object
+from genzoo.leaderboards.reading.store import ResultStore
+from genzoo.leaderboards.statistics.aggregation import Ground
+
+DRAWING_TYPES = {"Clustering", "MultilabelClassification"}
+"""Types of mteb's tasks that are scored on some of their documents, which a generator of the task object chooses."""
+
+
+def unfixed_draws(store: ResultStore, rows: pd.DataFrame) -> pd.DataFrame:
+    """Those of some main scores whose documents may have been drawn anew for each model of a run.
+
+    genzoo measured them (their model has an environment record), and the task's record names no seed. Of what others measured
+    nothing is known, and nothing is said.
+
+    Args:
+        store: The results folder.
+        rows: Rows of its `main_scores`.
+    """
+    if not (store.root / "environment").is_dir():
+        return rows.iloc[:0]
+    draws = {name for name, facts in store.tasks.items() if facts.type in DRAWING_TYPES}
+    found = rows[rows["task"].isin(draws)]
+    paths = {file.source: file.path for file in store.files if file.path}
+    unfixed = {source for source in found["source"].unique() if source in paths and _is_unfixed(store, source, paths)}
+    return found[found["source"].isin(unfixed)]
+
+
+def _is_unfixed(store: ResultStore, source: str, paths: dict[str, str]) -> bool:
+    place = PurePosixPath(source.removeprefix("results/"))
+    if not (store.root / "environment" / place.parent).with_name(f"{place.parent.name}.json").is_file():
+        return False
+    record = read_object(store.root / "environment" / place, place.as_posix(), [])
+    return "seeds" not in record and not _takes_all_documents(paths[source])
+
+
+def _takes_all_documents(path: str) -> bool:
+    """Whether a result is of mteb's older clustering, which lists a score for each set and draws nothing."""
+    content = read_json(path, path, [])
+    splits = content.get("scores") if isinstance(content, dict) else None
+    parts = [part for split in (splits or {}).values() for part in split if isinstance(part, dict)]
+    return bool(parts) and all(isinstance(part.get("v_measures"), list) for part in parts)
+
+
+_FEW = 3
+
+
+def why_no_score(store: ResultStore, names: Sequence[str]) -> str:
+    """The reasons in a sentence, the one that explains most tasks first; empty where there is none to tell.
+
+    Args:
+        store: The results.
+        names: The tasks of the board.
+    """
+    main, reasons = store.main_scores, []
+    known = main[main["task"].isin(names)]
+    if wrong := [reason for name in names if (reason := _other_parts(store, name))]:
+        reasons.append(_few(wrong, "; "))
+    values = known["value"]
+    if len(known) and values.isna().all():
+        reasons.append(f"the main scores of {_few(sorted(set(map(str, known['task']))))} are missing or NaN")
+    impossible = [
+        f"{row.value:g} on {row.task}"
+        for row in known.dropna(subset=["value"]).itertuples()
+        if not store.tasks.get(str(row.task), TaskFacts(str(row.task))).metric.contains(row.value)
+    ]
+    if impossible:
+        reasons.append(f"scores lie out of the range of their metric ({_few(impossible)})")
+    broken = [p for p in store.problems if PurePosixPath(p.source).stem in set(names) - set(map(str, known["task"]))]
+    if broken:
+        first = f"{broken[0].source} {broken[0].reason}"
+        reasons.append(f"{len(broken)} of their files cannot be used ({first})")
+    if not len(known):
+        others = sorted({str(name) for name in main["task"]})
+        reasons.append(f"the folder has results of {len(others)} other tasks: {_few(others)}")
+    return "; ".join(reasons)
+
+
+def _other_parts(store: ResultStore, name: str) -> str:
+    """Which splits or subsets of a task have results where others are asked for, empty where none are missing."""
+    facts = store.tasks.get(name, TaskFacts(name))
+    rows = store.main_scores[store.main_scores["task"] == name]
+    for column, wanted in (("split", facts.splits), ("subset", facts.subsets)):
+        found = sorted(set(map(str, rows[column])))
+        if wanted and found and not set(wanted) <= set(found):
+            return f"{name} is measured on the {column} {_few(wanted)}, the results are of {_few(found)}"
+    return ""
+
+
+def _few(names: Sequence[str], separator: str = ", ") -> str:
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return separator.join(names[:_FEW]) + more
+
 
 # A score over fewer texts moves by points when one text changes.
 SMALL_SET = 200

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from genzoo.leaderboards import aggregation, facets
-from genzoo.leaderboards.facets import SafetyPair
-from genzoo.leaderboards.facts import TaskFacts
+from genzoo.leaderboards import facts as facets
+from genzoo.leaderboards.facts import SafetyPair, TaskFacts
 from genzoo.leaderboards.metrics import Metric, metric
-from genzoo.leaderboards.operating_point import MAIN_UTILITY
-from genzoo.leaderboards.safety import SafetyFigures
+from genzoo.leaderboards.safety import MAIN_UTILITY, SafetyFigures
+from genzoo.leaderboards.statistics import aggregation
 
 
 @dataclass(frozen=True)

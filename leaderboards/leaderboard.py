@@ -12,19 +12,17 @@ import numpy as np
 import pandas as pd
 
 from genzoo.errors import ZooError
-from genzoo.leaderboards import aggregation, facets
-from genzoo.leaderboards.absence import why_no_score
-from genzoo.leaderboards.caveats import Caveat, collect_caveats
+from genzoo.leaderboards import facts as facets
+from genzoo.leaderboards.caveats import Caveat, collect_caveats, why_no_score
 from genzoo.leaderboards.columns import BoardColumn, board_columns, leading_pair, safety_key
 from genzoo.leaderboards.comparison import Comparison, Noise, corrected
 from genzoo.leaderboards.facts import ModelFacts, ModelKey, TaskFacts
-from genzoo.leaderboards.item_noise import score_noise
 from genzoo.leaderboards.naming import short_name
-from genzoo.leaderboards.operating_point import SafetyAt
-from genzoo.leaderboards.reported import ReportedMeans, reported_key
-from genzoo.leaderboards.safety import SafetyFigures
-from genzoo.leaderboards.standing import Standing, can_decide, rank_standings
-from genzoo.leaderboards.store import ResultStore
+from genzoo.leaderboards.reading.reported import ReportedMeans, reported_key
+from genzoo.leaderboards.reading.store import ResultStore
+from genzoo.leaderboards.safety import SafetyAt, SafetyFigures
+from genzoo.leaderboards.statistics import aggregation
+from genzoo.leaderboards.statistics.standing import Standing, can_decide, rank_standings, score_noise
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class LeaderboardRow:
 class Leaderboard:
     """Models in order of Mean (task), those with partial coverage after them. Build it with `from_store`.
 
-    Means and Borda ranks follow `genzoo.leaderboards.facets.RULE`. A board that has no task for them, as one of safety tasks
+    Means and Borda ranks follow `genzoo.leaderboards.facts.RULE`. A board that has no task for them, as one of safety tasks
     and their twins, is in the order of safety at `MAIN_UTILITY` of its first pair: out of reach last, then unknown.
 
     Attributes:

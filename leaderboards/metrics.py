@@ -24,7 +24,7 @@ class Metric:
         percent: Whether a table shows the value times 100, as the field does for scores.
         is_known: False for a metric that no row below describes.
         is_safety: Whether it says how much harm a search serves. A model that finds nothing is best in such a metric, so its
-            tasks are in no mean and no rank (`genzoo.leaderboards.facets`).
+            tasks are in no mean and no rank (`genzoo.leaderboards.facts`).
     """
 
     name: str

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from genzoo.errors import UnknownNameError
-from genzoo.escaping import clean
 from genzoo.leaderboards.facts import ModelKey
+from genzoo.text import clean
 
 _HASH = re.compile(r"[0-9a-f]{40}")
 _SHORT_HASH = 7

@@ -9,20 +9,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genzoo.reports.chapters.score_tables import leaderboard_table
     from genzoo.reports.comparison import compare
+    from genzoo.reports.render.table import Cell, Column, Table
     from genzoo.reports.report import build_report, write_leaderboard
-    from genzoo.reports.score_tables import leaderboard_table
     from genzoo.reports.site import build_site
-    from genzoo.reports.table import Cell, Column, Table
 
 _HOMES = {
-    "Cell": "table",
-    "Column": "table",
-    "Table": "table",
+    "Cell": "render.table",
+    "Column": "render.table",
+    "Table": "render.table",
     "build_report": "report",
     "build_site": "site",
     "compare": "comparison",
-    "leaderboard_table": "score_tables",
+    "leaderboard_table": "chapters.score_tables",
     "write_leaderboard": "report",
 }
 __all__ = ["Cell", "Column", "Table", "build_report", "build_site", "compare", "leaderboard_table", "write_leaderboard"]

@@ -8,18 +8,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genzoo.errors import InputError, ZooError
-from genzoo.escaping import safe_name
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
-from genzoo.leaderboards.store import ResultStore
-from genzoo.reports.appendix import caveats_section, provenance_section
-from genzoo.reports.difference_tables import query_table
-from genzoo.reports.document import Block, Prose, Report, Section, TableBlock
-from genzoo.reports.drawings import dumbbell_drawing
-from genzoo.reports.evidence import evidence_section
+from genzoo.leaderboards.reading.store import ResultStore
+from genzoo.reports.chapters.appendix import caveats_section, provenance_section
+from genzoo.reports.chapters.difference_tables import query_table
+from genzoo.reports.chapters.drawings import dumbbell_drawing
+from genzoo.reports.chapters.evidence import evidence_section
+from genzoo.reports.chapters.score_tables import comparison_table
+from genzoo.reports.chapters.sections import cost_section, safety_section
+from genzoo.reports.render.document import Block, Prose, Report, Section, TableBlock
 from genzoo.reports.report import PAGE_FORMATS, checked_formats, footer, measured_on, write_report
-from genzoo.reports.score_tables import comparison_table
-from genzoo.reports.sections import cost_section, safety_section
 from genzoo.reports.summary import compare_in_words, compare_safety
+from genzoo.text import safe_name
 
 _NAME_LENGTH = 60  # of each model in the file name
 

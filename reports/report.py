@@ -11,16 +11,12 @@ from genzoo.errors import InputError
 from genzoo.files import write_files
 from genzoo.leaderboards.facts import Problem
 from genzoo.leaderboards.leaderboard import Leaderboard
-from genzoo.leaderboards.store import ResultStore
-from genzoo.leaderboards.studies import Study, read_studies
-from genzoo.reports.appendix import caveats_section, provenance_section
-from genzoo.reports.document import Report
-from genzoo.reports.evidence import evidence_section
-from genzoo.reports.figure_files import FIGURE_FORMATS, render_figures
-from genzoo.reports.html import render_html
-from genzoo.reports.markdown import render_markdown
-from genzoo.reports.score_tables import leaderboard_table
-from genzoo.reports.sections import (
+from genzoo.leaderboards.reading.store import ResultStore
+from genzoo.leaderboards.reading.studies import Study, read_studies
+from genzoo.reports.chapters.appendix import caveats_section, provenance_section
+from genzoo.reports.chapters.evidence import evidence_section
+from genzoo.reports.chapters.score_tables import leaderboard_table
+from genzoo.reports.chapters.sections import (
     cost_section,
     leaderboard_section,
     reasoning_section,
@@ -29,6 +25,8 @@ from genzoo.reports.sections import (
     tasks_section,
     teacher_section,
 )
+from genzoo.reports.render.document import Report
+from genzoo.reports.render.pages import FIGURE_FORMATS, render_figures, render_html, render_markdown
 from genzoo.reports.summary import count_words, summarise
 
 PAGE_FORMATS = ("html", "md")

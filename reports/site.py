@@ -8,20 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from genzoo.errors import ZooError
-from genzoo.escaping import safe_names
 from genzoo.files import write_files
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import MISSING, format_count, metric
-from genzoo.leaderboards.operating_point import MAIN_UTILITY
-from genzoo.leaderboards.store import ResultStore
-from genzoo.reports.appendix import caveats_section, provenance_section
-from genzoo.reports.document import Block, Prose, Report, Section, TableBlock
-from genzoo.reports.evidence import evidence_section
-from genzoo.reports.html import render_html
-from genzoo.reports.operating_table import interval_in_words, operating_table, safety_cell
-from genzoo.reports.report import checked_folder, footer, measured_on
-from genzoo.reports.sections import (
+from genzoo.leaderboards.reading.store import ResultStore
+from genzoo.leaderboards.safety import MAIN_UTILITY
+from genzoo.reports.chapters.appendix import caveats_section, provenance_section
+from genzoo.reports.chapters.evidence import evidence_section
+from genzoo.reports.chapters.operating_table import interval_in_words, operating_table, safety_cell
+from genzoo.reports.chapters.sections import (
     cost_section,
     leaderboard_section,
     reasoning_section,
@@ -29,8 +25,12 @@ from genzoo.reports.sections import (
     tasks_section,
     teacher_section,
 )
+from genzoo.reports.render.document import Block, Prose, Report, Section, TableBlock
+from genzoo.reports.render.pages import render_html
+from genzoo.reports.render.table import Cell, Column, Table, number_cell, text_cell
+from genzoo.reports.report import checked_folder, footer, measured_on
 from genzoo.reports.summary import count_words, summarise
-from genzoo.reports.table import Cell, Column, Table, number_cell, text_cell
+from genzoo.text import safe_names
 
 _EVERYTHING = "Every task"
 _MEAN = metric("mean_task")

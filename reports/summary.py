@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from genzoo.leaderboards.comparison import Comparison
-from genzoo.leaderboards.facets import SafetyPair
+from genzoo.leaderboards.facts import SafetyPair
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import metric
-from genzoo.leaderboards.operating_point import MAIN_UTILITY, SafetyAt
-from genzoo.reports.operating_table import at_utility, interval_in_words
+from genzoo.leaderboards.safety import MAIN_UTILITY, SafetyAt
+from genzoo.reports.chapters.operating_table import at_utility, interval_in_words
 
 _SCORE = metric("mean_task")
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

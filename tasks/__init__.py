@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 
 _PUBLIC = {
-    "register": "registration",
-    "register_model": "registration",
-    "resolve_tasks": "catalogue",
+    "register": "sets.registration",
+    "register_model": "sets.registration",
+    "resolve_tasks": "sets.registration",
     "evaluate": "evaluation",
 }
 __all__ = ["evaluate", "register", "register_model", "resolve_tasks"]

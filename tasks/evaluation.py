@@ -20,16 +20,53 @@ from mteb.results import ModelResult, TaskResult
 from mteb.types import EncodeKwargs
 
 from genzoo.errors import FailedRunsError, InputError, ZooError
-from genzoo.shard import WHOLE, Shard
-from genzoo.tasks import run_record
+from genzoo.jobs import WHOLE, Shard
+from genzoo.tasks import records
 from genzoo.tasks.bounded_search import with_bounded_search
 from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
-from genzoo.tasks.quiet import quiet_datasets, unconverged
 from genzoo.tasks.random_state import kept_random_state, seeded
-from genzoo.tasks.registration import register
-from genzoo.tasks.results_folder import ResultsFolder, UnwritableFolderError
-from genzoo.tasks.standing import StandingNotes
+from genzoo.tasks.results_folder import ResultsFolder, StandingNotes, UnwritableFolderError
+from genzoo.tasks.sets.registration import register
+
+
+@contextmanager
+def quiet_datasets() -> Iterator[None]:
+    """Hide the bars of `datasets`, which would tear the caller's own."""
+    shown = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
+
+
+@contextmanager
+def unconverged(tell: Callable[[int], None]) -> Iterator[None]:
+    """Count scikit-learn's warnings of fits that did not converge, nine lines each, and tell how many there were, if any.
+
+    Other warnings go where they went before.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    count = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ConvergenceWarning)
+        show = warnings.showwarning
+
+        def count_or_show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            nonlocal count
+            if issubclass(category, ConvergenceWarning):
+                count += 1
+            else:
+                show(message, category, *where, **more)
+
+        warnings.showwarning = count_or_show
+        yield
+    if count:
+        tell(count)
+
 
 Progress = Callable[[str, str, int, int], None]
 _NO_REVISION = {"", "no_revision_available"}
@@ -46,7 +83,7 @@ def evaluate(
     on_progress: Progress | None = None,
     on_note: Callable[[str], None] = warnings.warn,
     overwrite: bool = False,
-    facts: run_record.AllFacts | None = None,
+    facts: records.AllFacts | None = None,
 ) -> list[ModelResult]:
     """Measure every model on every task and keep what is finished.
 
@@ -80,7 +117,7 @@ def evaluate(
     """
     todo = [copy.copy(task) for task in tasks]  # what a run sets on a task, such as a revision, ends with the run
     _check_input(metas, todo, settings)
-    run_record.check_facts(facts or {})
+    records.check_facts(facts or {})
     register()  # mteb's prompt lookup drops tasks that it does not know
     run = _Run(
         ResultsFolder(Path(output)),
@@ -91,14 +128,14 @@ def evaluate(
         on_note,
         overwrite,
         shard.size(len(metas) * len(todo)),
-        run_record.labels(metas),
+        records.labels(metas),
     )
     with quiet_datasets(), kept_random_state():
         with run.recording():
-            run_record.record_tasks(run.folder.root, todo, {})
+            records.record_tasks(run.folder.root, todo, {})
             if benchmark_name:
-                run_record.record_benchmark(run.folder.root, benchmark_name, todo)
-        results = [run.model(meta, run_record.facts_of(facts or {}, meta)) for meta in metas]
+                records.record_benchmark(run.folder.root, benchmark_name, todo)
+        results = [run.model(meta, records.facts_of(facts or {}, meta)) for meta in metas]
     if run.failures:
         raise FailedRunsError(
             f"{len(run.failures)} of {run.total} runs failed, the others are kept in {output}: "
@@ -198,12 +235,12 @@ class _Run:
             )
         counts = {task.metadata.name: session.meter.texts - before} if session.meter else {}
         with self.recording():
-            run_record.record_tasks(self.folder.root, [task], {name: n for name, n in counts.items() if n})
+            records.record_tasks(self.folder.root, [task], {name: n for name, n in counts.items() if n})
         return result
 
     def _environment(self, session: ModelSession, facts: Mapping[str, Any]) -> None:
         with self.recording():
-            run_record.record_environment(
+            records.record_environment(
                 self.folder.root, session.meta, session.model, session.meter, self.settings.batch_size, facts
             )
 
@@ -212,7 +249,7 @@ class _Run:
             self.on_progress(self._label(meta), task.metadata.name, self.done, self.total)
 
     def _label(self, meta: ModelMeta) -> str:
-        return self.labels[run_record.model_key(meta)]
+        return self.labels[records.model_key(meta)]
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -235,7 +272,9 @@ def _check_input(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], settings:
     seen: dict[tuple[str, str], str] = {}
     for meta in metas:
         if not isinstance(meta, ModelMeta):
-            raise InputError(f"a model must come as an mteb.ModelMeta, got {type(meta).__name__}: see genzoo.mteb_meta")
+            raise InputError(
+                f"a model must come as an mteb.ModelMeta, got {type(meta).__name__}: see genzoo.tasks.mteb_models"
+            )
         name, revision = meta.name or "", meta.revision or ""
         if "/" not in name or revision in _NO_REVISION:
             raise InputError(f"model {name!r} at {revision!r}: an org/name and a revision are what tells results apart")

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 
-from genzoo.estimates import CHARACTERS_PER_TOKEN, measure_speed
-from genzoo.tasks.bundled import BundledRetrieval, BundledSplits
-from genzoo.tasks.run_record import labels, model_key
-from genzoo.tasks.text_counts import characters, texts
+from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
+from genzoo.tasks.records import labels, model_key
+from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSplits
+
+
+def characters(task: AbsTask) -> int:
+    """Characters that an encoder reads for a task's evaluation splits and languages; 0 where mteb does not say."""
+    return sum(_characters(part) for part in _parts(task))
+
+
+def texts(task: AbsTask) -> int:
+    """Texts of a task's evaluation splits and languages, a pair counted twice; 0 where mteb does not say."""
+    return sum(int(part.get("num_samples", 0)) * (2 if "unique_pairs" in part else 1) for part in _parts(task))
+
+
+def _parts(task: AbsTask) -> Iterator[Mapping[str, Any]]:
+    """The statistics of each split, or of each language of it where they are told apart."""
+    stats: Any = task.metadata.descriptive_stats or {}
+    for split in task.eval_splits:
+        found = stats.get(split, {})
+        per_subset = found.get("hf_subset_descriptive_stats")
+        yield from (per_subset[subset] for subset in task.hf_subsets if subset in per_subset) if per_subset else [found]
+
+
+def _characters(stats: Mapping[str, Any]) -> int:
+    if stats.get("number_of_characters"):
+        return int(stats["number_of_characters"])
+    return sum(
+        int(value["total_text_length"])
+        for value in stats.values()
+        if isinstance(value, Mapping) and "total_text_length" in value
+    )
+
 
 EFFICIENCY = 0.6
 """Share of the matrix product's speed that encoding reaches; measured for SmolLM2-135M on a CPU."""
@@ -38,7 +67,7 @@ class Plan:
 
     Attributes:
         tasks: The tasks, each counted once.
-        seconds: Model (see `genzoo.tasks.run_record.labels`) -> estimated time for all of them, None where it is not known.
+        seconds: Model (see `genzoo.tasks.records.labels`) -> estimated time for all of them, None where it is not known.
     """
 
     tasks: tuple[PlannedTask, ...]

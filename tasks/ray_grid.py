@@ -1,6 +1,6 @@
 """The grid of models and tasks on a Ray cluster: one Ray task per pair, all on one results folder.
 
-What is sent is the user's request, not models: every worker resolves it and takes its pair as a shard (`genzoo.shard`). So a pair that
+What is sent is the user's request, not models: every worker resolves it and takes its pair as a shard (`genzoo.jobs`). So a pair that
 is finished costs a worker nothing but a look, and a run that was stopped goes on as any other.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.errors import FailedRunsError, InputError, ZooError
-from genzoo.shard import Shard
+from genzoo.jobs import Shard
 from genzoo.tasks.model_session import EncodeSettings
 from genzoo.tasks.request import Request
 

@@ -1,23 +1,76 @@
-"""What is to be measured, in the words that a user gives: it fits in one message to another machine."""
+"""What is to be measured, in the words that a user gives: models, tasks, prompts, data. It fits in one message to another machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mteb.abstasks import AbsTask
-from mteb.models import ModelMeta
+from mteb.abstasks.task_metadata import TaskType
+from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 
-from genzoo.mteb_meta import resolve_model
-from genzoo.prompts import GENERAL, prompt_set
-from genzoo.tasks.catalogue import resolve_tasks
-from genzoo.tasks.local_data import prompt_metadata, with_chosen_data
-from genzoo.tasks.prompt_choice import check_strict, with_prompts
+from genzoo.errors import InputError
+from genzoo.models.prompts import GENERAL, has_own, prompt_set
+from genzoo.tasks.mteb_models import resolve_model
 from genzoo.tasks.random_state import kept_random_state
-from genzoo.tasks.registration import register
-from genzoo.tasks.run_record import model_key
+from genzoo.tasks.records import model_key
+from genzoo.tasks.sets.local_data import prompt_metadata, with_chosen_data
+from genzoo.tasks.sets.registration import register, resolve_tasks, task_registry
+
+
+def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> ModelMeta:
+    """The same model under other prompts.
+
+    Args:
+        meta: The model's card.
+        prompts: By mteb task name, task type, ``query`` or ``document``.
+        label: What the prompts are called; it becomes part of the model's name.
+
+    Returns:
+        A card whose name ends with the label and whose revision depends on the prompts, so that results of different prompts
+        never meet. Such results are for comparison: submit those under the model's own prompts.
+    """
+    check_keys(prompts)
+    revision = hashlib.sha256(json.dumps([meta.revision, sorted(prompts.items())]).encode()).hexdigest()[:40]
+
+    def load(name: str, **options: Any) -> Any:
+        model = meta.load_model(device=options.get("device"))
+        inner: Any = getattr(model, "model", None)
+        if not hasattr(inner, "prompts"):
+            raise InputError(f"{meta.name} takes no prompts: leave out --prompts for it")
+        inner.prompts = dict(prompts)
+        return SentenceTransformerEncoderWrapper(inner, model_prompts=dict(prompts))
+
+    name = f"{meta.name}-{label}-prompts"
+    return meta.model_copy(update={"name": name, "revision": revision, "loader": load, "loader_kwargs": {}})
+
+
+def check_strict(prompts: Mapping[str, str], tasks: Iterable[str]) -> None:
+    """Refuse a run in which a task would fall back to the prompt of its type.
+
+    Raises:
+        InputError: Names the tasks without an instruction of their own.
+    """
+    if missing := [task for task in tasks if not has_own(dict(prompts), task)]:
+        raise InputError(
+            f"no prompt of their own for {', '.join(missing)}: add them to a JSON file for --prompts, or leave out --strict-prompts"
+        )
+
+
+def check_keys(prompts: Mapping[str, str]) -> None:
+    """Refuse keys that mteb would silently drop.
+
+    Raises:
+        InputError: A key that is no task, no task type and no side of a search.
+    """
+    known = {*task_registry(), *get_args(TaskType), "query", "document"}
+    for key in prompts:
+        if key not in known and key.removesuffix("-query").removesuffix("-document") not in known:
+            raise InputError(f"prompt for {key!r}: no task and no task type has that name. See: mteb available-tasks")
 
 
 @dataclass(frozen=True)
@@ -47,7 +100,7 @@ class Request:
     """Names of models and tasks.
 
     Attributes:
-        models: As `genzoo.mteb_meta.resolve_model` takes them.
+        models: As `genzoo.tasks.mteb_models.resolve_model` takes them.
         benchmark: Name of a benchmark.
         tasks: Names of further tasks.
         data: ``TASK=FOLDER`` or ``TASK=@COMMIT``; a benchmark of which a task reads a folder is not that benchmark any more.

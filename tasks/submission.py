@@ -18,14 +18,14 @@ from mteb.results import TaskResult
 from pydantic import ValidationError
 
 from genzoo.errors import InputError, ZooError
-from genzoo.escaping import clean, code_markdown, escape_inline_markdown, safe_name
 from genzoo.files import replace_folder, write_text
-from genzoo.tasks import run_record
-from genzoo.tasks.benchmarks import TASKS
-from genzoo.tasks.local_data import is_own
+from genzoo.tasks import records
 from genzoo.tasks.model_session import first_line
 from genzoo.tasks.random_state import kept_random_state
-from genzoo.tasks.registration import benchmark_registry, task_registry
+from genzoo.tasks.sets.benchmarks import TASKS
+from genzoo.tasks.sets.local_data import is_own
+from genzoo.tasks.sets.registration import benchmark_registry, task_registry
+from genzoo.text import clean, code_markdown, escape_inline_markdown, safe_name
 
 _CARD, _SETTINGS = "model_meta.json", "run_settings.jsonl"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -147,7 +147,7 @@ def _measured(results: Path) -> Iterator[tuple[Path, dict[str, Any], Submission]
         card: dict[str, Any] = {}
         problems = []
         try:
-            card = run_record.read_json(folder / _CARD)
+            card = records.read_json(folder / _CARD)
         except ZooError as error:
             problems.append(f"the model's card cannot be used: {error}")
         if lacking := [key for key in named if not isinstance(card.get(key), str)]:

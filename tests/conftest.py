@@ -50,7 +50,7 @@ def tiny_teacher(tmp_path_factory):
     from sentence_transformers.base.modules import Dense
     from torch import nn
 
-    from genzoo.baselines import mean_pooled
+    from genzoo.models.baselines import mean_pooled
 
     folder = build_backbone(tmp_path_factory.mktemp("teacher") / "backbone", "llama", bos=False, tied=True)
     model = mean_pooled(folder, device="cpu")

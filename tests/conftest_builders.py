@@ -84,17 +84,16 @@ def build_checkpoint(backbone: Path, *, n_thought: int = 0, n_compression: int =
     import torch
     from transformers import AutoConfig, AutoTokenizer
 
-    from genzoo.backbones import backbone_digest
-    from genzoo.checkpoint import TokenCheckpoint
-    from genzoo.recipes import Recipe
-    from genzoo.training.pipeline import make_spec
+    from genzoo.backbones.entries import backbone_digest
+    from genzoo.models.checkpoint import TokenCheckpoint, make_spec
+    from genzoo.recipes.recipes import Recipe
 
     recipe = Recipe("test", str(backbone), "minilm", n_thought=n_thought, n_compression=n_compression)
     tokenizer, config = AutoTokenizer.from_pretrained(backbone), AutoConfig.from_pretrained(backbone)
     torch.manual_seed(seed)
     hidden = config.hidden_size
     return TokenCheckpoint(
-        spec=make_spec(tokenizer, config.vocab_size, recipe, ()),
+        spec=make_spec(tokenizer, config.vocab_size, recipe.n_thought, recipe.n_compression, ()),
         rows=torch.randn(n_thought + n_compression, hidden) * 0.2,
         recon_weight=torch.randn(hidden, hidden) * 0.2,
         recon_bias=torch.randn(hidden) * 0.1,

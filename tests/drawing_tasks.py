@@ -9,8 +9,8 @@ from mteb.abstasks.aggregate_task_metadata import AggregateTaskMetadata
 from mteb.abstasks.aggregated_task import AbsTaskAggregate
 from mteb.abstasks.task_metadata import TaskMetadata
 
-from genzoo.tasks.benchmarks import BUNDLED_TASKS
 from genzoo.tasks.request import Request
+from genzoo.tasks.sets.benchmarks import BUNDLED_TASKS
 
 LANGUAGES = {"one": ["eng-Latn"], "two": ["fra-Latn"]}
 PLACES = {"one": 0, "two": 1, "default": 0}

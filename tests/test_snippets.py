@@ -110,7 +110,7 @@ TRIAL = next(block for block in blocks_of("docs/guides/train.md") if block.kind 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
     """A query log, a finished training and a results folder of two models, which all pages begin with."""
-    from genzoo.tasks.bundled import BundledSet
+    from genzoo.tasks.sets.bundled import BundledSet
 
     folder = tmp_path_factory.mktemp("prepared")
     sets = [BundledSet(name, ("queries.jsonl",)) for name in ("mini_retrieval", "mini_reasoning", "reasoning")]

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "load": "genzoo.loading",
-    "load_decoder": "genzoo.loading",
-    "list_models": "genzoo.entries",
-    "get_entry": "genzoo.entries",
-    "ZooEntry": "genzoo.entries",
-    "Recipe": "genzoo.recipes",
-    "TokenCheckpoint": "genzoo.checkpoint",
+    "load": "genzoo.models.loading",
+    "load_decoder": "genzoo.models.loading",
+    "list_models": "genzoo.models.entries",
+    "get_entry": "genzoo.models.entries",
+    "ZooEntry": "genzoo.models.entries",
+    "Recipe": "genzoo.recipes.recipes",
+    "TokenCheckpoint": "genzoo.models.checkpoint",
     "ZooError": "genzoo.errors",
 }
 
@@ -36,11 +36,11 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from genzoo.checkpoint import TokenCheckpoint
-    from genzoo.entries import ZooEntry, get_entry, list_models
     from genzoo.errors import ZooError
-    from genzoo.loading import load, load_decoder
-    from genzoo.recipes import Recipe
+    from genzoo.models.checkpoint import TokenCheckpoint
+    from genzoo.models.entries import ZooEntry, get_entry, list_models
+    from genzoo.models.loading import load, load_decoder
+    from genzoo.recipes.recipes import Recipe
 
 
 def __getattr__(name: str) -> Any:

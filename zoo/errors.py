@@ -1,5 +1,7 @@
 """Errors that a user can act on: each message says what was given, what is allowed and what to run next."""
 
+from __future__ import annotations
+
 import errno
 import os
 import re

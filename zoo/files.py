@@ -29,6 +29,13 @@ _REFUSED = (errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOL
 _IN_THE_WAY = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 
 
+def cache_root() -> Path:
+    """``$GENZOO_CACHE``, or ``genzoo`` in the user's cache folder."""
+    if root := os.environ.get("GENZOO_CACHE"):
+        return Path(root).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")).expanduser() / "genzoo"
+
+
 @contextlib.contextmanager
 def replace_folder(target: Path) -> Iterator[Path]:
     """Yield a fresh folder that takes the target's place when the block ends without an error.

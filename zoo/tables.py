@@ -1,14 +1,19 @@
-"""Text files of rows and cells, read strictly: no row is padded, cut or glued to the next, and every row knows its line."""
+"""Text files of rows, read strictly: CSV, TSV and JSONL. No row is padded, cut or glued to the next, and every row knows its line."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import io
+import json
 import re
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
 
 from genzoo.errors import InputError
 
@@ -124,3 +129,204 @@ def _wrong_quotes(path: Path, begins: int, line: int, error: csv.Error) -> str:
             "belongs to the text"
         )
     return f"{path}, line {line} cannot be read as a row of cells ({error})"
+
+
+LARGEST_GRADE = 1_000_000
+"""trec_eval counts documents by grade in a list as long as the largest grade."""
+
+
+_FEW = 3  # lines that an error lists
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of a file.
+
+    Attributes:
+        path: The file.
+        line: Its line, from 1.
+        cells: Field to value.
+    """
+
+    path: Path
+    line: int
+    cells: Mapping[str, Any]
+
+    def error(self, problem: str) -> InputError:
+        """The error that names this row."""
+        return InputError(f"{self.path}, line {self.line}: {problem}")
+
+    def value(self, *names: str) -> Any:
+        """The first of these fields that the row has."""
+        for name in names:
+            if name in self.cells:
+                return self.cells[name]
+        raise self.error(f"the field {names[0]!r} is missing; the row has {', '.join(map(repr, self.cells)) or 'none'}")
+
+    def name(self, *names: str) -> str:
+        """An id, as a string: 7 and "7" are the same id."""
+        return self.as_name(self.value(*names), names[0])
+
+    def as_name(self, value: Any, field: str) -> str:
+        """A value of this row as an id."""
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and value == value
+        if not is_number and not (isinstance(value, str) and value.strip()):
+            raise self.error(f"{field!r} is {_shown(value)}: an id is a string or a whole number, and not empty")
+        return str(value)
+
+    def text(self, name: str, *, is_optional: bool = False) -> str:
+        """A text; null and a missing field are empty texts where the field is optional."""
+        value = self.cells.get(name, "") if is_optional else self.value(name)
+        if is_optional and value is None:
+            return ""
+        if not isinstance(value, str):
+            raise self.error(f"{name!r} is {_shown(value)}: a text is expected")
+        return value
+
+    def grade(self, name: str) -> int:
+        """A grade of relevance: a whole number, which 2.0 and "2" are too."""
+        value = number = self.value(name)
+        if isinstance(value, str):
+            try:
+                number = float(value)
+            except ValueError:
+                number = None
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise self.error(f"{name!r} is {_shown(value)}: a whole number is expected, such as 0, 1 or 2")
+        if not -LARGEST_GRADE <= number <= LARGEST_GRADE:
+            raise self.error(
+                f"{name!r} is {_shown(value)}: a grade lies between {-LARGEST_GRADE:,} and {LARGEST_GRADE:,}"
+            )
+        if number != int(number):
+            raise self.error(
+                f"{name!r} is {_shown(value)}: grades of relevance are whole numbers (2.0 counts as 2). Round the grades, or "
+                "turn them into 0 and 1 at a threshold of your choice"
+            )
+        return int(number)
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The records of a `.jsonl` or `.tsv` file, or of either compressed as `.gz`; blank lines are skipped.
+
+    Raises:
+        InputError: The file cannot be read, or a line is no record.
+    """
+    is_table = ".tsv" in path.suffixes
+    return _table(path) if is_table else _objects(path)
+
+
+def _objects(path: Path) -> Iterator[Row]:
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        try:
+            content = from_json(line)
+        except ValueError as error:
+            reason = str(error).partition(" at line ")[0]
+            hint = (
+                "; the file looks like one JSON array: write each object on a line of its own"
+                if number == 1 and line.lstrip()[0] == "["
+                else ""
+            )
+            raise InputError(f"{path}, line {number}: no JSON object ({reason}){hint}") from error
+        if not isinstance(content, dict):
+            raise InputError(
+                f"{path}, line {number}: no JSON object but {_shown(content)}: each line holds one object, such as "
+                '{"_id": "1", "text": "..."}'
+            )
+        yield Row(path, number, content)
+
+
+def _table(path: Path) -> Iterator[Row]:
+    """Tab-separated cells under a heading, as BEIR writes its judgements."""
+    reader = csv.reader((line for _, line in _lines(path)), delimiter="\t", strict=True)
+    heading: list[str] = []
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if not heading:
+                heading = [cell.strip() for cell in cells]
+            elif len(cells) != len(heading):
+                raise InputError(
+                    f"{path}, line {reader.line_num}: {len(cells)} cells under a heading of {len(heading)} "
+                    f"({', '.join(heading)}); cells are separated by tabs"
+                )
+            else:
+                yield Row(path, reader.line_num, dict(zip(heading, cells, strict=True)))
+            _check_heading(path, reader.line_num, heading)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: no tab-separated row ({error})") from error
+
+
+def _check_heading(path: Path, line: int, heading: list[str]) -> None:
+    wanted = ("query-id", "corpus-id", "score")
+    if set(wanted) <= set(heading):
+        return
+    trec = (
+        " TREC's judgements have four columns and no heading: write the first, third and fourth."
+        if len(heading) == 4
+        else ""
+    )
+    raise InputError(
+        f"{path}, line {line}: {', '.join(map(repr, heading))} is not the heading that is expected: {', '.join(wanted)}, "
+        f"separated by tabs.{trec}"
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    number = 0
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}, line {number}: no UTF-8 text ({error.reason}); save the file as UTF-8") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read after line {number} ({error}): write the file anew") from error
+
+
+def line_numbers(numbers: Sequence[int]) -> str:
+    """Line numbers in words, the first few of them.
+
+    >>> line_numbers([1, 3, 8]), line_numbers([4]), line_numbers([1, 2, 3, 4, 5])
+    ('lines 1, 3 and 8', 'line 4', 'lines 1, 2, 3 and 2 more')
+    """
+    shown = [str(number) for number in numbers[:_FEW]]
+    if len(numbers) > _FEW:
+        return f"lines {', '.join(shown)} and {len(numbers) - _FEW} more"
+    return f"lines {', '.join(shown[:-1])} and {shown[-1]}" if len(shown) > 1 else f"line {shown[0]}"
+
+
+class Names:
+    """The ids of a file, each of which must stand there once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._first: dict[str, int] = {}
+        self._again: dict[str, list[int]] = {}
+
+    def add(self, row: Row) -> str:
+        """The id of a row."""
+        name = row.name("_id", "id")
+        first = self._first.setdefault(name, row.line)
+        if first != row.line:
+            self._again.setdefault(name, [first]).append(row.line)
+        return name
+
+    def check(self, shape: str) -> None:
+        """Refuse a file without rows, for which `shape` tells what is expected, and repeated ids."""
+        if not self._first:
+            raise InputError(f"{self._path} holds no rows: expected {shape}")
+        if self._again:
+            name, lines = next(iter(self._again.items()))
+            also = f"; {len(self._again) - 1} more ids are repeated" if len(self._again) > 1 else ""
+            raise InputError(
+                f"{self._path}: the id {name!r} stands on {line_numbers(lines)}{also}. Each row needs an id of its own"
+            )
+
+
+def _shown(value: Any) -> str:
+    """A value as JSON shows it, cut to one short line."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."

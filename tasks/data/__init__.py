@@ -1,1 +1,1 @@
-"""The small sets that ship with the package; `genzoo.tasks.bundled` reads them."""
+"""The small sets that ship with the package; `genzoo.tasks.sets.bundled` reads them."""

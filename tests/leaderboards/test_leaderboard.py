@@ -4,8 +4,7 @@ import pytest
 
 from genzoo.errors import UnknownNameError, ZooError
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.leaderboards.facets import facet
-from genzoo.leaderboards.facts import TaskFacts
+from genzoo.leaderboards.facts import TaskFacts, facet
 
 
 def board_of(tree, **options):

@@ -8,10 +8,8 @@ import pytest
 from safety_tree import ABSENT, CORPUS, SAFETY, TWIN, N, add_model, add_pair, build_zoo
 
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.leaderboards.facets import SafetyPair, counted_tasks, safety_pairs
-from genzoo.leaderboards.facts import TaskFacts
-from genzoo.leaderboards.operating_point import resampled_safety, safety_at_utility, safety_with_interval
-from genzoo.leaderboards.safety import SafetyFigures
+from genzoo.leaderboards.facts import SafetyPair, TaskFacts, counted_tasks, safety_pairs
+from genzoo.leaderboards.safety import SafetyFigures, resampled_safety, safety_at_utility, safety_with_interval
 
 
 @pytest.fixture
@@ -281,8 +279,8 @@ def test_differences_of_two_models_are_paired(zoo):
 
 @pytest.mark.parametrize("similarity", [math.nan, -math.inf])
 def test_a_similarity_that_is_no_number_serves_nobody(zoo, similarity):
-    from genzoo.leaderboards.operating_point import served_at
-    from genzoo.leaderboards.searches import Hit, Outcome
+    from genzoo.leaderboards.reading.predictions import Hit, Outcome
+    from genzoo.leaderboards.safety import served_at
 
     values = served_at([Outcome(0.0, (), Hit("d", similarity, 1)), Outcome(0.0, (), Hit("d", 0.5, 1))])
     assert values == [ABSENT, 0.5]

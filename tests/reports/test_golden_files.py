@@ -6,11 +6,10 @@ import pytest
 from golden_files import check_golden
 
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.reports.document import Listing, Prose, Report, SearchCard, Searches, SearchRow, Section, TableBlock
-from genzoo.reports.html import render_html
-from genzoo.reports.markdown import render_markdown
-from genzoo.reports.score_tables import comparison_table, leaderboard_table, reference_table
-from genzoo.reports.table import Cell, Column, Table, text_cell
+from genzoo.reports.chapters.score_tables import comparison_table, leaderboard_table, reference_table
+from genzoo.reports.render.document import Listing, Prose, Report, SearchCard, Searches, SearchRow, Section, TableBlock
+from genzoo.reports.render.pages import render_html, render_markdown
+from genzoo.reports.render.table import Cell, Column, Table, text_cell
 
 GOLDEN = Path(__file__).parent / "golden"
 FORMATS = {"md": "to_markdown", "tex": "to_latex", "csv": "to_csv", "json": "to_json", "html": "to_html"}

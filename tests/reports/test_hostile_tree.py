@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 import pytest
 
-from genzoo import escaping
+from genzoo import text as escaping
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.reports import build_report, build_site, compare, leaderboard_table, write_leaderboard
 

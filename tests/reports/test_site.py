@@ -7,9 +7,9 @@ import pytest
 from safety_tree import build_zoo
 
 from genzoo.errors import InputError, ZooError
-from genzoo.escaping import clean
 from genzoo.leaderboards import ResultStore
 from genzoo.reports import build_site
+from genzoo.text import clean
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from genzoo.tasks.benchmarks import BUNDLED_TASKS
+from genzoo.tasks.sets.benchmarks import BUNDLED_TASKS
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from genzoo.errors import ZooError
-from genzoo.tasks.encode_meter import EncodeMeter
+from genzoo.tasks.model_session import EncodeMeter
 
 
 class Loader:

@@ -8,7 +8,7 @@ KILLS = 4  # each costs a fresh interpreter, which loads torch and mteb
 
 
 def test_kills_at_random_moments_leave_equal_scores(tmp_path):
-    script = Path(__file__).with_name("killed_runs.py")
+    script = Path(__file__).parents[2] / "benchmarks" / "killed_runs.py"
     command = [sys.executable, str(script), "-o", str(tmp_path / "work"), "--kills", str(KILLS)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from genzoo.tasks.quiet import unconverged
+from genzoo.tasks.evaluation import unconverged
 
 
 def test_fits_that_did_not_converge_are_counted_and_other_warnings_pass():

@@ -12,7 +12,7 @@ from drawing_tasks import BothClusterings, OneClustering, OneMultilabel, TwoClus
 from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
 
 from genzoo.errors import ZooError
-from genzoo.shard import Shard
+from genzoo.jobs import Shard
 from genzoo.tasks import evaluate
 from genzoo.tasks.random_state import draws_at_random, kept_random_state, seeded
 

@@ -10,8 +10,8 @@ from genzoo.cli.app import app
 from genzoo.errors import InputError
 from genzoo.leaderboards import ResultStore
 from genzoo.tasks import evaluate
+from genzoo.tasks.records import labels
 from genzoo.tasks.request import Request
-from genzoo.tasks.run_record import labels
 
 TASK = "GenZooMiniSTS"
 

@@ -9,7 +9,7 @@ from mteb.models import model_meta
 
 from genzoo.errors import InputError
 from genzoo.tasks import evaluate, resolve_tasks, submission
-from genzoo.tasks.local_data import own_name
+from genzoo.tasks.sets.local_data import own_name
 from genzoo.tasks.submission import write_submission
 
 SHA = "0123456789abcdef0123456789abcdef01234567"

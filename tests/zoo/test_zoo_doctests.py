@@ -8,12 +8,12 @@ import pytest
     "name",
     [
         "genzoo",
-        "genzoo.registry",
-        "genzoo.entries",
+        "genzoo.names",
+        "genzoo.models.entries",
         "genzoo.intervals",
-        "genzoo.training.views",
-        "genzoo.training.phases",
-        "genzoo.packing",
+        "genzoo.training.examples",
+        "genzoo.training.examples",
+        "genzoo.backbones.forward",
     ],
 )
 def test_examples_in_docstrings(name):

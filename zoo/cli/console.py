@@ -23,9 +23,9 @@ from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
 
-from genzoo.escaping import for_terminal, is_hiding
-from genzoo.estimates import as_time
 from genzoo.files import strict_json
+from genzoo.jobs import as_time
+from genzoo.text import for_terminal, is_hiding
 
 
 class PlainConsole(Console):

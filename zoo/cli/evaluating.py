@@ -15,7 +15,7 @@ from genzoo.errors import FailedRunsError, InputError, ZooError
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
 
-    from genzoo.shard import Shard
+    from genzoo.jobs import Shard
     from genzoo.tasks.model_session import EncodeSettings
     from genzoo.tasks.request import Grid, Request
 
@@ -89,7 +89,7 @@ def evaluate(
     if ray is not None and shard != "1/1":
         raise InputError("--ray and --shard both share out the work: give one of them")
     with busy("loading mteb") as status:
-        from genzoo.shard import Shard
+        from genzoo.jobs import Shard
         from genzoo.tasks.model_session import EncodeSettings
         from genzoo.tasks.request import Request
 
@@ -163,7 +163,7 @@ def _run_on_ray(request: Request, output: Path, settings: EncodeSettings, addres
 
 def _print_plan(grid: Grid) -> None:
     """Say how many texts and tokens lie ahead, and about how long each model will take."""
-    from genzoo.estimates import as_time
+    from genzoo.jobs import as_time
     from genzoo.tasks.plan import make_plan
 
     found = make_plan(grid.metas, grid.tasks)
@@ -177,8 +177,8 @@ def _print_plan(grid: Grid) -> None:
 
 def _keep_evidence(request: Request, grid: Grid, output: Path, device: str | None, overwrite: bool) -> ZooError | None:
     """Queries and documents of the tasks, and what each zoo model's embeddings decode to; what failed, if anything did."""
-    from genzoo.cli.evidence import has_results, write_judgements
-    from genzoo.tasks.run_record import model_key
+    from genzoo.leaderboards.evidence import has_results, write_judgements
+    from genzoo.tasks.records import model_key
 
     with busy("keeping the queries, documents and pairs behind the scores"):
         failed = write_judgements(grid.tasks, output)
@@ -203,7 +203,7 @@ def _keep_evidence(request: Request, grid: Grid, output: Path, device: str | Non
 
 def _decode(name: str, meta: ModelMeta, output: Path, device: str | None, overwrite: bool) -> None:
     """Keep what a zoo model's embeddings of everyday questions and of telling searches decode to."""
-    from genzoo.cli.evidence import write_searches
+    from genzoo.leaderboards.evidence import write_searches
 
     _write_evidence(name, meta, output, device, overwrite)
     with busy(f"reading telling searches back from {meta.name}"):
@@ -212,11 +212,10 @@ def _decode(name: str, meta: ModelMeta, output: Path, device: str | None, overwr
 
 def _write_evidence(name: str, meta: ModelMeta, output: Path, device: str | None, overwrite: bool) -> None:
     """Decode the everyday questions once per model, revision and content."""
-    from genzoo.cli.evidence import read_kept
     from genzoo.files import strict_json, write_text
-    from genzoo.loading import load_decoder
-    from genzoo.mteb_meta import model_content
-    from genzoo.probes import EVERYDAY_QUESTIONS
+    from genzoo.leaderboards.evidence import EVERYDAY_QUESTIONS, read_kept
+    from genzoo.models.loading import load_decoder
+    from genzoo.tasks.mteb_models import model_content
 
     path, content = (
         output / "evidence" / str(meta.name).replace("/", "__") / f"{meta.revision}.json",

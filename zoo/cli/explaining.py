@@ -13,10 +13,11 @@ from genzoo.cli.models import Device, Json, Tokens, Truncate
 from genzoo.cli.results import ByRevision, Reported, Results
 from genzoo.cli.stores import load_store
 from genzoo.errors import InputError
-from genzoo.words import telling
+from genzoo.text import telling
 
 if TYPE_CHECKING:
-    from genzoo.decoding import Explanation, Found
+    from genzoo.models.decoding import Explanation, Found
+
 
 _LENS_TOKENS = 3
 _LEGEND = (
@@ -44,7 +45,7 @@ def explain(
     json: Json = False,
 ) -> None:
     """Show why a search found what it found: similarities, decoded query and documents, logit-lens tokens."""
-    from genzoo.loading import default_model, load_decoder
+    from genzoo.models.loading import default_model, load_decoder
 
     for text in (query, *documents):
         if not text.strip():

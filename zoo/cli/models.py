@@ -68,7 +68,7 @@ def list_(
     columns: tuple[str, ...]
     rows: Sequence[tuple[object, ...]]
     if upstream:
-        from genzoo.upstream import UPSTREAM
+        from genzoo.models.entries import UPSTREAM
 
         columns = ("name", "hub id", "status", "backbone", "licence", "reported by its authors")
         rows = [
@@ -76,7 +76,7 @@ def list_(
             for u in map(UPSTREAM.get, UPSTREAM.names(pattern))
         ]
     elif recipes:
-        from genzoo.recipes import RECIPES
+        from genzoo.recipes.recipes import RECIPES
 
         columns = ("name", "backbone", "teacher", "tokens", "steps")
         rows = [
@@ -84,19 +84,19 @@ def list_(
             for r in map(RECIPES.get, RECIPES.names(pattern))
         ]
     elif backbones:
-        from genzoo.backbones import BACKBONES
+        from genzoo.backbones.entries import BACKBONES
 
         columns = ("name", "hub id", "family", "hidden size", "licence")
         rows = [
             (b.key, b.hub_id, b.family, b.hidden_size, b.licence) for b in map(BACKBONES.get, BACKBONES.names(pattern))
         ]
     elif teachers:
-        from genzoo.teachers import TEACHERS
+        from genzoo.teachers.teachers import TEACHERS
 
         columns = ("name", "hub id", "dimension", "max tokens", "licence")
         rows = [(t.key, t.hub_id, t.dim, t.max_tokens, t.licence) for t in map(TEACHERS.get, TEACHERS.names(pattern))]
     else:
-        from genzoo.entries import ENTRIES
+        from genzoo.models.entries import ENTRIES
 
         columns = ("name", "hub id", "backbone", "teacher", "dimension", "licence")
         rows = [
@@ -116,8 +116,8 @@ def list_(
 
 def show(name: Annotated[str, typer.Argument(help="Name, hub id or checkpoint folder.")], json: Json = False) -> None:
     """Show what is known about one model."""
-    from genzoo.entries import get_entry
-    from genzoo.loading import find_checkpoint
+    from genzoo.models.entries import get_entry
+    from genzoo.models.loading import find_checkpoint
 
     checkpoint = find_checkpoint(name)
     facts: dict[str, object] = {} if Path(name).is_dir() else asdict(get_entry(name))
@@ -162,8 +162,8 @@ def _said(value: object) -> str:
 
 def fetch(names: Annotated[list[str], typer.Argument(help="Backbones or teachers: smollm2-135m, minilm.")]) -> None:
     """Fetch frozen LLMs and teachers into the cache, so that everything else works without a network."""
-    from genzoo.backbones import fetch_backbone
-    from genzoo.teachers import TEACHERS, fetch_teacher
+    from genzoo.backbones.entries import fetch_backbone
+    from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 
     for name in names:
         with busy(f"fetching {name}") as status:
@@ -177,9 +177,9 @@ def export(
     merge: Annotated[bool, typer.Option("--merge", help="Write a self-contained folder, backbone included.")] = False,
 ) -> None:
     """Write a folder that SentenceTransformer(FOLDER) loads without genzoo."""
-    from genzoo import assembly
-    from genzoo.backbones import fetch_backbone
-    from genzoo.loading import find_checkpoint
+    from genzoo.backbones.entries import fetch_backbone
+    from genzoo.models import assembly
+    from genzoo.models.loading import find_checkpoint
 
     checkpoint = find_checkpoint(name)
     with busy("loading the backbone") as status:
@@ -206,8 +206,8 @@ def decode(
     json: Json = False,
 ) -> None:
     """Read what an embedding says: decoded by the frozen LLM, and the logit-lens tokens of each position."""
-    from genzoo.loading import default_model, load_decoder
-    from genzoo.tokens import check_texts
+    from genzoo.backbones.tokenizer import check_texts
+    from genzoo.models.loading import default_model, load_decoder
 
     given = check_texts(texts or [])
     if not all(text.strip() for text in given):

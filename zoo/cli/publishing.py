@@ -13,10 +13,11 @@ from genzoo.cli.models import Json
 from genzoo.errors import InputError, PublishError, VerifyError, ZooError
 
 if TYPE_CHECKING:
-    from genzoo.publishing.dataset_cache import DataSet
+    from genzoo.backbones.sources import Status
+    from genzoo.publishing.manifest import DataSet
     from genzoo.publishing.plan import PublishPlan
     from genzoo.publishing.scores import CardScores
-    from genzoo.sources import Status
+
 
 PANEL = "Publishing"
 
@@ -40,7 +41,7 @@ def convert(
     json: Json = False,
 ) -> None:
     """Make a checkpoint of the reference implementation loadable by plain sentence-transformers."""
-    from genzoo import conversion
+    from genzoo.models import convert as conversion
 
     with busy("reading the checkpoint") as status:
         made = conversion.convert(source, folder, backbone=backbone, merge=merge, status=status.update)
@@ -72,7 +73,7 @@ def verify(
     """Recompute a model's digests and probe embeddings, and say exactly what differs from what was recorded."""
     from dataclasses import asdict
 
-    from genzoo.publishing import verification
+    from genzoo.publishing import verify as verification
 
     with busy("reading the model") as status:
         if write:
@@ -117,7 +118,8 @@ def publish(
     import tempfile
 
     from genzoo.files import write_bytes
-    from genzoo.publishing import hub, plan, publisher
+    from genzoo.publishing import hub, plan
+    from genzoo.publishing import publish as publisher
 
     api = hub.connect()
     scores = _scores(results, name)
@@ -149,9 +151,9 @@ def _scores(results: Path | None, name: str) -> CardScores:
 
     if results is None:
         return CardScores()
-    from genzoo.cli.card_scores import read_card_scores
-    from genzoo.entries import get_entry
-    from genzoo.loading import find_checkpoint
+    from genzoo.models.entries import get_entry
+    from genzoo.models.loading import find_checkpoint
+    from genzoo.reports.card_scores import read_card_scores
 
     shown = Path(name).resolve().name if Path(name).is_dir() else get_entry(name).hub_id
     return read_card_scores(results, shown, find_checkpoint(name).digest())
@@ -188,7 +190,8 @@ def collection(
     private: Annotated[bool, typer.Option("--private", help="Hide a new collection.")] = False,
 ) -> None:
     """Group published models of one release in a collection on the Hub."""
-    from genzoo.publishing import collection, hub
+    from genzoo.publishing import hub
+    from genzoo.publishing import publish as collection
 
     api = hub.connect()
     with busy("grouping the models"):
@@ -205,7 +208,7 @@ def model_meta(
 ) -> None:
     """Print the mteb.ModelMeta of a model as Python: one paste for a pull request to mteb."""
     from genzoo.cli.console import err
-    from genzoo.publishing import model_meta as module
+    from genzoo.tasks import model_meta as module
 
     with busy("looking at the model") as status:
         source = module.render_source(module.published_meta(name, repo, revision, status.update))
@@ -241,10 +244,10 @@ def _load_datasets(benchmark: str | None, tasks: list[str], status: Status) -> l
     """Load every data set once: offline, only what `datasets` has prepared can be read."""
     if not benchmark and not tasks:
         return []
-    from genzoo.publishing.dataset_cache import DataSet
-    from genzoo.redaction import first_line
-    from genzoo.revisions import COMMIT
-    from genzoo.tasks.catalogue import resolve_tasks
+    from genzoo.backbones.revisions import COMMIT
+    from genzoo.publishing.manifest import DataSet
+    from genzoo.tasks.sets.registration import resolve_tasks
+    from genzoo.text import first_line
 
     needed = []
     for task in resolve_tasks(benchmark, tasks)[0]:
@@ -273,7 +276,7 @@ def unbundle(
     folder: Annotated[Path, typer.Argument(help="Folder that genzoo bundle wrote.")],
 ) -> None:
     """Check a bundle and put it into this machine's caches; everything in it then works with HF_HUB_OFFLINE=1."""
-    from genzoo.publishing.unbundle import unpack
+    from genzoo.publishing.bundle import unpack
 
     with busy("checking") as status:
         done = unpack(folder, status=status.update)

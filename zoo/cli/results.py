@@ -11,7 +11,7 @@ import typer
 from genzoo.cli.console import busy, err, many_objects, out, print_json
 from genzoo.cli.models import Json
 from genzoo.cli.stores import load_store
-from genzoo.escaping import clean
+from genzoo.text import clean
 
 PANEL = "Measuring"
 Results = Annotated[Path, typer.Argument(help="Folder that genzoo evaluate wrote.")]
@@ -129,7 +129,7 @@ def submit(
 ) -> None:
     """Write what the MTEB results repository takes, the ModelMeta for mteb, and a checklist of what is missing."""
     with busy("loading mteb"):
-        from genzoo.leaderboards.scanning import tree_root
+        from genzoo.leaderboards.reading.tree import tree_root
         from genzoo.tasks.submission import write_submission
 
         parts = write_submission(tree_root(results), output, list(models or []), benchmark)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from genzoo.leaderboards import ResultStore
-    from genzoo.leaderboards.reported import ReportedMeans, ReportedScore
+    from genzoo.leaderboards.reading.reported import ReportedMeans, ReportedScore
+
 
 # Figures of the paper by what they are called in `genzoo list --upstream`: the type of task that they are the mean of.
 # The reference ranks AdvBench-IR by dot product, so its figure is that of our task of that name.
@@ -47,7 +48,7 @@ def load_store(
 
     listing = Listing(results)
     from genzoo.leaderboards import ResultStore, join_revisions  # pandas and scipy, while the folder is listed
-    from genzoo.leaderboards.revisions import has_rivals
+    from genzoo.leaderboards.reading.revisions import has_rivals
 
     with tempfile.TemporaryDirectory() as folder:
         store, catalogue = ResultStore.load(results, find=listing.find), None
@@ -79,9 +80,8 @@ def _print_problems(store: ResultStore, shown: int = 5) -> None:
 def _describe(benchmark: str, folder: Path, store: ResultStore) -> None:
     """Write what mteb knows of a benchmark's tasks."""
     with busy(f"asking mteb what {benchmark} holds"):
-        from genzoo.tasks.catalogue import resolve_tasks
-        from genzoo.tasks.registration import register
-        from genzoo.tasks.run_record import record_benchmark, record_tasks
+        from genzoo.tasks.records import record_benchmark, record_tasks
+        from genzoo.tasks.sets.registration import register, resolve_tasks
 
         register()
         try:
@@ -96,8 +96,7 @@ def _describe(benchmark: str, folder: Path, store: ResultStore) -> None:
 
 def _registered() -> Mapping[str, str | None]:
     """The revision that mteb's registry names for each model; kept in the cache, as importing mteb takes seconds."""
-    from genzoo.files import write_text
-    from genzoo.sources import cache_root
+    from genzoo.files import cache_root, write_text
 
     path = cache_root() / "leaderboards" / f"registered-{importlib.metadata.version('mteb')}.json"
     with contextlib.suppress(OSError, ValueError):
@@ -105,7 +104,7 @@ def _registered() -> Mapping[str, str | None]:
         if isinstance(kept, dict):
             return kept
     with busy("asking mteb which revisions are registered"):
-        from genzoo.tasks.registration import registered_revisions
+        from genzoo.tasks.sets.registration import registered_revisions
 
         found = registered_revisions()
     with contextlib.suppress(ZooError):  # the record saves time, no more
@@ -115,8 +114,8 @@ def _registered() -> Mapping[str, str | None]:
 
 def reported_scores() -> list[ReportedScore]:
     """What the authors of upstream models report about single tasks, turned to our metric."""
-    from genzoo.leaderboards.reported import ReportedScore
-    from genzoo.upstream import PAPER, UPSTREAM
+    from genzoo.leaderboards.reading.reported import ReportedScore
+    from genzoo.models.entries import PAPER, UPSTREAM
 
     return [
         ReportedScore(model.hub_id, _HARM_TASK, round(1 - model.reported[_HARM][0] / 100, 6), PAPER)
@@ -127,8 +126,8 @@ def reported_scores() -> list[ReportedScore]:
 
 def reported_means() -> list[ReportedMeans]:
     """What they report about the benchmark as a whole."""
-    from genzoo.leaderboards.reported import ReportedMeans
-    from genzoo.upstream import PAPER, UPSTREAM
+    from genzoo.leaderboards.reading.reported import ReportedMeans
+    from genzoo.models.entries import PAPER, UPSTREAM
 
     means = []
     for model in UPSTREAM:

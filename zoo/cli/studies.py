@@ -18,8 +18,8 @@ from genzoo.errors import InputError
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
 
-    from genzoo.checkpoint import TokenCheckpoint
-    from genzoo.training.responses import Response
+    from genzoo.backbones.generation import Response
+    from genzoo.models.checkpoint import TokenCheckpoint
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def controls(
     json: Json = False,
 ) -> None:
     """Do a model's soft prompts say something about the query? Its own response against other queries', on held-out queries."""
-    from genzoo.loading import find_checkpoint
+    from genzoo.models.loading import find_checkpoint
     from genzoo.training.controls import measure_on
 
     checkpoint = find_checkpoint(model)
@@ -104,8 +104,8 @@ def _note_trained_on(rows: list[Response], run: Path, path: Path) -> None:
 
 def _own_teacher(checkpoint: TokenCheckpoint, model: str) -> str:
     """The teacher that the zoo's row or the checkpoint's recipe names; an unsupervised one lies in the run's folder."""
-    from genzoo.entries import get_entry
-    from genzoo.recipes import UNSUPERVISED
+    from genzoo.models.entries import get_entry
+    from genzoo.recipes.recipes import UNSUPERVISED
 
     folder = Path(model)
     if not folder.is_dir():
@@ -143,7 +143,7 @@ def study(
     device: Device = None,
 ) -> None:
     """Train every variant of a recipe with every seed, and compare them. Run the same command again to go on."""
-    from genzoo.studies import find_study
+    from genzoo.recipes.studies import find_study
     from genzoo.training.study import RESULTS, run_study
 
     chosen, log = find_study(name), read_log(queries, column)
@@ -183,8 +183,7 @@ def _task_names(benchmark: str | None, tasks: list[str]) -> list[str]:
     if not (benchmark or tasks):
         return []
     with busy("loading mteb"):
-        from genzoo.tasks.catalogue import resolve_tasks
-        from genzoo.tasks.registration import register
+        from genzoo.tasks.sets.registration import register, resolve_tasks
 
         register()
         return [task.metadata.name for task in resolve_tasks(benchmark, tasks)[0]]
@@ -193,7 +192,7 @@ def _task_names(benchmark: str | None, tasks: list[str]) -> list[str]:
 def _unfixed(results: Path) -> list[str]:
     """Tasks of which some variant may have been scored on other documents than the rest."""
     from genzoo.leaderboards import ResultStore
-    from genzoo.leaderboards.draws import unfixed_draws
+    from genzoo.leaderboards.caveats import unfixed_draws
 
     if not (results / "tasks.json").is_file():
         return []
@@ -206,11 +205,10 @@ def _measure(
 ) -> Mapping[str, float]:
     """Main score of each task, through mteb."""
     with busy("loading mteb"):
-        from genzoo.mteb_meta import resolve_model
-        from genzoo.tasks.catalogue import resolve_tasks
         from genzoo.tasks.evaluation import evaluate
         from genzoo.tasks.model_session import EncodeSettings
-        from genzoo.tasks.registration import register
+        from genzoo.tasks.mteb_models import resolve_model
+        from genzoo.tasks.sets.registration import register, resolve_tasks
 
         register()
         chosen, benchmark_name = resolve_tasks(benchmark, tasks)
@@ -231,10 +229,9 @@ def _measure(
 
 def _safety(model: str, revision: str, tasks: Sequence[AbsTask], results: Path) -> dict[str, float]:
     """Safety at each utility for every safety task that was measured with its harmless twin, named after the safety task."""
-    from genzoo.cli.evidence import write_judgements
     from genzoo.leaderboards import ResultStore
-    from genzoo.leaderboards.facets import safety_pairs
-    from genzoo.leaderboards.facts import ModelKey
+    from genzoo.leaderboards.evidence import write_judgements
+    from genzoo.leaderboards.facts import ModelKey, safety_pairs
     from genzoo.leaderboards.safety import SafetyFigures
 
     store, names = ResultStore.load(results), {task.metadata.name for task in tasks}

@@ -14,10 +14,10 @@ from genzoo.cli.models import Device, Json
 from genzoo.errors import InputError
 
 if TYPE_CHECKING:
-    from genzoo.recipes import Recipe
+    from genzoo.backbones.generation import Query, Response
+    from genzoo.recipes.recipes import Recipe
     from genzoo.training.pipeline import TrainingRun
-    from genzoo.training.queries import Query
-    from genzoo.training.responses import Response
+
 
 PANEL = "Training"
 RecipeName = Annotated[str, typer.Argument(help="Recipe: see genzoo list --recipes.")]
@@ -54,8 +54,7 @@ def add_to(app: typer.Typer) -> None:
 
 def _recipe(name: str, changes: list[str] | None, **options: Any) -> Recipe:
     """The named recipe with everything that was changed on the command line, the Hub's names pinned to commits."""
-    from genzoo.overrides import override, parse_change
-    from genzoo.recipes import RECIPES
+    from genzoo.recipes.recipes import RECIPES, override, parse_change
 
     recipe = RECIPES.get(name)
     fields = {"steps": "optim.steps", "batch": "optim.batch", "answers": "response.limit"}
@@ -66,8 +65,8 @@ def _recipe(name: str, changes: list[str] | None, **options: Any) -> Recipe:
 def _pinned(recipe: Recipe) -> Recipe:
     from dataclasses import replace
 
-    from genzoo.backbones import pin_backbone
-    from genzoo.teachers import pin_teacher
+    from genzoo.backbones.entries import pin_backbone
+    from genzoo.teachers.teachers import pin_teacher
 
     return replace(recipe, backbone=pin_backbone(recipe.backbone), teacher=pin_teacher(recipe.teacher))
 
@@ -96,7 +95,7 @@ def _run(
 ) -> TrainingRun:
     """The run that the options describe."""
     from genzoo.training.pipeline import TrainingRun
-    from genzoo.training.processes import Processes
+    from genzoo.training.precision import Processes
 
     given = given_responses(made, log[: recipe.response.limit or None])
     recipe = _pinned(recipe)
@@ -155,7 +154,7 @@ def responses(
     device: Device = None,
 ) -> None:
     """Stage 1: let the frozen LLM answer the queries of a log."""
-    from genzoo.shard import Shard
+    from genzoo.jobs import Shard
 
     part, chosen = Shard.parse(shard), _recipe(recipe, changes, answers=answers, backbone=backbone)
     log = read_log(queries, column)
@@ -175,8 +174,8 @@ def teacher(
     device: Device = None,
 ) -> None:
     """Make a teacher out of the frozen LLM itself, without labels, and write it as a SentenceTransformer folder."""
-    from genzoo.backbones import fetch_backbone
-    from genzoo.training.unsupervised import fit_teacher
+    from genzoo.backbones.entries import fetch_backbone
+    from genzoo.teachers.unsupervised import fit_teacher
 
     chosen = _pinned(_recipe(recipe, changes, backbone=backbone, seed=seed))
     log = read_log(queries, column)
@@ -269,9 +268,8 @@ def train(
 
 
 def _print_plan(recipe: Recipe, log: list[Query], device: str | None, json: bool) -> None:
-    from genzoo.estimates import measure_speed
-    from genzoo.training.checks import check_what_is_here
-    from genzoo.training.plan import make_plan, shape_of
+    from genzoo.jobs import measure_speed
+    from genzoo.training.plan import check_what_is_here, make_plan, shape_of
     from genzoo.training.precision import answers_in_bfloat16
 
     check_what_is_here(recipe, len(log))

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors import safe_open
 
-from genzoo.checkpoint import TokenCheckpoint
+from genzoo.backbones.untrusted import read_json_file
 from genzoo.errors import CheckpointError
 from genzoo.files import strict_json, write_text
-from genzoo.inspection import read_json_file
+from genzoo.models.checkpoint import TokenCheckpoint
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
 
 FILE = "fingerprint.json"
 FORMAT = 1

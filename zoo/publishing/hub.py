@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from genzoo.errors import FULL, PublishError, ZooError
-from genzoo.redaction import first_line
+from genzoo.text import first_line
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+
 
 T = TypeVar("T")
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})

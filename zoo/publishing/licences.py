@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from genzoo.backbones.untrusted import check_link
 from genzoo.errors import CheckpointError
-from genzoo.inspection import check_link
 
 _LONGEST = 1 << 20
 KNOWN = frozenset(

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from genzoo.assembly import PEFT_REQUIREMENT, REQUIREMENTS
-from genzoo.checkpoint import TokenCheckpoint
-from genzoo.escaping import code_markdown, escape_markdown
-from genzoo.options import UnsupervisedOptions
+from genzoo.models.assembly import PEFT_REQUIREMENT, REQUIREMENTS
+from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.scores import CardScores
+from genzoo.recipes.fields import UnsupervisedOptions
+from genzoo.text import code_markdown, escape_markdown
 
 USAGE = """from sentence_transformers import SentenceTransformer
 

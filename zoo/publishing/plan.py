@@ -10,24 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genzoo.assembly import Form, export
-from genzoo.backbones import BACKBONES, Backbone, fetch_backbone
-from genzoo.checkpoint import TokenCheckpoint
-from genzoo.entries import ENTRIES, ZooEntry, get_entry
+from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone
+from genzoo.backbones.sources import HubSource, Status
+from genzoo.backbones.untrusted import check_model_folder
+from genzoo.backbones.whole import open_sentence_transformer
 from genzoo.errors import InputError
 from genzoo.files import sha256_of, write_text
-from genzoo.inspection import check_model_folder
-from genzoo.loading import find_checkpoint
-from genzoo.options import UnsupervisedOptions
+from genzoo.models.assembly import Form, export
+from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.entries import ENTRIES, ZooEntry, get_entry
+from genzoo.models.loading import find_checkpoint
 from genzoo.publishing.fingerprint import prompts_of, take_fingerprint
 from genzoo.publishing.licences import licence_files, licence_of, lint_licence
 from genzoo.publishing.model_card import CardFacts, render_card, run_usage
 from genzoo.publishing.scores import CardScores, write_eval_results
-from genzoo.publishing.verification import revision_of
-from genzoo.recipes import RECIPES, UNSUPERVISED
-from genzoo.sources import HubSource, Status
-from genzoo.teachers import TEACHERS, Teacher
-from genzoo.whole import open_sentence_transformer
+from genzoo.publishing.verify import revision_of
+from genzoo.recipes.fields import UnsupervisedOptions
+from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
+from genzoo.teachers.teachers import TEACHERS, Teacher
 
 ALLOWED = (
     r"README\.md", r"LICENSE(\.md|\.txt)?", r"LICENCE(\.md|\.txt)?", r"USE_POLICY(\.md|\.txt)?", r"NOTICE",

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from genzoo.backbones.revisions import COMMIT
 from genzoo.errors import InputError
 from genzoo.files import write_text
-from genzoo.revisions import COMMIT
 
 TASK = re.compile(r"[A-Za-z0-9][\w.+()-]{0,120}", re.ASCII)
 NOTES = "measured with genzoo through mteb"

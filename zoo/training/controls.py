@@ -16,18 +16,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from genzoo import prompts
-from genzoo.checkpoint import TokenCheckpoint
-from genzoo.decoding import Decoder
-from genzoo.forward import freeze, token_states
+from genzoo.backbones.forward import freeze, token_states
+from genzoo.backbones.generation import Response
+from genzoo.backbones.lora import changed_by
+from genzoo.backbones.tokenizer import plain_ids
 from genzoo.intervals import expanded_tail, share_interval
-from genzoo.lora import changed_by
-from genzoo.tokens import plain_ids
+from genzoo.models import prompts
+from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.decoding import Decoder
 from genzoo.training.losses import response_sums
-from genzoo.training.responses import Response
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
 
 OTHERS = 10
 """Responses to other queries that a decoded text is compared with: it is nearest to its own by chance once in eleven."""
@@ -119,9 +120,9 @@ def measure_on(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Controls:
     """Controls of a checkpoint on responses to queries that it never saw, judged by a teacher: key, folder or Hub name."""
-    from genzoo.backbones import fetch_backbone
-    from genzoo.teachers import load_teacher
-    from genzoo.training.pipeline import load_causal_lm
+    from genzoo.backbones.entries import fetch_backbone
+    from genzoo.backbones.whole import load_causal_lm
+    from genzoo.teachers.teachers import load_teacher
 
     encoder = load_teacher(teacher, device)
     judge = embedder(lambda: encoder)

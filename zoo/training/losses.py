@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from genzoo.forward import flat_ids, pad_right
-from genzoo.packing import Segments, can_pack, packed_states, rows_per_pass
+from genzoo.backbones.forward import Segments, can_pack, flat_ids, packed_states, pad_right, rows_per_pass
 
 LOGIT_NUMBERS = 1 << 24
 """Logits held at once: 64 MB in float32, 341 response positions of a vocabulary of 49,152."""

@@ -13,25 +13,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.backbones import BACKBONES, backbone_digest, fetch_backbone
-from genzoo.checkpoint import TokenCheckpoint, TokenSpec
-from genzoo.contents import loaded_content
+from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
+from genzoo.backbones.generation import Query, Response
+from genzoo.backbones.tokenizer import template_limit
+from genzoo.backbones.whole import load_causal_lm, open_tokenizer
 from genzoo.errors import TrainingError
-from genzoo.estimates import as_time
-from genzoo.exported import base_folder
-from genzoo.recipes import UNSUPERVISED, Recipe
-from genzoo.shard import Shard
-from genzoo.teachers import TEACHERS, fetch_teacher, load_teacher, pin_teacher
-from genzoo.tokens import check_spare_rows, spare_rows, template_limit
-from genzoo.training.checks import check_recipe
-from genzoo.training.identity import answer_facts, backbone_content, folder_content
-from genzoo.training.pace import Pace
-from genzoo.training.phases import phases_of
-from genzoo.training.processes import Processes
-from genzoo.training.queries import Query
+from genzoo.jobs import Pace, Shard, as_time
+from genzoo.models.assembly import base_folder
+from genzoo.models.checkpoint import TokenCheckpoint, make_spec
+from genzoo.models.loading import loaded_content
+from genzoo.recipes.recipes import UNSUPERVISED, Recipe
+from genzoo.teachers.targets import compute_targets
+from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher, pin_teacher
+from genzoo.training.examples import Example, make_examples, phases_of
+from genzoo.training.plan import check_recipe
+from genzoo.training.precision import Processes
 from genzoo.training.responses import (
     HELD_OUT,
-    Response,
     changes,
     check_made_with,
     check_options,
@@ -41,25 +39,16 @@ from genzoo.training.responses import (
     read_options,
     write_responses,
 )
-from genzoo.training.targets import compute_targets
-from genzoo.training.views import Example, make_examples
-from genzoo.whole import open_causal_lm, open_tokenizer
+from genzoo.training.state import answer_facts, backbone_content, folder_content
 
 if TYPE_CHECKING:
     from genzoo.training.controls import Controls
-    from genzoo.training.text_states import TextStates
+    from genzoo.training.state import TextStates
     from genzoo.training.trainer import Progress, TokenTrainer
+
 
 OnProgress = Callable[[str, int, int, str], None]
 """Called with the stage, how much of it is done, how much there is, and a short remark."""
-
-
-def load_causal_lm(folder: Path, device: str | None = None, dtype: str = "float32") -> tuple[Any, Any]:
-    """A backbone with its tokenizer; in float32, since bfloat16 gradients of the trained tokens proved useless on small ones."""
-    import torch
-
-    model, tokenizer = open_causal_lm(folder, getattr(torch, dtype))
-    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), tokenizer
 
 
 def teacher_content(name: str) -> str:
@@ -144,7 +133,7 @@ class TrainingRun:
 
     def responses(self, shard: Shard | None = None) -> list[Response]:
         """Stage 1: the backbone answers the queries (the first ``recipe.response.limit`` of them, or a shard of those)."""
-        from genzoo.training.engines import make_engine
+        from genzoo.backbones.generation import make_engine
 
         options = self.recipe.response
         asked = self.queries[: options.limit or None]
@@ -220,7 +209,7 @@ class TrainingRun:
     def teacher(self) -> tuple[str, Callable[[], Any]]:
         """The teacher's name in the targets' keys, and what loads it; an unsupervised one is fitted when first loaded."""
         recipe, device = self.recipe, self.processes.device or self.device
-        from genzoo.training.unsupervised import teacher_name
+        from genzoo.teachers.unsupervised import teacher_name
 
         if recipe.teacher != UNSUPERVISED:
             return teacher_content(recipe.teacher), lambda: load_teacher(recipe.teacher, device)
@@ -240,7 +229,7 @@ class TrainingRun:
 
     def fit_teacher(self, texts: Sequence[str], name: str) -> Path:
         """The unsupervised teacher's SentenceTransformer folder, fitted on the log where it is not there yet."""
-        from genzoo.training.unsupervised import fit_teacher
+        from genzoo.teachers.unsupervised import fit_teacher
 
         folder = (self.targets_folder or self.output) / "teacher" / name
         if not (folder / "modules.json").is_file():
@@ -288,7 +277,7 @@ class TrainingRun:
 
     def train(self) -> TokenCheckpoint:
         """Stages 1 to 3, then the checkpoint folder."""
-        from genzoo.training.batching import step_costs
+        from genzoo.training.examples import step_costs
         from genzoo.training.state import StateFolder
         from genzoo.training.trainer import TokenTrainer
 
@@ -360,7 +349,9 @@ class TrainingRun:
         known = BACKBONES.get(recipe.backbone).spare_rows if recipe.backbone in BACKBONES else ()
         model, tokenizer = self.causal_lm
         return TokenCheckpoint(
-            spec=make_spec(tokenizer, model.get_input_embeddings().num_embeddings, recipe, known),
+            spec=make_spec(
+                tokenizer, model.get_input_embeddings().num_embeddings, recipe.n_thought, recipe.n_compression, known
+            ),
             **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening),
             backbone=recipe.backbone,
             backbone_digest=self.backbone_digest,
@@ -379,15 +370,3 @@ class TrainingRun:
 
 def _no_engine() -> Any:
     raise TrainingError("a process left queries unanswered: run the same command again, it goes on there")
-
-
-def make_spec(tokenizer: Any, vocab_size: int, recipe: Recipe, known: Sequence[int]) -> TokenSpec:
-    """Rows for the recipe's tokens: spare ones, or new ones behind the vocabulary where the backbone has none to spare."""
-    rows = spare_rows(tokenizer, vocab_size, known, recipe.n_tokens)
-    check_spare_rows(tokenizer, rows, vocab_size)
-    rows = rows or tuple(range(vocab_size, vocab_size + recipe.n_tokens))
-    names = tuple(
-        tokenizer.convert_ids_to_tokens(row) if row < len(tokenizer) else f"<|gen_{place}|>"
-        for place, row in enumerate(rows)
-    )
-    return TokenSpec(rows, names, recipe.n_thought, recipe.n_compression)

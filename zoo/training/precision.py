@@ -1,22 +1,86 @@
-"""Where bfloat16 is good enough: for answers wherever it is faster, for gradients only where they are checked.
-
-On SmolLM2-135M they are not good enough: their noise is as large as that between batches.
-"""
+"""How training computes: the processes that train together, and where bfloat16 is good enough."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch.nn import functional
 
-from genzoo.estimates import measure_speed
-from genzoo.options import ResponseOptions
+from genzoo.jobs import measure_speed
+from genzoo.recipes.fields import ResponseOptions
 
 if TYPE_CHECKING:
+    from accelerate import PartialState
+
     from genzoo.training.plan import Shape
-    from genzoo.training.trainer import TokenTrainer
+
+
+T = TypeVar("T")
+
+
+class Processes:
+    """This process among its peers.
+
+    Args:
+        state: accelerate's; None for a process that stands alone.
+    """
+
+    def __init__(self, state: PartialState | None = None) -> None:
+        self._state = state
+        self.rank = state.process_index if state else 0
+        self.count = state.num_processes if state else 1
+
+    @classmethod
+    def from_environment(cls, device: str | None = None) -> Processes:
+        """What ``accelerate launch`` or ``torchrun`` set up, if they did."""
+        import os
+
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return cls()
+        from accelerate import PartialState
+
+        return cls(PartialState(cpu=device == "cpu" or not torch.cuda.is_available()))
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files and draws bars."""
+        return self.rank == 0
+
+    @property
+    def device(self) -> str | None:
+        """Where accelerate wants this process to compute; None for a process alone."""
+        return str(self._state.device) if self._state else None
+
+    def share(self, items: Sequence[T]) -> Sequence[T]:
+        """This process's part: every n-th, so that like lengths are spread evenly."""
+        return items[self.rank :: self.count]
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The tensor summed over all processes, the same in each."""
+        if self.count == 1:
+            return tensor
+        from accelerate.utils import reduce
+
+        return reduce(tensor, reduction="sum")
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self._state:
+            self._state.wait_for_everyone()
+
+    @contextmanager
+    def main_first(self) -> Iterator[None]:
+        """The main process runs the block before the others, which then find its files."""
+        if not self.is_main:
+            self.wait()
+        yield
+        if self.is_main:
+            self.wait()
+
 
 ENOUGH = 0.99
 FASTER, LARGE = 1.5, 50_000_000
@@ -51,32 +115,19 @@ class GradientCheck:
         return f"bfloat16 gradients against float32: {found} (at least {ENOUGH} wanted)"
 
 
-def check_gradients(trainer: TokenTrainer, batches: int = 2) -> GradientCheck:
-    """Compare the gradients of the first batches that have both losses; the trainer is left as it was, without gradients.
+def check_gradients(
+    gradients: Callable[[int, bool], Mapping[str, torch.Tensor]], steps: Iterable[int]
+) -> GradientCheck:
+    """Compare bfloat16 gradients with float32 ones.
 
     Args:
-        trainer: After its warm start.
-        batches: How many are compared.
+        gradients: From a step and whether bfloat16 is used to each trained tensor's gradient, flat.
+        steps: The steps whose batches are compared.
     """
-    first = min(trainer.recipe.optim.align_first, len(trainer.batches) - 1)
     cosines: dict[str, float] = {}
-    usual = trainer.is_bfloat16
-    try:
-        for step in range(first, min(first + batches, len(trainer.batches))):
-            exact, rough = (_gradients(trainer, step, is_bfloat16) for is_bfloat16 in (False, True))
-            for name, gradient in exact.items():
-                found = float(functional.cosine_similarity(gradient, rough[name], dim=0))
-                cosines[name] = min(found, cosines.get(name, 1.0))
-    finally:
-        trainer.is_bfloat16 = usual
-        trainer.optimizer.zero_grad(set_to_none=True)
+    for step in steps:
+        rough = gradients(step, True)
+        for name, exact in gradients(step, False).items():
+            found = float(functional.cosine_similarity(exact, rough[name], dim=0))
+            cosines[name] = min(found, cosines.get(name, 1.0))
     return GradientCheck(cosines)
-
-
-def _gradients(trainer: TokenTrainer, step: int, is_bfloat16: bool) -> dict[str, torch.Tensor]:
-    trainer.is_bfloat16 = is_bfloat16
-    trainer.backward(trainer.batches[step], step)
-    named = list(trainer.heads.named_parameters())
-    if trainer.lora is not None:
-        named += [(f"lora.{name}", parameter) for name, parameter in trainer.lora.named_parameters()]
-    return {name: p.grad.flatten().double() for name, p in named if p.grad is not None and bool(p.grad.any())}

@@ -11,14 +11,14 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
+from genzoo.backbones.generation import Engine, Query, Response
 from genzoo.errors import TrainingError, system_message
 from genzoo.files import write_text
-from genzoo.shard import Shard
-from genzoo.training.queries import Query
+from genzoo.jobs import Shard
 
 HELD_OUT = "held-out.jsonl"
 """Name of the file of those responses that a run kept for its controls."""
@@ -26,41 +26,6 @@ OPTIONS = "responses.json"
 """Name of the file that says with what the responses beside it were made."""
 BLOCK = 16
 """Batches whose queries are sorted by length together."""
-
-
-@dataclass(frozen=True)
-class Response:
-    """What the backbone answered; one line of ``responses.jsonl``.
-
-    Attributes:
-        id: Of the query.
-        query: Its text.
-        response: The answer.
-        finish_reason: ``stop`` where the backbone ended it, ``length`` where it was cut off.
-        n_tokens: In the answer.
-        made_with: Digest of the settings and the backbone that it was made with (`options_digest`); empty where the file does
-            not say, as files of earlier versions and of other programs.
-    """
-
-    id: str
-    query: str
-    response: str
-    finish_reason: str
-    n_tokens: int
-    made_with: str = ""
-
-    @property
-    def finished(self) -> bool:
-        """Whether the backbone ended the answer itself, rather than being cut off."""
-        return self.finish_reason == "stop"
-
-
-class Engine(Protocol):
-    """What generates responses."""
-
-    def answer(self, queries: Sequence[Query]) -> list[Response]:
-        """One response per query, in their order."""
-        ...
 
 
 def read_responses(path: Path) -> list[Response]:
@@ -237,7 +202,7 @@ def echo_responses(queries: Sequence[Query]) -> list[Response]:
 
 
 def options_digest(facts: Mapping[str, Any]) -> str:
-    """16 hex characters over the facts of `genzoo.training.identity.answer_facts`, the backbone's name apart."""
+    """16 hex characters over the facts of `genzoo.training.state.answer_facts`, the backbone's name apart."""
     kept = {key: value for key, value in facts.items() if key != "backbone"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -1,19 +1,77 @@
-"""The file from which a stopped training goes on, and the log beside it."""
+"""What a stopped training goes on from: digests of what it was made of, its state file, and the states of its texts."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
+from genzoo.backbones.forward import Memory, remember
+from genzoo.backbones.generation import Query
 from genzoo.errors import TrainingError, ZooError, system_message
-from genzoo.files import replace_file, strict_json, write_text
+from genzoo.files import replace_file, sha256_of, strict_json, write_text
+from genzoo.recipes.fields import ResponseOptions
+from genzoo.training.examples import Example
+
+_SMALL_FILES = (".json", ".jinja", ".txt", ".model", ".tiktoken")
+
+
+def backbone_content(folder: Path, weights: str) -> str:
+    """16 hex characters over a backbone's weights (by their digest), config, tokenizer and chat template."""
+    small = [path for path in folder.iterdir() if path.suffix in _SMALL_FILES and not path.name.startswith(".")]
+    return _digest((weights, *(f"{path.name}\0{sha256_of(path)}" for path in sorted(small))))
+
+
+def folder_content(folder: Path) -> str:
+    """16 hex characters over a model folder's files; its README and hidden files say nothing of its embeddings."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"]
+    kept = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    return _digest(f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}" for path in sorted(kept))
+
+
+def answer_facts(backbone: str, content: str, options: ResponseOptions) -> dict[str, Any]:
+    """All that an answer depends on, apart from its query; the backbone's name is for people.
+
+    Where answers are greedy, nothing is drawn and ``top_p`` changes nothing.
+    """
+    return {
+        "backbone": Path(backbone).name,
+        "system prompt": options.system_text,
+        "longest": options.max_new_tokens,
+        "temperature": options.temperature,
+        "top_p": options.top_p if options.temperature > 0 else 1.0,
+        "repetition penalty": options.repetition_penalty,
+        "engine": options.engine,
+        "precision": options.precision,
+        "backbone content": content,
+    }
+
+
+def examples_content(examples: Iterable[Example]) -> str:
+    """16 hex characters over every training example, in order."""
+    return _digest(f"{one.text}\0{one.target}\0{one.ended}" for one in examples)
+
+
+def log_content(queries: Iterable[Query]) -> str:
+    """16 hex characters over the texts of a query log, in order."""
+    return _digest(query.text for query in queries)
+
+
+def _digest(parts: Iterable[str]) -> str:
+    sha = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode(errors="surrogatepass")
+        sha.update(f"{len(encoded)}:".encode() + encoded)
+    return sha.hexdigest()[:16]
+
 
 _LABELS = {"first": "first example", "examples": "number of examples"}
 """How messages name what the state calls briefly."""
@@ -103,3 +161,49 @@ class StateFolder:
             rows = [json.loads(line) for line in lines if line.endswith("}")]
             kept = [strict_json(row) + "\n" for row in rows if row["step"] <= step]
             write_text(self.history_file, "".join(kept))
+
+
+class TextStates:
+    """Keys and values of texts, so that only the trained tokens are left to compute.
+
+    A text that comes again is not computed again, as long as there is room: what was kept first stays, since texts come again in
+    the order in which they came. For one backbone; on a CPU, where texts are packed. Equal up to rounding to computing it anew,
+    which depends on the other texts of the pass: a single run, whose resumed weights must be bit-equal, does without.
+
+    Args:
+        max_bytes: What may be kept in all.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes, self.n_bytes = max_bytes, 0
+        self._kept: dict[tuple[str, int], list[tuple[Tensor, Tensor]]] = {}  # by text and where it was cut
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def memory(self, model: Any, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> Memory | None:
+        """Layer -> keys and values of each text, in the order of the texts; None where all of them are empty.
+
+        Args:
+            model: Causal LM, frozen.
+            texts: What was tokenised.
+            ids: Their token ids.
+        """
+        keys = [(text, len(row)) for text, row in zip(texts, ids, strict=True)]
+        new = [place for place, key in enumerate(keys) if key not in self._kept]
+        made = remember(model, [ids[place] for place in new]) if new else {}
+        if made is None:  # the new ones are all empty, of which nothing is kept
+            return remember(model, ids)
+        rows = {place: [pairs[at] for pairs in made.values()] for at, place in enumerate(new)}
+        for place, row in rows.items():
+            self._keep(keys[place], row)
+        found = [rows[place] if place in rows else self._kept[key] for place, key in enumerate(keys)]
+        return {layer: [row[layer] for row in found] for layer in range(len(found[0]))}
+
+    def _keep(self, key: tuple[str, int], row: list[tuple[Tensor, Tensor]]) -> None:
+        size = sum(one.numel() * one.element_size() for pair in row for one in pair)
+        if key in self._kept or self.n_bytes + size > self.max_bytes:
+            return
+        # Copies: a part of a pass would keep the whole pass alive.
+        self._kept[key] = [(keys.clone(), values.clone()) for keys, values in row]
+        self.n_bytes += size

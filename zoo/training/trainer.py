@@ -13,21 +13,26 @@ from typing import Any
 
 import torch
 
+from genzoo.backbones.forward import can_pack, freeze, input_scale, token_states
+from genzoo.backbones.lora import Lora
+from genzoo.backbones.tokenizer import plain_ids, start_rows
 from genzoo.errors import TrainingError
-from genzoo.forward import freeze, input_scale, token_states
-from genzoo.lora import Lora
-from genzoo.packing import can_pack
-from genzoo.recipes import Recipe
-from genzoo.tokens import plain_ids, start_rows
-from genzoo.training.batching import chosen_for_recon, has_recon, plan_batches, scored_places
+from genzoo.recipes.recipes import Recipe
+from genzoo.training.examples import (
+    Example,
+    chosen_for_recon,
+    has_recon,
+    phase_at,
+    phases_of,
+    plan_batches,
+    recon_tokens,
+    schedule,
+    scored_places,
+)
 from genzoo.training.heads import TokenHeads
-from genzoo.training.identity import examples_content
 from genzoo.training.losses import alignment_loss, response_loss
-from genzoo.training.phases import phase_at, phases_of, recon_tokens, schedule
-from genzoo.training.processes import Processes
-from genzoo.training.state import StateFolder
-from genzoo.training.text_states import TextStates
-from genzoo.training.views import Example
+from genzoo.training.precision import GradientCheck, Processes, check_gradients
+from genzoo.training.state import StateFolder, TextStates, examples_content
 
 SAVE_EVERY = 25
 START_EXAMPLES = 768
@@ -267,9 +272,24 @@ class TokenTrainer:
     def choose_precision(self) -> None:
         """bfloat16 where the recipe allows it and its gradients prove good enough on two batches; float32 everywhere else."""
         if self.recipe.optim.precision == "auto" and self.heads.rows.device.type != "cpu":
-            from genzoo.training.precision import check_gradients
+            self.is_bfloat16 = self.check_gradients().is_good
 
-            self.is_bfloat16 = check_gradients(self).is_good
+    def check_gradients(self, batches: int = 2) -> GradientCheck:
+        """Compare bfloat16 gradients with float32 ones on the first batches that have both losses; changes nothing."""
+        first, usual = min(self.recipe.optim.align_first, len(self.batches) - 1), self.is_bfloat16
+        try:
+            return check_gradients(self._gradients, range(first, min(first + batches, len(self.batches))))
+        finally:
+            self.is_bfloat16 = usual
+            self.optimizer.zero_grad(set_to_none=True)
+
+    def _gradients(self, step: int, is_bfloat16: bool) -> dict[str, torch.Tensor]:
+        self.is_bfloat16 = is_bfloat16
+        self.backward(self.batches[step], step)
+        named = list(self.heads.named_parameters())
+        if self.lora is not None:
+            named += [(f"lora.{name}", parameter) for name, parameter in self.lora.named_parameters()]
+        return {name: p.grad.flatten().double() for name, p in named if p.grad is not None and bool(p.grad.any())}
 
     def save_state(self) -> None:
         """Write parameters, moments and step; only the main process does."""

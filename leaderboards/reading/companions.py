@@ -1,0 +1,123 @@
+"""What lies beside the result files of a tree: declared tasks and benchmarks, run records, decoded examples."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from genzoo.leaderboards.facts import (
+    UNNAMED,
+    Decoded,
+    ModelFacts,
+    ModelKey,
+    Problem,
+    TaskFacts,
+    is_safety_by_name,
+    read_decoded,
+    read_model_facts,
+    read_task_facts,
+)
+from genzoo.leaderboards.metrics import metric
+from genzoo.leaderboards.reading.result_files import LARGEST, ResultFile, read_object, read_result
+
+_SAFETY_MARKS = (b'"safety_at_', b'"harmful_', b'"any_harmful_at_', b'"refusal_affinity"')
+
+
+def declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
+    """Facts by task from `tasks.json`."""
+    rows = read_object(root / "tasks.json", "tasks.json", problems)
+    facts = {}
+    for name, row in rows.items():
+        if isinstance(row, dict):
+            facts[name] = read_task_facts(name, row)
+        else:
+            problems.append(Problem("tasks.json", f"its row of {name} is no object and was left out"))
+    return facts
+
+
+def with_safety_metric(task: TaskFacts, file: ResultFile) -> TaskFacts:
+    """The facts of a task with its main score, where only a result file can tell whether that is one of safety.
+
+    A result file does not name its main score either, so a metric that has the same value is taken for it: one of safety, and
+    any other for a task whose name alone would make it one of safety.
+    """
+    if task.main_score != UNNAMED or not file.path or file.size > LARGEST:
+        return task
+    try:
+        content = Path(file.path).read_bytes()
+    except OSError:
+        return task
+    is_named, is_marked = is_safety_by_name(task), any(mark in content for mark in _SAFETY_MARKS)
+    if not is_named and not is_marked:  # most files: no need to take them apart
+        return task
+    records = [record.scores for record in read_result(file, {}, []) if record.task == task.name]
+    names = {name for scores in records for name in scores if metric(name).is_known and name != UNNAMED}
+    wanted = sorted((name for name in names if is_named or metric(name).is_safety), key=_likelihood)
+    same = [name for name in wanted if all(s.get(name) == s["main_score"] for s in records)]
+    return dataclasses.replace(task, main_score=same[0]) if same else task
+
+
+def _likelihood(metric_name: str) -> tuple[bool, ...]:
+    """Smaller is likelier to be a main score: Safety@5, as most tasks have it, other metrics of safety, then nDCG@10."""
+    return metric_name != "safety_at_5", not metric_name.startswith("safety"), metric_name != "ndcg_at_10"
+
+
+def read_benchmarks(root: Path, problems: list[Problem]) -> dict[str, tuple[str, ...]]:
+    """Benchmark to task names from `benchmarks.json`."""
+    rows = read_object(root / "benchmarks.json", "benchmarks.json", problems)
+    benchmarks = {}
+    for name, tasks in rows.items():
+        if isinstance(tasks, list) and tasks:
+            benchmarks[name] = tuple(dict.fromkeys(str(task) for task in tasks))
+        else:
+            problems.append(Problem("benchmarks.json", f"{name} is no list of tasks and was left out"))
+    return benchmarks
+
+
+def read_models(
+    root: Path, files: Sequence[ResultFile], keys: Collection[ModelKey], problems: list[Problem]
+) -> dict[ModelKey, ModelFacts]:
+    """Facts of the given models, in order of name."""
+    # A result lies in <root>/results/<org__model>/<revision>/ or, of a bare tree, two folders below the root.
+    first = {file.key: file for file in reversed(files) if file.key in keys}
+    folders = {key: _revision_folder(root, file) for key, file in first.items()}
+    facts = {}
+    for key in sorted(folders, key=lambda key: (key.model.casefold(), key.revision)):
+        folder = folders[key]
+        if folder is None:
+            facts[key] = ModelFacts(key, is_reported=True)
+            continue
+        meta = read_object(folder / "model_meta.json", "model_meta.json", [])  # its problems were noted with its name
+        below = f"environment/{folder.parent.name}/{folder.name}.json"
+        facts[key] = read_model_facts(key, meta, read_object(root / below, below, problems))
+    return facts
+
+
+def _revision_folder(root: Path, file: ResultFile) -> Path | None:
+    """The folder of a model's revision; None for scores that lie in no result file."""
+    if not file.path:
+        return None
+    depth = 3 if file.source.startswith("results/") and (root / "results").is_dir() else 2
+    return root.joinpath(*file.source.split("/")[:depth])
+
+
+def read_evidence(
+    root: Path, models: Mapping[ModelKey, ModelFacts], problems: list[Problem]
+) -> tuple[dict[ModelKey, tuple[Decoded, ...]], dict[ModelKey, dict[str, Decoded]]]:
+    """Each model's everyday examples, and its readings of the texts of single searches."""
+    evidence, readings = {}, {}
+    for key in models:
+        below = f"evidence/{key.model.replace('/', '__').replace(' ', '_')}/{key.revision}.json"
+        content = read_object(root / below, below, problems)
+        for name in ("decoded", "searches"):
+            rows: Any = content.get(name)
+            examples = read_decoded(rows)
+            if isinstance(rows, list) and len(examples) < len(rows):
+                problems.append(Problem(below, f"{len(rows) - len(examples)} of {len(rows)} examples have no text"))
+            if examples and name == "decoded":
+                evidence[key] = examples
+            elif examples:
+                readings[key] = {example.text: example for example in examples}
+    return evidence, readings

@@ -1,0 +1,1 @@
+"""Aggregates over tasks, and how sure they are."""

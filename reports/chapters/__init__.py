@@ -1,0 +1,1 @@
+"""The chapters of a report: each one's prose, table and figure."""

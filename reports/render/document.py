@@ -1,0 +1,164 @@
+"""What a report is made of, before it becomes HTML or Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from genzoo.leaderboards.facts import Decoded
+from genzoo.reports.render.style import Palette
+from genzoo.reports.render.table import Table
+from genzoo.text import safe_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A paragraph of plain text in which `backticks` mark code."""
+
+    text: str
+    is_quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Points with a short title each."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class TableBlock:
+    """A table; a filterable one gets a search field, a folded one opens on demand."""
+
+    table: Table
+    is_filterable: bool = False
+    fold: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that can be drawn at any width and in any palette.
+
+    Attributes:
+        identity: An anchor and the name of its file, so it becomes one that is safe; the report makes it unique.
+        title: A few words.
+        description: The alternative text: what is drawn and what it shows.
+        caption: What a reader needs to read it right.
+        draw: Width in inches and palette to a finished figure.
+    """
+
+    identity: str
+    title: str
+    description: str
+    caption: str
+    draw: Callable[[float, Palette], Figure]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", safe_name(self.identity))
+
+
+@dataclass(frozen=True)
+class Example:
+    """One text and what each model's embedding of it decodes to."""
+
+    text: str
+    readings: tuple[tuple[str, Decoded], ...]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Decoded texts; the first `shown` are open, the rest is folded."""
+
+    items: tuple[Example, ...]
+    shown: int = 6
+
+
+@dataclass(frozen=True)
+class SearchRow:
+    """How one search went for one model.
+
+    Attributes:
+        model: Its label.
+        verdict: What happened, in a few words.
+        found: The document on top, "" where it is the right one.
+        reads: What the query's embedding, and those of the documents, decode to, each with a heading.
+        why: A sentence from the similarities and the decoded words.
+        is_good: Whether this is what one hopes for.
+    """
+
+    model: str
+    verdict: str
+    found: str
+    reads: tuple[tuple[str, str], ...]
+    why: str
+    is_good: bool
+
+
+@dataclass(frozen=True)
+class SearchCard:
+    """One query, what it should have found, and what each model did."""
+
+    task: str
+    query: str
+    heading: str
+    right: str
+    rows: tuple[SearchRow, ...]
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Single searches; the first `shown` are open, the rest is folded."""
+
+    items: tuple[SearchCard, ...]
+    shown: int = 4
+
+
+Block = Prose | Listing | TableBlock | Drawing | Examples | Searches
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chapter: `identity` is its anchor, `blocks` may be empty only if it is dropped."""
+
+    identity: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A title, a line under it, the summary that stands first, and the sections.
+
+    `links` are label and address of pages beside this one.
+    """
+
+    title: str
+    subtitle: str
+    summary: tuple[str, ...]
+    sections: tuple[Section, ...]
+    footer: str = ""
+    links: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sections", tuple(_distinct(self.sections)))
+
+
+def _distinct(sections: tuple[Section, ...]) -> Iterator[Section]:
+    """The sections, with drawings that share an identity told apart: their anchors and files would be one."""
+    taken: set[str] = set()
+
+    def own(block: Block) -> Block:
+        if not isinstance(block, Drawing):
+            return block
+        identity, number = block.identity, 2
+        while identity in taken:
+            identity, number = f"{block.identity}-{number}", number + 1
+        taken.add(identity)
+        return block if identity == block.identity else replace(block, identity=identity)
+
+    for section in sections:
+        yield replace(section, blocks=tuple(own(block) for block in section.blocks))

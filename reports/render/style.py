@@ -1,0 +1,164 @@
+"""How figures look: palettes for page and paper, sizes, and the way from a figure to an inline SVG."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from genzoo.reports.render.text import escape_html
+from genzoo.text import safe_name
+
+WIDE, NARROW = 7.2, 3.5  # inches: two columns and one column of a paper, a desk and a phone on the page
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
+
+_RC: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "svg.fonttype": "none",  # text stays text: it can be selected, read aloud and takes the page's colour
+    "svg.hashsalt": "genzoo",  # the same data give the same bytes
+    "text.parse_math": False,  # a $ in a name is a dollar sign
+    "text.usetex": False,
+}
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours by role. `series` differ in lightness and not in hue alone, so that they survive colour blindness."""
+
+    ink: str
+    muted: str
+    rule: str
+    surface: str
+    gain: str
+    loss: str
+    series: tuple[str, ...]
+
+    def color(self, place: int) -> str:
+        """The colour of the n-th series; after the last one the rest is muted."""
+        return self.series[place] if place < len(self.series) else self.muted
+
+
+# After Okabe and Ito, darkened until each has 3:1 against white.
+PAPER = Palette(
+    ink="#1d2126",
+    muted="#616971",
+    rule="#dcd9d2",
+    surface="#ffffff",
+    gain="#0a6a9c",
+    loss="#c04f15",
+    series=("#0a6a9c", "#c9701a", "#15805c", "#a4478b", "#5d5fb8", "#8a7a14"),
+)
+# Stand-ins that no figure would choose: to_svg replaces them with the page's custom properties, which know the theme.
+PAGE = Palette(
+    ink="#010001",
+    muted="#010002",
+    rule="#010003",
+    surface="#010004",
+    gain="#010005",
+    loss="#010006",
+    series=("#010010", "#010011", "#010012", "#010013", "#010014", "#010015"),
+)
+_VARIABLES = {
+    PAGE.ink: "var(--ink)",
+    PAGE.muted: "var(--muted)",
+    PAGE.rule: "var(--rule)",
+    PAGE.surface: "var(--surface)",
+    PAGE.gain: "var(--gain)",
+    PAGE.loss: "var(--loss)",
+    **{stand_in: f"var(--series-{place})" for place, stand_in in enumerate(PAGE.series)},
+}
+
+
+@contextmanager
+def figure_style(palette: Palette) -> Iterator[None]:
+    """The rc settings under which figures are drawn and saved."""
+    colors = {
+        "text.color": palette.ink,
+        "axes.labelcolor": palette.muted,
+        "axes.edgecolor": palette.rule,
+        "xtick.color": palette.muted,
+        "ytick.color": palette.ink,
+        "grid.color": palette.rule,
+        "grid.linewidth": 0.7,
+    }
+    settings: Any = _RC | colors  # matplotlib types the keys as one long literal
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # Emoji and scripts that DejaVu lacks stay text in the SVG: the reader's fonts draw them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure without pyplot: no backend, no global state, nothing to close."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)  # measures text, for placing labels
+    figure.patch.set_alpha(0.0)
+    return figure
+
+
+def to_svg(figure: Figure, *, title: str, description: str, identity: str) -> str:
+    """An SVG for inlining: ids of its own, alternative text, colours from the page's custom properties.
+
+    Args:
+        figure: Drawn with the `PAGE` palette.
+        title: Its name for assistive technology.
+        description: What it shows, in a sentence or two.
+        identity: Unique within the page.
+    """
+    identity = safe_name(identity)
+    svg = re.sub(r"<style.*?</style>", "", _bare_svg(figure), flags=re.DOTALL)
+    # Only within tags: what stands between them are names, which stay as they are.
+    svg = re.sub(r"<[^>]+>", lambda tag: _adapted(tag[0], identity), svg)
+    names = (
+        f'<title id="{identity}-title">{escape_html(title)}</title>'
+        f'<desc id="{identity}-desc">{escape_html(description)}</desc>'
+    )
+    head = f'<svg role="img" aria-labelledby="{identity}-title {identity}-desc" '
+    opening, rest = svg.split(">", 1)
+    opening = re.sub(r' (?:width|height|version)="[^"]*"', "", opening)
+    return opening.replace("<svg ", head, 1) + ">" + names + rest
+
+
+def _adapted(tag: str, identity: str) -> str:
+    """One tag of a figure for the page: ids of its own, colours and font of the page."""
+    tag = re.sub(r'(\bid=")', rf"\g<1>{identity}-", tag)
+    tag = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{identity}-", tag)
+    for stand_in, variable in _VARIABLES.items():
+        tag = tag.replace(stand_in, variable)
+    # The page's own font; DejaVu, which the layout was measured in, is wider than nearly all of them.
+    tag = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]+;", r"font-size: \g<1>;", tag)
+    return re.sub(r"font-family: [^;\"]+; ?", "", tag)
+
+
+def to_svg_file(figure: Figure) -> str:
+    """A standalone SVG, for a figure drawn with the `PAPER` palette."""
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{_bare_svg(figure)}'
+
+
+def _bare_svg(figure: Figure) -> str:
+    """The `<svg>` element, without prolog, date and metadata."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    return svg[svg.index("<svg") :].strip() + "\n"

@@ -1,0 +1,306 @@
+"""One table type for every format: the value, what is shown, and where it comes from stay together."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import re
+from dataclasses import dataclass
+
+from genzoo.errors import InputError
+from genzoo.leaderboards.metrics import MISSING, Metric
+from genzoo.reports.render.text import (
+    breakable_html,
+    escape_csv,
+    escape_html,
+    escape_latex,
+    escape_markdown,
+    prose_html,
+    prose_markdown,
+)
+from genzoo.text import clean
+
+Value = float | int | str | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading.
+
+    Attributes:
+        label: The table makes it unique, as JSON rows are keyed by it and tasks may be called anything.
+        higher_is_better: Direction of its values, None where there is none.
+        digits: Decimals of a number when a format has no display of its own; None leaves numbers as they are.
+        description: A sentence for a tooltip.
+        is_text: Left-aligned and sorted as text.
+        is_name: Its cells are names of models or tasks and may be long.
+    """
+
+    label: str
+    higher_is_better: bool | None = None
+    digits: int | None = None
+    description: str = ""
+    is_text: bool = False
+    is_name: bool = False
+
+    @property
+    def arrow(self) -> str:
+        """An arrow towards the better side, empty where there is none."""
+        return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        value: What machines read and what sorts; None is missing.
+        display: What people read.
+        description: A longer account for a tooltip.
+        href: Link target; an anchor of the same page or an https address.
+        style: Space-separated marks: best, gain, loss, strong, quiet, shade-0 to shade-9.
+        provenance: Sources of the value: files, versions, revisions.
+        note: A short second line under the display.
+    """
+
+    value: Value
+    display: str
+    description: str = ""
+    href: str | None = None
+    style: str = ""
+    provenance: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is nothing to show."""
+        return self.value is None or (isinstance(self.value, float) and math.isnan(self.value))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of equal length; the first column names the row.
+
+    Attributes:
+        best_of: What a cell marked "best" is the best of, "column" or "row".
+        notes: Sentences under the table.
+        sample: What its tests of significance are over, "tasks" or "queries".
+        rule: By what rule its means were made, so that means of another rule are never taken for these.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    best_of: str = "column"
+    notes: tuple[str, ...] = ()
+    sample: str = "tasks"
+    rule: str = ""
+
+    @property
+    def marks(self) -> set[str]:
+        """The styles that occur in its cells; a format says what it makes of them."""
+        return {mark for row in self.rows for cell in row for mark in cell.style.split()}
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise InputError(f"table {self.title!r}: a row of {len(row)} cells under {len(self.columns)} columns")
+        object.__setattr__(self, "columns", _distinct(self.columns))
+
+    def to_markdown(self) -> str:
+        """A GitHub-flavoured Markdown table."""
+        return to_markdown(self)
+
+    def to_csv(self) -> str:
+        """Comma-separated raw values."""
+        return to_csv(self)
+
+    def to_json(self) -> str:
+        """Columns with directions, and rows of raw values with their provenance."""
+        return to_json(self)
+
+    def to_html(self, *, is_filterable: bool = False) -> str:
+        """An HTML fragment that the report's stylesheet and script bring to life."""
+        return to_html(self, is_filterable=is_filterable)
+
+    def to_latex(self) -> str:
+        """A booktabs tabular."""
+        return to_latex(self)
+
+
+def _distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    seen: set[str] = set()
+    result = []
+    for column in columns:
+        label, number = column.label, 2
+        while clean(label) in seen:  # as a format shows it
+            label, number = f"{column.label} ({number})", number + 1
+        seen.add(clean(label))
+        result.append(column if label == column.label else dataclasses.replace(column, label=label))
+    return tuple(result)
+
+
+def text_cell(text: str, *, style: str = "", description: str = "", note: str = "", href: str | None = None) -> Cell:
+    """A cell of text; empty text is missing."""
+    return Cell(text or None, text or MISSING, description, href, style if text else "quiet", note=note)
+
+
+def number_cell(
+    value: float | None,
+    metric: Metric,
+    *,
+    signed: bool = False,
+    style: str = "",
+    description: str = "",
+    provenance: tuple[str, ...] = (),
+    note: str = "",
+) -> Cell:
+    """A cell of a metric: display, range check and exact value in the tooltip."""
+    if value is None or math.isnan(value):
+        return Cell(None, MISSING, description or "no value", style="quiet", provenance=provenance, note=note)
+    display = metric.display(value, signed=signed)
+    details = [f"{value:.6g}", description, *provenance]
+    if not signed and not metric.contains(value):
+        display, details = f"{display} (!)", ["outside of the metric's range", *details]
+    return Cell(value, display, " · ".join(part for part in details if part), None, style, provenance, note)
+
+
+def shade(value: float | None, values: list[float]) -> str:
+    """The mark `shade-0` (lowest) to `shade-9` (highest) of a value in its column; empty where all are equal."""
+    low, high = (min(values), max(values)) if values else (0.0, 0.0)
+    if value is None or high - low < 1e-9:
+        return ""
+    return f"shade-{min(9, int(10 * (value - low) / (high - low)))}"
+
+
+# An anchor of the page, a page beside it, or an address: never a script.
+_SAFE_LINK = re.compile(r"#|https://|[a-z0-9-]+\.html$")
+_DIRECTIONS = {True: "higher is better", False: "lower is better", None: None}
+
+
+def to_markdown(table: Table) -> str:
+    """GitHub-flavoured Markdown: italic for the best, bold for what is significant."""
+
+    def shown(cell: Cell) -> str:
+        text = escape_markdown(cell.display)
+        marks = cell.style.split()
+        text = f"**{text}**" if "strong" in marks else f"*{text}*" if "best" in marks else text
+        return f"{text} ({escape_markdown(cell.note)})" if cell.note else text
+
+    heads = [f"{escape_markdown(column.label)} {column.arrow}".strip() for column in table.columns]
+    rules = ["---" if column.is_text else "---:" for column in table.columns]
+    lines = [heads, rules, *([shown(cell) for cell in row] for row in table.rows)]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n\n".join([text, *(prose_markdown(note) for note in legend(table, "Italic"))]) + "\n"
+
+
+def to_csv(table: Table) -> str:
+    """Raw values at full precision; a missing value is empty."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([escape_csv(column.label) for column in table.columns])
+    for row in table.rows:
+        writer.writerow([escape_csv(cell.value) if isinstance(cell.value, str) else _raw(cell) for cell in row])
+    return buffer.getvalue()
+
+
+def to_json(table: Table) -> str:
+    """Rows keyed by column label; strict JSON, so that a missing or non-finite value is null."""
+    columns = [
+        {"label": column.label, "direction": _DIRECTIONS[column.higher_is_better], "description": column.description}
+        for column in table.columns
+    ]
+    labels = [column.label for column in table.columns]
+    rows = [dict(zip(labels, map(_raw, row), strict=True)) for row in table.rows]
+    provenance = [
+        {label: list(cell.provenance) for label, cell in zip(labels, row, strict=True) if cell.provenance}
+        for row in table.rows
+    ]
+    content = {"title": table.title, "columns": columns, "rows": rows, "provenance": provenance, "notes": table.notes}
+    content |= {"rule": table.rule} if table.rule else {}
+    return json.dumps(content, ensure_ascii=True, indent=2, allow_nan=False) + "\n"
+
+
+def to_html(table: Table, *, is_filterable: bool = False) -> str:
+    """A fragment: scrollable region, caption, sortable headings, values to sort by in `data-v`."""
+    heads = "".join(_head_html(column) for column in table.columns)
+    rows = "".join(f"<tr>{_row_html(row, table.columns)}</tr>\n" for row in table.rows)
+    title = escape_html(table.title)
+    search = (
+        f'<label class="filter"><span class="hidden">Filter the rows of {title}</span>'
+        '<input type="search" placeholder="Filter rows" autocomplete="off" spellcheck="false">'
+        '<output class="count" aria-live="polite"></output></label>'
+        if is_filterable
+        else ""
+    )
+    notes = "".join(f'<p class="note">{prose_html(note)}</p>' for note in legend(table, "Underlined"))
+    return (
+        f'<div class="table">{search}<div class="scroll" role="region" aria-label="{title}" tabindex="0">'
+        f'<table><caption class="hidden">{title}</caption>'
+        f"<thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody></table></div>{notes}</div>"
+    )
+
+
+def to_latex(table: Table) -> str:
+    r"""A booktabs tabular (`\usepackage{booktabs}`); the best is underlined, the significant bold; notes are comments."""
+
+    def shown(cell: Cell) -> str:
+        text, marks = escape_latex(cell.display), cell.style.split()
+        text = rf"\underline{{{text}}}" if "best" in marks else text
+        text = rf"\textbf{{{text}}}" if "strong" in marks else text
+        is_number = isinstance(cell.value, int | float)
+        return rf"{text} {{\scriptsize {escape_latex(cell.note)}}}" if cell.note and is_number else text
+
+    align = "".join("l" if column.is_text else "r" for column in table.columns)
+    heads = " & ".join(escape_latex(f"{column.label} {column.arrow}".strip()) for column in table.columns)
+    body = "\n".join(" & ".join(shown(cell) for cell in row) + r" \\" for row in table.rows)
+    comments = "".join(f"% {clean(line)}\n" for line in (table.title, *table.notes, table.rule) if line)
+    return (
+        f"{comments}\\begin{{tabular}}{{{align}}}\n\\toprule\n{heads} \\\\\n\\midrule\n"
+        f"{body}\n\\bottomrule\n\\end{{tabular}}\n"
+    )
+
+
+def legend(table: Table, best: str) -> list[str]:
+    """What the marks of a table mean, where it has them, and its notes; `best` is how the format shows the best."""
+    lines = []
+    if "best" in table.marks:
+        lines.append(f"{best}: the best of its {table.best_of}, which is no claim of significance.")
+    if "strong" in table.marks:
+        lines.append(f"Bold: a difference that is significant at 5\u00a0% over {table.sample} after Holm's correction.")
+    return [*lines, *table.notes]
+
+
+def _raw(cell: Cell) -> float | int | str | None:
+    return None if isinstance(cell.value, float) and not math.isfinite(cell.value) else cell.value
+
+
+def _head_html(column: Column) -> str:
+    direction = _DIRECTIONS[column.higher_is_better]
+    arrow = f'<span class="arrow" aria-hidden="true">{column.arrow}</span>' if direction else ""
+    spoken = f'<span class="hidden">, {direction}</span>' if direction else ""
+    title = f' title="{escape_html(column.description)}"' if column.description else ""
+    kind = "text" if column.is_text else "number"
+    return (
+        f'<th scope="col" class="{kind}" aria-sort="none"><button type="button"{title}>'
+        f'{breakable_html(column.label)}{arrow}{spoken}<span class="sorted" aria-hidden="true"></span></button></th>'
+    )
+
+
+def _row_html(row: tuple[Cell, ...], columns: tuple[Column, ...]) -> str:
+    parts = []
+    for place, (cell, column) in enumerate(zip(row, columns, strict=True)):
+        tag = "th" if place == 0 else "td"
+        classes = " ".join(part for part in (("text" if column.is_text else "number"), cell.style) if part)
+        value = "" if cell.is_missing else str(cell.value)
+        shown = breakable_html(cell.display) if column.is_name else escape_html(cell.display)
+        if cell.href and _SAFE_LINK.match(cell.href):
+            shown = f'<a href="{escape_html(cell.href)}">{shown}</a>'
+        note = f"<small>{escape_html(cell.note)}</small>" if cell.note else ""
+        title = f' title="{escape_html(cell.description)}"' if cell.description else ""
+        scope = ' scope="row"' if tag == "th" else ""
+        parts.append(f'<{tag}{scope} class="{classes}" data-v="{escape_html(value)}"{title}>{shown}{note}</{tag}>')
+    return "".join(parts)

@@ -1,0 +1,360 @@
+"""Any model that a user may name -> mteb.ModelMeta with a real name and revision, and the facts that reports show beside it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import safe_open
+
+from genzoo.backbones.entries import BACKBONES, Backbone, backbone_digest, fetch_backbone
+from genzoo.backbones.sources import Status
+from genzoo.backbones.untrusted import read_json_file
+from genzoo.backbones.whole import OTHER_NAMES_OF_DOCUMENT, open_sentence_transformer, with_document_prompt
+from genzoo.errors import InputError, UnknownNameError
+from genzoo.files import folder_digest
+from genzoo.models.baselines import BASELINES, Baseline
+from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
+from genzoo.models.entries import ENTRIES, ZooEntry, get_entry
+from genzoo.models.loading import find_checkpoint, load, loaded_content
+from genzoo.models.prompts import all_prompts
+from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
+from genzoo.teachers.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
+
+if TYPE_CHECKING:
+    from mteb.models import ModelMeta
+
+
+def count_parameters(folder: Path) -> int:
+    """Numbers in all safetensors files of a folder; a tied head is stored, and counted, once."""
+    total = 0
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    return total
+
+
+log = logging.getLogger(__name__)
+
+MTEB_BASELINES = {"bm25": "mteb/baseline-bm25s", "random": "mteb/baseline-random-encoder"}
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What reports show beside a model's scores.
+
+    Attributes:
+        role: ``zoo``, ``teacher``, ``baseline`` or ``other``.
+        teacher: Hub id of the encoder that taught it, if any.
+        backbone: Hub id of the frozen LLM, if any.
+        n_trained_parameters: How many numbers were trained on top of the backbone.
+    """
+
+    role: str
+    teacher: str | None = None
+    backbone: str | None = None
+    n_trained_parameters: int | None = None
+
+
+def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta, ModelFacts]:
+    """ModelMeta and facts of a model by whatever name the user gives.
+
+    Args:
+        name: A zoo model (``smollm2-135m`` or its hub id), a teacher (``minilm`` or its hub id), ``<backbone>-mean``,
+            ``-echo``, ``-hyde`` or ``-untrained`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or ``org/name`` / ``org/name@revision`` on the Hub.
+        status: Told what is being fetched.
+    """
+    if Path(name).is_dir():
+        return _from_folder(Path(name))
+    if name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES):
+        return _from_entry(get_entry(name), status)
+    for teacher in TEACHERS:
+        if name in (teacher.key, teacher.hub_id):
+            return _from_teacher(teacher, status)
+    for backbone in BACKBONES:
+        for baseline in BASELINES:
+            if name in (f"{backbone.key}-{baseline.suffix}", baseline_id(backbone, baseline)):
+                return _from_backbone(backbone, baseline, status)
+    if name in MTEB_BASELINES:
+        return _from_mteb(name)
+    if "/" in name:
+        return _from_hub(name)
+    names = [
+        *ENTRIES.names(),
+        *TEACHERS.names(),
+        *(f"{key}-{one.suffix}" for key in BACKBONES.names() for one in BASELINES),
+    ]
+    names += MTEB_BASELINES
+    import difflib
+
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    meant = (
+        f"did you mean {', '.join(near)}?"
+        if near
+        else f"there are {', '.join(names)}, folders, and org/name on the Hub."
+    )
+    raise UnknownNameError(f"unknown model {name!r}; {meant} See: genzoo list")
+
+
+def baseline_id(backbone: Backbone, baseline: Baseline) -> str:
+    """Name under which a baseline's results stand."""
+    return f"genzoo/{backbone.hub_id.rpartition('/')[2]}-{baseline.label}"
+
+
+def _meta(name: str, revision: str, loader: Any, **facts: Any) -> ModelMeta:
+    from mteb.models import ModelMeta
+
+    defaults: dict[str, Any] = {
+        "release_date": None,
+        "languages": ["eng-Latn"],
+        "n_parameters": None,
+        "memory_usage_mb": None,
+        "max_tokens": None,
+        "embed_dim": None,
+        "license": None,
+        "open_weights": True,
+        "public_training_code": None,
+        "public_training_data": None,
+        "framework": ["Sentence Transformers", "PyTorch"],
+        "similarity_fn_name": "cosine",
+        "use_instructions": False,
+        "training_datasets": None,
+    }
+    return ModelMeta(loader=loader, name=name, revision=revision, **(defaults | facts))
+
+
+def _wrap(model: Any) -> Any:
+    from mteb.models import SentenceTransformerEncoderWrapper
+
+    prompts = with_document_prompt(model.prompts)
+    # mteb takes no prompt of these names, and warns of them at length
+    model.prompts = {key: text for key, text in prompts.items() if key not in OTHER_NAMES_OF_DOCUMENT}
+    return SentenceTransformerEncoderWrapper(model)
+
+
+def load_for_mteb(
+    name: str, revision: str | None = None, device: str | None = None, model_prompts: Mapping[str, str] | None = None
+) -> Any:
+    """Mteb loader of zoo models; the card names their prompts as `model_prompts`, so that they are known without loading."""
+    return _wrap(load(name, device=device))
+
+
+def _load_folder(
+    folder: Path,
+    name: str,
+    revision: str | None = None,
+    device: str | None = None,
+    model_prompts: Mapping[str, str] | None = None,
+) -> Any:
+    return _wrap(load(str(folder), device=device))
+
+
+def _load_teacher(name: str, revision: str | None = None, device: str | None = None, key: str = "") -> Any:
+    return _wrap(load_teacher(key, device))
+
+
+def _load_baseline(
+    name: str,
+    revision: str | None = None,
+    device: str | None = None,
+    key: str = "",
+    suffix: str = "",
+    model_prompts: Mapping[str, str] | None = None,
+) -> Any:
+    build = next(one.build for one in BASELINES if one.suffix == suffix)
+    return _wrap(build(fetch_backbone(key), device=device))
+
+
+def _backbone_size(folder: Path) -> int:
+
+    return count_parameters(folder)
+
+
+def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, ModelFacts]:
+    checkpoint = find_checkpoint(entry.name)
+    backbone = BACKBONES.get(entry.backbone)
+    folder = fetch_backbone(entry.backbone, status)
+    meta = _meta(
+        entry.hub_id,
+        entry.revision,
+        load_for_mteb,
+        loader_kwargs={"model_prompts": checkpoint.prompts()},
+        release_date=entry.release_date,
+        n_parameters=_backbone_size(folder) + checkpoint.n_parameters - checkpoint.rows.numel(),
+        max_tokens=entry.max_tokens,
+        embed_dim=entry.dim,
+        license=entry.licence,
+        use_instructions=True,
+        # The targets carry over what the teacher was trained on.
+        training_datasets=set(entry.training_datasets) | _teacher_datasets(TEACHERS.get(entry.teacher)),
+        adapted_from=backbone.hub_id,
+    )
+    return meta, ModelFacts("zoo", TEACHERS.get(entry.teacher).hub_id, backbone.hub_id, checkpoint.n_parameters)
+
+
+def _teacher_datasets(teacher: Teacher) -> set[str]:
+    """What a teacher was trained on; one of a recipe's own saw that model's queries and nothing else."""
+    import mteb
+
+    if teacher.recipe:
+        return set().union(*(entry.training_datasets for entry in ENTRIES if entry.teacher == teacher.key))
+    return set(mteb.get_model_meta(teacher.hub_id, revision=teacher.revision).training_datasets or ())
+
+
+def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, ModelFacts]:
+    import mteb
+
+    folder, key = fetch_teacher(teacher.key, status), {"key": teacher.key}
+    if not teacher.recipe:
+        known = mteb.get_model_meta(teacher.hub_id, revision=teacher.revision)
+        return known.model_copy(update={"loader": _load_teacher, "loader_kwargs": key}), ModelFacts("teacher")
+    backbone = BACKBONES.get(RECIPES.get(teacher.recipe).backbone).hub_id
+    meta = _meta(
+        teacher.hub_id,
+        teacher.revision,
+        _load_teacher,
+        loader_kwargs=key,
+        n_parameters=_backbone_size(folder),
+        max_tokens=teacher.max_tokens,
+        embed_dim=teacher.dim,
+        license=teacher.licence,
+        training_datasets=_teacher_datasets(teacher),
+        adapted_from=backbone,
+    )
+    return meta, ModelFacts("teacher", None, backbone)
+
+
+def _from_backbone(backbone: Backbone, baseline: Baseline, status: Status) -> tuple[ModelMeta, ModelFacts]:
+    folder = fetch_backbone(backbone.key, status)
+    prompts = {"model_prompts": all_prompts()} if baseline.has_prompts else {}
+    meta = _meta(
+        baseline_id(backbone, baseline),
+        baseline.revision(backbone_digest(folder)),
+        _load_baseline,
+        loader_kwargs={"key": backbone.key, "suffix": baseline.suffix} | prompts,
+        use_instructions=baseline.has_prompts,
+        n_parameters=_backbone_size(folder),
+        max_tokens=512,
+        embed_dim=backbone.hidden_size,
+        license=backbone.licence,
+        training_datasets=set(),
+        adapted_from=backbone.hub_id,
+    )
+    return meta, ModelFacts("baseline", None, backbone.hub_id, 0)
+
+
+def _from_mteb(name: str) -> tuple[ModelMeta, ModelFacts]:
+    import importlib.util
+
+    import mteb
+
+    if name == "bm25" and importlib.util.find_spec("bm25s") is None:
+        raise InputError("bm25 needs bm25s and PyStemmer: pip install 'genzoo[bm25]'")
+    return mteb.get_model_meta(MTEB_BASELINES[name]), ModelFacts("baseline")
+
+
+def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
+    name = f"local/{folder.resolve().name}"
+    if (folder / CONFIG).is_file() or (folder / "checkpoint" / CONFIG).is_file():
+        checkpoint: TokenCheckpoint = find_checkpoint(str(folder))
+        revision, facts, own = checkpoint.digest(), _facts_of(checkpoint, folder), _prompts_of(folder)
+        size: dict[str, Any] = {
+            "embed_dim": checkpoint.dim,
+            "max_tokens": checkpoint.max_tokens,
+            "use_instructions": True,
+            "loader_kwargs": {"model_prompts": checkpoint.prompts() if own is None else own},
+        }
+    elif (folder / "modules.json").is_file():
+        revision, facts = folder_digest(folder), ModelFacts("other")
+        size = _named_prompts(folder)
+    else:
+        raise InputError(
+            f"{folder} is no model: expected a folder with {CONFIG} (a checkpoint) or modules.json (a SentenceTransformer)"
+        )
+    # The path is bound, not put into loader_kwargs: those are written beside the results, which people pass on.
+    return _meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
+
+
+def model_content(meta: ModelMeta) -> str | None:
+    """Digest of the files that a local model is loaded from, None where its revision covers them all (`genzoo.models.loading`)."""
+    loader = meta.loader
+    is_folder = isinstance(loader, partial) and loader.func is _load_folder
+    return loaded_content(loader.args[0]) if is_folder else None  # type: ignore[union-attr]
+
+
+def _prompts_of(folder: Path) -> dict[str, str] | None:
+    """The prompts that a SentenceTransformer folder brings along."""
+    path = folder / "config_sentence_transformers.json"
+    prompts = read_json_file(path, "SentenceTransformer").get("prompts") if path.is_file() else None
+    return prompts if isinstance(prompts, dict) else None
+
+
+def _named_prompts(folder: Path) -> dict[str, Any]:
+    """The prompts that a folder will be measured with, where they are not those of an earlier measurement of the same files."""
+    prompts = _prompts_of(folder)
+    if prompts is None or with_document_prompt(prompts) == prompts:
+        return {}
+    own = {key: text for key, text in with_document_prompt(prompts).items() if key not in OTHER_NAMES_OF_DOCUMENT}
+    return {"loader_kwargs": {"model_prompts": own}}
+
+
+def _facts_of(checkpoint: TokenCheckpoint, folder: Path) -> ModelFacts:
+    teacher = checkpoint.info.get("recipe", {}).get("teacher")
+    made = list(folder.glob(f"teacher/{UNSUPERVISED}-*"))
+    if teacher == UNSUPERVISED and len(made) == 1:
+        teacher = f"local/{made[0].name}"  # the name under which its own results stand
+    backbone = checkpoint.backbone
+    return ModelFacts(
+        "zoo",
+        TEACHERS.get(teacher).hub_id if teacher in TEACHERS else teacher,
+        BACKBONES.get(backbone).hub_id if backbone in BACKBONES else backbone,
+        checkpoint.n_parameters,
+    )
+
+
+def _from_hub(name: str) -> tuple[ModelMeta, ModelFacts]:
+    import mteb
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    repo_id, _, revision = name.partition("@")
+    try:
+        known = mteb.get_model_meta(repo_id, revision=revision or None, fetch_from_hf=False)
+        if known.loader is not None:
+            return known, ModelFacts("other")
+    except (KeyError, ValueError):
+        pass  # not registered in mteb: ask the Hub
+    try:
+        found = HfApi().model_info(repo_id, revision=revision or None)
+        commit = found.sha
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise InputError(
+            f"the Hub has no model {name} (or it is private): check the name, or run `hf auth login`"
+        ) from error
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+        raise InputError(
+            f"cannot ask the Hub about {name} ({type(error).__name__}): connect, or give a local folder"
+        ) from error
+    if commit is None:
+        raise InputError(f"the Hub names no commit for {name}: give one as {repo_id}@<40-hex commit>")
+    if "modules.json" not in {file.rfilename for file in found.siblings or ()}:
+        log.warning(
+            "%s has no modules.json, so sentence-transformers averages its last hidden states, without a prompt: if its author "
+            "means it to be used otherwise, its scores say little",
+            name,
+        )
+    return _meta(repo_id, commit, _load_from_hub, reference=f"https://huggingface.co/{repo_id}"), ModelFacts("other")
+
+
+def _load_from_hub(name: str, revision: str | None = None, device: str | None = None) -> Any:
+    return _wrap(open_sentence_transformer(name, revision=revision, device=device))

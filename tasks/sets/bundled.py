@@ -1,0 +1,149 @@
+"""The sets that ship with the package: read from a checkout or an installed wheel, without any network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, ClassVar, cast
+
+from datasets import Dataset, DatasetDict
+from mteb.abstasks import AbsTask, AbsTaskRetrieval
+from mteb.abstasks.task_metadata import MetadataDatasetDict, PromptDict, TaskMetadata
+
+from genzoo.errors import InputError
+
+
+@dataclass(frozen=True)
+class BundledSet:
+    """The files of one bundled set that a task reads.
+
+    mteb's stock loaders read the same folders too (each has a data card in the layout of a Hub data set). The tasks
+    read the files themselves, because the stock loader writes to the user's `datasets` cache and ignores the revision
+    of a local folder.
+
+    Args:
+        name: The folder below `genzoo.tasks.data`.
+        files: The JSONL files that decide the score.
+    """
+
+    name: str
+    files: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """Where the set lies inside the package, on any machine."""
+        return f"genzoo/tasks/data/{self.name}"
+
+    def text(self, file: str) -> str:
+        """The content of one file."""
+        source = resources.files("genzoo.tasks.data").joinpath(self.name, file)
+        try:
+            return source.read_text(encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"bundled file {self.path}/{file} cannot be read ({error.strerror}): reinstall genzoo"
+            ) from error
+
+    def rows(self, file: str) -> list[dict[str, Any]]:
+        """The records of one JSONL file."""
+        return [json.loads(line) for line in self.text(file).splitlines() if line.strip()]
+
+    @property
+    def revision(self) -> str:
+        """Digest of the files, 40 hex digits as a commit has, so that changed data never meets old results."""
+        digest = hashlib.sha256()
+        for file in sorted(self.files):
+            # read_text has normalised the line ends, so a checkout on Windows has the same revision
+            digest.update(f"{file}\0{self.text(file)}\0".encode())
+        return digest.hexdigest()[:40]
+
+    @property
+    def reference(self) -> MetadataDatasetDict:
+        """The `dataset` field of mteb's TaskMetadata."""
+        return {"path": self.path, "revision": self.revision}
+
+
+class BundledRetrieval(AbsTaskRetrieval):
+    """A retrieval task over a bundled corpus, queries and qrels, named in this order by `bundled.files`."""
+
+    bundled: ClassVar[BundledSet]
+
+    def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
+        """Read corpus, queries and qrels into mteb's layout."""
+        if self.data_loaded:
+            return
+        corpus, queries, qrels = (self.bundled.rows(file) for file in self.bundled.files)
+        relevant: dict[str, dict[str, int]] = {}
+        for row in qrels:
+            relevant.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
+        self.dataset = {
+            "default": {
+                "test": {
+                    "corpus": _texts(corpus),
+                    "queries": _texts(queries),
+                    "relevant_docs": relevant,
+                    "top_ranked": None,
+                }
+            }
+        }
+        self.data_loaded = True
+
+
+class BundledSplits(AbsTask):
+    """Mixin for a task whose splits are JSONL files: `test.jsonl`, and `train.jsonl` where there is training."""
+
+    bundled: ClassVar[BundledSet]
+
+    def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
+        """Read each file into the split of its name."""
+        if self.data_loaded:
+            return
+        self.dataset = DatasetDict(
+            {file.removesuffix(".jsonl"): Dataset.from_list(self.bundled.rows(file)) for file in self.bundled.files}
+        )
+        self.data_loaded = True
+
+
+def _texts(rows: list[dict[str, Any]]) -> Dataset:
+    """Id and text alone: labels of a passage are for scoring and must not reach a model."""
+    return Dataset.from_list([{"id": row["_id"], "text": row["text"]} for row in rows])
+
+
+PAPER = "https://arxiv.org/abs/2603.10913"
+WRITTEN = ("2026-11-22", "2026-11-22")
+CITATION = r"""
+@misc{genzoo2026,
+  author = {{The genzoo contributors}},
+  title = {genzoo: benchmark and model zoo for generative embeddings},
+  year = {2026},
+}
+""".strip()
+
+
+def bundled_metadata(name: str, description: str, bundled: BundledSet, main_score: str, **fields: Any) -> TaskMetadata:
+    """Metadata of a task over a bundled set: English, written for the project; `fields` add to it or override."""
+    common: dict[str, Any] = {
+        "reference": PAPER,
+        "type": "Retrieval",
+        "category": "t2t",
+        "eval_splits": ["test"],
+        "eval_langs": ["eng-Latn"],
+        "date": WRITTEN,
+        "domains": ["Constructed", "Written"],
+        "task_subtypes": ["Question Answering Retrieval"],
+        "license": "apache-2.0",
+        "annotations_creators": "LM-generated",
+        "dialect": [],
+        "sample_creation": "LM-generated and verified",
+        "bibtex_citation": CITATION,
+    }
+    return TaskMetadata(
+        name=name, description=description, dataset=bundled.reference, main_score=main_score, **(common | fields)
+    )
+
+
+def query_prompt(instruction: str) -> PromptDict:
+    """An instruction for the queries alone; passages go without one."""
+    return cast(PromptDict, {"query": instruction})

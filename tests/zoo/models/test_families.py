@@ -1,0 +1,103 @@
+"""Every family's way from a query log to a decoded embedding, on a tiny random model of the real architecture class."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest_builders import SENTENCES, build_backbone
+from sentence_transformers import SentenceTransformer
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import genzoo
+from genzoo.backbones import forward
+from genzoo.backbones.forward import freeze, token_states
+from genzoo.backbones.generation import Query
+from genzoo.backbones.tokenizer import spare_rows, why_not_spare
+from genzoo.models.assembly import export
+from genzoo.models.loading import load_decoder
+from genzoo.recipes.recipes import LossOptions, OptimOptions, Recipe, ResponseOptions, UnsupervisedOptions
+from genzoo.training.pipeline import TrainingRun
+
+QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES * 2)]
+FAMILIES = {
+    "llama": {"bos": True, "tied": False, "padding_side": "left"},
+    "llama-tied": {"bos": True, "tied": True, "padding_side": "right"},
+    "qwen2": {"bos": False, "tied": True, "padding_side": "right"},
+    "qwen3": {"bos": False, "tied": False, "padding_side": "left"},
+    "mistral": {"bos": True, "tied": False, "padding_side": "left", "sliding_window": 12},
+    "gemma3_text": {"bos": True, "tied": True, "padding_side": "left", "chat": False, "sliding_window": 12},
+}
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("family") / request.param
+    return build_backbone(folder, request.param.removesuffix("-tied"), **FAMILIES[request.param])
+
+
+def test_from_log_to_decoded_embedding(family, tmp_path):
+    recipe = Recipe(
+        "family",
+        str(family),
+        "unsupervised",
+        n_compression=3,
+        n_thought=1,
+        max_tokens=64,
+        response=ResponseOptions(max_new_tokens=5),
+        losses=LossOptions(recon_share=0.5, recon_tokens=8),
+        optim=OptimOptions(steps=6, batch=4, warmup=1, lr_rows=1e-2, lr_recon=1e-2, align_first=1, align_memory=20),
+        unsupervised=UnsupervisedOptions(layer=1, whiten=8, fit_texts=32, max_tokens=128),
+    )
+    run = TrainingRun(recipe, QUERIES, tmp_path, device="cpu", batch_size=8)
+    checkpoint = run.train()
+    rows = [json.loads(line) for line in (tmp_path / "tokens" / "history.jsonl").read_text().splitlines()]
+    assert len(rows) == 6
+    assert all(np.isfinite(row["align"]) for row in rows)
+    assert checkpoint.dim == 8
+    model = genzoo.load(str(tmp_path), device="cpu")
+    texts = ["where do foxes live", "a much longer text about the river bank and the library that keeps books", "x"]
+    together = model.encode_query(texts)
+    assert np.abs(together - np.stack([model.encode_query(text) for text in texts])).max() < 1e-4
+    small = SentenceTransformer(str(export(checkpoint, family, tmp_path / "small", "adapter", name="x")), device="cpu")
+    assert np.abs(small.encode_query(texts) - together).max() < 1e-4 * np.abs(together).max()
+    readings = load_decoder(str(tmp_path), device="cpu").read(texts, max_new_tokens=4)
+    assert np.abs(np.array([one.embedding for one in readings]) - together).max() < 1e-3 * np.abs(together).max()
+    assert all(isinstance(one.decoded, str) for one in readings)
+
+
+def test_packed_padded_and_single_passes_agree(family, monkeypatch):
+    """Also where a text is longer than the sliding window, and where it is empty."""
+    model = freeze(AutoModelForCausalLM.from_pretrained(family, dtype=torch.float32))
+    rows = (torch.randn(3, 32) * 0.2).requires_grad_()
+    ids = [[5, 6, 7, 8], [40, 41, 42] * 8, [9]]
+    weight = torch.randn(3, 3, 32)
+
+    def outcome(states):
+        return states.detach(), torch.autograd.grad((states * weight).sum(), rows)[0]
+
+    single = []
+    for text in ids:
+        embedded = model.get_input_embeddings()(torch.tensor(text))
+        inputs = torch.cat([embedded, rows * forward.input_scale(model)])[None]
+        single.append(model.base_model(inputs_embeds=inputs, use_cache=False).last_hidden_state[0, -3:])
+    truth = outcome(torch.stack(single))
+    found = [outcome(token_states(model, ids, rows)), outcome(token_states(model, ids, rows, text_grad=True))]
+    monkeypatch.setattr(forward, "can_pack", lambda model: False)
+    found += [outcome(token_states(model, ids, rows)), outcome(token_states(model, ids, rows, text_grad=True))]
+    for states, gradient in found:
+        assert (states - truth[0]).abs().max() < 1e-4
+        assert (gradient - truth[1]).abs().max() < 1e-3 * truth[1].abs().max()
+
+
+def test_spare_rows_are_nothing_that_text_can_become(family):
+    tokenizer = AutoTokenizer.from_pretrained(family)
+    size = AutoModelForCausalLM.from_pretrained(family).get_input_embeddings().num_embeddings
+    assert len(spare_rows(tokenizer, size, (), 10)) == 10
+    ordinary = tokenizer("fox", add_special_tokens=False)["input_ids"][0]
+    assert "ordinary token" in why_not_spare(tokenizer, ordinary, size)
+    assert "beyond the embedding matrix" in why_not_spare(tokenizer, size, size)
+    if tokenizer.bos_token_id is not None:
+        assert "comes out of the tokenizer" in why_not_spare(tokenizer, tokenizer.bos_token_id, size)
+    if tokenizer.chat_template:
+        assert "chat template" in why_not_spare(tokenizer, tokenizer.convert_tokens_to_ids("<|im_start|>"), size)

@@ -1,0 +1,125 @@
+"""The held-out figures, each computed another way."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest_builders import SENTENCES, build_checkpoint
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from genzoo.backbones.generation import Response
+from genzoo.intervals import share_interval
+from genzoo.models.decoding import Decoder
+from genzoo.training.controls import DECODED_TOKENS, Controls, _gap_interval, embedder, measure_controls, nearest_to_own
+from genzoo.training.losses import response_loss, response_sums
+
+ROWS = [Response(str(i), f"{text} {i}", f"{text[::-1]} {i}", "stop", 9) for i, text in enumerate(SENTENCES[:8])]
+
+
+def test_nearest_to_own_counts_what_is_nearest():
+    torch.manual_seed(0)
+    wanted = torch.randn(300, 8)
+    assert all(nearest_to_own(wanted * 3, wanted, 10, 0))
+    assert not any(nearest_to_own(-wanted, wanted, 10, 0))
+    # What says nothing about its query is nearest to its own once in eleven.
+    blind = nearest_to_own(torch.randn(300, 8), wanted, 10, 0)
+    low, high = share_interval(sum(blind), 300)[1:]
+    assert low < 1 / 11 < high
+    # A tie is no hit: the same text for every query cannot win.
+    assert not any(nearest_to_own(torch.ones(4, 3), torch.ones(4, 3), 3, 0))
+    assert nearest_to_own(wanted + wanted.roll(1, 0), wanted, 10, 1) != nearest_to_own(
+        wanted + wanted.roll(1, 0), wanted, 10, 2
+    )
+
+
+def test_a_share_at_the_edge_has_an_interval():
+    """All 40 of 40 leaves room for a true share of 91.2 %, and none of 40 for one of 8.8 %."""
+    made = Controls(40, 1.0, 2.0, 0.9, 0.1, 1.0, 0.9, 1.1, 0.0, *share_interval(0, 40)[1:], 10, 0)
+    rows = dict(made.rows())
+    assert rows["embedding nearest to own"] == "100.0% [91.2%, 100.0%] among all 40 responses"
+    assert rows["decoded nearest to own"] == "0.0% [0.0%, 8.8%] against 10 others"
+
+
+def test_the_interval_of_the_gap_covers_it_on_few_queries():
+    """Eight held-out queries: a plain percentile interval of them covers the true gap nine times in ten only."""
+    generator, hits, trials = torch.Generator().manual_seed(3), 0, 400
+    for seed in range(trials):
+        drawn = torch.randn(8, generator=generator, dtype=torch.float64) + 2
+        low, high = _gap_interval(drawn * 30, torch.full((8,), 30), seed)
+        hits += low <= 2 <= high
+    assert hits / trials >= 0.92
+
+
+def test_sums_are_what_the_loss_is_the_mean_of(backbone):
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32).eval().requires_grad_(False)
+    soft, responses = torch.randn(3, 4, 32) * 0.2, [[30, 31, 32, 2], [40], [50, 51]]
+    sums = response_sums(model, soft, responses)
+    assert sums.shape == (3,)
+    assert float(sums.sum() / 7) == pytest.approx(float(response_loss(model, soft, responses)), abs=1e-5)
+    assert float(sums[1]) == pytest.approx(float(response_loss(model, soft[1:2], responses[1:2])), abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def judged(llama, tiny_teacher):
+    """Model, tokenizer, checkpoint, teacher, judge, and the teacher's embeddings of the responses."""
+    from sentence_transformers import SentenceTransformer
+
+    model = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
+    tokenizer, checkpoint = AutoTokenizer.from_pretrained(llama), build_checkpoint(llama)
+    teacher = SentenceTransformer(str(tiny_teacher), device="cpu")
+    judge = embedder(lambda: teacher)
+    targets = {row.response: target for row, target in zip(ROWS, judge([r.response for r in ROWS]), strict=True)}
+    return model, tokenizer, checkpoint, teacher, judge, targets
+
+
+def test_decoded_texts_are_judged_by_the_teacher(judged):
+    model, tokenizer, checkpoint, teacher, judge, targets = judged
+    found = measure_controls(checkpoint, model, tokenizer, ROWS, targets, 3, judge=judge, seed=4)
+    # Read one by one, with the decoder that a user has; all seven others are compared with, so that no draw matters.
+    decoder = Decoder(checkpoint, model, tokenizer)
+    texts = [decoder.read(row.query, max_new_tokens=DECODED_TOKENS)[0].decoded for row in ROWS]
+    cosines = teacher.similarity(teacher.encode(texts), teacher.encode([row.response for row in ROWS]))
+    hits = [bool(row[i] > row[torch.arange(8) != i].max()) for i, row in enumerate(cosines)]
+    assert (found.others, found.n, found.seed) == (7, 8, 4)
+    assert found.decoded == sum(hits) / 8
+    assert found.decoded_low < found.decoded < found.decoded_high or found.decoded in (0, 1)
+    assert found.gap_low <= found.recon_gap <= found.gap_high
+    assert found.gap_low < found.gap_high
+    again = measure_controls(checkpoint, model, tokenizer, ROWS, targets, 8, judge=judge, seed=4)
+    assert again.recon_gap == pytest.approx(found.recon_gap, abs=1e-5)
+    assert again.decoded == found.decoded
+    unjudged = measure_controls(checkpoint, model, tokenizer, ROWS, {}, 3)
+    assert (unjudged.decoded, unjudged.top1) == (None, None)
+    assert replace(found, **dict.fromkeys(("decoded", "top1"))).rows()[-1][0] == "gap"
+
+
+def test_an_embedding_of_another_width_is_judged_by_its_decoded_texts_alone(judged):
+    model, tokenizer, checkpoint, _, judge, targets = judged
+    wide = replace(
+        checkpoint,
+        align_weight=torch.cat([checkpoint.align_weight, checkpoint.align_weight]),
+        align_bias=torch.cat([checkpoint.align_bias, checkpoint.align_bias]),
+    )
+    same = measure_controls(checkpoint, model, tokenizer, ROWS, targets, 3, judge=judge)
+    found = measure_controls(wide, model, tokenizer, ROWS, targets, 3, judge=judge)
+    assert same.cosine_own is not None
+    assert (found.cosine_own, found.cosine_other, found.top1) == (None, None, None)
+    assert (found.decoded, found.recon_gap) == (same.decoded, same.recon_gap)
+    assert [label for label, _ in found.rows()][-1] == "decoded nearest to own"
+
+
+def test_a_readable_embedding_passes_and_a_blind_one_fails(llama):
+    """A judge that reads words: soft prompts that say the response pass, those of another query fail."""
+    vocabulary: dict[str, int] = {}
+
+    def judge(texts):
+        made = torch.zeros(len(texts), 64)
+        for place, text in enumerate(texts):
+            for word in text.split():
+                made[place, vocabulary.setdefault(word, len(vocabulary)) % 64] += 1
+        return made + 1e-6
+
+    said = [f"apple{i} pear{i} plum{i}" for i in range(16)]
+    wanted = judge(said)
+    assert all(nearest_to_own(judge([f"well {text}" for text in said]), wanted, 10, 0))
+    assert not any(nearest_to_own(judge([f"well {text}" for text in said[1:] + said[:1]]), wanted, 15, 0))

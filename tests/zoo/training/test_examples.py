@@ -1,0 +1,60 @@
+"""Queries and responses become the examples that the recipe asks for."""
+
+from dataclasses import replace
+
+import pytest
+
+from genzoo.backbones.generation import Response
+from genzoo.models import prompts
+from genzoo.recipes.recipes import RECIPES, override
+from genzoo.training.examples import first_sentence, make_examples
+
+
+def test_examples_follow_the_shares():
+    rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "stop", 5) for i in range(50)]
+    recipe = replace(RECIPES.get("smollm2-135m"), seed=5)
+    examples = make_examples(recipe, rows, [row.query for row in rows], 4000)
+    assert examples == make_examples(recipe, rows, [row.query for row in rows], 4000)
+    assert examples != make_examples(replace(recipe, seed=6), rows, [row.query for row in rows], 4000)
+    under = {
+        p: [e for e in examples if e.text.startswith(p)]
+        for p in (prompts.QUERY, prompts.DOCUMENT, prompts.INTENT, prompts.TOPIC)
+    }
+    answers, views = {row.query: row.response for row in rows}, recipe.views
+    short = {*answers, *map(first_sentence, answers.values())}
+    of_short = [e for e in under[prompts.DOCUMENT] if e.target in short]
+    shares = {
+        views.answer * (1 - views.unprompted): under[prompts.QUERY],
+        views.meaning: of_short,
+        views.document: [e for e in under[prompts.DOCUMENT] if e.target not in short],
+        views.topic / 2: under[prompts.INTENT],
+    }
+    for share, found in shares.items():
+        assert len(found) / 4000 == pytest.approx(share, abs=0.03)
+    assert all(e.target == answers[e.text.removeprefix(prompts.QUERY)] for e in under[prompts.QUERY])
+    assert all(e.target == e.text.removeprefix(prompts.DOCUMENT) for e in under[prompts.DOCUMENT])
+
+
+def test_context_gives_short_texts_the_target_of_what_they_belong_to():
+    rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "length", 5) for i in range(20)]
+    recipe = override(RECIPES.get("smollm2-135m"), {"views.context": 1.0})
+    queries = [*(row.query for row in rows), "never answered"]
+    answers = {row.query: row.response for row in rows} | {first_sentence(row.response): row.response for row in rows}
+    seen = set()
+    for one in make_examples(recipe, rows, queries, 2000):
+        prompt = next((p for p in (prompts.INTENT, prompts.TOPIC) if one.text.startswith(p)), None)
+        if prompt is not None:
+            source = one.text.removeprefix(prompt)
+            assert (one.target, one.ended) == (answers.get(source, source), source not in answers)
+            seen.add(source in answers)
+    assert seen == {True, False}
+    # Half of them keep the text itself.
+    half = make_examples(override(recipe, {"views.context": 0.5}), rows, queries[:20], 4000)
+    short = [one for one in half if one.text.startswith((prompts.INTENT, prompts.TOPIC))]
+    assert sum(one.text.endswith(one.target) for one in short) / len(short) == pytest.approx(0.5, abs=0.05)
+
+
+def test_first_sentence():
+    assert first_sentence("A cat sat down. It slept.") == "A cat sat down."
+    assert first_sentence("No stop here\nsecond line") == "No stop here"
+    assert first_sentence("Dr. Who is a series. Yes.") == "Dr. Who is a series."

@@ -1,0 +1,340 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest_builders import SENTENCES
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from genzoo.backbones.generation import Query, Response, TransformersEngine
+from genzoo.errors import TrainingError, ZooError
+from genzoo.models.assembly import assemble
+from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.recipes.recipes import RECIPES, LossOptions, OptimOptions, Recipe, ResponseOptions, ViewOptions, override
+from genzoo.training.heads import TokenHeads
+from genzoo.training.losses import response_loss
+from genzoo.training.pipeline import TrainingRun
+from genzoo.training.responses import generate_responses, read_responses
+
+QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES)]
+
+
+@pytest.fixture
+def recipe(backbone, tiny_teacher):
+    return Recipe(
+        "test",
+        str(backbone),
+        str(tiny_teacher),
+        n_compression=3,
+        n_thought=1,
+        max_tokens=64,
+        response=ResponseOptions(max_new_tokens=6),
+        views=ViewOptions(answer=0.5, document=0.2, meaning=0.2, topic=0.1, unprompted=0.5, long=0.5),
+        losses=LossOptions(recon_share=0.5, recon_tokens=8),
+        optim=OptimOptions(steps=30, batch=4, warmup=2, lr_rows=1e-2, lr_recon=1e-2, align_first=2, align_memory=20),
+    )
+
+
+def _run(recipe, folder, **options):
+    return TrainingRun(recipe, QUERIES, folder, device="cpu", batch_size=4, **options)
+
+
+def test_whole_pipeline_learns_and_folds(recipe, backbone, tmp_path):
+    run = _run(recipe, tmp_path)
+    checkpoint = run.train()
+    history = [json.loads(line) for line in (tmp_path / "tokens" / "history.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in history] == list(range(1, 31))
+    recon = [line["recon"] for line in history if line["recon"] is not None]
+    assert history[0]["recon"] is None
+    assert np.mean(recon[-5:]) < np.mean(recon[:5])
+    assert TokenCheckpoint.load(tmp_path / "checkpoint").digest() == checkpoint.digest()
+    _, held = run.split(run.responses())
+    assert ("controls" in checkpoint.info) == (len(held) > 1)
+    # The folded five tensors give what the heads gave in training.
+    from genzoo.training.trainer import TokenTrainer
+
+    examples = run.examples()
+    trainer = TokenTrainer(
+        recipe, *run.causal_lm, examples, run.targets([e.target for e in examples]), tmp_path / "tokens"
+    )
+    assert trainer.restore()
+    batch = examples[:5]
+    from genzoo.backbones.forward import token_states
+
+    with torch.no_grad():
+        embeddings, _ = trainer.heads(token_states(trainer.model, trainer.text_ids(batch), trainer.heads.rows))
+    model = assemble(checkpoint, backbone, device="cpu")
+    got = model.encode([one.text for one in batch]) * trainer.target_scale
+    assert np.abs(got - embeddings.numpy()).max() < 1e-3 * np.abs(got).max()
+
+
+def test_stopped_run_goes_on_bit_equal(recipe, tmp_path):
+    whole = _run(recipe, tmp_path / "whole").train()
+
+    class StopError(Exception):
+        pass
+
+    def stop(stage, done, total, remark):
+        if stage == "training" and done == 27:  # two steps after a saved state
+            raise StopError
+
+    with pytest.raises(StopError):
+        _run(recipe, tmp_path / "cut", on_progress=stop).train()
+    resumed = _run(recipe, tmp_path / "cut").train()
+    assert resumed.digest() == whole.digest()
+    lines = (tmp_path / "cut" / "tokens" / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 31))
+
+
+def test_last_phase_follows_the_first_and_its_rows_the_alignment_alone(recipe, tmp_path):
+    from genzoo.training.trainer import TokenTrainer
+
+    longer = override(recipe, {"optim.steps": 40, "optim.align_last": 10})
+    checkpoint = _run(longer, tmp_path / "longer").train()
+    _run(recipe, tmp_path / "first").train()
+    first, whole = (
+        [json.loads(line) for line in (tmp_path / name / "tokens" / "history.jsonl").read_text().splitlines()]
+        for name in ("first", "longer")
+    )
+    for before, after in zip(first, whole, strict=False):
+        # Not bit-equal: the teacher embeds the two runs' targets in other batches.
+        assert before["align"] == pytest.approx(after["align"], rel=1e-4)
+        assert (before["recon"] or 0) == pytest.approx(after["recon"] or 0, rel=1e-4)
+    assert whole[-1]["step"] == whole[-1]["steps"] == 40
+
+    run = _run(longer, tmp_path / "longer")
+    examples = run.examples()
+    trainer = TokenTrainer(
+        longer, *run.causal_lm, examples, run.targets([e.target for e in examples]), tmp_path / "longer" / "tokens"
+    )
+    assert trainer.restore()
+    assert torch.equal(trainer.heads.rows.cpu(), checkpoint.rows)
+
+    def gradients(recon, last):
+        """Of the 31st step, which is the first phase's last where the other has 9."""
+        trainer.recipe = override(longer, {"losses.recon": recon, "optim.align_last": last})
+        trainer.backward(examples[:4], 30)
+        return trainer.heads.rows.grad.clone(), trainer.heads.recon.weight.grad.clone()
+
+    rows, projection = gradients(1.0, 10)
+    assert torch.equal(rows, gradients(5.0, 10)[0])  # not the reconstruction's
+    assert not torch.allclose(rows, gradients(1.0, 9)[0], rtol=1e-2)
+    assert torch.equal(projection, gradients(1.0, 9)[1])  # its projection learns on
+
+
+def test_last_reconstruction_phase_leaves_the_embedding_alone(recipe, tmp_path):
+    longer = override(recipe, {"optim.steps": 40, "optim.recon_last": 10})
+    before, after = (_run(one, tmp_path / str(one.optim.steps)).train() for one in (recipe, longer))
+    assert torch.equal(after.rows, before.rows)
+    states = torch.randn(6, 32)
+
+    def embed(checkpoint):
+        soft = states @ checkpoint.recon_weight.T + checkpoint.recon_bias
+        return soft, soft @ checkpoint.align_weight.T + checkpoint.align_bias
+
+    (soft, embeddings), (other_soft, other_embeddings) = embed(before), embed(after)
+    # Not bit-equal: the teacher embeds the two runs' targets in other batches.
+    assert (embeddings - other_embeddings).abs().max() <= 1e-3 * embeddings.abs().max()
+    assert (soft - other_soft).abs().max() > 0.05 * soft.abs().max()
+    history = [json.loads(line) for line in (tmp_path / "40" / "tokens" / "history.jsonl").read_text().splitlines()]
+    assert all(row["recon"] and row["align"] for row in history[30:])
+
+
+def test_stop_in_the_middle_of_a_step_goes_on_bit_equal(recipe, tmp_path, monkeypatch):
+    whole = _run(recipe, tmp_path / "whole").train()
+    solve, calls = TokenHeads.solve_alignment, []
+
+    def interrupted(self, ridge):
+        calls.append(1)
+        if len(calls) == 28:  # the rows have moved, the step is not counted yet
+            raise KeyboardInterrupt
+        solve(self, ridge)
+
+    monkeypatch.setattr(TokenHeads, "solve_alignment", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _run(recipe, tmp_path / "cut").train()
+    assert _run(recipe, tmp_path / "cut").train().digest() == whole.digest()
+
+
+@pytest.mark.parametrize("changes", [{"optim.align_last": 10}, {"optim.align_last": 5, "optim.recon_last": 5}])
+def test_stop_in_the_last_phase_goes_on_bit_equal(recipe, tmp_path, changes):
+    longer = override(recipe, changes)
+    whole = _run(longer, tmp_path / "whole").train()
+
+    def stop(stage, done, total, remark):
+        if stage == "training" and done == 27:
+            raise KeyboardInterrupt  # saves step 27
+
+    with pytest.raises(KeyboardInterrupt):
+        _run(longer, tmp_path / "cut", on_progress=stop).train()
+    assert _run(longer, tmp_path / "cut").train().digest() == whole.digest()
+
+
+def test_nothing_is_answered_before_everything_is_at_hand(recipe, tmp_path):
+    for changes, told in (({"teacher": "nosuch"}, "unknown teacher"), ({"backbone": "/nosuch/dir"}, "no folder")):
+        with pytest.raises(ZooError, match=told):
+            _run(override(recipe, changes), tmp_path).train()
+    assert not any(tmp_path.iterdir())
+
+
+def test_state_of_another_run_is_refused(recipe, tmp_path):
+    _run(recipe, tmp_path).train()
+    with pytest.raises(TrainingError, match="another run"):
+        _run(replace(recipe, seed=7), tmp_path).train()
+
+
+def test_finished_stages_load_no_model(recipe, tmp_path, monkeypatch):
+    _run(recipe, tmp_path).train()
+    from genzoo.training import pipeline
+
+    monkeypatch.setattr(pipeline, "load_causal_lm", lambda *a: pytest.fail("loaded the backbone"))
+    monkeypatch.setattr(pipeline, "load_teacher", lambda *a: pytest.fail("loaded the teacher"))
+    run = _run(recipe, tmp_path)
+    assert len(run.responses()) == len(read_responses(tmp_path / "responses.jsonl"))
+    run.targets([one.target for one in run.examples()])
+
+
+def test_nan_stops_with_the_step_and_the_last_good_state_goes_on(recipe, tmp_path, monkeypatch):
+    from genzoo.training.trainer import TokenTrainer
+
+    backward = TokenTrainer.backward
+
+    def broken(self, batch, step):
+        align, recon, pooled = backward(self, batch, step)
+        return (align * float("nan") if step == 27 else align), recon, pooled
+
+    monkeypatch.setattr(TokenTrainer, "backward", broken)
+    with pytest.raises(
+        TrainingError, match=r"the alignment loss became nan at step 27 \(batch starts with .*state of step 25 is kept"
+    ):
+        _run(recipe, tmp_path / "broken").train()
+    monkeypatch.undo()
+    assert _run(recipe, tmp_path / "broken").train().digest() == _run(recipe, tmp_path / "whole").train().digest()
+
+
+def test_responses_survive_a_kill_at_any_byte(backbone, tmp_path):
+    path = tmp_path / "responses.jsonl"
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    engine = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=5))
+    whole = generate_responses(QUERIES, tmp_path, lambda: engine, batch_size=4)
+    data = path.read_bytes()
+    for cut in range(1, len(data), len(data) // 7):
+        path.write_bytes(data[:cut])
+        assert generate_responses(QUERIES, tmp_path, lambda: engine, batch_size=4) == whole
+        ids = [row.id for row in read_responses(path)]
+        assert sorted(ids) == sorted(query.id for query in QUERIES)
+
+
+def test_batched_responses_equal_single_ones(backbone, tmp_path):
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    engine = TransformersEngine(model, tokenizer, ResponseOptions(max_new_tokens=6))
+    batched = generate_responses(QUERIES, tmp_path / "b", lambda: engine, batch_size=8)
+    single = generate_responses(QUERIES, tmp_path / "s", lambda: engine, batch_size=1)
+    assert batched == single
+
+
+def test_damaged_responses_are_named(tmp_path):
+    path = tmp_path / "responses.jsonl"
+    path.write_text('{"id": "a"}\n{"id": "b", "query": "q", "response": "r", "finish_reason": "stop", "n_tokens": 1}\n')
+    with pytest.raises(TrainingError, match="line 1 is damaged"):
+        read_responses(path)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])  # without padding, and with
+@pytest.mark.parametrize("scored", [None, [[0, 2], [0], [1]], [[1], [0], [0]]])
+def test_response_loss_equals_the_plain_one(backbone, scored, attention):
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32, attn_implementation=attention)
+    model.eval().requires_grad_(False)
+    soft = (torch.randn(3, 4, 32) * 0.2).requires_grad_()
+    responses = [[30, 31, 32, 2], [40], [50, 51]]
+    lean = response_loss(model, soft, responses, scored)
+    total, count = 0.0, 0
+    for place, (prompt, ids) in enumerate(zip(soft, responses, strict=True)):
+        inputs = torch.cat([prompt, model.get_input_embeddings()(torch.tensor(ids))])[None]
+        picked = torch.tensor(scored[place] if scored else range(len(ids)))
+        logits = model(inputs_embeds=inputs).logits[0, 3 : 3 + len(ids)][picked]
+        total = total + torch.nn.functional.cross_entropy(logits, torch.tensor(ids)[picked], reduction="sum")
+        count += len(picked)
+    plain = total / count
+    assert abs(float((lean - plain).detach())) < 1e-5
+    lean_gradient = torch.autograd.grad(lean, soft)[0]
+    plain_gradient = torch.autograd.grad(plain, soft)[0]
+    assert (lean_gradient - plain_gradient).abs().max() <= 1e-3 * plain_gradient.abs().max()
+
+
+def test_sliced_logits_change_nothing(backbone, monkeypatch):
+    from genzoo.training import losses
+
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32).eval().requires_grad_(False)
+    soft = (torch.randn(2, 3, 32) * 0.2).requires_grad_()
+    responses = [list(range(20, 45)), list(range(60, 70))]
+    whole = torch.autograd.grad(response_loss(model, soft, responses), soft)[0]
+    monkeypatch.setattr(losses, "LOGIT_NUMBERS", 8 * model.config.vocab_size)
+    sliced = torch.autograd.grad(response_loss(model, soft, responses), soft)[0]
+    assert (whole - sliced).abs().max() <= 1e-4 * whole.abs().max()
+
+
+def test_recipe_digest_sees_changes_but_not_names():
+    recipe = RECIPES.get("smollm2-135m")
+    assert replace(recipe, name="other").digest() == recipe.digest()
+    assert replace(recipe, seed=1).digest() != recipe.digest()
+    assert replace(recipe, optim=replace(recipe.optim, batch=25)).digest() != recipe.digest()
+
+
+def test_controls_equal_the_assembled_model(backbone):
+    """The figures are those of the assembled model, computed another way."""
+    from conftest_builders import build_checkpoint
+
+    from genzoo.training.controls import measure_controls
+
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    checkpoint = build_checkpoint(backbone, n_thought=1)
+    rows = [Response(str(i), text, text, "stop", 9) for i, text in enumerate(SENTENCES[:4])]
+    assembled = assemble(checkpoint, backbone, device="cpu")
+    mine = torch.from_numpy(assembled.encode_query([row.query for row in rows]))
+    found = measure_controls(
+        checkpoint, model, tokenizer, rows, {r.response: v for r, v in zip(rows, mine, strict=True)}
+    )
+    assert found.n == 4
+    assert found.top1 == 1.0
+    assert found.cosine_own == pytest.approx(1.0, abs=1e-5)
+    assert found.cosine_other < 1.0
+    ids = [tokenizer(row.response, add_special_tokens=False)["input_ids"] for row in rows]
+    features = dict(assembled.preprocess(["Write the answer to this: " + r.query for r in rows]))
+    states = assembled[1](assembled[0]({k: v for k, v in features.items() if isinstance(v, torch.Tensor)}))[
+        "token_embeddings"
+    ]
+    ends = features["attention_mask"].sum(dim=1)
+    soft = torch.stack([states[i, end - checkpoint.spec.n_compression : end] for i, end in enumerate(ends.tolist())])
+    with torch.no_grad():
+        assert found.recon_own == pytest.approx(float(response_loss(model, soft, ids)), abs=1e-4)
+        assert found.recon_shuffled == pytest.approx(float(response_loss(model, soft.roll(1, 0), ids)), abs=1e-4)
+
+
+def test_full_disk_keeps_the_last_good_state(tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+
+    from genzoo.training import state
+
+    kept = state.StateFolder(tmp_path, {"recipe": "a"})
+    kept.save({"x": torch.ones(3)}, {"step": "25"})
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(state, "save_file", full)
+    with pytest.raises(
+        TrainingError, match=r"the last saved state is kept: No space left on device: free some space; then run"
+    ):
+        kept.save({"x": torch.zeros(3)}, {"step": "50"})
+    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
+    tensors, facts = kept.load()
+    assert (facts["step"], tensors["x"].sum()) == ("25", 3)
+    (tmp_path / "state.safetensors").write_bytes(b"half")
+    with pytest.raises(TrainingError, match="is damaged"):
+        kept.load()

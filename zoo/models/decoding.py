@@ -1,0 +1,221 @@
+"""What an embedding says: its soft prompts, read back to text by the same frozen LLM, and the logit lens of each position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genzoo.backbones.forward import freeze, token_states
+from genzoo.backbones.generation import generate
+from genzoo.backbones.lora import changed_by
+from genzoo.backbones.tokenizer import check_texts, plain_ids
+from genzoo.errors import InputError
+from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.text import shared_words
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One embedding, read.
+
+    Attributes:
+        text: The input.
+        prompt: Instruction that stood before it.
+        decoded: What the frozen LLM writes when it sees only the soft prompts.
+        logit_lens: For each compression token, the vocabulary tokens its hidden state is nearest to, best first.
+        embedding: ``(D,)`` as `SentenceTransformer.encode` gives it.
+    """
+
+    text: str
+    prompt: str
+    decoded: str
+    logit_lens: tuple[tuple[str, ...], ...]
+    embedding: tuple[float, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The evidence record: everything but the embedding."""
+        facts = asdict(self)
+        del facts["embedding"]
+        return facts
+
+
+@dataclass(frozen=True)
+class Found:
+    """A document of one explained search.
+
+    Attributes:
+        place: Its place among the documents as given, from 1.
+        rank: Its place by similarity, 1 is the nearest.
+        similarity: Cosine to the query, between -1 and 1.
+        reading: Its embedding, read.
+        shared_decoded: Words that the decoded query and the decoded document share: what the embeddings have in common.
+        shared_lens: Logit-lens words that they share, at any position.
+        shared_text: Words that the two texts themselves share.
+    """
+
+    place: int
+    rank: int
+    similarity: float
+    reading: Reading
+    shared_decoded: tuple[str, ...]
+    shared_lens: tuple[str, ...]
+    shared_text: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One search, explained: the query's reading and the documents, nearest first."""
+
+    query: Reading
+    found: tuple[Found, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines: everything but the embeddings."""
+        rows = [{**vars(each), "reading": each.reading.as_dict()} for each in self.found]
+        return {"query": self.query.as_dict(), "documents": rows}
+
+
+NO_REPEAT = 3
+"""Decoded text repeats no run of so many tokens: a small LLM that writes greedily otherwise ends in a loop and says less."""
+
+
+class Decoder:
+    """Reads embeddings of one model back to text; holds one copy of the backbone.
+
+    Args:
+        checkpoint: Trained tokens.
+        model: The frozen causal LM that they were trained on.
+        tokenizer: Its tokenizer.
+    """
+
+    def __init__(self, checkpoint: TokenCheckpoint, model: Any, tokenizer: Any) -> None:
+        self.checkpoint, self.model, self.tokenizer = checkpoint, freeze(model), tokenizer
+        self._tensors = {name: tensor.to(model.device).float() for name, tensor in checkpoint.tensors().items()}
+
+    @classmethod
+    def load(cls, checkpoint: TokenCheckpoint, backbone: Path, device: str | None = None) -> Decoder:
+        """Load the backbone from its folder, on the GPU where there is one."""
+        from genzoo.backbones.whole import load_causal_lm
+
+        return cls(checkpoint, *load_causal_lm(backbone, device))
+
+    def read(
+        self,
+        texts: Sequence[str] | str,
+        *,
+        prompt_name: str | None = "query",
+        max_new_tokens: int = 48,
+        top: int = 5,
+        batch_size: int = 32,
+        truncate: bool = False,
+    ) -> list[Reading]:
+        """Embed the texts and read each embedding back, greedily and batched.
+
+        Args:
+            texts: Plain texts.
+            prompt_name: Name of a prompt that rides along with the model, or None for no prompt.
+            max_new_tokens: Longest decoded text.
+            top: Logit-lens tokens per position.
+            batch_size: Texts at once; all soft prompts have one length, so nothing is padded.
+            truncate: Cut texts that are longer than the model reads; otherwise they are refused, since the embedding would
+                say nothing about their end.
+        """
+        texts = check_texts(texts)
+        prompts = self.checkpoint.prompts()
+        if prompt_name is not None and prompt_name not in prompts:
+            raise InputError(f"unknown prompt {prompt_name!r}: there are {', '.join(prompts)}, or none")
+        prompt = prompts[prompt_name] if prompt_name else ""
+        if not truncate:
+            self._refuse_long([prompt + text for text in texts])
+        readings: list[Reading] = []
+        for start in range(0, len(texts), batch_size):
+            readings += self._read_batch(texts[start : start + batch_size], prompt, max_new_tokens, top)
+        return readings
+
+    def explain(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        query_prompt: str | None = "query",
+        document_prompt: str | None = "document",
+        max_new_tokens: int = 48,
+        truncate: bool = False,
+    ) -> Explanation:
+        """Why a search finds what it finds: similarities, and what the query's and each document's embedding say.
+
+        Args:
+            query: What was searched for.
+            documents: The candidates; at least one.
+            query_prompt: Name of the query's prompt, or None.
+            document_prompt: Name of the documents' prompt, or None.
+            max_new_tokens: Longest decoded text.
+            truncate: As in `read`.
+        """
+        settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "truncate": truncate}
+        (asked,) = self.read(query, prompt_name=query_prompt, **settings)
+        readings = self.read(documents, prompt_name=document_prompt, **settings)
+        similarities = torch.nn.functional.cosine_similarity(
+            torch.tensor([asked.embedding]), torch.tensor([reading.embedding for reading in readings])
+        ).tolist()
+        order = sorted(range(len(readings)), key=lambda place: -similarities[place])
+        found = []
+        for rank, place in enumerate(order, 1):
+            reading = readings[place]
+            shared = (
+                shared_words(asked.decoded, reading.decoded),
+                shared_words(_lens_words(asked), _lens_words(reading)),
+                shared_words(asked.text, reading.text),
+            )
+            found.append(Found(place + 1, rank, similarities[place], reading, *shared))
+        return Explanation(asked, tuple(found))
+
+    def _refuse_long(self, texts: list[str]) -> None:
+        room = self.checkpoint.max_tokens - len(self.checkpoint.spec)
+        for place, ids in enumerate(plain_ids(self.tokenizer, texts)):
+            if len(ids) > room:
+                raise InputError(
+                    f"text number {place + 1} has {len(ids):,} tokens with its prompt, this model reads {room}: shorten it, or "
+                    "cut it off there with --truncate"
+                )
+
+    @torch.inference_mode()
+    def _read_batch(self, texts: list[str], prompt: str, max_new_tokens: int, top: int) -> list[Reading]:
+        spec, t = self.checkpoint.spec, self._tensors
+        ids = plain_ids(self.tokenizer, [prompt + text for text in texts], self.checkpoint.max_tokens - len(spec))
+        with changed_by(self.model, self.checkpoint.lora):
+            states = token_states(self.model, ids, t["rows"])[:, spec.n_thought :]
+        soft_prompts = states.float() @ t["recon_weight"].T + t["recon_bias"]
+        embeddings = soft_prompts.mean(dim=1) @ t["align_weight"].T + t["align_bias"]
+        decoded = self.decode(soft_prompts, max_new_tokens)
+        best = self.model.get_output_embeddings()(states).float().topk(top, dim=-1).indices
+        lens = [tuple(tuple(self.tokenizer.decode([i]) for i in row) for row in rows) for rows in best.tolist()]
+        return [
+            Reading(*row)
+            for row in zip(texts, [prompt] * len(texts), decoded, lens, map(tuple, embeddings.tolist()), strict=True)
+        ]
+
+    @torch.inference_mode()
+    def decode(self, soft_prompts: torch.Tensor, max_new_tokens: int = 48) -> list[str]:
+        """What the frozen LLM writes after soft prompts ``(batch, n, H)`` and nothing else: greedy, with a KV cache, no loops."""
+        from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
+
+        end = self.tokenizer.eos_token_id
+        made = generate(
+            self.model,
+            self.tokenizer,
+            inputs_embeds=soft_prompts.to(self.model.dtype),
+            attention_mask=torch.ones(soft_prompts.shape[:2], dtype=torch.long, device=soft_prompts.device),
+            max_new_tokens=max_new_tokens,
+            logits_processor=LogitsProcessorList([NoRepeatNGramLogitsProcessor(NO_REPEAT)]),
+            pad_token_id=self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else end,
+        )
+        return [text.strip() for text in self.tokenizer.batch_decode(made, skip_special_tokens=True)]
+
+
+def _lens_words(reading: Reading) -> str:
+    return " ".join(token for nearest in reading.logit_lens for token in nearest)

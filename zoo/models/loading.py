@@ -1,0 +1,199 @@
+"""From a name or a folder to a checkpoint, a SentenceTransformer or a decoder; and what its embeddings depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genzoo.backbones.entries import backbone_digest, fetch_backbone, warn_of_other_weights
+from genzoo.backbones.sources import Status
+from genzoo.backbones.untrusted import check_model_folder, read_json_file
+from genzoo.errors import CheckpointError, InputError, UnknownNameError
+from genzoo.files import sha256_of, write_text
+from genzoo.models.assembly import ADAPTER, base_folder, is_exported, read_exported
+from genzoo.models.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
+from genzoo.models.entries import DEFAULT, get_entry
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+    from genzoo.models.decoding import Decoder
+
+
+log = logging.getLogger(__name__)
+
+
+def find_checkpoint(name: str) -> TokenCheckpoint:
+    """Checkpoint of a zoo model (short name or hub id) or of a folder that `genzoo train` wrote."""
+    folder = Path(name)
+    if folder.is_dir():
+        if is_exported(folder) and not (folder / WEIGHTS).is_file():
+            return read_exported(folder)
+        inner = folder / "checkpoint"
+        return TokenCheckpoint.load(inner if (inner / CONFIG).is_file() else folder)
+    try:
+        return TokenCheckpoint.load(get_entry(name).folder)
+    except UnknownNameError as error:
+        if "/" in name or name.startswith("."):
+            raise CheckpointError(f"{name} is neither a folder nor a zoo model: see genzoo list") from error
+        raise
+
+
+def load(
+    name: str,
+    *,
+    device: str | None = None,
+    backbone: str | None = None,
+    dtype: Any = None,
+    status: Status = lambda _: None,
+) -> SentenceTransformer:
+    """Load a zoo model, or a folder that `genzoo train` or `genzoo export` wrote, as a SentenceTransformer.
+
+    On a CPU it encodes without padding (`genzoo.models.fast_encoding`), with the same embeddings; an exported folder is stock.
+
+    Args:
+        name: Short name, hub id, or folder.
+        device: As in sentence-transformers.
+        backbone: Folder or key of the frozen LLM, where it is not the one that the checkpoint names. Refused for a folder that
+            holds its own weights.
+        dtype: Precision of the backbone and the projections, as torch or by name (``bfloat16``); float32 by default, and
+            what its files say for a folder that `genzoo train` or `genzoo export` did not write.
+        status: Told what is being fetched.
+
+    Raises:
+        CheckpointError: When the model cannot be loaded, or not in full.
+        InputError: For an option that this kind of model cannot honour.
+    """
+    precision = _as_dtype(dtype)
+    if (Path(name) / "modules.json").is_file():
+        with _on_backbone(Path(name), backbone, status) as folder:
+            return _load_exported(folder, device, precision)
+    checkpoint = find_checkpoint(name)
+    from genzoo.models.assembly import assemble
+    from genzoo.models.fast_encoding import pack
+
+    options = {"dtype": precision} if precision else {}
+    model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, status), device=device, **options)
+    return pack(model, len(checkpoint.spec))
+
+
+def _as_dtype(dtype: Any) -> Any:
+    """A floating-point dtype of torch, given as it is or by name; None stays None."""
+    import torch
+
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if dtype is None or (isinstance(found, torch.dtype) and found.is_floating_point):
+        return found
+    raise InputError(f"dtype is {dtype!r}: give float32, bfloat16 or float16, by name or as torch has them")
+
+
+def check_backbone_option(folder: Path, backbone: str | None) -> None:
+    """Refuse another backbone for a folder that holds its own weights: it would change nothing."""
+    if backbone is not None and not (is_exported(folder) and base_folder(folder) != folder):
+        raise InputError(
+            f"{folder} holds its own weights, so the backbone {backbone} would change nothing: leave it out, or give the checkpoint "
+            "or the small export (genzoo export without --merge)"
+        )
+
+
+@contextmanager
+def _on_backbone(folder: Path, backbone: str | None, status: Status) -> Iterator[Path]:
+    """The folder itself, or a copy of a small export whose adapter names the given backbone as its base."""
+    check_model_folder(folder)
+    check_backbone_option(folder, backbone)
+    if backbone is None:
+        yield folder
+        return
+    base = fetch_backbone(backbone, status)
+    with tempfile.TemporaryDirectory(prefix="genzoo-export-") as scratch:
+        copy = shutil.copytree(folder, Path(scratch) / folder.resolve().name)
+        config = read_json_file(copy / ADAPTER, "adapter") | {"base_model_name_or_path": str(base.resolve())}
+        write_text(copy / ADAPTER, json.dumps(config, indent=2) + "\n")
+        yield copy
+
+
+def _load_exported(folder: Path, device: str | None, dtype: Any = None) -> SentenceTransformer:
+    """A SentenceTransformer folder that is known to hold no code and no pickle."""
+    from genzoo.backbones.whole import open_sentence_transformer
+
+    model = open_sentence_transformer(folder, device=device, model_kwargs={"dtype": dtype} if dtype else None)
+    if is_exported(folder):
+        _warn_of_other_backbone(folder)
+    return model
+
+
+def _warn_of_other_backbone(folder: Path) -> None:
+    """Neither peft nor sentence-transformers looks at which revision of its base an adapter gets."""
+    base = base_folder(folder)
+    if base is None or base == folder:
+        return  # a whole folder brings its own
+    config = read_json_file(folder / CONFIG, "genzoo checkpoint")
+    pinned = str(config.get("backbone", "")).partition("@")[2]
+    commit = base.name if base.parent.name == "snapshots" else ""
+    expected, found = pinned, commit
+    if not (pinned and commit):
+        expected, found = str(config.get("backbone_digest")), backbone_digest(base)
+    if found != expected:
+        log.warning(
+            "the backbone in %s is %s, %s was trained on %s: embeddings will differ; see genzoo verify %s",
+            base,
+            found[:12],
+            folder.name,
+            expected[:12],
+            folder,
+        )
+
+
+def load_decoder(
+    name: str, *, device: str | None = None, backbone: str | None = None, status: Status = lambda _: None
+) -> Decoder:
+    """Load what reads a model's embeddings back to text."""
+    checkpoint = find_checkpoint(name)
+    from genzoo.models.decoding import Decoder
+
+    folder = fetch_backbone(backbone or checkpoint.backbone, status)
+    warn_of_other_weights(folder, checkpoint.backbone_digest)
+    return Decoder.load(checkpoint, folder, device)
+
+
+def default_model() -> str:
+    """The model that commands take when none is named."""
+    return DEFAULT
+
+
+_READ = (".safetensors", ".json", ".jinja", ".txt", ".model", ".tiktoken")
+_SAY_NOTHING = {CONFIG, "fingerprint.json", "manifest.json", "generation_config.json"}
+"""Facts for people, proofs made of the embeddings, and habits of writing."""
+
+
+def loaded_content(folder: Path) -> str | None:
+    """40 hex characters over the files that a model of this folder is loaded from, None where its revision covers them all.
+
+    The revision of a checkpoint and of an exported folder is the digest of what was trained. The weights, the tokenizer and the
+    prompts around it may be changed under the same name.
+    """
+    if (folder / "modules.json").is_file():
+        own, base = [folder] if is_exported(folder) else [], base_folder(folder)
+    else:
+        own, base = [], Path(find_checkpoint(str(folder)).backbone)
+    folders = [*own, base] if base is not None and base != folder and base.is_dir() else own
+    return hashlib.sha256("".join(map(_content, folders)).encode()).hexdigest()[:40] if folders else None
+
+
+def _content(folder: Path) -> str:
+    if folder.parent.name == "snapshots":  # of the Hub's cache: the name is the commit
+        return f"{folder.name}\n"
+    paths = [path for path in folder.rglob("*") if path.suffix in _READ and path.name not in _SAY_NOTHING]
+    kept = [path for path in paths if path.is_file() and not _is_hidden(path.relative_to(folder))]
+    return "".join(f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}\n" for path in sorted(kept))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -1,0 +1,257 @@
+"""`genzoo verify`: is this still the model that was published, and does it do what an embedder must?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
+from genzoo.backbones.revisions import COMMIT
+from genzoo.backbones.sources import Status
+from genzoo.errors import CheckpointError, InputError
+from genzoo.models.assembly import base_folder, is_exported, read_exported, read_exported_tensors
+from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.entries import ENTRIES, get_entry
+from genzoo.models.loading import check_backbone_option, find_checkpoint, load
+from genzoo.publishing.fingerprint import (
+    FILE,
+    PROBES,
+    Fingerprint,
+    digest_backbone_numbers,
+    digest_parts,
+    dtype_of,
+    measure_probes,
+    prompts_of,
+    take_fingerprint,
+)
+from genzoo.publishing.hub import fetch_commit
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: ``weights``, ``backbone``, ``tokenizer``, ``prompts``, ``dtype``, ``embeddings``, ``batches``, ``injection``,
+            ``truncation`` or ``fingerprint``.
+        is_equal: Whether it is as it must be.
+        detail: What exactly differs, or what was compared.
+    """
+
+    what: str
+    is_equal: bool
+    detail: str
+
+
+def verify(name: str, *, backbone: str | None = None, status: Status = lambda _: None) -> list[Finding]:
+    """Recompute digests and probe embeddings of a model and compare them with its recorded fingerprint.
+
+    Args:
+        name: Zoo model, checkpoint folder, exported folder, or ``org/name@<commit>`` on the Hub.
+        backbone: Frozen LLM in place of the one that the checkpoint names; refused for a model that holds its own.
+        status: Told what is being done.
+
+    Raises:
+        ZooError: When there is no such model, or nothing of it can be loaded.
+    """
+    name = _bring(name, status)
+    recorded = find_fingerprint(name)
+    status("reading the weights")
+    findings = [_check_weights(name, recorded)]
+    try:
+        # A changed export is looked at to the end, so that everything that differs is named.
+        is_folder = Path(name).is_dir() and is_exported(Path(name))
+        checkpoint = read_exported(Path(name), is_checked=False) if is_folder else find_checkpoint(name)
+    except CheckpointError as error:
+        return [*findings, Finding("embeddings", False, f"not computed: {error}")]
+    status("looking at the backbone")
+    findings.append(_check_backbone(name, checkpoint, recorded, backbone))
+    status("computing embeddings")
+    model = load(name, device="cpu", backbone=backbone, status=status)
+    if recorded:
+        findings += _compare(model, recorded)
+    else:
+        findings.append(Finding("fingerprint", False, f"none is recorded: `genzoo verify {name} --write` records one"))
+    return [*findings, *_check_method(model, checkpoint)]
+
+
+def write_fingerprint(name: str, *, backbone: str | None = None, status: Status = lambda _: None) -> Path:
+    """Record the fingerprint of a checkpoint or exported folder (or, in a checkout, of a zoo model) as it is now."""
+    folder = _home(name)
+    if folder is None:
+        raise InputError(f"{name} is no folder on this machine: a fingerprint is recorded beside the files it is of")
+    checkpoint = find_checkpoint(name)
+    model = load(name, device="cpu", backbone=backbone, status=status)
+    return take_fingerprint(
+        model, checkpoint, _backbone_folder(name, checkpoint, backbone), revision_of(checkpoint)
+    ).save(folder)
+
+
+def find_fingerprint(name: str) -> Fingerprint | None:
+    """The recorded fingerprint of a model, or None."""
+    folder = _home(name)
+    return Fingerprint.load(folder) if folder and (folder / FILE).is_file() else None
+
+
+def revision_of(checkpoint: TokenCheckpoint) -> str:
+    """Commit of the frozen LLM that a checkpoint names, empty where it has none."""
+    if checkpoint.backbone in BACKBONES:
+        return BACKBONES.get(checkpoint.backbone).revision or ""
+    commit = checkpoint.backbone.partition("@")[2]
+    return commit if COMMIT.fullmatch(commit) else ""
+
+
+def _bring(name: str, status: Status) -> str:
+    """A model on the Hub as a local folder; every other name as it is."""
+    if Path(name).is_dir() or "@" not in name:
+        return name
+    status(f"fetching {name}")
+    return str(fetch_commit(name, ["*.json", "*.safetensors", "*/*.json", "*/*.safetensors"]))
+
+
+def _home(name: str) -> Path | None:
+    folder = Path(name)
+    if folder.is_dir():
+        inner = folder / "checkpoint"
+        return inner if inner.is_dir() and not is_exported(folder) else folder
+    return get_entry(name).folder if name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES) else None
+
+
+def _backbone_folder(name: str, checkpoint: TokenCheckpoint, backbone: str | None) -> Path:
+    if Path(name).is_dir() and is_exported(Path(name)):
+        check_backbone_option(Path(name), backbone)
+        if backbone is not None:
+            return fetch_backbone(backbone)
+        found = base_folder(Path(name))
+        if found is None:
+            load(name, device="cpu")  # fetches the base
+            found = base_folder(Path(name))
+        if found is not None:
+            return found
+    return fetch_backbone(backbone or checkpoint.backbone)
+
+
+def _check_weights(name: str, recorded: Fingerprint | None) -> Finding:
+    try:
+        if Path(name).is_dir() and is_exported(Path(name)):
+            tensors = read_exported_tensors(Path(name))
+        else:
+            tensors = find_checkpoint(name).tensors()
+    except CheckpointError as error:
+        return Finding("weights", False, str(error))
+    if recorded:
+        parts = digest_parts(tensors)
+        other = [part for part, digest in recorded.parts.items() if parts.get(part) != digest]
+        if other:
+            return Finding("weights", False, f"{', '.join(other)} hold other numbers than those that were recorded")
+    try:
+        checkpoint = find_checkpoint(name)
+    except CheckpointError as error:
+        return Finding("weights", False, str(error))
+    if not Path(name).is_dir() and checkpoint.digest() != get_entry(name).revision:
+        return Finding("weights", False, f"digest {checkpoint.digest()}, the entry pins {get_entry(name).revision}")
+    return Finding("weights", True, f"{checkpoint.n_parameters:,} trained numbers, digest {checkpoint.digest()[:12]}")
+
+
+def _check_backbone(name: str, checkpoint: TokenCheckpoint, recorded: Fingerprint | None, given: str | None) -> Finding:
+    folder = _backbone_folder(name, checkpoint, given)
+    if Path(name).is_dir() and folder == Path(name):
+        return _check_merged_backbone(folder, checkpoint, recorded)
+    found = backbone_digest(folder)
+    commit = folder.name if folder.parent.name == "snapshots" else ""
+    pinned = revision_of(checkpoint)
+    if found == checkpoint.backbone_digest:
+        return Finding("backbone", True, f"weights {found[:12]}" + (f" at commit {commit[:12]}" if commit else ""))
+    where = f"commit {commit[:12]}, pinned is {pinned[:12] or 'none'}; " if commit and commit != pinned else ""
+    return Finding(
+        "backbone",
+        False,
+        f"{where}weights {found[:12]} in {folder}, the tokens were trained on {checkpoint.backbone_digest[:12]}",
+    )
+
+
+def _check_merged_backbone(folder: Path, checkpoint: TokenCheckpoint, recorded: Fingerprint | None) -> Finding:
+    if recorded is None:
+        return Finding("backbone", False, "a merged model's backbone can only be compared with a recorded fingerprint")
+    numbers = digest_backbone_numbers(folder, checkpoint.spec.ids)
+    if numbers == recorded.backbone["numbers"]:
+        return Finding("backbone", True, f"numbers {numbers[:12]}, inside the folder")
+    return Finding(
+        "backbone", False, f"numbers {numbers[:12]} inside the folder, recorded are {recorded.backbone['numbers'][:12]}"
+    )
+
+
+def _compare(model: SentenceTransformer, recorded: Fingerprint) -> list[Finding]:
+    found = measure_probes(model)
+    if len(found[0].values) != len(recorded.probes[0].values):
+        return [
+            Finding(
+                "embeddings", False, f"{len(found[0].values)} numbers a text, recorded {len(recorded.probes[0].values)}"
+            )
+        ]
+    pairs = list(zip(PROBES, found, recorded.probes, strict=True))
+    texts = [
+        f"{text[:24]!r} ({now.n_ids} tokens, recorded {then.n_ids})"
+        for (_, text), now, then in pairs
+        if now.ids != then.ids
+    ]
+    changed = _changed_prompts(model, recorded)
+    gaps = [max(*(abs(a - b) for a, b in zip(now.values, then.values, strict=True)), abs(now.norm - then.norm)) for _, now, then in pairs]  # fmt: skip
+    worst = int(np.argmax(gaps))
+    bound, dtype = recorded.tolerance, dtype_of(model)
+    where = "" if gaps[worst] <= bound else f", at {PROBES[worst][1][:24]!r} with prompt {PROBES[worst][0]}"
+    return [
+        Finding("tokenizer", not texts, "; ".join(texts) or f"{len(pairs)} texts become the same tokens"),
+        Finding("prompts", not changed, "; ".join(changed) or f"{len(recorded.prompts)} instructions"),
+        Finding(
+            "dtype",
+            dtype == recorded.dtype,
+            dtype if dtype == recorded.dtype else f"{dtype}, recorded {recorded.dtype}",
+        ),
+        Finding(
+            "embeddings",
+            gaps[worst] <= bound,
+            f"largest difference {gaps[worst]:.1e}, at most {bound:.0e} allowed{where}",
+        ),
+    ]
+
+
+def _changed_prompts(model: SentenceTransformer, recorded: Fingerprint) -> list[str]:
+    """Instructions that were changed, added or taken away, and one that would be put before every text."""
+    here = prompts_of(model)
+    changed = [
+        f"{name} is {here.get(name)!r}, recorded {recorded.prompts.get(name)!r}"
+        for name in sorted({*here, *recorded.prompts})
+        if here.get(name) != recorded.prompts.get(name)
+    ]
+    if model.default_prompt_name is not None:
+        changed.append(f"{model.default_prompt_name!r} is put before every text, recorded none")
+    return changed
+
+
+def _check_method(model: SentenceTransformer, checkpoint: TokenCheckpoint) -> list[Finding]:
+    """What must hold of any such model: batches, hostile texts and long texts change nothing that they must not."""
+    texts = [text for _, text in PROBES[:-1]]  # the long one would pad all others to its length
+    options: dict[str, Any] = {"show_progress_bar": False, "convert_to_tensor": True, "prompt": ""}
+    alone = [model.encode(text, **options).float() for text in texts]
+    together = model.encode(texts, batch_size=len(texts), **options).float()
+    gap = max(float((a - b).abs().max()) for a, b in zip(alone, together, strict=True))
+    bound = 1e-4 if dtype_of(model) == "float32" else 0.1
+    ids, trained = list(checkpoint.spec.ids), set(checkpoint.spec.ids)
+    kept = {
+        text: [i for i in model.preprocess([text])["input_ids"][0].tolist() if i in trained] == ids
+        for text in (*checkpoint.spec.names, " ".join(checkpoint.spec.names))
+    }
+    long = model.preprocess(["fox " * 4 * checkpoint.max_tokens])["input_ids"][0].tolist()
+    bad = [text for text, is_kept in kept.items() if not is_kept]
+    return [
+        Finding("batches", gap <= bound, f"alone and in a batch differ by {gap:.1e}, at most {bound:.0e} allowed"),
+        Finding("injection", not bad, f"the texts {bad[:3]} reach trained rows" if bad else f"{len(kept)} texts that spell trained tokens stay text"),
+        Finding("truncation", long[-len(ids) :] == ids and len(long) <= checkpoint.max_tokens, f"a long text becomes {len(long)} tokens, the trained ones last"),
+    ]  # fmt: skip

@@ -1,0 +1,273 @@
+"""Recipe: everything that decides what a training run makes, with a digest; the named recipes; and changes of single fields."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from genzoo.errors import InputError
+from genzoo.names import Registry
+from genzoo.recipes.fields import (
+    Count,
+    LoraOptions,
+    LossOptions,
+    Name,
+    OptimOptions,
+    Positive,
+    ResponseOptions,
+    Seed,
+    UnsupervisedOptions,
+    ViewOptions,
+    check_fields,
+)
+
+UNSUPERVISED = "unsupervised"
+"""Name of the teacher that is made of the recipe's own backbone and the query log."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training run makes, apart from the queries themselves.
+
+    Attributes:
+        name: Of the recipe; not part of the digest.
+        backbone: Key of `genzoo.backbones.entries.BACKBONES`, folder, or ``org/name@commit``.
+        teacher: ``unsupervised``, key of `genzoo.teachers.teachers.TEACHERS`, SentenceTransformer folder, or ``org/name@commit``.
+        n_compression: Trailing trained tokens, whose mean is the embedding.
+        n_thought: Leading trained tokens, scratch space that is not pooled.
+        max_tokens: Longest input, trained tokens included.
+        seed: Of everything random.
+        held_out: Answered queries kept out of training for the controls; at most a tenth of the answered ones.
+    """
+
+    name: str
+    backbone: Name
+    teacher: Name
+    n_compression: Positive = 10
+    n_thought: Count = 0
+    max_tokens: Positive = 512
+    seed: Seed = 0
+    held_out: Count = 200
+    response: ResponseOptions = field(default_factory=ResponseOptions)
+    views: ViewOptions = field(default_factory=ViewOptions)
+    losses: LossOptions = field(default_factory=LossOptions)
+    optim: OptimOptions = field(default_factory=OptimOptions)
+    lora: LoraOptions = field(default_factory=LoraOptions)
+    unsupervised: UnsupervisedOptions = field(default_factory=UnsupervisedOptions)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        views = self.views.answer + self.views.document + self.views.meaning + self.views.topic
+        for wrong, told in (
+            (
+                self.n_tokens >= self.max_tokens,
+                f"max_tokens is {self.max_tokens}: no room beside {self.n_tokens} trained tokens",
+            ),
+            (not (self.losses.align or self.reconstructs), "both losses are off: nothing would be trained"),
+            (not 0.999 < views < 1.001, f"the shares of the views sum to {views:g}: they must sum to 1"),
+        ):
+            if wrong:
+                raise InputError(f"recipe {self.name}: {told}")
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens are trained."""
+        return self.n_thought + self.n_compression
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the reconstruction loss is on."""
+        return self.losses.recon > 0 and self.response.source != "none"
+
+    def digest(self) -> str:
+        """16 hex characters over every field that is not its default, the name apart.
+
+        A field that a later version adds with a default leaves the digests of older recipes alone.
+        """
+        facts = _non_default(replace(self, name=""))
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields as plain values."""
+        return asdict(self)
+
+
+def _non_default(row: Any) -> dict[str, Any]:
+    """Fields of a dataclass that differ from their defaults, nested ones likewise."""
+    facts = {}
+    for one in fields(row):
+        value = getattr(row, one.name)
+        if is_dataclass(value):
+            value = _non_default(value)
+            if value:
+                facts[one.name] = value
+        elif value != one.default:
+            facts[one.name] = value
+    return facts
+
+
+RECIPES: Registry[Recipe] = Registry("recipe", "genzoo list --recipes")
+
+# What a laptop can do: short answers, a small share of them reconstructed, the alignment solved instead of descended.
+_SMALL_VIEWS = ViewOptions(answer=0.45, document=0.25, meaning=0.15, topic=0.15, unprompted=0.2, long=0.15)
+_SMALL_LOSSES = LossOptions(recon_share=0.35, recon_tokens=24)
+_SMALL_OPTIM = OptimOptions(
+    steps=420, batch=32, warmup=10, lr_rows=1e-3, lr_recon=1e-3, align_first=40, align_memory=200
+)
+RECIPES.register(
+    "smollm2-135m-minilm",
+    Recipe(
+        name="smollm2-135m-minilm",
+        backbone="smollm2-135m",
+        teacher="minilm",
+        response=ResponseOptions(limit=12_160),
+        views=_SMALL_VIEWS,
+        losses=_SMALL_LOSSES,
+        optim=_SMALL_OPTIM,
+    ),
+)
+
+# The paper's settings: one epoch of 160,000 queries, answers of up to 500 tokens, an unsupervised teacher on the same backbone.
+for _backbone, _lr in {
+    "qwen3-0.6b": 3e-4,
+    "qwen3-1.7b": 3e-4,
+    "qwen3-4b": 3e-4,
+    "qwen3-8b": 3e-4,
+    "qwen2.5-0.5b": 5e-4,
+    "qwen2.5-1.5b": 5e-4,
+    "qwen2.5-3b": 5e-4,
+    "qwen2.5-7b": 5e-4,
+    "llama-3.2-1b": 5e-4,
+    "llama-3.2-3b": 5e-4,
+    "llama-3.1-8b": 5e-4,
+    "mistral-7b-instruct-v0.3": 5e-4,  # not in the paper; Llama's rate
+}.items():
+    RECIPES.register(
+        _backbone,
+        Recipe(
+            name=_backbone,
+            backbone=_backbone,
+            teacher=UNSUPERVISED,
+            response=ResponseOptions(max_new_tokens=500),
+            optim=OptimOptions(lr_rows=_lr, lr_recon=_lr, lr_align=_lr, precision="auto"),
+        ),
+    )
+
+# A teacher of early layers knows words, not meanings: half of the texts that are asked for their topic stand for what they belong
+# to, the regression is held back harder, and the embeddings are partly whitened. A last phase follows the alignment alone: it
+# was worth more than doubling the steps with both losses.
+_SELF_OPTIM = replace(
+    _SMALL_OPTIM, steps=1125, align_last=150, recon_last=75, lr_rows=3e-3, ridge=1000.0, partial_whitening=0.35
+)
+# A base model only goes on writing: told what stands before it, and kept out of loops, it answers in sentences.
+_BASE_MODEL = ResponseOptions(
+    limit=5_000,
+    system_prompt="Below are questions from users and helpful answers in two or three full sentences.",
+    repetition_penalty=1.2,
+)
+RECIPES.register(
+    "smollm2-135m",
+    Recipe(
+        name="smollm2-135m",
+        backbone="smollm2-135m",
+        teacher=UNSUPERVISED,
+        response=ResponseOptions(limit=12_160),
+        views=replace(_SMALL_VIEWS, context=0.5),
+        losses=_SMALL_LOSSES,
+        optim=_SELF_OPTIM,
+        unsupervised=UnsupervisedOptions(layer=2, whiten=256, fit_texts=4000),
+    ),
+)
+# The last layer, read where an answer opens, knows what the text is about: centred, it teaches more than an early one's whitened mean.
+RECIPES.register(
+    "gemma3-270m",
+    Recipe(
+        name="gemma3-270m",
+        backbone="gemma3-270m",
+        teacher=UNSUPERVISED,
+        response=_BASE_MODEL,
+        views=replace(_SMALL_VIEWS, context=0.5),
+        losses=_SMALL_LOSSES,
+        optim=replace(_SELF_OPTIM, steps=300, align_last=75, recon_last=0),
+        unsupervised=UnsupervisedOptions(layer=18, whiten=256, power=0.0, fit_texts=4000, wrap="answer"),
+    ),
+)
+
+
+T = TypeVar("T")
+
+
+def override(row: T, changes: Mapping[str, Any]) -> T:
+    """Return a copy of a dataclass (and those inside it) with fields changed.
+
+    Args:
+        row: A recipe, or any frozen dataclass.
+        changes: Dotted field name -> new value, as it is or as the text that a command line has.
+
+    Raises:
+        InputError: For an unknown field (all are named) or a value of the wrong kind.
+
+    >>> from genzoo.recipes.recipes import Recipe
+    >>> override(Recipe("r", "smollm2-135m", "minilm"), {"optim.steps": "7", "losses.recon": 0}).optim.steps
+    7
+    """
+    return _changed(row, {tuple(name.split(".")): value for name, value in changes.items()}, "")
+
+
+def parse_change(text: str) -> tuple[str, str]:
+    """``key=value`` as typed; the value may hold further equals signs.
+
+    >>> parse_change("response.system_prompt=a=b")
+    ('response.system_prompt', 'a=b')
+    """
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise InputError(f"{text!r} changes no field: write field=value, as in optim.steps=200")
+    return name.strip(), value.strip()
+
+
+def field_names(row: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted names of all fields of a dataclass."""
+    for one in fields(row):
+        value = getattr(row, one.name)
+        if is_dataclass(value):
+            yield from field_names(value, f"{prefix}{one.name}.")
+        else:
+            yield prefix + one.name
+
+
+def _changed(row: T, changes: Mapping[tuple[str, ...], Any], prefix: str) -> T:
+    """The row with all changes made at once, since one alone may be out of limits that all together keep."""
+    kinds, made, inner = get_type_hints(type(row)), dict[str, Any](), dict[str, dict[tuple[str, ...], Any]]()
+    for path, value in changes.items():
+        name = prefix + ".".join(path)
+        part = getattr(row, path[0], None) if path[0] in {one.name for one in fields(row)} else None  # type: ignore[arg-type]
+        if path[0] not in kinds or (len(path) > 1 and not is_dataclass(part)):
+            raise InputError(f"there is no field {name!r}; the fields are {', '.join(field_names(row, prefix))}")
+        if len(path) > 1:
+            inner.setdefault(path[0], {})[path[1:]] = value
+        elif is_dataclass(part):
+            raise InputError(f"{name!r} is a group of fields: change one of {', '.join(field_names(part, name + '.'))}")
+        else:
+            made[path[0]] = _as(kinds[path[0]], value, name)
+    made |= {name: _changed(getattr(row, name), part, f"{prefix}{name}.") for name, part in inner.items()}
+    return replace(row, **made)  # type: ignore[type-var]
+
+
+def _as(kind: Any, value: Any, name: str) -> Any:
+    """A text as the field's kind; what is no text stays what it is, and the row checks it."""
+    if type(None) in get_args(kind):
+        if value in ("none", "null", ""):
+            return None
+        (kind,) = (one for one in get_args(kind) if one is not type(None))
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind not in (int, float) or not isinstance(value, str):
+        return value
+    try:
+        return kind(value)
+    except ValueError:
+        raise InputError(f"{name} must be a{' whole' if kind is int else ''} number, not {value!r}") from None

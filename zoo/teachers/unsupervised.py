@@ -1,0 +1,199 @@
+"""A teacher made of the backbone itself, without labels: states of a layer, averaged and whitened on the query log.
+
+The last layers of an LLM are about the next token; an early one is about the words. Averaged over the text, an early one tells
+more of the text; where an answer opens, a late one may (`genzoo.teachers.readers`). Whitening removes what all texts share, which
+is most of such a mean. Optionally the layers are first tuned by unsupervised SimCSE (Gao et al. 2021) in a LoRA: two passes of one
+text with different dropout are each other's positive, the other texts of the batch the negatives.
+
+The result is a SentenceTransformer of built-in modules: ``Transformer`` (the first layers; its tokenizer wraps every text) ->
+``WordWeights`` (only where no more than the opening of an answer is averaged) -> ``Pooling`` (mean) -> ``Dense`` (whitening). So
+mteb can measure it like any other model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense
+from torch import Tensor, nn
+from torch.nn import functional
+
+from genzoo.backbones.lora import Lora, merge_lora
+from genzoo.errors import InputError, TrainingError
+from genzoo.files import replace_folder
+from genzoo.recipes.fields import UnsupervisedOptions
+from genzoo.teachers.readers import make_reader
+
+TEMPERATURE = 0.05
+"""Of the SimCSE loss, as in its paper."""
+DROPOUT = 0.1
+OnStep = Callable[[str, int, int], None]
+
+
+def fit_teacher(
+    backbone: Path,
+    texts: Sequence[str],
+    options: UnsupervisedOptions,
+    folder: Path,
+    *,
+    seed: int = 0,
+    device: str | None = None,
+    on_step: OnStep = lambda stage, done, total: None,
+) -> Path:
+    """Fit the teacher on unlabeled texts and write its SentenceTransformer folder, whole or not at all.
+
+    Args:
+        backbone: Local folder of the frozen LLM.
+        texts: Queries, or any texts of the domain.
+        options: Layer, wrapping, whitening, SimCSE.
+        folder: Where to.
+        seed: Of the choice of texts and of SimCSE.
+        device: As in sentence-transformers.
+        on_step: Told how far the fit is.
+
+    Raises:
+        InputError: For fewer texts than whitened dimensions, a layer that the backbone has not, or too many dimensions.
+    """
+    chosen = list(texts)
+    random.Random(seed).shuffle(chosen)  # noqa: S311 - reproducible choice
+    chosen = chosen[: options.fit_texts]
+    modules: list[Any] = make_reader(backbone, options)
+    width = modules[0].model.config.hidden_size
+    if options.whiten > width:
+        raise InputError(f"unsupervised.whiten is {options.whiten}, the backbone is {width} wide: give at most that")
+    if len(chosen) <= options.whiten:
+        raise InputError(
+            f"whitening to {options.whiten} dimensions needs more than {options.whiten} texts, the log has {len(chosen)}: give "
+            "more, or lower unsupervised.whiten"
+        )
+    pooled = SentenceTransformer(modules=modules, device=device)
+    if options.simcse_steps:
+        train_simcse(pooled, chosen, options, seed, on_step)
+    states = []
+    for start in range(0, len(chosen), 256):
+        part = chosen[start : start + 256]
+        states.append(pooled.encode(part, batch_size=32, convert_to_tensor=True, show_progress_bar=False).cpu())
+        on_step("whitening", start + len(part), len(chosen))
+    weight, bias = whitening(torch.cat(states), options.whiten, options.power)
+    return _save(pooled, weight.float(), bias.float(), folder)
+
+
+def put_together(backbone: Path, options: UnsupervisedOptions, weight: Tensor, bias: Tensor, folder: Path) -> Path:
+    """Write the folder of a teacher whose whitening is known: weight ``(D, H)`` and bias ``(D,)``.
+
+    Raises:
+        InputError: For a teacher that was tuned by SimCSE: it is more than its backbone and a whitening.
+    """
+    if options.simcse_steps:
+        raise InputError(
+            "a teacher that was tuned by SimCSE cannot be put together from its whitening: ship its folder"
+        )
+    return _save(SentenceTransformer(modules=make_reader(backbone, options), device="cpu"), weight, bias, folder)
+
+
+def read_whitening(folder: Path) -> tuple[Tensor, Tensor]:
+    """Weight ``(D, H)`` and bias ``(D,)`` of a ``Dense`` module's folder, as `fit_teacher` writes it last."""
+    tensors = load_file(folder / "model.safetensors")
+    return tensors["linear.weight"], tensors["linear.bias"]
+
+
+def _save(pooled: SentenceTransformer, weight: Tensor, bias: Tensor, folder: Path) -> Path:
+    dense = Dense(
+        weight.shape[1], weight.shape[0], activation_function=nn.Identity(), init_weight=weight, init_bias=bias
+    )
+    model = SentenceTransformer(modules=[*pooled, dense], similarity_fn_name="cosine", device="cpu")
+    with replace_folder(folder) as new:
+        model.save_pretrained(str(new), create_model_card=False)
+    return folder
+
+
+def whitening(states: Tensor, dim: int, power: float = 0.5) -> tuple[Tensor, Tensor]:
+    """The affine map after which the states have mean 0 and, at the full power of 0.5, the identity as covariance.
+
+    Args:
+        states: ``(texts, H)``.
+        dim: Principal directions that are kept, largest variance first.
+        power: Their variances v become ``v^(1 - 2 power)``.
+
+    Returns:
+        Weight ``(dim, H)`` and bias ``(dim,)``.
+    """
+    states = states.double()
+    mean = states.mean(dim=0)
+    values, vectors = torch.linalg.eigh((states - mean).T.cov())
+    values, vectors = values[-dim:].flip(0), vectors[:, -dim:].flip(1)
+    if not bool(values[-1] > 1e-12 * values[0]):
+        raise TrainingError(
+            f"the texts span fewer than {dim} directions of the backbone's states: give more texts, or lower unsupervised.whiten"
+        )
+    weight = (vectors / values.pow(power)).T
+    return weight, -weight @ mean
+
+
+def train_simcse(
+    pooled: SentenceTransformer, texts: Sequence[str], options: UnsupervisedOptions, seed: int, on_step: OnStep
+) -> None:
+    """Tune the layers of ``[Transformer, Pooling]`` in place by unsupervised SimCSE; the LoRA is merged at the end.
+
+    Loss (SimCSE eq. 1): ``-log softmax_j(cos(h_i, h'_j) / 0.05)[i]``, where h and h' are two passes of a text under dropout.
+    """
+    if len(texts) < 2 * options.simcse_batch:
+        raise InputError(
+            f"SimCSE with batches of {options.simcse_batch} needs twice as many texts, there are {len(texts)}"
+        )
+    transformer: Any = pooled[0]
+    lora = Lora.create(_Headless(transformer.model), options.simcse_rank, "q_proj,k_proj,v_proj,o_proj", seed)
+    lora.to(pooled.device)
+    transformer.model.requires_grad_(False)
+    rng = random.Random(seed)  # noqa: S311 - reproducible choice
+    torch.manual_seed(seed)
+    optimizer = torch.optim.AdamW(lora.parameters(), lr=options.simcse_lr)
+    noise = transformer.model.get_input_embeddings().register_forward_hook(
+        lambda module, inputs, output: functional.dropout(output, DROPOUT)
+    )
+    try:
+        with lora.on():
+            for step in range(options.simcse_steps):
+                batch = rng.sample(list(texts), options.simcse_batch)
+                first, second = (_pooled(pooled, batch) for _ in range(2))
+                scores = functional.normalize(first) @ functional.normalize(second).T / TEMPERATURE
+                loss = functional.cross_entropy(scores, torch.arange(len(batch), device=scores.device))
+                if not torch.isfinite(loss):
+                    raise TrainingError(f"SimCSE diverged at step {step}: lower unsupervised.simcse_lr")
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                on_step("simcse", step + 1, options.simcse_steps)
+    finally:
+        noise.remove()
+    merge_lora(transformer.model, {key: tensor.to(pooled.device) for key, tensor in lora.tensors().items()})
+
+
+def _pooled(model: SentenceTransformer, texts: Sequence[str]) -> Tensor:
+    features = {
+        key: value.to(model.device) if isinstance(value, Tensor) else value
+        for key, value in model.preprocess(list(texts)).items()
+    }
+    return model(features)["sentence_embedding"]
+
+
+class _Headless:
+    """A model without head, where one with `base_model` is expected."""
+
+    def __init__(self, model: Any) -> None:
+        self.base_model = model
+
+
+def teacher_name(backbone_digest: str, options: UnsupervisedOptions, texts: Sequence[str], seed: int) -> str:
+    """A name that changes with everything that the teacher is made of; part of every target's key."""
+    sha = hashlib.sha256(f"{backbone_digest}\0{options}\0{seed}".encode())
+    for text in texts:
+        sha.update(text.encode() + b"\0")
+    return f"unsupervised-{sha.hexdigest()[:16]}"

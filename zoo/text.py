@@ -1,0 +1,190 @@
+"""Text made safe for where it is shown, tokens kept out of it, and the words that carry it.
+
+Names, texts and decoded words from files are data, never markup or a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Iterable
+
+# Control, surrogate and bidi-override characters hide or reorder the text around them, and XML forbids the
+# noncharacters; letters of any script stay.
+_HIDING = frozenset(
+    map(chr, (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x2070), *range(0xFFF9, 0xFFFC)))
+)
+REPLACEMENT = "\ufffd"
+_SPACE = re.compile(r"[^\S\u00a0]+")  # a no-break space is meant
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
+# At the start of a line these would begin a list, a heading or a rule; signed numbers stay as they are.
+_MARKDOWN_START = re.compile(r"\A([-+](?=\s|$)|[-=](?=[-=\s]*$))")
+_MARKDOWN_NUMBER = re.compile(r"\A(\d{1,9})([.)])(?=\s|$)")
+_MARKDOWN_LINK = re.compile(r"(?i)(?<=http)(?=://)|(?<=https)(?=://)|(?<=ftp)(?=://)|(?<=\bwww)(?=\.)")
+_NAME_LENGTH = 60  # characters of a file name that are readable
+
+
+def is_hiding(char: str) -> bool:
+    """Whether a character is no part of a text, but hides, reorders or breaks what is shown around it."""
+    point = ord(char)
+    is_noncharacter = point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
+    return char in _HIDING or is_noncharacter or unicodedata.category(char) in {"Cc", "Cs"}
+
+
+def clean(text: str) -> str:
+    r"""The text in one line, without characters that hide, reorder or break what is shown.
+
+    >>> clean("a\nb\x07")
+    'a b\ufffd'
+    """
+    text = _SPACE.sub(" ", text).strip()
+    return text if text.isascii() and text.isprintable() else _replaced(text, "")
+
+
+def for_terminal(text: str) -> str:
+    r"""The text with its lines and tabs, without anything that a terminal would take for a command.
+
+    >>> for_terminal("one\n\x1b[31mtwo")
+    'one\n\ufffd[31mtwo'
+    """
+    return text if text.isascii() and text.isprintable() else _replaced(text, "\n\t")
+
+
+def _replaced(text: str, kept: str) -> str:
+    return "".join(REPLACEMENT if char not in kept and is_hiding(char) else char for char in text)
+
+
+def escape_markdown(text: str) -> str:
+    r"""For running text and table cells: no markup, no HTML, no address that becomes a link by itself.
+
+    >>> escape_markdown("a|b <c> *d*")
+    'a\\|b \\<c\\> \\*d\\*'
+    """
+    text = escape_inline_markdown(clean(text))
+    return _MARKDOWN_NUMBER.sub(r"\1\\\2", _MARKDOWN_START.sub(r"\\\1", text))
+
+
+def escape_inline_markdown(text: str) -> str:
+    """The same for a part of a line, whose blanks at the ends count."""
+    return _MARKDOWN_LINK.sub(r"\\", _MARKDOWN.sub(r"\\\1", text))
+
+
+def code_markdown(text: str) -> str:
+    """The text as a code span, whatever backticks it holds.
+
+    >>> code_markdown("a|b"), code_markdown("a`b``")
+    ('`a|b`', '``` a`b`` ```')
+    """
+    text = clean(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " if len(fence) > 1 else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def safe_name(name: str) -> str:
+    """A part of a file name or an anchor: lower-case letters, digits and hyphens, on any system.
+
+    Eight digits of a digest tell apart what lost characters on the way.
+
+    >>> safe_name("mean-task"), safe_name("../A b")
+    ('mean-task', 'a-b-c3ee5de9')
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_NAME_LENGTH].rstrip("-")
+    if plain and plain == name.lower():
+        return plain
+    return f"{plain}-{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}".lstrip("-")
+
+
+def safe_names(names: Iterable[str]) -> list[str]:
+    """The safe name of each, in order; names that would share one, whatever they are, get one each.
+
+    >>> safe_names(["abc", "ABC", "Abc"])
+    ['abc', 'abc-2', 'abc-3']
+    """
+    found: list[str] = []
+    for name in names:
+        safe, number = safe_name(name), 2
+        while safe in found:
+            safe, number = f"{safe_name(name)}-{number}", number + 1
+        found.append(safe)
+    return found
+
+
+HIDDEN = "<TOKEN>"
+_SHAPES = re.compile(r"\bhf_[A-Za-z0-9]{8,}|(?i:(?<=Bearer ))[^\s'\",}]+")
+_NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
+
+
+def redact(text: str) -> str:
+    """The text without anything that is, or looks like, a token of the Hub.
+
+    >>> redact("refused: Authorization: bearer abc123, hf_AbCdEfGhIjKl; set HF_ENDPOINT")
+    'refused: Authorization: bearer <TOKEN>, <TOKEN>; set HF_ENDPOINT'
+    """
+    for token in _own_tokens():
+        text = text.replace(token, HIDDEN)
+    return _SHAPES.sub(HIDDEN, text)
+
+
+def first_line(error: BaseException) -> str:
+    """The start of what an error says, without any token."""
+    text = getattr(error, "server_message", None) or str(error)
+    return redact((str(text).strip().splitlines() or [""])[0])[:160]
+
+
+def _own_tokens() -> list[str]:
+    """This user's tokens, of whatever shape. A short one is no token: it would black out ordinary words."""
+    found = [os.environ.get(name, "") for name in _NAMES]
+    try:
+        from huggingface_hub import get_token
+
+        found.append(get_token() or "")
+    except (ImportError, OSError):
+        pass
+    return sorted({token.strip() for token in found if len(token.strip()) >= 8}, key=len, reverse=True)
+
+
+_MARK = re.compile(r"<\|?[^<>]*\|?>")  # such as <|im_end|>
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_PLAIN_TEXT = (
+    "the and for are was were with that this from have has had not but can will would should could may might you your "
+    "they them their there here what when where which who why how its his her our out into than then also any all some "
+    "one two been being does did doing done about over under only such more most other these those very just use used "
+    "using need make made get let like way ways many much often usually help helps include includes including"
+)
+_PLAIN = frozenset(_PLAIN_TEXT.split())
+
+
+def content_words(text: str) -> dict[str, str]:
+    """Stem to word, in order; the stem is six letters without a plural s, so that "bears" meets "bear".
+
+    >>> content_words("The polar bears, and the Arctic")
+    {'polar': 'polar', 'bear': 'bears', 'arctic': 'arctic'}
+    """
+    found: dict[str, str] = {}
+    for word in map(str.casefold, _WORD.findall(text)):
+        if word not in _PLAIN:
+            found.setdefault(word.removesuffix("s")[:6], word)
+    return found
+
+
+def shared_words(first: str, second: str) -> tuple[str, ...]:
+    """Content words of the first text that the second has too, each once, in the first text's order.
+
+    >>> shared_words("polar bears live in the Arctic", "A bear of the Arctic sea")
+    ('bears', 'arctic')
+    """
+    there = content_words(second)
+    return tuple(word for stem, word in content_words(first).items() if stem in there)
+
+
+def telling(tokens: Iterable[str]) -> list[str]:
+    """Tokens that say something: neither blanks, punctuation, nor a vocabulary's own marks.
+
+    >>> telling([" polar", " ", "<|im_end|>", ":", "Arctic "])
+    ['polar', 'Arctic']
+    """
+    stripped = (token.strip() for token in tokens)
+    return [token for token in stripped if any(map(str.isalnum, token)) and not _MARK.fullmatch(token)]
