@@ -6,6 +6,7 @@ A block below ``<!-- slow: REASON -->`` runs with ``pytest -m slow_docs`` only, 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -24,7 +25,7 @@ PAGES = {
     if "generated" not in path.parts
 }
 NOT_RUN = {
-    "README.md": ["installs an environment"] * 2,
+    "README.md": ["installs an environment", "installs an environment", "runs this test"],
     "docs/design.md": ["runs this test"],
     "docs/guides/convert.md": ["needs a checkpoint of llm2vec-gen"],
     "docs/guides/evaluate.md": ["needs a Ray cluster"],
@@ -124,12 +125,22 @@ def prepared(tmp_path_factory):
         models = ["-m", "minilm", "-m", "smollm2-135m-teacher"]
         tasks = ["-t", "GenZooMiniRetrieval", "-t", "GenZooMiniSTS"]
         run_genzoo(TRIAL, ["evaluate", *models, *tasks, "-o", "results"])
+        write_helpdesk(folder / "helpdesk")
+        run_genzoo(TRIAL, ["evaluate", "-m", "run", "-t", "SciFact", "--data", "SciFact=helpdesk", "-o", "own"])
     return folder
+
+
+def write_helpdesk(folder: Path) -> None:
+    """The small set of the guide to own data, as its own lines write it."""
+    block = next(block for block in blocks_of("docs/guides/your-own-data.md") if block.kind == "python")
+    exec(compile(block.code, block.place, "exec"), {})  # noqa: S102
+    assert (folder / "qrels.jsonl").is_file()
 
 
 @pytest.fixture
 def page_folder(prepared, tmp_path):
-    shutil.copytree(prepared, tmp_path / "page")
+    kept = shutil.ignore_patterns("own", "helpdesk")
+    shutil.copytree(prepared, tmp_path / "page", ignore=kept)
     return tmp_path / "page"
 
 
@@ -163,3 +174,57 @@ def test_every_fence_and_mark_is_understood():
         assert len(re.findall(r"^```(python|bash|console)\b", text, flags=re.M)) == len(blocks_of(page)), page
         marks = [block for block in blocks_of(page) if block.mark]
         assert len(re.findall(r"<!-- (slow|not run)\b", text)) == len(marks), f"{page}: a mark belongs right above its block"
+
+
+def documented_files(heading: str) -> list[str]:
+    """The names in the first column of the first table below a heading of the page on results folders."""
+    text = PAGES["docs/reference/results-folder.md"].read_text(encoding="utf-8")
+    table = text.partition(f"# {heading}\n")[2].partition("\n#")[0]
+    cells = re.findall(r"^\| (`[^|]*) \|", table, flags=re.M)
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def as_pattern(name: str) -> re.Pattern[str]:
+    """A documented name as a pattern of relative paths; a folder stands for everything in it."""
+    pattern = re.sub(r"MODEL|REVISION|TASK|NAME|DIGEST", r"[^/]+", re.escape(name))
+    return re.compile(pattern + (".+" if name.endswith("/") else ""))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("heading", "folders", "optional"),
+    [
+        ("Files of a results folder", ("results", "own"), {"benchmarks.json", "reported/NAME.csv", "studies/", ".staging/"}),
+        ("Files of a training run", ("run",), set()),
+    ],
+)
+def test_the_page_on_files_names_every_file_that_a_run_writes(prepared, heading, folders, optional):
+    names = {name: as_pattern(name) for name in documented_files(heading)}
+    roots = [prepared / folder for folder in folders]
+    found = [path.relative_to(root).as_posix() for root in roots for path in root.rglob("*") if path.is_file()]
+    found = [path for path in found if not path.endswith(".lock") or path == ".lock"]
+    assert not [path for path in found if not any(one.fullmatch(path) for one in names.values())]
+    assert not [name for name, one in names.items() if name not in optional and not any(map(one.fullmatch, found))]
+
+
+KEYED = [
+    "results/MODEL/REVISION/TASK.json",
+    "results/MODEL/REVISION/run_settings.jsonl",
+    "judgements/TASK.json",
+    "environment/MODEL/REVISION.json",
+    "environment/MODEL/REVISION/TASK.json",
+    "evidence/MODEL/REVISION.json",
+    "tasks.json",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KEYED)
+def test_the_page_on_files_names_every_key(prepared, name):
+    pattern, keys = as_pattern(name), set[str]()
+    for root in (prepared / "results", prepared / "own"):
+        for path in root.rglob("*.json*"):
+            if pattern.fullmatch(path.relative_to(root).as_posix()) and path.name != "model_meta.json":
+                row = json.loads(path.read_text(encoding="utf-8").splitlines()[0] if path.suffix == ".jsonl" else path.read_text())
+                keys |= set().union(*row.values()) if name == "tasks.json" else set(row)
+    assert keys == set(documented_files(f"`{name}`"))
