@@ -34,6 +34,7 @@ html_static_path = ["_static"]
 html_css_files = ["genzoo.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 
 
 def setup(app):
