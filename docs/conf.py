@@ -27,6 +27,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # attributes in one compact list
 
 html_theme = "furo"
 html_title = f"genzoo {release}"
@@ -38,5 +39,6 @@ html_show_copyright = False
 
 
 def setup(app):
-    """Write the generated fragments before any page is read."""
+    """Write the generated fragments before any page is read, and show classes without their long constructors."""
     app.connect("builder-inited", lambda app: generate.write(Path(app.srcdir) / "generated"))
+    app.connect("autodoc-process-signature", lambda app, what, *_: ("", None) if what == "class" else None)
