@@ -25,6 +25,7 @@ nitpicky = True
 nitpick_ignore_regex = [("py:(class|exc)", ".*"), ("py:obj", "None")]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 napoleon_use_rtype = False
 napoleon_use_ivar = True  # attributes in one compact list

@@ -79,8 +79,7 @@ def python() -> str:
     for name in genzoo.__all__:
         value = getattr(genzoo, name)
         if inspect.ismodule(value):
-            inner = [part for part in vars(value) if _returns_axes(getattr(value, part), value)]
-            listed[_group(value.__name__)] += [f".. autofunction:: genzoo::{name}.{part}" for part in inner]
+            listed[_group(value.__name__)] += [f".. autofunction:: genzoo::{name}.{part}" for part in value.__all__]
         elif name != "__version__":
             listed[_group(value.__module__)].append(_directive(name, value))
     parts = (
@@ -108,11 +107,6 @@ def _group(module: str) -> str:
     return max(fitting)[1]
 
 
-def _returns_axes(value: Any, module: Any) -> bool:
-    is_own = inspect.isfunction(value) and value.__module__ == module.__name__ and not value.__name__.startswith("_")
-    return is_own and str(inspect.signature(value).return_annotation) == "Axes"
-
-
 def _directive(name: str, value: Any) -> str:
     """What Sphinx documents a name with."""
     if inspect.isclass(value) and issubclass(value, BaseException):
@@ -132,7 +126,9 @@ def command_line() -> str:
 
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="genzoo"), name="genzoo")
+    general = re.search(r"^\*\*Options\*\*:\n\n((?:^\* .*\n)+)", text, flags=re.M)
     text = re.sub(r"\A.*?(?=^## )", "", text, flags=re.S | re.M)  # the page has its own title and list of commands
+    text = f"## Options of every command\n\nThey stand before the command.\n\n{general[1] if general else ''}\n{text}"
     text = re.sub(r"^\* `--help`.*\n", "", text, flags=re.M)
     text = re.sub(r"\*\*Usage\*\*:\n\n|\*\*Options\*\*:\n\n(?=\n*(##|\Z))", "", text)
     return re.sub(r"(`[^`]*`)|<", lambda found: found[1] or r"\<", text)  # outside of code it would be read as HTML
@@ -291,7 +287,9 @@ def benchmark_tasks(benchmark: Any) -> str:
         if bundled is not None:
             cards[bundled.name] = bundled
         where = "in the package" if bundled else _code(meta.dataset["path"])
-        rows.append((_code(meta.name), meta.type, _sizes(task), _code(meta.main_score), where, meta.license or "unknown"))
+        rows.append(
+            (_code(meta.name), meta.type, _sizes(task), _code(meta.main_score), where, meta.license or "unknown")
+        )
     parts = [
         benchmark.description,
         f"Names: `{benchmark.name}`, `{benchmark.aliases[0]}`.",

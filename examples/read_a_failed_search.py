@@ -1,6 +1,6 @@
 """Read a failed search: what did the embedding of the query say, and what had the wrong passage in common with it?
 
-    python examples/read_a_failed_search.py
+python examples/read_a_failed_search.py
 """
 
 import genzoo

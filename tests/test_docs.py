@@ -42,7 +42,9 @@ def test_every_page_is_reachable_and_holds_no_address_to_load_from(site):
         target = page.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
         assert target == "index.html" or f'href="{target}"' in index, target
     for path in (site / "site").rglob("*.html"):
-        loaded = re.findall(r'<(?:script|img|iframe)[^>]* src="(.*?)"|<link[^>]* rel="stylesheet"[^>]* href="(.*?)"', path.read_text())
+        loaded = re.findall(
+            r'<(?:script|img|iframe)[^>]* src="(.*?)"|<link[^>]* rel="stylesheet"[^>]* href="(.*?)"', path.read_text()
+        )
         assert not [one for pair in loaded for one in pair if one.startswith(("http:", "https:", "//"))], path
 
 
@@ -91,7 +93,9 @@ def test_a_dead_link_a_missing_anchor_and_an_unknown_name_fail_the_build(site):
 def test_paths_of_the_repository_exist(page):
     """Paths in running text, and the links of the README, which GitHub shows without any generator."""
     text = page.read_text(encoding="utf-8")
-    named = re.findall(r"`(?:python )?((?:benchmarks|docs|examples|leaderboards|reports|tasks|tests|zoo)/[\w./-]+)", text)
+    named = re.findall(
+        r"`(?:python )?((?:benchmarks|docs|examples|leaderboards|reports|tasks|tests|zoo)/[\w./-]+)", text
+    )
     if page.name == "README.md":
         named += [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith(("http", "#"))]
     assert not [path for path in named if not (ROOT / path).exists()]

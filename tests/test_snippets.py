@@ -55,7 +55,13 @@ class Block:
 def blocks_of(page: str) -> list[Block]:
     text = PAGES[page].read_text(encoding="utf-8")
     return [
-        Block(f"{page}:{text.count(chr(10), 0, one.start('code')) + 1}", one["kind"], one["code"], one["mark"], one["reason"])
+        Block(
+            f"{page}:{text.count(chr(10), 0, one.start('code')) + 1}",
+            one["kind"],
+            one["code"],
+            one["mark"],
+            one["reason"],
+        )
         for one in _BLOCK.finditer(text)
     ]
 
@@ -159,7 +165,9 @@ def test_blocks_of_a_page_run(page, page_folder, monkeypatch):
 def test_slow_blocks_of_a_page_run(page, page_folder, monkeypatch, request):
     slow = [block for block in blocks_of(page) if block.mark == "slow"]
     if "slow_docs" not in request.config.option.markexpr:
-        pytest.skip(f"{len(slow)} slow block(s) of {page} ({', '.join(str(b.reason) for b in slow)}): pytest -m slow_docs")
+        pytest.skip(
+            f"{len(slow)} slow block(s) of {page} ({', '.join(str(b.reason) for b in slow)}): pytest -m slow_docs"
+        )
     run_page(page, page_folder, monkeypatch, slow=True)
 
 
@@ -173,7 +181,9 @@ def test_every_fence_and_mark_is_understood():
         text = path.read_text(encoding="utf-8")
         assert len(re.findall(r"^```(python|bash|console)\b", text, flags=re.M)) == len(blocks_of(page)), page
         marks = [block for block in blocks_of(page) if block.mark]
-        assert len(re.findall(r"<!-- (slow|not run)\b", text)) == len(marks), f"{page}: a mark belongs right above its block"
+        assert len(re.findall(r"<!-- (slow|not run)\b", text)) == len(marks), (
+            f"{page}: a mark belongs right above its block"
+        )
 
 
 def documented_files(heading: str) -> list[str]:
@@ -194,7 +204,11 @@ def as_pattern(name: str) -> re.Pattern[str]:
 @pytest.mark.parametrize(
     ("heading", "folders", "optional"),
     [
-        ("Files of a results folder", ("results", "own"), {"benchmarks.json", "reported/NAME.csv", "studies/", ".staging/"}),
+        (
+            "Files of a results folder",
+            ("results", "own"),
+            {"benchmarks.json", "reported/NAME.csv", "studies/", ".staging/"},
+        ),
         ("Files of a training run", ("run",), set()),
     ],
 )
@@ -225,6 +239,8 @@ def test_the_page_on_files_names_every_key(prepared, name):
     for root in (prepared / "results", prepared / "own"):
         for path in root.rglob("*.json*"):
             if pattern.fullmatch(path.relative_to(root).as_posix()) and path.name != "model_meta.json":
-                row = json.loads(path.read_text(encoding="utf-8").splitlines()[0] if path.suffix == ".jsonl" else path.read_text())
+                row = json.loads(
+                    path.read_text(encoding="utf-8").splitlines()[0] if path.suffix == ".jsonl" else path.read_text()
+                )
                 keys |= set().union(*row.values()) if name == "tasks.json" else set(row)
     assert keys == set(documented_files(f"`{name}`"))
