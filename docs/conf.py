@@ -7,6 +7,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import generate  # noqa: E402  (docs/ is no package)
+from sphinx.application import Sphinx  # noqa: E402
 
 import genzoo  # noqa: E402
 
@@ -39,7 +40,7 @@ html_show_sphinx = False
 html_show_copyright = False
 
 
-def setup(app):
+def setup(app: Sphinx) -> None:
     """Write the generated fragments before any page is read, and show classes without their long constructors."""
     app.connect("builder-inited", lambda app: generate.write(Path(app.srcdir) / "generated"))
     app.connect("autodoc-process-signature", lambda app, what, *_: ("", None) if what == "class" else None)

@@ -1,6 +1,6 @@
 """Baseline an embedder: is it better than chance and than a small public model, and is the difference more than noise?
 
-    python examples/baseline_an_embedder.py [MODEL]
+Run: python examples/baseline_an_embedder.py [MODEL]
 
 MODEL is a zoo model, a folder, or a model on the Hub. Results stay in output/baseline: a second run measures nothing again.
 """

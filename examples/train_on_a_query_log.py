@@ -1,6 +1,6 @@
 """Train on a query log: all stages, from a file of queries to a model that other programs load.
 
-    python examples/train_on_a_query_log.py LOG
+Run: python examples/train_on_a_query_log.py LOG
 
 LOG holds one query a line, at least a hundred. The settings below are for a first try of about a minute. Without them a training
 takes two hours on two CPU cores, and the model is worth using.
