@@ -45,6 +45,8 @@ def _fragments() -> Iterator[tuple[str, str]]:
         yield f"model-{entry.name}.md", model_facts(entry)
     for benchmark in BENCHMARKS:
         yield f"{benchmark.aliases[0]}.md", benchmark_tasks(benchmark)
+        if cards := data_cards(benchmark):
+            yield f"{benchmark.aliases[0]}-cards.md", cards
     yield "changelog.md", _changelog()
 
 
@@ -278,33 +280,32 @@ def _controls(found: dict[str, Any]) -> str:
 
 
 def benchmark_tasks(benchmark: Any) -> str:
-    """The tasks of one benchmark and, for those that ship with the package, their data cards."""
-    from genzoo.tasks.sets.bundled import BundledSet
-
-    rows, cards = [], dict[str, BundledSet]()
+    """The tasks of one benchmark."""
+    rows = []
     for task in benchmark.tasks:
-        meta, bundled = task.metadata, getattr(task, "bundled", None)
-        if bundled is not None:
-            cards[bundled.name] = bundled
-        where = "in the package" if bundled else _code(meta.dataset["path"])
+        meta = task.metadata
+        where = "in the package" if hasattr(task, "bundled") else _code(meta.dataset["path"])
         rows.append(
             (_code(meta.name), meta.type, _sizes(task), _code(meta.main_score), where, meta.license or "unknown")
         )
-    parts = [
-        benchmark.description,
-        f"Names: `{benchmark.name}`, `{benchmark.aliases[0]}`.",
-        _table(("task", "type", "size", "main metric", "data", "licence"), rows),
-    ]
-    return "\n\n".join([*parts, *(_card(one) for one in cards.values())]) + "\n"
+    table = _table(("task", "type", "size", "main metric", "data", "licence"), rows)
+    return f"{benchmark.description}\n\nNames: `{benchmark.name}`, `{benchmark.aliases[0]}`.\n\n{table}"
+
+
+def data_cards(benchmark: Any) -> str:
+    """The data cards of the sets of a benchmark that ship with the package, each once."""
+    sets = {task.bundled.name: task.bundled for task in benchmark.tasks if hasattr(task, "bundled")}
+    return "\n\n".join(map(_card, sets.values()))
 
 
 def _sizes(task: Any) -> str:
     """Number of texts: counted where the set ships with the package, else as mteb describes it."""
     bundled = getattr(task, "bundled", None)
     if bundled is not None:
-        counts = {name.removesuffix(".jsonl"): len(bundled.rows(name)) for name in bundled.files}
-        kept = {name: n for name, n in counts.items() if not name.endswith("qrels")}
-        return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in kept.items())
+        words = {"corpus": "passages", "test": "test items", "train": "training items"}
+        names = [name for name in bundled.files if not name.endswith("qrels.jsonl")]
+        counts = {name.removesuffix(".jsonl"): len(bundled.rows(name)) for name in names}
+        return ", ".join(f"{n} {words.get(name, name.replace('_', ' '))}" for name, n in counts.items())
     told = task.metadata.descriptive_stats or {}
     samples = [told[split].get("num_samples") for split in task.eval_splits if split in told]
     return f"{sum(samples):,} texts" if samples and None not in samples else "see mteb"
