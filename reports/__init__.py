@@ -13,13 +13,13 @@ _HOMES = {
     "build_report": "report",
     "build_site": "site",
     "compare": "comparison",
-    "leaderboard_table": "chapters.score_tables",
+    "leaderboard_table": "chapters.leaderboard",
     "write_leaderboard": "report",
 }
 __all__ = [*_HOMES]
 
 if TYPE_CHECKING:
-    from genzoo.reports.chapters.score_tables import leaderboard_table as leaderboard_table
+    from genzoo.reports.chapters.leaderboard import leaderboard_table as leaderboard_table
     from genzoo.reports.comparison import compare as compare
     from genzoo.reports.render.table import Cell as Cell
     from genzoo.reports.render.table import Column as Column

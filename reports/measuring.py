@@ -15,8 +15,7 @@ from genzoo.leaderboards.naming import short_name
 from genzoo.reports.results import Results
 
 if TYPE_CHECKING:
-    from genzoo.tasks.plan import Plan
-    from genzoo.tasks.request import Grid, Request
+    from genzoo.tasks.request import EvaluationPlan, Grid, Request
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +37,10 @@ class Evaluation:
     options: Mapping[str, Any]
 
     @functools.cached_property
-    def plan(self) -> Plan:
+    def plan(self) -> EvaluationPlan:
         """How many texts and tokens lie ahead, and about how long each model will take."""
-        from genzoo.tasks.plan import make_plan
-
         with job("planning"):
-            return make_plan(self.grid.metas, self.grid.tasks)
+            return self.grid.plan()
 
     def run(self) -> Results:
         """Measure every model on every task; see `genzoo.evaluate`."""

@@ -1,10 +1,10 @@
-"""What is to be measured, in the words that a user gives: models, tasks, prompts, data. It fits in one message to another machine."""
+"""What is to be measured, as a user names it (models, tasks, prompts, data), and what that will cost."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -15,13 +15,15 @@ from mteb.benchmarks.benchmark import Benchmark
 from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 
 from genzoo.errors import InputError
+from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
-from genzoo.tasks.mteb_models import ModelFacts, resolve_model
-from genzoo.tasks.random_state import kept_random_state
+from genzoo.tasks.mteb_models import Lineage, resolve_model
+from genzoo.tasks.random_state import making_tasks
 from genzoo.tasks.ready_models import describe_model
-from genzoo.tasks.records import model_key
+from genzoo.tasks.records import labels, model_key
+from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSplits
 from genzoo.tasks.sets.local_data import prompt_metadata, with_chosen_data
-from genzoo.tasks.sets.registration import benchmarks_among, register, resolve_tasks, task_registry
+from genzoo.tasks.sets.registration import benchmarks_among, register_tasks, resolve_tasks, task_registry
 
 
 def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> ModelMeta:
@@ -75,12 +77,79 @@ def check_keys(prompts: Mapping[str, str]) -> None:
             raise InputError(f"prompt for {key!r}: no task and no task type has that name. See: genzoo tasks")
 
 
-def _resolve(given: Any, status: Callable[[str], None]) -> tuple[ModelMeta, ModelFacts]:
+EFFICIENCY = 0.6
+"""Share of the matrix product's speed that encoding reaches; measured for SmolLM2-135M on a CPU."""
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """One task of a plan.
+
+    Attributes:
+        texts: How many are encoded, a pair counted twice; None where neither mteb nor the task says.
+        tokens: Estimated from their characters; None where those are not known.
+    """
+
+    name: str
+    texts: int | None
+    tokens: int | None
+
+    @classmethod
+    def of(cls, task: AbsTask) -> PlannedTask:
+        """Count the texts and characters of a task's evaluation splits and languages."""
+        if (own := getattr(task, "own_data", None)) is not None:
+            texts, characters = own.n_texts, own.n_characters
+        elif isinstance(task, BundledRetrieval | BundledSplits):
+            rows = [row for file in task.bundled.files for row in task.bundled.rows(file)]
+            found = [row[key] for row in rows for key in ("text", "sentence1", "sentence2") if key in row]
+            texts, characters = len(found), sum(map(len, found))
+        else:
+            parts = list(_statistics(task))
+            texts = sum(int(part.get("num_samples", 0)) * (2 if "unique_pairs" in part else 1) for part in parts)
+            characters = sum(map(_characters, parts))
+        return cls(task.metadata.name, texts or None, round(characters / CHARACTERS_PER_TOKEN) if characters else None)
+
+
+def _statistics(task: AbsTask) -> Iterator[Mapping[str, Any]]:
+    """Mteb's statistics of each split, or of each language of it where they are told apart."""
+    stats: Any = task.metadata.descriptive_stats or {}
+    for split in task.eval_splits:
+        found = stats.get(split, {})
+        per_subset = found.get("hf_subset_descriptive_stats")
+        yield from (per_subset[subset] for subset in task.hf_subsets if subset in per_subset) if per_subset else [found]
+
+
+def _characters(stats: Mapping[str, Any]) -> int:
+    if stats.get("number_of_characters"):
+        return int(stats["number_of_characters"])
+    return sum(int(part.get("total_text_length", 0)) for part in stats.values() if isinstance(part, Mapping))
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What it costs to measure models on tasks.
+
+    Attributes:
+        tasks: The tasks, each counted once.
+        seconds: Model (see `genzoo.tasks.records.labels`) -> estimated time for all of them, None where it is not known.
+    """
+
+    tasks: tuple[PlannedTask, ...]
+    seconds: Mapping[str, float | None]
+
+    @property
+    def tokens(self) -> int | None:
+        """Of all tasks together, for one model; None if it is not known for one of them."""
+        known = [task.tokens for task in self.tasks]
+        return None if None in known else sum(tokens or 0 for tokens in known)
+
+
+def _resolve(given: Any, status: Callable[[str], None]) -> tuple[ModelMeta, Lineage]:
     """The card and the facts of a model by name, as an object, or as a pair of both."""
     if isinstance(given, str):
         return resolve_model(given, status)
     name, model = given if isinstance(given, tuple) else (None, given)
-    return describe_model(model, name), ModelFacts("other")
+    return describe_model(model, name), Lineage("other")
 
 
 @dataclass(frozen=True)
@@ -105,6 +174,26 @@ class Grid:
     def size(self) -> int:
         """Pairs of model and task."""
         return len(self.metas) * len(self.tasks)
+
+    def plan(self, speed: float | None = None) -> EvaluationPlan:
+        """Count texts and tokens, and estimate the time of each model whose size is known.
+
+        Args:
+            speed: Floating point operations per second; measured with a matrix product if None.
+        """
+        plan = EvaluationPlan(tuple(map(PlannedTask.of, self.tasks)), {})
+        named, sizes = labels(self.metas), {model_key(meta): _computing_parameters(meta) for meta in self.metas}
+        if plan.tokens is None or not any(sizes.values()):
+            return EvaluationPlan(plan.tasks, dict.fromkeys(named.values()))
+        rate = (speed or measure_speed()) * EFFICIENCY
+        seconds = {named[key]: 2 * size * plan.tokens / rate if size else None for key, size in sizes.items()}
+        return EvaluationPlan(plan.tasks, seconds)
+
+
+def _computing_parameters(meta: ModelMeta) -> int:
+    """Parameters that every token passes through: all but the embedding matrix; 0 where their number is not known."""
+    embedding = meta.n_embedding_parameters if isinstance(meta.n_embedding_parameters, int) else 0
+    return meta.n_parameters - embedding if meta.n_parameters else 0
 
 
 @dataclass(frozen=True)
@@ -141,10 +230,10 @@ class Request:
             UnknownNameError: For a name that nothing here or on the Hub has.
             InputError: For prompts or data that do not fit.
         """
-        register()
+        register_tasks()
         tasks, benchmark_name = resolve_tasks(self.benchmark, self.tasks)
         official = [task.metadata.name for task in tasks]
-        with kept_random_state():
+        with making_tasks():
             tasks = with_chosen_data(tasks, list(self.data), on_note)
         if [task.metadata.name for task in tasks] != official:
             benchmark_name = None

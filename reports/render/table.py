@@ -8,7 +8,9 @@ import io
 import json
 import math
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -26,6 +28,7 @@ from genzoo.text import (
 )
 
 Value = float | int | str | None
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,14 @@ class Table:
     notes: tuple[str, ...] = ()
     sample: str = "tasks"
     rule: str = ""
+
+    @classmethod
+    def of(
+        cls, title: str, items: Iterable[Item], columns: Iterable[tuple[Column, Callable[[Item], Cell]]], **options: Any
+    ) -> Table:
+        """One row for each item; a column is its heading and what makes an item's cell."""
+        heads, makers = zip(*columns, strict=True)
+        return cls(title, heads, tuple(tuple(make(item) for make in makers) for item in items), **options)
 
     @property
     def marks(self) -> set[str]:

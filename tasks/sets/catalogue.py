@@ -83,7 +83,7 @@ def _catalogue() -> dict[str, list[list[Any]]]:
 
 
 def _tasks() -> list[list[Any]]:
-    from genzoo.tasks.plan import make_plan
+    from genzoo.tasks.request import PlannedTask
     from genzoo.tasks.sets.benchmarks import TASKS
     from genzoo.tasks.sets.registration import task_registry
 
@@ -92,13 +92,13 @@ def _tasks() -> list[list[Any]]:
         meta, is_ours = kind.metadata, kind in TASKS
         if set(meta.modalities) != {"text"}:
             continue
-        (planned,) = make_plan((), [kind()], speed=1).tasks
+        planned = PlannedTask.of(kind())
         rows.append([name, meta.type, meta.main_score, planned.texts, len(meta.languages), _source(is_ours)])
     return _sorted(rows)
 
 
 def _benchmarks() -> list[list[Any]]:
-    from genzoo.tasks.sets.benchmarks import BENCHMARKS
+    from genzoo.tasks.sets.benchmarks import own_benchmark
     from genzoo.tasks.sets.registration import benchmark_registry
 
     rows = []
@@ -107,7 +107,9 @@ def _benchmarks() -> list[list[Any]]:
             continue
         types = ", ".join(sorted({task.metadata.type for task in found.tasks}))
         languages = {language for task in found.tasks for language in task.languages}
-        rows.append([found.name, len(found.tasks), types, len(languages), _source(found in BENCHMARKS)])
+        rows.append(
+            [found.name, len(found.tasks), types, len(languages), _source(own_benchmark(found.name) is not None)]
+        )
     return _sorted(rows)
 
 

@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 from genzoo.errors import InputError
 from genzoo.tasks.evaluation import evaluate
 from genzoo.tasks.ready_models import describe_model
-from genzoo.tasks.sets.mini import GenZooMiniSTS
+from genzoo.tasks.sets.bundled import GenZooMiniSTS
 
 
 @pytest.fixture

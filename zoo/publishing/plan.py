@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from genzoo.backbones.untrusted import check_model_folder
 from genzoo.backbones.whole import open_sentence_transformer
 from genzoo.errors import InputError
 from genzoo.files import sha256_of, write_text
+from genzoo.frames import Rows
 from genzoo.models.assembly import Form, export
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.entries import ENTRIES, ZooEntry, get_entry
@@ -29,6 +31,7 @@ from genzoo.publishing.verify import revision_of
 from genzoo.recipes.fields import UnsupervisedOptions
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 from genzoo.teachers.teachers import TEACHERS, Teacher
+from genzoo.text import clean
 
 ALLOWED = (
     r"README\.md", r"LICENSE(\.md|\.txt)?", r"LICENCE(\.md|\.txt)?", r"USE_POLICY(\.md|\.txt)?", r"NOTICE",
@@ -54,6 +57,10 @@ class PlannedFile:
     size: int
     sha256: str
 
+    def as_row(self) -> dict[str, Any]:
+        """For a table: without the place on this machine."""
+        return {"file": self.path, "bytes": self.size, "sha256": self.sha256}
+
 
 @dataclass(frozen=True)
 class PublishPlan:
@@ -72,7 +79,7 @@ class PublishPlan:
 
     repo_id: str
     form: str
-    files: tuple[PlannedFile, ...]
+    files: Rows[PlannedFile]
     problems: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     is_private: bool = False
@@ -83,6 +90,10 @@ class PublishPlan:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
+
+    def _repr_html_(self) -> str:
+        problems = "".join(f"<li>{html.escape(clean(problem))}</li>" for problem in self.problems)
+        return f"{self.files._repr_html_()}<ul>{problems}</ul>"
 
 
 @dataclass(frozen=True)
@@ -153,7 +164,7 @@ def build_plan(
     files = list_files(folder)
     problems += lint_files(folder, files)
     return PublishPlan(
-        repo_id, form, tuple(files), tuple(problems), tuple(_left_out(name)), options.is_private, options.tag, options.overwrite
+        repo_id, form, Rows(files), tuple(problems), tuple(_left_out(name)), options.is_private, options.tag, options.overwrite
     )  # fmt: skip
 
 

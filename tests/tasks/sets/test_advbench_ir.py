@@ -11,8 +11,8 @@ from genzoo.errors import InputError, ZooError
 from genzoo.tasks import evaluate
 from genzoo.tasks.sets import advbench_ir
 from genzoo.tasks.sets.advbench_ir import AdvBenchIRDotRetrieval, AdvBenchIRRetrieval, chunks, search_set
+from genzoo.tasks.sets.bundled import GenZooMiniSTS
 from genzoo.tasks.sets.local_data import with_chosen_data
-from genzoo.tasks.sets.mini import GenZooMiniSTS
 
 HARMFUL = [
     {"ID": 7, "query": "red apples", "title": "Apples", "document": "apple " * 250},

@@ -54,7 +54,7 @@ def test_what_fails_costs_the_others_no_evidence(llama, tiny_teacher, monkeypatc
     """A model and a data set that cannot be loaded: whatever finished has its judgements and decoded texts all the same."""
     from genzoo.errors import ZooError
     from genzoo.tasks.model_session import ModelSession
-    from genzoo.tasks.sets.mini import GenZooMiniIntentClassification
+    from genzoo.tasks.sets.bundled import GenZooMiniIntentClassification
 
     build_checkpoint(llama).save(tmp_path / "tiny")
     load = ModelSession.load
@@ -122,7 +122,7 @@ def test_a_model_that_cannot_be_decoded_is_named_and_the_next_has_its_turn(llama
 def test_a_damaged_file_costs_the_other_models_no_judgements(results, damage, tmp_path):
     """Judgements that cannot be read are written anew; predictions that make no sense are those of one model only."""
     from genzoo.leaderboards.searches import write_judgements
-    from genzoo.tasks.sets.mini import GenZooMiniRetrieval
+    from genzoo.tasks.sets.bundled import GenZooMiniRetrieval
 
     task, folder = GenZooMiniRetrieval(), tmp_path / "results"
     shutil.copytree(results, folder)
