@@ -19,12 +19,9 @@ from genzoo.leaderboards.reading.reported import ReportedMeans, ReportedScore
 from genzoo.leaderboards.reading.result_files import read_object
 from genzoo.leaderboards.reading.revisions import has_rivals, join_revisions
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.reading.tree import tree_root
+from genzoo.leaderboards.reading.tree import SIBLINGS, tree_root
 
 log = logging.getLogger(__name__)
-COMPANIONS = frozenset({"environment", "evidence", "judgements", "predictions", "reported", "studies"})
-"""Folders beside the results."""
-
 # Figures of the paper by what they are called in `genzoo list --upstream`: the type of task that they are the mean of.
 # The reference ranks AdvBench-IR by dot product, so its figure is that of our task of that name.
 _BENCHMARK = "MTEB(eng, v2)"
@@ -85,7 +82,7 @@ def lay_together(folders: Sequence[Path | str], target: Path) -> None:
         inner = root / "results"
         _lay(inner if inner.is_dir() else root, target / "results")
         for path in root.iterdir():
-            if path.is_dir() and path.name in COMPANIONS:
+            if path.is_dir() and path.name in SIBLINGS:
                 _lay(path, target / path.name)
         for name in ("tasks.json", "benchmarks.json"):
             earlier, own = (read_object(each / name, name, []) for each in (target, root))
