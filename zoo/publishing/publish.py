@@ -81,7 +81,7 @@ def publish(plan: PublishPlan, api: HfApi, status: Status = lambda _: None, slee
         PublishError: Says what went wrong, what the repository holds now, and what to do.
     """
     if plan.problems:
-        raise PublishError(f"{len(plan.problems)} problems stand in the way: " + "; ".join(plan.problems))
+        raise PublishError(f"nothing was sent; to be solved first: {'; '.join(plan.problems)}")
     written: list[str] = []
     try:
         return _publish(plan, api, status, sleep, written)
