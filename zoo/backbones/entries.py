@@ -6,13 +6,13 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from genzoo.backbones.revisions import resolve_commit
-from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, cached, fetch
+from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, cached, fetch, resolve_commit
 from genzoo.errors import BackboneError
-from genzoo.files import folder_digest
+from genzoo.files import file_digests, folder_digest, is_hidden, parts_digest
 from genzoo.names import ModelName, Registry
 
 log = logging.getLogger(__name__)
+_SMALL = (".json", ".jinja", ".txt", ".model", ".tiktoken")
 
 
 @dataclass(frozen=True)
@@ -248,6 +248,12 @@ def local_backbone(name: str) -> Path | None:
 def backbone_digest(folder: Path) -> str:
     """40 hex characters over the safetensors files of a backbone: equal digests mean equal weights."""
     return folder_digest(folder, "*.safetensors")
+
+
+def backbone_content(folder: Path, weights: str) -> str:
+    """16 hex characters over a backbone's weights (by their digest), config, tokenizer and chat template."""
+    small = file_digests(folder, lambda path: len(path.parts) == 1 and path.suffix in _SMALL and not is_hidden(path))
+    return parts_digest((weights, *small))
 
 
 def warn_of_other_weights(folder: Path, trained_on: str) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from genzoo import __version__
-from genzoo.cli import evaluating, explaining, models, publishing, results, training
+from genzoo.cli import measuring, models, publishing, training
 from genzoo.cli.console import out
 from genzoo.display import err, progress
 from genzoo.errors import InputError, ZooError, system_message
@@ -53,7 +53,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for group in (models, training, evaluating, results, explaining, publishing):
+for group in (models, training, measuring, publishing):
     group.add_to(app)
 
 
@@ -103,6 +103,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     keep_freed_memory()
     sys.excepthook = _show_crash
+    progress()
     try:
         app()
     except ZooError as error:

@@ -13,13 +13,21 @@ from safetensors import safe_open
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.backbones.sources import Status
 from genzoo.backbones.tokenizer import spare_rows
-from genzoo.backbones.untrusted import check_links, read_json_file
+from genzoo.backbones.untrusted import check_links
 from genzoo.backbones.whole import open_tokenizer
 from genzoo.errors import CheckpointError, InputError
-from genzoo.files import folder_digest
+from genzoo.files import folder_digest, read_json
 from genzoo.jobs import job
 from genzoo.models.checkpoint import TokenCheckpoint, TokenSpec
-from genzoo.models.reference_format import FILES, KIND, read_mode, read_projection, read_rows, read_run_config
+from genzoo.models.reference_format import (
+    FILES,
+    KIND,
+    NO_CHECKPOINT,
+    read_mode,
+    read_projection,
+    read_rows,
+    read_run_config,
+)
 from genzoo.names import ModelName
 
 if TYPE_CHECKING:
@@ -91,7 +99,7 @@ def _max_tokens(folder: Path, n: int) -> int:
 
 def _dtype(folder: Path) -> str:
     """The precision that the reference ran in: its embeddings are reproduced in no other."""
-    config = read_json_file(folder / "encoder" / "config.json", KIND)
+    config = read_json(folder / "encoder" / "config.json", NO_CHECKPOINT)
     value = str(config.get("dtype") or config.get("torch_dtype") or "float32").removeprefix("torch.")
     return value if value in ("float32", "bfloat16", "float16") else "float32"
 
@@ -142,7 +150,7 @@ def find_backbone(folder: Path, given: str | None = None) -> str:
     """Name of the frozen LLM that a reference checkpoint was trained on, as `genzoo.backbones.entries.fetch_backbone` takes it."""
     if given:
         return given
-    config = read_json_file(Path(folder) / "encoder" / "adapter_config.json", KIND)
+    config = read_json(Path(folder) / "encoder" / "adapter_config.json", NO_CHECKPOINT)
     named = str(config.get("base_model_name_or_path") or read_run_config(Path(folder)).get("model_name_or_path") or "")
     for backbone in BACKBONES:
         if named in (backbone.key, backbone.hub_id):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import shutil
 import tempfile
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from genzoo.backbones.entries import backbone_digest, fetch_backbone, warn_of_other_weights
 from genzoo.backbones.tokenizer import check_texts
-from genzoo.backbones.untrusted import check_model_folder, read_json_file
+from genzoo.backbones.untrusted import check_model_folder
 from genzoo.errors import CheckpointError, InputError, UnknownNameError
-from genzoo.files import sha256_of, write_text
+from genzoo.files import file_digests, is_hidden, read_json, write_json
 from genzoo.jobs import job
 from genzoo.models.assembly import ADAPTER, base_folder, is_exported, read_exported
 from genzoo.models.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
@@ -116,8 +115,8 @@ def _on_backbone(folder: Path, backbone: str | None) -> Iterator[Path]:
     base = fetch_backbone(backbone, log.info)
     with tempfile.TemporaryDirectory(prefix="genzoo-export-") as scratch:
         copy = shutil.copytree(folder, Path(scratch) / folder.resolve().name)
-        config = read_json_file(copy / ADAPTER, "adapter") | {"base_model_name_or_path": str(base.resolve())}
-        write_text(copy / ADAPTER, json.dumps(config, indent=2) + "\n")
+        config = read_json(copy / ADAPTER, "this is no adapter") | {"base_model_name_or_path": str(base.resolve())}
+        write_json(copy / ADAPTER, config, indent=2)
         yield copy
 
 
@@ -136,7 +135,7 @@ def _warn_of_other_backbone(folder: Path) -> None:
     base = base_folder(folder)
     if base is None or base == folder:
         return  # a whole folder brings its own
-    config = read_json_file(folder / CONFIG, "genzoo checkpoint")
+    config = read_json(folder / CONFIG, "this is no genzoo checkpoint")
     pinned = ModelName.parse(str(config.get("backbone", ""))).revision
     commit = base.name if base.parent.name == "snapshots" else ""
     expected, found = pinned, commit
@@ -292,10 +291,7 @@ def loaded_content(folder: Path) -> str | None:
 def _content(folder: Path) -> str:
     if folder.parent.name == "snapshots":  # of the Hub's cache: the name is the commit
         return f"{folder.name}\n"
-    paths = [path for path in folder.rglob("*") if path.suffix in _READ and path.name not in _SAY_NOTHING]
-    kept = [path for path in paths if path.is_file() and not _is_hidden(path.relative_to(folder))]
-    return "".join(f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}\n" for path in sorted(kept))
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+    kept = file_digests(
+        folder, lambda path: path.suffix in _READ and path.name not in _SAY_NOTHING and not is_hidden(path)
+    )
+    return "".join(f"{line}\n" for line in kept)

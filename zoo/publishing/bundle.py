@@ -11,9 +11,8 @@ from pathlib import Path
 
 from genzoo.backbones.entries import BACKBONES, fetch_backbone
 from genzoo.backbones.sources import Status
-from genzoo.backbones.untrusted import read_json_file
 from genzoo.errors import InputError, UnknownNameError, ZooError
-from genzoo.files import cache_root, keep_others, replace_folder, write_text
+from genzoo.files import cache_root, keep_others, read_json, replace_folder, write_text
 from genzoo.jobs import job
 from genzoo.models.assembly import export
 from genzoo.models.entries import ENTRIES, get_entry
@@ -130,7 +129,7 @@ def _pack_from_hub(name: str, new: Path, caches: list[str], status: Status) -> d
 
 def _base_of(folder: Path, name: str) -> tuple[str, str]:
     """Hub id and commit of the frozen LLM that an adapter is loaded on."""
-    facts = read_json_file(folder / "adapter_config.json", "adapter")
+    facts = read_json(folder / "adapter_config.json", "this is no adapter")
     base, commit = str(facts.get("base_model_name_or_path")), str(facts.get("revision"))
     if not is_commit(commit):
         commit = next((row.revision or "" for row in BACKBONES if row.hub_id == base), "")

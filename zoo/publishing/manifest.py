@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.backbones.sources import Status
-from genzoo.backbones.untrusted import read_json_file
 from genzoo.errors import InputError, ZooError
-from genzoo.files import sha256_of, write_text
+from genzoo.files import read_json, sha256_of, write_text
 from genzoo.names import is_commit
 from genzoo.publishing.plan import REPO_ID
 
@@ -74,7 +73,7 @@ class Manifest:
         """Read ``manifest.json`` and check its form, so that no path in it leads out of the bundle."""
         if not (folder / MANIFEST).is_file():
             raise InputError(f"{folder} is no bundle: it has no {MANIFEST}. `genzoo bundle NAME -o {folder}` makes one")
-        content = read_json_file(folder / MANIFEST, "bundle")
+        content = read_json(folder / MANIFEST, "this is no bundle")
         if content.get("format") != FORMAT:
             raise ZooError(f"{folder}/{MANIFEST} has format {content.get('format')}, this genzoo reads {FORMAT}")
         try:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.backbones.entries import backbone_digest, fetch_backbone
-from genzoo.backbones.revisions import resolve_commit
-from genzoo.backbones.sources import HubSource, Source, Status, WheelSource
+from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, resolve_commit
 from genzoo.backbones.sources import fetch as fetch_source
 from genzoo.errors import BackboneError, UnknownNameError, system_message
 from genzoo.files import cache_root

@@ -67,31 +67,16 @@ def _check_name(name: str, fetch: Callable[[str], Path]) -> None:
 
 
 def _check_teacher(recipe: Recipe, config: Any, n_queries: int) -> None:
-    options = recipe.unsupervised
-    asked = min(recipe.response.limit or n_queries, n_queries)
-    held = min(recipe.held_out, asked // 10)
-    texts = min(n_queries - held, options.fit_texts)
-    log = f"the log has {n_queries:,}, of which {held:,} are held out and at most {options.fit_texts:,} (fit_texts) are taken"
-    for wrong, told in (
-        (
-            options.layer > config.num_hidden_layers,
-            f"unsupervised.layer is {options.layer}, the backbone has layers 1 to {config.num_hidden_layers}",
-        ),
-        (
-            options.whiten > config.hidden_size,
-            f"unsupervised.whiten is {options.whiten}, the backbone is {config.hidden_size} wide: give at most that",
-        ),
-        (
-            texts <= options.whiten,
-            f"whitening to {options.whiten} dimensions needs more than {options.whiten} texts, {log}: lower unsupervised.whiten",
-        ),
-        (
-            bool(options.simcse_steps) and texts < 2 * options.simcse_batch,
-            f"SimCSE with batches of {options.simcse_batch} needs twice as many texts, {log}: lower unsupervised.simcse_batch",
-        ),
-    ):
-        if wrong:
-            raise InputError(told)
+    from genzoo.teachers.unsupervised import check_options
+
+    most = recipe.unsupervised.fit_texts
+    held = min(recipe.held_out, min(recipe.response.limit or n_queries, n_queries) // 10)
+    check_options(
+        recipe.unsupervised,
+        config,
+        min(n_queries - held, most),
+        f"the log has {n_queries:,}, of which {held:,} are held out and at most {most:,} (fit_texts) are taken",
+    )
 
 
 GENERATING, TRAINING = 0.3, 0.85

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 from conftest_builders import build_checkpoint
@@ -10,7 +9,7 @@ from conftest_builders import build_checkpoint
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.models.assembly import export
 from genzoo.publishing.bundle import pack, unbundle
-from genzoo.publishing.manifest import DataSet, check_dataset, dataset_folder
+from genzoo.publishing.manifest import DataSet, check_dataset
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 
@@ -123,19 +122,6 @@ def test_what_was_here_of_the_same_commit_is_kept(packed, tmp_path):
     go(packed, tmp_path)
     assert (home / "snapshots" / COMMIT / "onnx" / "model.onnx").read_text() == "an export"
     assert json.loads((home / "snapshots" / COMMIT / "config.json").read_text())["model_type"] == "qwen3"
-
-
-def test_data_sets_are_found_under_the_name_that_the_library_gives_them(tmp_path, monkeypatch):
-    """`datasets` writes CamelCase names in snake case."""
-    from datasets import Dataset, DatasetDict, load_dataset
-
-    DatasetDict({"test": Dataset.from_dict({"a": [1]})})  # the library is there
-    (tmp_path / "acme" / "CamelCase-Data").mkdir(parents=True)
-    (tmp_path / "acme" / "CamelCase-Data" / "test.jsonl").write_text('{"a": 1}\n')
-    monkeypatch.chdir(tmp_path)
-    loaded = load_dataset("acme/CamelCase-Data", split="test", cache_dir=str(tmp_path / "cache"))
-    name = Path(loaded.cache_files[0]["filename"]).relative_to(tmp_path / "cache").parts[0]
-    assert dataset_folder("acme/CamelCase-Data").partition("___")[2] == name.rpartition("___")[2]
 
 
 def test_another_commit_keeps_its_place(packed, tmp_path):
