@@ -56,7 +56,7 @@ def load(
 ) -> SentenceTransformer:
     """Load a zoo model, or a folder that `genzoo train` or `genzoo export` wrote, as a SentenceTransformer.
 
-    On a CPU it encodes without padding (`genzoo.models.fast_encoding`), with the same embeddings; an exported folder is stock.
+    On a CPU it encodes without padding (`genzoo.backbones.forward`), with the same embeddings; an exported folder is stock.
 
     Args:
         name: Short name, hub id, or folder.
@@ -76,8 +76,8 @@ def load(
         with _on_backbone(Path(name), backbone, status) as folder:
             return _load_exported(folder, device, precision)
     checkpoint = find_checkpoint(name)
+    from genzoo.backbones.forward import pack
     from genzoo.models.assembly import assemble
-    from genzoo.models.fast_encoding import pack
 
     options = {"dtype": precision} if precision else {}
     model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, status), device=device, **options)
