@@ -15,6 +15,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     Task,
     TextColumn,
     TimeElapsedColumn,
@@ -58,11 +59,15 @@ class _TimeLeft(TimeRemainingColumn):
 class _Stages(Progress):
     """A bar for each stage, and a spinner with what is going on."""
 
-    line = ""
+    def __init__(self, *columns: ProgressColumn, **options: Any) -> None:
+        self.line, self._spinner = "", Spinner("dots")
+        super().__init__(*columns, **options)
 
     def get_renderables(self) -> Iterator[RenderableType]:
+        """What is shown, as rich asks for it."""
         if self.line:
-            yield Spinner("dots", Text(self.line))
+            self._spinner.update(text=Text(self.line))
+            yield self._spinner
         if self.tasks:
             yield self.make_tasks_table(self.tasks)
 

@@ -49,7 +49,7 @@ class ModelName:
     @classmethod
     def parse(cls, text: str) -> ModelName:
         """Read a name."""
-        if Path(text).is_dir():
+        if text and Path(text).is_dir():
             return cls(text, text, is_folder=True)
         base, _, revision = text.partition("@")
         return cls(text, base, revision)

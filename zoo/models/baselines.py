@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,37 +155,8 @@ def hyde(
     return _pooled(module.use(str(backbone), max_new_tokens), device)
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """One way to embed with a frozen LLM.
-
-    Attributes:
-        suffix: ``<backbone>-<suffix>`` is its name on the command line.
-        label: Ends the name under which its results stand.
-        build: Folder of the backbone -> SentenceTransformer.
-        version: Raised when its texts or settings change, so that old results are not taken for new ones.
-        has_prompts: Whether it reads texts under the zoo's instructions.
-    """
-
-    suffix: str
-    label: str
-    build: Callable[..., SentenceTransformer]
-    version: int = 0
-    has_prompts: bool = False
-
-    def revision(self, backbone_digest: str) -> str:
-        """40 hex digits: the backbone's digest, and of what is done with it."""
-        if not self.version:
-            return backbone_digest
-        return hashlib.sha256(f"{backbone_digest} {self.suffix} {self.version}".encode()).hexdigest()[:40]
-
-
-BASELINES = (
-    Baseline("mean", "MeanPooled", mean_pooled),
-    Baseline("echo", "Echo", echo, version=1),
-    Baseline("hyde", "HyDE", hyde, version=1),
-    Baseline("untrained", "UntrainedTokens", untrained, version=1, has_prompts=True),
-)
+BUILDERS = {"mean": mean_pooled, "echo": echo, "hyde": hyde, "untrained": untrained}
+"""What builds each of `genzoo.models.entries.BASELINES` of a backbone's folder, by its suffix."""
 
 
 def _pooled(module: Transformer, device: str | None) -> SentenceTransformer:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
 
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
-from genzoo.backbones.sources import Status
 from genzoo.backbones.tokenizer import spare_rows
 from genzoo.backbones.untrusted import check_links
 from genzoo.backbones.whole import open_tokenizer
 from genzoo.errors import CheckpointError, InputError
 from genzoo.files import folder_digest, read_json
+from genzoo.jobs import job
 from genzoo.models.checkpoint import TokenCheckpoint, TokenSpec
 from genzoo.models.reference_format import (
     FILES,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from genzoo.models.assembly import Form
 
 
+log = logging.getLogger(__name__)
 REFERENCE_PROMPTS = {
     "query": "Generate a passage that best answers this question: ",
     "document": "Summarize the following passage: ",
@@ -121,7 +124,7 @@ def _check_backbone(backbone: Path, matrix: torch.Tensor, count: int) -> None:
                 return
 
 
-def fetch_reference(source: str, status: Status = lambda _: None) -> Path:
+def fetch_reference(source: str) -> Path:
     """Local folder of a reference checkpoint: a folder, or ``org/name@<40-hex commit>`` on the Hub.
 
     Only the files that are read are fetched, never ``training_args.bin``.
@@ -138,7 +141,7 @@ def fetch_reference(source: str, status: Status = lambda _: None) -> Path:
         )
     from genzoo.publishing.hub import fetch_commit
 
-    status(f"fetching {named.base} at {named.commit[:12]} from the Hub")
+    log.info(f"fetching {named.base} at {named.commit[:12]} from the Hub")
     return fetch_commit(source, FILES)
 
 
@@ -157,9 +160,36 @@ def find_backbone(folder: Path, given: str | None = None) -> str:
     )
 
 
-def convert(
-    source: str, folder: Path, *, backbone: str | None = None, merge: bool = False, status: Status = lambda _: None
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion made; used as a path it is the folder.
+
+    Attributes:
+        folder: The model's folder.
+        form: ``adapter``, or ``merged`` where the folder holds the frozen LLM too.
+        ids: Rows of the embedding matrix that the trained tokens take, in order.
+        dim: D.
+        dtype: Precision that the reference ran in.
+        source_bytes: Size of the reference checkpoint.
+        bytes: Size of the folder.
+        backbone: Local folder of the frozen LLM.
+    """
+
+    folder: Path
+    form: Form
+    ids: tuple[int, ...]
+    dim: int
+    dtype: str
+    source_bytes: int
+    bytes: int
+    backbone: Path
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+
+@job("reading the checkpoint")
+def convert(source: str | Path, folder: str | Path, backbone: str | None = None, *, merge: bool = False) -> Conversion:
     """Turn a reference checkpoint into a folder that ``SentenceTransformer(folder)`` and `genzoo.load` both load.
 
     Args:
@@ -167,30 +197,20 @@ def convert(
         folder: Where to; replaced whole when it is an earlier export, refused when it is anything else.
         backbone: Folder, key or ``org/name@<commit>`` of the frozen LLM, where the checkpoint's own word is not enough.
         merge: Write a self-contained folder; needed where the backbone has no spare row.
-        status: Told what is being done.
-
-    Returns:
-        What was made: ``form``, ``ids``, ``dim``, ``dtype``, ``source_bytes``, ``bytes``.
     """
     from genzoo.models.assembly import export
 
-    read_from = fetch_reference(source, status)
+    read_from, folder = fetch_reference(str(source)), Path(folder)
     name = find_backbone(read_from, backbone)
-    base = fetch_backbone(name, status)
-    status("reading the checkpoint")
+    base = fetch_backbone(name)
+    log.info("reading the checkpoint")
     checkpoint = read_reference(read_from, base, backbone_name=None if Path(name).is_dir() else name)
-    status("writing the model")
+    log.info("writing the model")
     form: Form = "merged" if merge or _needs_new_rows(checkpoint, base) else "adapter"
-    export(checkpoint, base, folder, form, name=Path(folder).name, base=_base_on_hub(name) or str(base.resolve()))
-    return {
-        "form": form,
-        "ids": checkpoint.spec.ids,
-        "dim": checkpoint.dim,
-        "dtype": checkpoint.info["dtype"],
-        "source_bytes": _bytes(read_from),
-        "bytes": _bytes(folder),
-        "backbone": str(base),
-    }
+    export(checkpoint, base, folder, form, name=folder.name, base=_base_on_hub(name) or str(base.resolve()))
+    return Conversion(
+        folder, form, tuple(checkpoint.spec.ids), checkpoint.dim, str(checkpoint.info["dtype"]), _bytes(read_from), _bytes(folder), base
+    )  # fmt: skip
 
 
 def _needs_new_rows(checkpoint: TokenCheckpoint, backbone: Path) -> bool:

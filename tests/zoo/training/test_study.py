@@ -80,25 +80,21 @@ def test_equal_variants_score_the_same_on_drawn_documents(study, tmp_path, monke
 
     from drawing_tasks import SHARED
 
-    from genzoo.cli import studies as command
-    from genzoo.cli.console import Bars
+    from genzoo.leaderboards import study_runs
 
     monkeypatch.setattr("genzoo.tasks.sets.registration.resolve_tasks", lambda *named: (list(SHARED), None))
     twins = replace(study, variants={"base": {}, "twin": {}, "other": {"n_compression": 2}}, seeds=(0,))
-    with Bars(quiet=True) as bars:
-        measure = partial(
-            command._measure, benchmark=None, tasks=[], output=tmp_path / "results", device="cpu", bars=bars
-        )
-        rows = run_study(twins, QUERIES, tmp_path, measure=measure, device="cpu")
+    measure = partial(study_runs._measure, benchmark=None, tasks=["drawn"], output=tmp_path / "results", device="cpu")
+    rows = run_study(twins, QUERIES, tmp_path, measure=measure, device="cpu")
     found = {(row.variant, row.metric): row.value for row in rows}
     for task in SHARED:
         name = task.metadata.name
         assert found["base", name] == found["twin", name] != found["other", name]
         assert found["teacher of base", name] == found["teacher of twin", name]
-    assert command._unfixed(tmp_path / "results") == []
+    assert study_runs.unfixed_tasks(tmp_path / "results") == []
     for record in (tmp_path / "results" / "environment").glob("*twin*/*/OneMultilabel.json"):
         record.write_text(json.dumps(json.loads(record.read_text()) | {"seeds": None}).replace('"seeds"', '"none"'))
-    assert command._unfixed(tmp_path / "results") == ["OneMultilabel"]
+    assert study_runs.unfixed_tasks(tmp_path / "results") == ["OneMultilabel"]
 
 
 def test_cells_of_another_recipe_are_refused(study, tmp_path):
