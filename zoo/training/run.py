@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.backbones.generation import Query, Response
 from genzoo.errors import InputError
 from genzoo.frames import Rows
-from genzoo.jobs import Shard, job, measure_speed
+from genzoo.jobs import Processes, Shard, job, measure_speed
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED, Recipe, override
 from genzoo.training.queries import read_queries
 from genzoo.training.responses import HELD_OUT, read_all_responses, read_responses
@@ -128,8 +128,7 @@ def plan_training(
     Raises:
         InputError: For a log, recipe or field that cannot be used.
     """
-    from genzoo.training.plan import check_what_is_here, make_plan, shape_of
-    from genzoo.training.precision import answers_in_bfloat16
+    from genzoo.training.plan import answers_in_bfloat16, check_what_is_here, make_plan, shape_of
 
     chosen = choose_recipe(
         recipe, set, steps=steps, batch=batch, answers=answers, seed=seed, backbone=backbone, teacher=teacher
@@ -335,7 +334,6 @@ def _prepare(
 ) -> TrainingRun:
     """The run that the arguments describe, with the responses that were made earlier."""
     from genzoo.training.pipeline import TrainingRun
-    from genzoo.training.precision import Processes
 
     given = given_responses(made, queries[: recipe.response.limit or None])
     recipe = _pinned(recipe)
