@@ -76,7 +76,7 @@ def publish(
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="genzoo-publish-") as staging:
         log.info("putting the files together")
-        planned = plan.build_plan(str(model), repo, Path(staging), options, log.info)
+        planned = plan.build_plan(str(model), repo, Path(staging), options)
         if card:
             write_bytes(
                 Path(card), next(file.source for file in planned.files if file.path == "README.md").read_bytes()
@@ -84,7 +84,7 @@ def publish(
         review(planned)
         if dry_run:
             return planned
-        return publisher.publish(planned, api, log.info)
+        return publisher.publish(planned, api)
 
 
 def _scores(results: str | Path | None, name: str) -> CardScores:
@@ -122,7 +122,7 @@ def bundle(
     from genzoo.publishing.bundle import pack
 
     names = [models] if isinstance(models, str) else list(models)
-    pack(names, _load_datasets(benchmark, tasks), Path(output), log.info)
+    pack(names, _load_datasets(benchmark, tasks), Path(output))
     return Path(output)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from genzoo.backbones.generation import Query, Response
 from genzoo.errors import InputError
 from genzoo.frames import Rows
-from genzoo.jobs import Shard, job, measure_speed, report
+from genzoo.jobs import Processes, Shard, job, measure_speed
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED, Recipe, override
 from genzoo.training.queries import read_queries
 from genzoo.training.responses import HELD_OUT, read_all_responses, read_responses
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genzoo.models.checkpoint import TokenCheckpoint
     from genzoo.training.controls import Controls
     from genzoo.training.pipeline import TrainingRun
-    from genzoo.training.plan import Plan
+    from genzoo.training.plan import TrainingPlan
 
 log = logging.getLogger(__name__)
 Queries = str | Path | Sequence[str]
@@ -124,14 +124,13 @@ def train(
 
 def plan_training(
     recipe: str | Recipe, queries: Queries, *, device: str | None = None, **options: Unpack[RecipeOptions]
-) -> Plan:
+) -> TrainingPlan:
     """What `train` would take with the same arguments: parameters, memory, tokens, time. Nothing is fetched or written.
 
     Raises:
         InputError: For a log, recipe or field that cannot be used.
     """
-    from genzoo.training.plan import check_what_is_here, make_plan, shape_of
-    from genzoo.training.precision import answers_in_bfloat16
+    from genzoo.training.plan import answers_in_bfloat16, check_what_is_here, make_plan, shape_of
 
     chosen, asked = _read(recipe, queries, options)
     check_what_is_here(chosen, len(asked))
@@ -196,8 +195,8 @@ def teacher(
     if folder.exists() and not (folder / "modules.json").is_file() and any(folder.iterdir()):
         raise InputError(f"{folder} exists and is no SentenceTransformer folder: choose another --output")
     chosen = _pinned(chosen)
-    where, texts = fetch_backbone(chosen.backbone, log.info), [row.text for row in rows]
-    fit_teacher(where, texts, chosen.unsupervised, folder, seed=chosen.seed, device=device, on_step=report)
+    where, texts = fetch_backbone(chosen.backbone), [row.text for row in rows]
+    fit_teacher(where, texts, chosen.unsupervised, folder, seed=chosen.seed, device=device)
     return folder
 
 
@@ -257,7 +256,6 @@ def controls(
         _note_trained_on(rows, folder, Path(held_out))
     found = measure_on(
         checkpoint, rows, teacher or teacher_of(model), seed=seed, device=device,
-        on_progress=lambda done, total: report("controls", done, total),
     )  # fmt: skip
     if save:
         inner = folder / "checkpoint"
@@ -282,7 +280,7 @@ def choose_recipe(recipe: str | Recipe, changes: Mapping[str, Any] | None = None
 def read_log(queries: Queries, column: str | None = None) -> list[Query]:
     """The queries of a log, or of a list: stripped, without empty and repeated ones; what is doubtful about a file is noted."""
     if isinstance(queries, str | Path):
-        return read_queries(Path(queries), column, log.warning)
+        return read_queries(Path(queries), column)
     kept: dict[str, Query] = {}
     for place, text in enumerate(queries):
         if not isinstance(text, str):
@@ -320,14 +318,13 @@ def _prepare(
 ) -> TrainingRun:
     """The run that the arguments describe, with the responses that were made earlier."""
     from genzoo.training.pipeline import TrainingRun
-    from genzoo.training.precision import Processes
 
     chosen, asked = _read(recipe, queries, options)
     given = given_responses(made, asked[: chosen.response.limit or None])
     chosen = _pinned(chosen)
     Path(output).mkdir(parents=True, exist_ok=True)
     processes = Processes.from_environment(device)
-    run = TrainingRun(chosen, asked, Path(output), device, batch_size, report, processes, on_note=log.warning)
+    run = TrainingRun(chosen, asked, Path(output), device, batch_size, processes)
     with processes.main_first():
         if made and processes.is_main:
             run.take(given, Path(made))
