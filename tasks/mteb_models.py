@@ -197,6 +197,15 @@ def _from_entry(entry: ZooEntry) -> tuple[ModelMeta, Lineage]:
     return meta, Lineage("zoo", TEACHERS.get(entry.teacher).hub_id, backbone.hub_id, checkpoint.n_parameters)
 
 
+def lineage_of(name: str) -> Lineage:
+    """What a model that the caller holds was made from, where it is called as a model of the zoo is."""
+    for entry in ENTRIES:
+        if entry.hub_id == name:
+            teacher, backbone = TEACHERS.get(entry.teacher).hub_id, BACKBONES.get(entry.backbone).hub_id
+            return Lineage("other", teacher, backbone, find_checkpoint(entry.name).n_parameters)
+    return Lineage("other")
+
+
 def _teacher_datasets(teacher: Teacher) -> set[str]:
     """What a teacher was trained on; one of a recipe's own saw that model's queries and nothing else."""
     import mteb
