@@ -11,6 +11,7 @@ import ast
 import difflib
 import importlib
 import logging
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until somebody listens: `genzoo.progress`
+# tqdm, which others import, warns in a notebook without ipywidgets of bars that genzoo does not show.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def public_names(package: str, init: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:

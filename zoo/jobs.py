@@ -116,9 +116,10 @@ def silent_libraries() -> Iterator[None]:
             yield
         finally:
             tqdm.__init__ = begin
+            if not was_imported:  # it has set its level itself: what is asked for, or the one that was meant for meanwhile
+                levels["transformers"] = logging.getLogger("transformers").level if is_asked_for else logging.WARNING
             for name, level in levels.items():
-                is_new = name == "transformers" and not was_imported
-                logging.getLogger(name).setLevel(logging.WARNING if is_new and not is_asked_for else level)
+                logging.getLogger(name).setLevel(level)
             if not is_asked_for:
                 del os.environ[variable]
 
