@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +163,35 @@ def load_decoder(name: str | Path, *, device: str | None = None, backbone: str |
     folder = fetch_backbone(backbone or checkpoint.backbone)
     warn_of_other_weights(folder, checkpoint.backbone_digest)
     return Decoder.load(checkpoint, folder, device)
+
+
+def describe(model: str | Path) -> dict[str, object]:
+    """What is known about a model: the zoo's row, digests, sizes, the embedding rows it takes, its held-out controls.
+
+    Args:
+        model: Zoo model, or a folder that `genzoo train` or `genzoo export` wrote.
+
+    Raises:
+        CheckpointError: When the model cannot be read.
+    """
+    checkpoint = find_checkpoint(model)
+    row = {} if Path(model).is_dir() else asdict(get_entry(str(model)))
+    spec, info = checkpoint.spec, checkpoint.info
+    facts = {
+        name.replace("_", " "): sorted(value) if isinstance(value, frozenset) else value for name, value in row.items()
+    }
+    return facts | {
+        "checkpoint digest": checkpoint.digest(),
+        "trained parameters": checkpoint.n_parameters,
+        "trained tokens": f"{spec.n_thought} thought + {spec.n_compression} compression",
+        "embedding rows": ", ".join(f"{number} {name}" for number, name in zip(spec.ids, spec.names, strict=True)),
+        "dimension": checkpoint.dim,
+        "max tokens": checkpoint.max_tokens,
+        "backbone": checkpoint.backbone,
+        "backbone digest": checkpoint.backbone_digest,
+        "trained on": info.get("date", "unknown"),
+        "held-out controls": info.get("controls", "not measured"),
+    }
 
 
 @job("loading the model")
