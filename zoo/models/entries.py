@@ -60,7 +60,7 @@ _LABELS = {
 def _register(name: str, suffix: str, backbone: str, note: str = "", **reported: tuple[float, bool]) -> None:
     figures = {_LABELS[key]: value for key, value in reported.items()}
     hub_id = f"McGill-NLP/LLM2Vec-Gen-{suffix}"
-    UPSTREAM.register(name, UpstreamModel(name, hub_id, backbone, "apache-2.0", reported=figures, note=note))
+    UPSTREAM.register(UpstreamModel(name, hub_id, backbone, "apache-2.0", reported=figures, note=note))
 
 
 _register(
@@ -165,7 +165,6 @@ def _query_log(answered: str) -> str:
 
 
 ENTRIES.register(
-    "smollm2-135m",
     ZooEntry(
         name="smollm2-135m",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen",
@@ -181,9 +180,6 @@ ENTRIES.register(
         training_datasets=_QUERY_TASKS,
         training_data=_query_log("12,160"),
     ),
-)
-ENTRIES.register(
-    "smollm2-135m-minilm",
     ZooEntry(
         name="smollm2-135m-minilm",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen-MiniLM",
@@ -199,9 +195,6 @@ ENTRIES.register(
         training_datasets=_QUERY_TASKS,
         training_data=_query_log("12,160"),
     ),
-)
-ENTRIES.register(
-    "gemma3-270m",
     ZooEntry(
         name="gemma3-270m",
         hub_id="genzoo/gemma-3-270m-LLM2Vec-Gen",
