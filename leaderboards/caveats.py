@@ -220,9 +220,7 @@ def _mixed_data(board: _Board) -> Iterator[Caveat]:
     revisions = {str(task): sorted(found) for task, found in pairs.groupby("task")["data_revision"]}
     stated = {task: [revision for revision in found if revision != UNKNOWN] for task, found in revisions.items()}
     if mixed := [f"{task} ({', '.join(r[:7] for r in found)})" for task, found in stated.items() if len(found) > 1]:
-        text = (
-            f"Measured on more than one revision of the data: {_some(mixed)}. Such scores are not strictly comparable."
-        )
+        text = f"Measured on several revisions of the data: {_some(mixed)}. Such scores are not strictly comparable."
         yield Caveat("data", f"Mixed data revisions: {_count(mixed, 'task')}", text)
     if unstated := [task for task, found in stated.items() if found and UNKNOWN in revisions[task]]:
         text = f"Some results do not say which revision of the data they used: {_some(unstated)}."
@@ -301,9 +299,7 @@ def _comparisons(board: _Board) -> Iterator[Caveat]:
             "over to other tasks of the same kind."
         )
         if any(item.has_items for item in found):
-            text += (
-                " Where predictions exist, the test also counts how far each score moves with other queries or pairs."
-            )
+            text += " Where predictions exist, the test also counts how each score varies with its queries or pairs."
         yield Caveat("intervals", "Intervals are over tasks", text)
 
 
@@ -316,10 +312,8 @@ def _small_sets(board: _Board) -> Iterator[Caveat]:
 
 def _problems(board: _Board) -> Iterator[Caveat]:
     if problems := board.store.problems:
-        sources = len({problem.source for problem in problems})
-        text = (
-            f"{_count(problems, 'problem')} in {sources} {'file' if sources == 1 else 'files'}, listed under Problems."
-        )
+        sources = {problem.source for problem in problems}
+        text = f"{_count(problems, 'problem')} in {_count(sources, 'file')}, listed under Problems."
         yield Caveat("problems", "Files that could not be used", text)
 
 

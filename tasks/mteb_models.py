@@ -170,11 +170,6 @@ def _load_baseline(
     return _wrap(build(fetch_backbone(key), device=device))
 
 
-def _backbone_size(folder: Path) -> int:
-
-    return count_parameters(folder)
-
-
 def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, Lineage]:
     checkpoint = find_checkpoint(entry.name)
     backbone = BACKBONES.get(entry.backbone)
@@ -185,7 +180,7 @@ def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, Lineage]:
         load_for_mteb,
         loader_kwargs={"model_prompts": checkpoint.prompts()},
         release_date=entry.release_date,
-        n_parameters=_backbone_size(folder) + checkpoint.n_parameters - checkpoint.rows.numel(),
+        n_parameters=count_parameters(folder) + checkpoint.n_parameters - checkpoint.rows.numel(),
         max_tokens=entry.max_tokens,
         embed_dim=entry.dim,
         license=entry.licence,
@@ -219,7 +214,7 @@ def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, Lineage]
         teacher.revision,
         _load_teacher,
         loader_kwargs=key,
-        n_parameters=_backbone_size(folder),
+        n_parameters=count_parameters(folder),
         max_tokens=teacher.max_tokens,
         embed_dim=teacher.dim,
         license=teacher.licence,
@@ -238,7 +233,7 @@ def _from_backbone(backbone: Backbone, baseline: Baseline, status: Status) -> tu
         _load_baseline,
         loader_kwargs={"key": backbone.key, "suffix": baseline.suffix} | prompts,
         use_instructions=baseline.has_prompts,
-        n_parameters=_backbone_size(folder),
+        n_parameters=count_parameters(folder),
         max_tokens=512,
         embed_dim=backbone.hidden_size,
         license=backbone.licence,
@@ -273,9 +268,7 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, Lineage]:
         revision, facts = folder_digest(folder), Lineage("other")
         size = _named_prompts(folder)
     else:
-        raise InputError(
-            f"{folder} is no model: expected a folder with {CONFIG} (a checkpoint) or modules.json (a SentenceTransformer)"
-        )
+        raise InputError(f"{folder} is no model: it holds neither {CONFIG} (a checkpoint) nor modules.json")
     # The path is bound, not put into loader_kwargs: those are written beside the results, which people pass on.
     return _meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
 
@@ -338,13 +331,9 @@ def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
         found = HfApi().model_info(repo_id, revision=revision or None)
         commit = found.sha
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise InputError(
-            f"the Hub has no model {name} (or it is private): check the name, or run `hf auth login`"
-        ) from error
+        raise InputError(f"the Hub has no model {name}, or it is private: run `hf auth login`") from error
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
-        raise InputError(
-            f"cannot ask the Hub about {name} ({type(error).__name__}): connect, or give a local folder"
-        ) from error
+        raise InputError(f"cannot ask the Hub for {name} ({type(error).__name__}): give a local folder") from error
     if commit is None:
         raise InputError(f"the Hub names no commit for {name}: give one as {repo_id}@<40-hex commit>")
     if "modules.json" not in {file.rfilename for file in found.siblings or ()}:

@@ -77,9 +77,8 @@ def evaluate_on_ray(
     finally:
         ray.shutdown()
     if failures:
-        raise FailedRunsError(
-            f"{len(failures)} of {total} pairs failed, the others are kept in {output}: {'; '.join(failures)}"
-        )
+        failed = f"{len(failures)} of {total} pairs failed, the others are kept in {output}"
+        raise FailedRunsError(f"{failed}: {'; '.join(failures)}")
 
 
 def _run_pair(

@@ -58,9 +58,8 @@ def check_strict(prompts: Mapping[str, str], tasks: Iterable[str]) -> None:
         InputError: Names the tasks without an instruction of their own.
     """
     if missing := [task for task in tasks if not has_own(dict(prompts), task)]:
-        raise InputError(
-            f"no prompt of their own for {', '.join(missing)}: add them to a JSON file for --prompts, or leave out --strict-prompts"
-        )
+        advice = "add them to a JSON file for --prompts, or leave out --strict-prompts"
+        raise InputError(f"no prompt of their own for {', '.join(missing)}: {advice}")
 
 
 def check_keys(prompts: Mapping[str, str]) -> None:
@@ -173,10 +172,8 @@ class Grid:
         sizes, tokens = [_computing_parameters(meta) for meta in self.metas], plan.tokens or 0
         rate = (speed or measure_speed()) * EFFICIENCY if tokens and any(sizes) else 1.0
         seconds = [2 * size * tokens / rate if size and tokens else None for size in sizes]
-        named = labels(self.metas)
-        return EvaluationPlan(
-            plan.tasks, {named[model_key(meta)]: each for meta, each in zip(self.metas, seconds, strict=True)}
-        )
+        names = map(labels(self.metas).__getitem__, map(model_key, self.metas))
+        return EvaluationPlan(plan.tasks, dict(zip(names, seconds, strict=True)))
 
 
 def _computing_parameters(meta: ModelMeta) -> int:

@@ -332,9 +332,7 @@ def published_meta(
     if not REPO_ID.fullmatch(repo_id):
         raise InputError(f"--repo {repo_id!r} is no name of a repository: write org/name")
     if not _COMMIT.fullmatch(commit):
-        raise InputError(
-            f"--revision {commit!r} is no full commit: give its 40 hex digits, which `genzoo publish` printed"
-        )
+        raise InputError(f"--revision {commit!r}: give all 40 hex digits of the commit that `genzoo publish` printed")
     meta, _ = resolve_model(entry.name, status)
     # mteb's list of licences lacks Llama's newer ones; it takes an address in their place.
     licence = licence_of(entry.licence).link or entry.licence

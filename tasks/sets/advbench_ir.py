@@ -170,9 +170,8 @@ class AdvBenchIRRetrieval(AbsTaskRetrieval):
         if self._revisions is None:
             harmful, wiki = (HfApi().dataset_info(repo).sha for repo in (HARMFUL_ID, WIKI_ID))
             if not harmful or not wiki:
-                raise InputError(
-                    f"the Hub names no commit for {HARMFUL_ID}: pin one with --data {self.metadata.name}=@SHA,SHA"
-                )
+                pin = f"--data {self.metadata.name}=@SHA,SHA"
+                raise InputError(f"the Hub names no commit for {HARMFUL_ID}: pin one with {pin}")
             self._revisions = (harmful, wiki)
         self.metadata = self._metadata_at(*self._revisions)
 

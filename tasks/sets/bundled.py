@@ -42,9 +42,7 @@ class BundledSet:
         try:
             return source.read_text(encoding="utf-8")
         except OSError as error:
-            raise InputError(
-                f"bundled file {self.path}/{file} cannot be read ({error.strerror}): reinstall genzoo"
-            ) from error
+            raise InputError(f"cannot read {self.path}/{file} ({error.strerror}): reinstall genzoo") from error
 
     def rows(self, file: str) -> list[dict[str, Any]]:
         """The records of one JSONL file."""
@@ -100,9 +98,8 @@ class BundledSplits(AbsTask):
         """Read each file into the split of its name."""
         if self.data_loaded:
             return
-        self.dataset = DatasetDict(
-            {file.removesuffix(".jsonl"): Dataset.from_list(self.bundled.rows(file)) for file in self.bundled.files}
-        )
+        rows = {file.removesuffix(".jsonl"): self.bundled.rows(file) for file in self.bundled.files}
+        self.dataset = DatasetDict({split: Dataset.from_list(own) for split, own in rows.items()})
         self.data_loaded = True
 
 

@@ -189,9 +189,8 @@ def _queries(path: Path, notes: list[str]) -> dict[str, str]:
         instructed += bool(row.cells.get("instruction"))
     names.check(SHAPE)
     if instructed:
-        notes.append(
-            f"{instructed:,} of {len(found):,} queries have an 'instruction', which is not read: put it into 'text'"
-        )
+        unread = "have an 'instruction', which is not read: put it into 'text'"
+        notes.append(f"{instructed:,} of {len(found):,} queries {unread}")
     return found
 
 
@@ -203,9 +202,8 @@ def _read_judgements(path: Path) -> dict[tuple[str, str], tuple[int, int]]:
         grade = row.grade("score")
         earlier, line = found.setdefault(pair, (grade, row.line))
         if earlier != grade:
-            raise row.error(
-                f"query {pair[0]!r} and document {pair[1]!r} have the grade {grade}, on line {line} {earlier}"
-            )
+            judged = f"query {pair[0]!r} and document {pair[1]!r}"
+            raise row.error(f"{judged} have the grade {grade}, on line {line} {earlier}")
     if not found:
         raise InputError(f"{path} holds no rows: expected {SHAPE}")
     return found
@@ -238,13 +236,11 @@ def _joined(
             grades.setdefault(query, {})[document] = grade
     relevant = {query: own for query, own in grades.items() if max(own.values()) > 0}
     if not relevant:
-        raise InputError(
-            f"{path} names no relevant document: no grade of a query in {files['queries'].name} is above 0"
-        )
+        where = files["queries"].name
+        raise InputError(f"{path} names no relevant document: no grade of a query in {where} is above 0")
     if not any(grade > 0 and document in corpus for own in relevant.values() for document, grade in own.items()):
-        raise InputError(
-            f"{path}: no document with a grade above 0 is in {files['corpus'].name}, so every score would be 0"
-        )
+        where = files["corpus"].name
+        raise InputError(f"{path}: no document with a grade above 0 is in {where}, so every score would be 0")
     return relevant
 
 
@@ -260,9 +256,8 @@ def _missing(lines: Mapping[str, int], path: Path, field: str, known: Collection
         alike = {_plainly(name): name for name in known}
         for name in missing:
             if (twin := alike.get(_plainly(name))) is not None:
-                raise InputError(
-                    f"{path}, line {lines[name]}: {field!r} is {name!r}, {other.name} has {twin!r}. Write both the same way"
-                )
+                place = f"{path}, line {lines[name]}"
+                raise InputError(f"{place}: {field!r} is {name!r}, {other.name} has {twin!r}. Write both the same way")
     return missing
 
 
@@ -311,10 +306,8 @@ def _unreachable(
             if not any(grades.get(document, 0) > 0 for document in candidates[query])
         ]
         if len(lost) == len(queries):
-            raise InputError(
-                f"{path}: no relevant document of {split} is among the candidates of its query, so every score would be 0"
-            )
+            reason = "is among the candidates of its query, so every score would be 0"
+            raise InputError(f"{path}: no relevant document of {split} {reason}")
         if lost:
-            yield _told(
-                lost, len(queries), "judged queries", f"without a relevant document in {path.name}", "found by no model"
-            )
+            where = f"without a relevant document in {path.name}"
+            yield _told(lost, len(queries), "judged queries", where, "found by no model")
