@@ -285,12 +285,11 @@ def _source(meta: dict[str, Any], part: Submission) -> str | None:
 
     if part.name in MODEL_REGISTRY:
         return None
-    fields = {key: value for key, value in meta.items() if key in ModelMeta.model_fields and key != "loader_kwargs"}
-    unknown = dict.fromkeys(name for name, known in ModelMeta.model_fields.items() if known.is_required())
-    if "framework" in unknown:
-        unknown |= {"framework": []}
+    known = ModelMeta.model_fields.keys() - {"loader", "loader_kwargs"}
     try:
-        return ModelMeta(**{**unknown, **fields, "loader": None}).to_python() + "\n"
+        return (
+            ModelMeta(**dict(ModelMeta.create_empty()) | {k: meta[k] for k in known & meta.keys()}).to_python() + "\n"
+        )
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -177,11 +177,6 @@ def coverage(scores: pd.DataFrame) -> pd.Series:
     return scores.notna().sum(axis=1)
 
 
-def deltas(scores: pd.DataFrame, reference: pd.Series) -> pd.DataFrame:
-    """Scores minus the reference's, task by task; NaN where either is missing."""
-    return scores.sub(reference, axis=1)
-
-
 _LEAST_BASE = 0.05
 
 
