@@ -8,7 +8,7 @@ from conftest_builders import build_checkpoint
 
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.models.assembly import export
-from genzoo.publishing.bundle import pack, unpack
+from genzoo.publishing.bundle import pack, unbundle
 from genzoo.publishing.manifest import DataSet, check_dataset
 
 COMMIT, OTHER = "a" * 40, "b" * 40
@@ -40,7 +40,7 @@ def copy(packed, tmp_path):
 
 
 def go(folder, tmp_path):
-    return unpack(folder, hf_home=tmp_path / "hf", genzoo_cache=tmp_path / "gz")
+    return unbundle(folder, hf_home=tmp_path / "hf", genzoo_cache=tmp_path / "gz")
 
 
 def test_everything_lands_in_its_cache(packed, tmp_path):
@@ -160,4 +160,4 @@ def test_what_cannot_be_packed_is_said(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="is no bundle"):
         pack(["minilm"], [], tmp_path / "mine")
     with pytest.raises(InputError, match="is no bundle"):
-        unpack(tmp_path / "mine")
+        unbundle(tmp_path / "mine")

@@ -210,9 +210,9 @@ def test_collection_is_made_once_and_grows(server, api):
     options = {"description": "the first models", "sleep": lambda _: None}
     url, items = group_models("genzoo 0.1", ["alice/one"], api, **options)
     assert url.startswith(f"{server.endpoint}/collections/alice/genzoo-0-1")
-    assert items == ["alice/one"]
+    assert items == ("alice/one",)
     again, items = group_models("genzoo 0.1", ["alice/one", "alice/two"], api, **options)
-    assert (again, items) == (url, ["alice/one", "alice/two"])
+    assert (again, items) == (url, ("alice/one", "alice/two"))
 
 
 def test_collection_of_what_is_not_there(server, api):
