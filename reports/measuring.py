@@ -184,7 +184,7 @@ def plan_evaluation(
         request = Request(_models(models), benchmark, _several(tasks), tuple(choices), chosen, strict_prompts)
         if ray is not None and request.has_objects:
             raise InputError("other machines can only look up names: with ray, give models and tasks by name")
-        grid = request.resolve(log.info, log.warning)
+        grid = request.resolve(log.warning)
     return Evaluation(request, grid, Path(output), options)
 
 

@@ -76,7 +76,7 @@ def publish(
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="genzoo-publish-") as staging:
         log.info("putting the files together")
-        planned = plan.build_plan(str(model), repo, Path(staging), options, log.info)
+        planned = plan.build_plan(str(model), repo, Path(staging), options)
         if card:
             write_bytes(
                 Path(card), next(file.source for file in planned.files if file.path == "README.md").read_bytes()
@@ -88,7 +88,7 @@ def publish(
             raise PublishError(
                 f"nothing was sent; {len(planned.problems)} problems must be solved first: {'; '.join(planned.problems)}"
             )
-        return publisher.publish(planned, api, log.info)
+        return publisher.publish(planned, api)
 
 
 def _scores(results: str | Path | None, name: str) -> CardScores:
@@ -126,7 +126,7 @@ def bundle(
     from genzoo.publishing.bundle import pack
 
     names = [models] if isinstance(models, str) else list(models)
-    pack(names, _load_datasets(benchmark, tasks), Path(output), log.info)
+    pack(names, _load_datasets(benchmark, tasks), Path(output))
     return Path(output)
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from safetensors import safe_open
 
 from genzoo.backbones.entries import BACKBONES, Backbone, backbone_digest, fetch_backbone
-from genzoo.backbones.sources import Status
 from genzoo.backbones.whole import OTHER_NAMES_OF_DOCUMENT, open_sentence_transformer, with_document_prompt
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.files import folder_digest, read_json
@@ -60,25 +59,24 @@ class Lineage:
     n_trained_parameters: int | None = None
 
 
-def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta, Lineage]:
+def resolve_model(name: str) -> tuple[ModelMeta, Lineage]:
     """ModelMeta and facts of a model by whatever name the user gives.
 
     Args:
         name: A zoo model (``smollm2-135m`` or its hub id), a teacher (``minilm`` or its hub id), ``<backbone>-mean``,
             ``-echo``, ``-hyde`` or ``-untrained`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or ``org/name`` / ``org/name@revision`` on the Hub.
-        status: Told what is being fetched.
     """
     if Path(name).is_dir():
         return _from_folder(Path(name))
     if name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES):
-        return _from_entry(get_entry(name), status)
+        return _from_entry(get_entry(name))
     for teacher in TEACHERS:
         if name in (teacher.key, teacher.hub_id):
-            return _from_teacher(teacher, status)
+            return _from_teacher(teacher)
     for backbone in BACKBONES:
         for baseline in BASELINES:
             if name in (f"{backbone.key}-{baseline.suffix}", baseline_id(backbone, baseline)):
-                return _from_backbone(backbone, baseline, status)
+                return _from_backbone(backbone, baseline)
     if name in MTEB_BASELINES:
         return _from_mteb(name)
     if "/" in name:
@@ -170,10 +168,10 @@ def _load_baseline(
     return _wrap(BUILDERS[suffix](fetch_backbone(key), device=device))
 
 
-def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, Lineage]:
+def _from_entry(entry: ZooEntry) -> tuple[ModelMeta, Lineage]:
     checkpoint = find_checkpoint(entry.name)
     backbone = BACKBONES.get(entry.backbone)
-    folder = fetch_backbone(entry.backbone, status)
+    folder = fetch_backbone(entry.backbone)
     meta = _meta(
         entry.hub_id,
         entry.revision,
@@ -201,10 +199,10 @@ def _teacher_datasets(teacher: Teacher) -> set[str]:
     return set(mteb.get_model_meta(teacher.hub_id, revision=teacher.revision).training_datasets or ())
 
 
-def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, Lineage]:
+def _from_teacher(teacher: Teacher) -> tuple[ModelMeta, Lineage]:
     import mteb
 
-    folder, key = fetch_teacher(teacher.key, status), {"key": teacher.key}
+    folder, key = fetch_teacher(teacher.key), {"key": teacher.key}
     if not teacher.recipe:
         known = mteb.get_model_meta(teacher.hub_id, revision=teacher.revision)
         return known.model_copy(update={"loader": _load_teacher, "loader_kwargs": key}), Lineage("teacher")
@@ -224,8 +222,8 @@ def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, Lineage]
     return meta, Lineage("teacher", None, backbone)
 
 
-def _from_backbone(backbone: Backbone, baseline: Baseline, status: Status) -> tuple[ModelMeta, Lineage]:
-    folder = fetch_backbone(backbone.key, status)
+def _from_backbone(backbone: Backbone, baseline: Baseline) -> tuple[ModelMeta, Lineage]:
+    folder = fetch_backbone(backbone.key)
     prompts = {"model_prompts": all_prompts()} if baseline.has_prompts else {}
     meta = _meta(
         baseline_id(backbone, baseline),

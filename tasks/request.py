@@ -143,10 +143,10 @@ class EvaluationPlan:
         return None if None in known else sum(tokens or 0 for tokens in known)
 
 
-def _resolve(given: Any, status: Callable[[str], None]) -> tuple[ModelMeta, Lineage]:
+def _resolve(given: Any) -> tuple[ModelMeta, Lineage]:
     """The card and the facts of a model by name, as an object, or as a pair of both."""
     if isinstance(given, str):
-        return resolve_model(given, status)
+        return resolve_model(given)
     name, model = given if isinstance(given, tuple) else (None, given)
     return describe_model(model, name), Lineage("other")
 
@@ -216,14 +216,11 @@ class Request:
     prompts: str | None = None
     strict_prompts: bool = False
 
-    def resolve(
-        self, status: Callable[[str], None] = lambda _: None, on_note: Callable[[str], None] = lambda _: None
-    ) -> Grid:
+    def resolve(self, on_note: Callable[[str], None] = lambda _: None) -> Grid:
         """Find the models and the tasks; the same grid, in the same order, on every machine.
 
         Args:
-            status: Told what is being fetched.
-            on_note: Told what is incomplete in the data.
+                on_note: Told what is incomplete in the data.
 
         Raises:
             UnknownNameError: For a name that nothing here or on the Hub has.
@@ -236,7 +233,7 @@ class Request:
             tasks = with_chosen_data(tasks, list(self.data), on_note)
         if [task.metadata.name for task in tasks] != official:
             benchmark_name = None
-        resolved = [_resolve(given, status) for given in self.distinct_models]
+        resolved = [_resolve(given) for given in self.distinct_models]
         metas = self._prompted([meta for meta, _ in resolved], tasks)
         facts = {model_key(meta): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
         names = {task.metadata.name for task in tasks}

@@ -19,7 +19,6 @@ from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 from mteb.results import TaskResult
 from pydantic import ValidationError
 
-from genzoo.backbones.sources import Status
 from genzoo.errors import InputError, ZooError
 from genzoo.files import replace_folder, write_text
 from genzoo.jobs import job
@@ -316,16 +315,13 @@ CITATION = """@article{behnamghader2026llm2vecgen,
 }"""
 
 
-def published_meta(
-    name: str, repo_id: str | None = None, commit: str | None = None, status: Status = lambda _: None
-) -> ModelMeta:
+def published_meta(name: str, repo_id: str | None = None, commit: str | None = None) -> ModelMeta:
     """The ModelMeta under which mteb loads a published model with its own wrapper, without genzoo.
 
     Args:
         name: Zoo model.
         repo_id: ``org/name`` where it was published; the entry's own by default.
         commit: 40-hex commit of it; the entry's revision by default.
-        status: Told what is being fetched.
     """
     entry = get_entry(name)
     repo_id, commit = repo_id or entry.hub_id, commit or entry.revision
@@ -333,7 +329,7 @@ def published_meta(
         raise InputError(f"--repo {repo_id!r} is no name of a repository: write org/name")
     if not is_commit(commit):
         raise InputError(f"--revision {commit!r}: give all 40 hex digits of the commit that `genzoo publish` printed")
-    meta, _ = resolve_model(entry.name, status)
+    meta, _ = resolve_model(entry.name)
     # mteb's list of licences lacks Llama's newer ones; it takes an address in their place.
     licence = licence_of(entry.licence).link or entry.licence
     return meta.model_copy(

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, cached, fetch, resolve_commit
+from genzoo.backbones.sources import HubSource, Source, WheelSource, cached, fetch_source, resolve_commit
 from genzoo.errors import BackboneError
 from genzoo.files import file_digests, folder_digest, is_hidden, parts_digest
 from genzoo.names import ModelName, Registry
@@ -203,12 +203,11 @@ def pin_backbone(name: str) -> str:
     return named.at(resolve_commit(named.base, named.revision or None))
 
 
-def fetch_backbone(name: str, status: Status = lambda _: None) -> Path:
+def fetch_backbone(name: str) -> Path:
     """Return the local folder of a backbone, fetching it when needed.
 
     Args:
         name: A key of `BACKBONES`, a folder with ``config.json`` and safetensors, or ``org/name[@commit]``.
-        status: Told what is going on.
 
     Raises:
         BackboneError: When it cannot be had or is no safetensors model; for a gated one the message holds the page of its
@@ -217,7 +216,7 @@ def fetch_backbone(name: str, status: Status = lambda _: None) -> Path:
     if name in BACKBONES:
         row = BACKBONES.get(name)
         try:
-            return fetch(name, row.sources, status)
+            return fetch_source(name, row.sources)
         except BackboneError as error:
             if not row.gated or row.page in str(error):
                 raise
@@ -230,7 +229,7 @@ def fetch_backbone(name: str, status: Status = lambda _: None) -> Path:
             return Path(name)
         raise BackboneError(f"{name} is no backbone folder: expected config.json and *.safetensors in it")
     if named.is_on_hub:
-        return fetch(name.replace("/", "--"), (HubSource(named.base, named.revision or None),), status)
+        return fetch_source(name.replace("/", "--"), (HubSource(named.base, named.revision or None),))
     if named.is_path or "/" in name:
         raise BackboneError(f"there is no folder {name}")
     BACKBONES.get(name)  # raises with suggestions

@@ -13,12 +13,12 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor
 
 from genzoo.backbones.entries import backbone_digest
+from genzoo.backbones.forward import pack
 from genzoo.backbones.generation import Query, TransformersEngine
 from genzoo.backbones.tokenizer import read_plainly, start_rows, template_limit
 from genzoo.backbones.whole import load_causal_lm, open_causal_lm, open_transformer
 from genzoo.models.assembly import assemble
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
-from genzoo.models.fast_encoding import pack
 from genzoo.recipes.fields import ResponseOptions
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 

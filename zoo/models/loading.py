@@ -58,7 +58,7 @@ def load(
 ) -> SentenceTransformer:
     """Load a zoo model, or a folder that `genzoo train` or `genzoo export` wrote, as a SentenceTransformer.
 
-    On a CPU it encodes without padding (`genzoo.models.fast_encoding`), with the same embeddings; an exported folder is stock.
+    On a CPU it encodes without padding (`genzoo.backbones.forward`), with the same embeddings; an exported folder is stock.
 
     Args:
         name: Short name, hub id, or folder.
@@ -77,11 +77,11 @@ def load(
         with _on_backbone(Path(name), backbone) as folder:
             return _load_exported(folder, device, precision)
     checkpoint = find_checkpoint(name)
+    from genzoo.backbones.forward import pack
     from genzoo.models.assembly import assemble
-    from genzoo.models.fast_encoding import pack
 
     options = {"dtype": precision} if precision else {}
-    model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, log.info), device=device, **options)
+    model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone), device=device, **options)
     return pack(model, len(checkpoint.spec))
 
 
@@ -112,7 +112,7 @@ def _on_backbone(folder: Path, backbone: str | None) -> Iterator[Path]:
     if backbone is None:
         yield folder
         return
-    base = fetch_backbone(backbone, log.info)
+    base = fetch_backbone(backbone)
     with tempfile.TemporaryDirectory(prefix="genzoo-export-") as scratch:
         copy = shutil.copytree(folder, Path(scratch) / folder.resolve().name)
         config = read_json(copy / ADAPTER, "this is no adapter") | {"base_model_name_or_path": str(base.resolve())}
@@ -158,7 +158,7 @@ def load_decoder(name: str | Path, *, device: str | None = None, backbone: str |
     checkpoint = find_checkpoint(name)
     from genzoo.models.decoding import Decoder
 
-    folder = fetch_backbone(backbone or checkpoint.backbone, log.info)
+    folder = fetch_backbone(backbone or checkpoint.backbone)
     warn_of_other_weights(folder, checkpoint.backbone_digest)
     return Decoder.load(checkpoint, folder, device)
 
@@ -264,7 +264,7 @@ def export(model: str | Path, folder: str | Path, merge: bool = False) -> Path:
     from genzoo.models import assembly
 
     checkpoint, name = find_checkpoint(model), Path(model).name
-    backbone = fetch_backbone(checkpoint.backbone, log.info)
+    backbone = fetch_backbone(checkpoint.backbone)
     assembly.export(checkpoint, backbone, Path(folder), "merged" if merge else "adapter", name=name)
     return Path(folder)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genzoo.backbones.entries import BACKBONES, fetch_backbone
-from genzoo.backbones.sources import Status
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.files import cache_root, keep_others, read_json, replace_folder, write_text
 from genzoo.jobs import job
@@ -47,14 +46,13 @@ PATTERNS = [
 """What is taken of a repository on the Hub: never a pickle, never code."""
 
 
-def pack(names: Sequence[str], datasets: Sequence[DataSet], folder: Path, status: Status = lambda _: None) -> Manifest:
+def pack(names: Sequence[str], datasets: Sequence[DataSet], folder: Path) -> Manifest:
     """Write a bundle.
 
     Args:
         names: Zoo models, backbones and teachers by name, and ``org/name@<40-hex commit>`` on the Hub.
         datasets: Data sets that ``datasets.load_dataset`` has loaded on this machine at exactly these commits.
         folder: Where to; replaced whole when it is an earlier bundle, refused when it is anything else.
-        status: Told what is being done.
     """
     if not names and not datasets:
         raise InputError("nothing to pack: give a model, or a benchmark with -b, or a task with -t")
@@ -64,30 +62,30 @@ def pack(names: Sequence[str], datasets: Sequence[DataSet], folder: Path, status
     caches: list[str] = []
     with replace_folder(folder) as new:
         for name in names:
-            status(f"packing {name}")
-            _pack_name(name, new, models, caches, status)
+            log.info(f"packing {name}")
+            _pack_name(name, new, models, caches)
         for dataset in datasets:
-            status(f"packing {dataset.path}")
+            log.info(f"packing {dataset.path}")
             _pack_dataset(dataset, new)
-        status("computing sha256 of every file")
+        log.info("computing sha256 of every file")
         rows = [{"path": one.path, "revision": one.revision} for one in datasets]
         manifest = Manifest.of_folder(new, models, sorted(set(caches)), rows)
         manifest.save(new)
     return manifest
 
 
-def _pack_name(name: str, new: Path, models: list[dict[str, str]], caches: list[str], status: Status) -> None:
+def _pack_name(name: str, new: Path, models: list[dict[str, str]], caches: list[str]) -> None:
     if name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES):
         entry = get_entry(name)
         checkpoint = find_checkpoint(name)
-        backbone = fetch_backbone(checkpoint.backbone, status)
+        backbone = fetch_backbone(checkpoint.backbone)
         export(checkpoint, backbone, _snapshot(new, entry.hub_id, entry.revision), "merged", name=entry.hub_id)
         models.append({"hub_id": entry.hub_id, "revision": entry.revision})
         caches.append(_pack_cache(backbone, new))
     elif name in BACKBONES or name in TEACHERS:
-        caches.append(_pack_cache((fetch_backbone if name in BACKBONES else fetch_teacher)(name, status), new))
+        caches.append(_pack_cache((fetch_backbone if name in BACKBONES else fetch_teacher)(name), new))
     elif "/" in name:
-        models.append(_pack_from_hub(name, new, caches, status))
+        models.append(_pack_from_hub(name, new, caches))
     else:
         ENTRIES.get(name)  # raises with suggestions
         raise UnknownNameError(name)
@@ -111,7 +109,7 @@ def _pack_cache(folder: Path, new: Path) -> str:
     return f"hub/{home.name}"
 
 
-def _pack_from_hub(name: str, new: Path, caches: list[str], status: Status) -> dict[str, str]:
+def _pack_from_hub(name: str, new: Path, caches: list[str]) -> dict[str, str]:
     named = ModelName.parse(name)
     repo_id, revision = named.base, named.revision
     if not named.commit:
@@ -122,7 +120,7 @@ def _pack_from_hub(name: str, new: Path, caches: list[str], status: Status) -> d
     shutil.copytree(taken, _snapshot(new, repo_id, revision), dirs_exist_ok=True)
     if (taken / "adapter_config.json").is_file():
         base, commit = _base_of(taken, name)
-        status(f"packing {base}, the frozen LLM of {repo_id}")
+        log.info(f"packing {base}, the frozen LLM of {repo_id}")
         caches.append(_pack_cache(fetch_commit(f"{base}@{commit}", PATTERNS), new))
     return {"hub_id": repo_id, "revision": revision}
 
@@ -174,9 +172,7 @@ class Unpacked:
 
 
 @job("checking")
-def unbundle(
-    folder: str | Path, *, hf_home: Path | None = None, genzoo_cache: Path | None = None, status: Status = log.info
-) -> Unpacked:
+def unbundle(folder: str | Path, *, hf_home: Path | None = None, genzoo_cache: Path | None = None) -> Unpacked:
     """Check a bundle and put it into the caches of this machine.
 
     After it ``SentenceTransformer("org/name")``, ``load_dataset`` and mteb's tasks work with ``HF_HUB_OFFLINE=1``.
@@ -185,19 +181,18 @@ def unbundle(
         folder: The bundle.
         hf_home: In place of ``HF_HOME``.
         genzoo_cache: In place of ``GENZOO_CACHE``.
-        status: Told what is being done.
 
     Raises:
         ZooError: When a file is not what was packed; nothing was copied then.
     """
     folder = Path(folder)
     manifest = Manifest.load(folder)
-    manifest.check(folder, status)
+    manifest.check(folder)
     hub, datasets = _hf_caches(hf_home)
     roots = {"hub": hub, "datasets": datasets, "genzoo": genzoo_cache or cache_root()}
     for place, files in _units(manifest).items():
         room, _, below = place.partition("/")
-        status(f"unpacking {below}")
+        log.info(f"unpacking {below}")
         with replace_folder(roots[room] / below) as new:
             for file in files:
                 (new / file).parent.mkdir(parents=True, exist_ok=True)

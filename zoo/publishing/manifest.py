@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genzoo.backbones.sources import Status
 from genzoo.errors import InputError, ZooError
 from genzoo.files import read_json, sha256_of, write_text
 from genzoo.names import is_commit
 from genzoo.publishing.plan import REPO_ID
+
+log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -111,7 +113,7 @@ class Manifest:
             if not any(path.startswith(f"{snapshot_of(model['hub_id'], model['revision'])}/") for path in self.files):
                 raise ZooError(f"{folder}/{MANIFEST} names {model['hub_id']}, but no file of it: copy the bundle again")
 
-    def check(self, folder: Path, status: Status = lambda _: None) -> None:
+    def check(self, folder: Path) -> None:
         """Compare every file with the manifest.
 
         Raises:
@@ -130,7 +132,7 @@ class Manifest:
                 f"{folder} holds {len(extra)} files that were not packed ({', '.join(extra[:3])}): remove them"
             )
         for place, (path, facts) in enumerate(self.files.items(), 1):
-            status(f"checking {place}/{len(self.files)} {path}")
+            log.info(f"checking {place}/{len(self.files)} {path}")
             if (folder / path).stat().st_size != facts["size"] or sha256_of(folder / path) != facts["sha256"]:
                 raise ZooError(
                     f"{folder}/{path} is not what was packed (size or sha256 differs): copy the bundle again"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import json
+import logging
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone
-from genzoo.backbones.sources import HubSource, Status
+from genzoo.backbones.sources import HubSource
 from genzoo.backbones.untrusted import check_model_folder
 from genzoo.backbones.whole import open_sentence_transformer
 from genzoo.errors import InputError
@@ -32,6 +33,8 @@ from genzoo.recipes.fields import UnsupervisedOptions
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 from genzoo.teachers.teachers import TEACHERS, Teacher
 from genzoo.text import clean
+
+log = logging.getLogger(__name__)
 
 ALLOWED = (
     r"README\.md", r"LICENSE(\.md|\.txt)?", r"LICENCE(\.md|\.txt)?", r"USE_POLICY(\.md|\.txt)?", r"NOTICE",
@@ -121,9 +124,7 @@ class PublishOptions:
     scores: CardScores = field(default_factory=CardScores)
 
 
-def build_plan(
-    name: str, repo_id: str, staging: Path, options: PublishOptions, status: Status = lambda _: None
-) -> PublishPlan:
+def build_plan(name: str, repo_id: str, staging: Path, options: PublishOptions) -> PublishPlan:
     """Write the repository's files into a staging folder and check them.
 
     Args:
@@ -131,7 +132,6 @@ def build_plan(
         repo_id: ``org/name``.
         staging: An empty folder; it holds exactly what would go up.
         options: What the user asks for.
-        status: Told what is being done.
     """
     if not REPO_ID.fullmatch(repo_id):
         raise InputError(
@@ -140,8 +140,8 @@ def build_plan(
     if options.tag is not None and not TAG.fullmatch(options.tag):
         raise InputError(f"--tag {options.tag!r} is no name for a commit: write something like v1 or 2026-11")
     checkpoint = find_checkpoint(name)
-    status("looking at the backbone")
-    backbone = fetch_backbone(checkpoint.backbone, status)
+    log.info("looking at the backbone")
+    backbone = fetch_backbone(checkpoint.backbone)
     facts, problems = _gather(name, checkpoint, repo_id, options)
     form: Form = "merged" if options.merge else "adapter"
     checkpoint = dataclasses.replace(
@@ -150,12 +150,12 @@ def build_plan(
     problems += _lint_base(checkpoint, facts, form)
     texts = licence_files(backbone)
     problems += lint_licence(facts.licence, _inherited(checkpoint), repo_id, texts)
-    status("writing the model")
+    log.info("writing the model")
     folder = export(checkpoint, backbone, staging / "model", form, name=repo_id, base=facts.base_model or None)
     _pin_base(folder, facts.base_revision)
     # The staged adapter names a repository that may be out of reach: the same files are run on the local backbone.
     runnable = folder if form == "merged" else export(checkpoint, backbone, staging / "run", form, name=repo_id)
-    status("running the model card's own code")
+    log.info("running the model card's own code")
     model = open_sentence_transformer(runnable, device="cpu")
     take_fingerprint(model, checkpoint, backbone, revision_of(checkpoint)).save(folder)
     _write_licence(folder, facts.licence, texts)

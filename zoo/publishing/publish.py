@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from genzoo.backbones.sources import Status
 from genzoo.errors import InputError, PublishError
 from genzoo.jobs import job
 from genzoo.publishing.hub import Sleep, attempt, connect, explain, is_transient, status_of
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 
+log = logging.getLogger(__name__)
 _OWN = {".gitattributes"}
 """What the Hub itself puts into a repository."""
 
@@ -71,7 +72,7 @@ class Published:
     is_new: bool
 
 
-def publish(plan: PublishPlan, api: HfApi, status: Status = lambda _: None, sleep: Sleep = time.sleep) -> Published:
+def publish(plan: PublishPlan, api: HfApi, sleep: Sleep = time.sleep) -> Published:
     """Create the repository, write one commit, read it back, tag it, and only then let it be seen.
 
     Whatever goes wrong, the repository holds either what it held before (nothing, where it is new) or the whole model, and
@@ -84,7 +85,7 @@ def publish(plan: PublishPlan, api: HfApi, status: Status = lambda _: None, slee
         raise PublishError(f"{len(plan.problems)} problems stand in the way: " + "; ".join(plan.problems))
     written: list[str] = []
     try:
-        return _publish(plan, api, status, sleep, written)
+        return _publish(plan, api, sleep, written)
     except PublishError:
         raise
     except Exception as error:  # noqa: BLE001 - it is told in full, without the request that holds the token
@@ -94,8 +95,8 @@ def publish(plan: PublishPlan, api: HfApi, status: Status = lambda _: None, slee
         raise PublishError(f"{explain(error, plan.repo_id)}. {now}") from None  # the cause's request holds the token
 
 
-def _publish(plan: PublishPlan, api: HfApi, status: Status, sleep: Sleep, written: list[str]) -> Published:
-    status("asking the Hub who you are")
+def _publish(plan: PublishPlan, api: HfApi, sleep: Sleep, written: list[str]) -> Published:
+    log.info("asking the Hub who you are")
     attempt(api.whoami, sleep)
     state = _open_repository(plan, api, sleep)
     _check_tag(plan, api, state, sleep)
@@ -108,13 +109,13 @@ def _publish(plan: PublishPlan, api: HfApi, status: Status, sleep: Sleep, writte
                 f"{plan.repo_id} holds another model ({len(state.files)} files, commit {state.head[:12]}): choose another name, or "
                 "replace it with --overwrite"
             )
-        status(f"uploading {len(plan.files)} files ({plan.size / 1e6:.1f} MB) in one commit")
+        log.info(f"uploading {len(plan.files)} files ({plan.size / 1e6:.1f} MB) in one commit")
         commit = _commit(plan, api, state, sleep)
     written.append(commit)
-    status("reading back what was written")
+    log.info("reading back what was written")
     attempt(lambda: check_remote(plan, api, commit), sleep)
     if plan.tag:
-        status(f"tagging {plan.tag}")
+        log.info(f"tagging {plan.tag}")
         attempt(lambda: _tag(plan, api, commit), sleep)
     if (was_empty or was_complete) and state.is_private and not plan.is_private:
         attempt(lambda: api.update_repo_settings(plan.repo_id, private=False), sleep)

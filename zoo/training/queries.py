@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
 from genzoo.tables import other_divider, read_table, read_text
 
+log = logging.getLogger(__name__)
 SHARE = 0.2
 """Of the lines that must look alike before it is told: a few such queries prove nothing."""
 BEGINNING = 200
@@ -81,17 +82,16 @@ class _Row:
     text: str
 
 
-def read_queries(path: Path, column: str | None = None, on_note: Callable[[str], None] = warnings.warn) -> list[Query]:
+def read_queries(path: Path, column: str | None = None) -> list[Query]:
     """Read a query log: one query a line, or a column named query, text, question or prompt.
 
     White space is stripped, empty and repeated queries are dropped, order is kept. Which column (in JSON lines: which field) holds
-    the queries is settled once, for all rows; the others are not read.
+    the queries is settled once, for all rows; the others are not read. What is worth knowing before the queries are answered (rows without a query,
+    lines of a ``.txt`` log that look like records of another kind) is logged as a warning.
 
     Args:
         path: The log.
         column: Name of the column that holds the queries, where it is none of the usual ones.
-        on_note: Told what is worth knowing before the queries are answered: rows without a query, and lines of a ``.txt`` log
-            that look like records of another kind.
 
     Raises:
         InputError: For a missing, empty, binary or unknown file, an unknown column (the ones found are named), a row that is not
@@ -101,7 +101,7 @@ def read_queries(path: Path, column: str | None = None, on_note: Callable[[str],
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no query log {path}: give a file, {KINDS}")
-    rows = _read(path, column, on_note)
+    rows = _read(path, column)
     seen: dict[str, Query] = {}
     for place, row in enumerate(rows):
         text = row.text.strip()
@@ -129,17 +129,17 @@ def _check(path: Path, place: str, text: str) -> None:
         )
 
 
-def _read(path: Path, wanted: str | None, on_note: Callable[[str], None]) -> list[_Row]:
+def _read(path: Path, wanted: str | None) -> list[_Row]:
     kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
     if kind == "txt":
         if wanted:
             raise InputError(f"{path} has no column {wanted!r}: a .txt file has no columns; leave --column out")
         lines = list(io.StringIO(read_text(path), newline=None))
         for note in notes_on(path, lines, COLUMNS):
-            on_note(note)
+            log.warning(note)
         return [_Row(f"line {number}", None, line) for number, line in enumerate(lines, 1)]
     if kind in ("csv", "tsv"):
-        rows = _table_rows(path, wanted, "," if kind == "csv" else "\t", on_note)
+        rows = _table_rows(path, wanted, "," if kind == "csv" else "\t")
     elif kind == "jsonl":
         rows = _json_rows(path, wanted)
     elif path.name.lower().endswith(".parquet"):
@@ -148,16 +148,16 @@ def _read(path: Path, wanted: str | None, on_note: Callable[[str], None]) -> lis
         raise InputError(f"{path} has an unknown ending: give {KINDS}")
     empty = [row.place for row in rows if not row.text.strip()]
     if empty and len(empty) < len(rows):
-        on_note(
+        log.warning(
             f"{path}: {len(empty):,} of {len(rows):,} rows hold no query (the first is {empty[0]}): they are left out."
         )
     return rows
 
 
-def _table_rows(path: Path, wanted: str | None, divider: str, on_note: Callable[[str], None]) -> list[_Row]:
+def _table_rows(path: Path, wanted: str | None, divider: str) -> list[_Row]:
     table = read_table(path, divider)
     if swallowed := table.swallowed(divider):
-        on_note(
+        log.warning(
             f"{path}, line {swallowed[0]}: a quoted cell goes on over lines that look like rows of their own "
             f"({len(swallowed):,} such row{'s' * (len(swallowed) > 1)}): check where its quotes open and close."
         )

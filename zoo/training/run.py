@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.backbones.generation import Query, Response
 from genzoo.errors import InputError
 from genzoo.frames import Rows
-from genzoo.jobs import Shard, job, measure_speed, report
+from genzoo.jobs import Shard, job, measure_speed
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED, Recipe, override
 from genzoo.training.queries import read_queries
 from genzoo.training.responses import HELD_OUT, read_all_responses, read_responses
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genzoo.models.checkpoint import TokenCheckpoint
     from genzoo.training.controls import Controls
     from genzoo.training.pipeline import TrainingRun
-    from genzoo.training.plan import Plan
+    from genzoo.training.plan import TrainingPlan
 
 log = logging.getLogger(__name__)
 Queries = str | Path | Sequence[str]
@@ -122,7 +122,7 @@ def plan_training(
     teacher: str | None = None,
     set: Mapping[str, Any] | None = None,
     device: str | None = None,
-) -> Plan:
+) -> TrainingPlan:
     """What `train` would take with the same arguments: parameters, memory, tokens, time. Nothing is fetched or written.
 
     Raises:
@@ -210,8 +210,8 @@ def teacher(
     texts = [query.text for query in read_log(queries, column)]
     if folder.exists() and not (folder / "modules.json").is_file() and any(folder.iterdir()):
         raise InputError(f"{folder} exists and is no SentenceTransformer folder: choose another --output")
-    where = fetch_backbone(chosen.backbone, log.info)
-    fit_teacher(where, texts, chosen.unsupervised, folder, seed=chosen.seed, device=device, on_step=report)
+    where = fetch_backbone(chosen.backbone)
+    fit_teacher(where, texts, chosen.unsupervised, folder, seed=chosen.seed, device=device)
     return folder
 
 
@@ -281,7 +281,6 @@ def controls(
         _note_trained_on(rows, folder, Path(held_out))
     found = measure_on(
         checkpoint, rows, teacher or teacher_of(model), seed=seed, device=device,
-        on_progress=lambda done, total: report("controls", done, total),
     )  # fmt: skip
     if save:
         inner = folder / "checkpoint"
@@ -306,7 +305,7 @@ def choose_recipe(recipe: str | Recipe, changes: Mapping[str, Any] | None = None
 def read_log(queries: Queries, column: str | None = None) -> list[Query]:
     """The queries of a log, or of a list: stripped, without empty and repeated ones; what is doubtful about a file is noted."""
     if isinstance(queries, str | Path):
-        return read_queries(Path(queries), column, log.warning)
+        return read_queries(Path(queries), column)
     kept: dict[str, Query] = {}
     for place, text in enumerate(queries):
         if not isinstance(text, str):
@@ -342,7 +341,7 @@ def _prepare(
     recipe = _pinned(recipe)
     Path(output).mkdir(parents=True, exist_ok=True)
     processes = Processes.from_environment(device)
-    run = TrainingRun(recipe, queries, Path(output), device, batch_size, report, processes, on_note=log.warning)
+    run = TrainingRun(recipe, queries, Path(output), device, batch_size, processes)
     with processes.main_first():
         if made and processes.is_main:
             run.take(given, Path(made))
