@@ -19,7 +19,7 @@ from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 from mteb.results import TaskResult
 from pydantic import ValidationError
 
-from genzoo.errors import InputError, ZooError
+from genzoo.errors import InputError, ZooError, first_flaw
 from genzoo.files import replace_folder, write_text
 from genzoo.jobs import job
 from genzoo.models.entries import get_entry
@@ -291,9 +291,7 @@ def _source(meta: dict[str, Any], part: Submission) -> str | None:
             ModelMeta(**dict(ModelMeta.create_empty()) | {k: meta[k] for k in known & meta.keys()}).to_python() + "\n"
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        part.problems.append(f"model_meta.json is no card that mteb takes: {place}: {first['msg']}")
+        part.problems.append(f"model_meta.json is no card that mteb takes: {first_flaw(error)}")
         return None
 
 

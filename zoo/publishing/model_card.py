@@ -139,7 +139,6 @@ def describe_teacher(options: UnsupervisedOptions) -> str:
 def _metadata(facts: CardFacts) -> str:
     import yaml
 
-    licence = licence_of(facts.licence)
     rows: dict[str, Any] = {
         "license": facts.licence,
         "base_model": facts.base_model,
@@ -149,9 +148,8 @@ def _metadata(facts: CardFacts) -> str:
         "language": "en",
         "tags": ["sentence-transformers", "generative-embeddings", "llm2vec-gen", "mteb"],
     }
-    if licence.link:
-        rows["license_link"] = licence.link
-    return yaml.safe_dump(rows, sort_keys=False, allow_unicode=True)
+    link = licence_of(facts.licence).link
+    return yaml.safe_dump(rows | ({"license_link": link} if link else {}), sort_keys=False, allow_unicode=True)
 
 
 def _requirements(form: str) -> dict[str, dict[str, str]]:
@@ -182,13 +180,10 @@ def list_limits(checkpoint: TokenCheckpoint, facts: CardFacts) -> list[str]:
     if not facts.scores.rows:
         limits.append("No score was measured for this card.")
     elif not any(row.dataset for row in facts.scores.rows):
-        limits.append(
-            "Measured on small sets only: they tell strong models from weak ones, not close ones from each other."
-        )
+        limits.append("Measured on small data sets only: they separate strong models from weak ones, not close ones.")
     if facts.form == "adapter":
-        limits.append(
-            "The library loads the newest frozen LLM of that name, whatever its revision: `genzoo.load` warns when it changed."
-        )
+        newest = "The library loads the newest revision of the frozen LLM"
+        limits.append(f"{newest}: `genzoo.load` warns when it differs from the one of the training.")
     return limits
 
 
