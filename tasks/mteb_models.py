@@ -17,7 +17,7 @@ from genzoo.backbones.whole import OTHER_NAMES_OF_DOCUMENT, open_sentence_transf
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.files import folder_digest, read_json
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
-from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, get_entry
+from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, find_entry
 from genzoo.models.loading import find_checkpoint, load, loaded_content
 from genzoo.models.prompts import all_prompts
 from genzoo.names import ModelName
@@ -68,8 +68,8 @@ def resolve_model(name: str) -> tuple[ModelMeta, Lineage]:
     """
     if Path(name).is_dir():
         return _from_folder(Path(name))
-    if name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES):
-        return _from_entry(get_entry(name))
+    if (entry := find_entry(name)) is not None:
+        return _from_entry(entry)
     for teacher in TEACHERS:
         if name in (teacher.key, teacher.hub_id):
             return _from_teacher(teacher)

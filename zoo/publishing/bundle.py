@@ -14,7 +14,7 @@ from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.files import cache_root, keep_others, read_json, replace_folder, write_text
 from genzoo.jobs import job
 from genzoo.models.assembly import export
-from genzoo.models.entries import ENTRIES, get_entry
+from genzoo.models.entries import ENTRIES, find_entry
 from genzoo.models.loading import find_checkpoint
 from genzoo.names import ModelName, is_commit
 from genzoo.publishing.hub import fetch_commit
@@ -75,8 +75,7 @@ def pack(names: Sequence[str], datasets: Sequence[DataSet], folder: Path) -> Man
 
 
 def _pack_name(name: str, new: Path, models: list[PackedModel], caches: list[str]) -> None:
-    if name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES):
-        entry = get_entry(name)
+    if (entry := find_entry(name)) is not None:
         checkpoint = find_checkpoint(name)
         backbone = fetch_backbone(checkpoint.backbone)
         export(checkpoint, backbone, _snapshot(new, entry.hub_id, entry.revision), "merged", name=entry.hub_id)
