@@ -132,7 +132,7 @@ class Evaluation:
             return None
         return ZooError(
             f"the scores are in {self.output}, but not every embedding could be decoded: {'; '.join(undecoded)}. Run the same "
-            "command again, or add --no-evidence"
+            "again, or leave the evidence out (--no-evidence)"
         )
 
 

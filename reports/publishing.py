@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genzoo.errors import InputError, PublishError, ZooError
+from genzoo.errors import InputError, ZooError
 from genzoo.jobs import job
 from genzoo.names import ModelName, is_commit
 from genzoo.text import first_line
@@ -84,10 +84,6 @@ def publish(
         review(planned)
         if dry_run:
             return planned
-        if planned.problems:
-            raise PublishError(
-                f"nothing was sent; {len(planned.problems)} problems must be solved first: {'; '.join(planned.problems)}"
-            )
         return publisher.publish(planned, api)
 
 

@@ -103,7 +103,8 @@ def baseline_id(backbone: Backbone, baseline: Baseline) -> str:
     return f"genzoo/{backbone.hub_id.rpartition('/')[2]}-{baseline.label}"
 
 
-def _meta(name: str, revision: str, loader: Any, **facts: Any) -> ModelMeta:
+def make_meta(name: str, revision: str, loader: Any, **facts: Any) -> ModelMeta:
+    """The card of an English encoder of open weights; `facts` add to it or override."""
     from mteb.models import ModelMeta
 
     defaults: dict[str, Any] = {
@@ -125,7 +126,8 @@ def _meta(name: str, revision: str, loader: Any, **facts: Any) -> ModelMeta:
     return ModelMeta(loader=loader, name=name, revision=revision, **(defaults | facts))
 
 
-def _wrap(model: Any) -> Any:
+def wrap_for_mteb(model: Any) -> Any:
+    """A SentenceTransformer as mteb runs it, under the prompts that mteb looks up."""
     from mteb.models import SentenceTransformerEncoderWrapper
 
     prompts = with_document_prompt(model.prompts)
@@ -138,7 +140,7 @@ def load_for_mteb(
     name: str, revision: str | None = None, device: str | None = None, model_prompts: Mapping[str, str] | None = None
 ) -> Any:
     """Mteb loader of zoo models; the card names their prompts as `model_prompts`, so that they are known without loading."""
-    return _wrap(load(name, device=device))
+    return wrap_for_mteb(load(name, device=device))
 
 
 def _load_folder(
@@ -148,11 +150,11 @@ def _load_folder(
     device: str | None = None,
     model_prompts: Mapping[str, str] | None = None,
 ) -> Any:
-    return _wrap(load(str(folder), device=device))
+    return wrap_for_mteb(load(str(folder), device=device))
 
 
 def _load_teacher(name: str, revision: str | None = None, device: str | None = None, key: str = "") -> Any:
-    return _wrap(load_teacher(key, device))
+    return wrap_for_mteb(load_teacher(key, device))
 
 
 def _load_baseline(
@@ -165,14 +167,14 @@ def _load_baseline(
 ) -> Any:
     from genzoo.models.baselines import BUILDERS
 
-    return _wrap(BUILDERS[suffix](fetch_backbone(key), device=device))
+    return wrap_for_mteb(BUILDERS[suffix](fetch_backbone(key), device=device))
 
 
 def _from_entry(entry: ZooEntry) -> tuple[ModelMeta, Lineage]:
     checkpoint = find_checkpoint(entry.name)
     backbone = BACKBONES.get(entry.backbone)
     folder = fetch_backbone(entry.backbone)
-    meta = _meta(
+    meta = make_meta(
         entry.hub_id,
         entry.revision,
         load_for_mteb,
@@ -207,7 +209,7 @@ def _from_teacher(teacher: Teacher) -> tuple[ModelMeta, Lineage]:
         known = mteb.get_model_meta(teacher.hub_id, revision=teacher.revision)
         return known.model_copy(update={"loader": _load_teacher, "loader_kwargs": key}), Lineage("teacher")
     backbone = BACKBONES.get(RECIPES.get(teacher.recipe).backbone).hub_id
-    meta = _meta(
+    meta = make_meta(
         teacher.hub_id,
         teacher.revision,
         _load_teacher,
@@ -225,7 +227,7 @@ def _from_teacher(teacher: Teacher) -> tuple[ModelMeta, Lineage]:
 def _from_backbone(backbone: Backbone, baseline: Baseline) -> tuple[ModelMeta, Lineage]:
     folder = fetch_backbone(backbone.key)
     prompts = {"model_prompts": all_prompts()} if baseline.has_prompts else {}
-    meta = _meta(
+    meta = make_meta(
         baseline_id(backbone, baseline),
         baseline.revision(backbone_digest(folder)),
         _load_baseline,
@@ -268,7 +270,7 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, Lineage]:
     else:
         raise InputError(f"{folder} is no model: it holds neither {CONFIG} (a checkpoint) nor modules.json")
     # The path is bound, not put into loader_kwargs: those are written beside the results, which people pass on.
-    return _meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
+    return make_meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
 
 
 def model_content(meta: ModelMeta) -> str | None:
@@ -341,8 +343,8 @@ def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
             "means it to be used otherwise, its scores say little",
             name,
         )
-    return _meta(repo_id, commit, _load_from_hub, reference=f"https://huggingface.co/{repo_id}"), Lineage("other")
+    return make_meta(repo_id, commit, _load_from_hub, reference=f"https://huggingface.co/{repo_id}"), Lineage("other")
 
 
 def _load_from_hub(name: str, revision: str | None = None, device: str | None = None) -> Any:
-    return _wrap(open_sentence_transformer(name, revision=revision, device=device))
+    return wrap_for_mteb(open_sentence_transformer(name, revision=revision, device=device))

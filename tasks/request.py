@@ -73,7 +73,7 @@ def check_keys(prompts: Mapping[str, str]) -> None:
     known = {*task_registry(), *get_args(TaskType), "query", "document"}
     for key in prompts:
         if key not in known and key.removesuffix("-query").removesuffix("-document") not in known:
-            raise InputError(f"prompt for {key!r}: no task and no task type has that name. See: mteb available-tasks")
+            raise InputError(f"prompt for {key!r}: no task and no task type has that name. See: genzoo tasks")
 
 
 EFFICIENCY = 0.6

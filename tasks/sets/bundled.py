@@ -24,7 +24,7 @@ class BundledSet:
     of a local folder.
 
     Args:
-        name: The folder below `genzoo.tasks.data`.
+        name: The folder below ``tasks/data``.
         files: The JSONL files that decide the score.
     """
 
@@ -38,7 +38,7 @@ class BundledSet:
 
     def text(self, file: str) -> str:
         """The content of one file."""
-        source = resources.files("genzoo.tasks.data").joinpath(self.name, file)
+        source = resources.files("genzoo.tasks").joinpath("data", self.name, file)
         try:
             return source.read_text(encoding="utf-8")
         except OSError as error:

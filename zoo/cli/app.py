@@ -103,7 +103,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     keep_freed_memory()
     sys.excepthook = _show_crash
-    progress()
     try:
         app()
     except ZooError as error:

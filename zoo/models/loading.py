@@ -82,6 +82,8 @@ def load(
 
     options = {"dtype": precision} if precision else {}
     model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone), device=device, **options)
+    # what results of this object are kept under
+    model.model_card_data.model_name = Path(name).name if Path(name).is_dir() else get_entry(str(name)).hub_id
     return pack(model, len(checkpoint.spec))
 
 

@@ -73,7 +73,7 @@ def publish(plan: PublishPlan, api: HfApi, sleep: Sleep = time.sleep) -> Publish
         PublishError: Says what went wrong, what the repository holds now, and what to do.
     """
     if plan.problems:
-        raise PublishError(f"{len(plan.problems)} problems stand in the way: " + "; ".join(plan.problems))
+        raise PublishError(f"nothing was sent; to be solved first: {'; '.join(plan.problems)}")
     written: list[str] = []
     try:
         return _publish(plan, api, sleep, written)

@@ -19,7 +19,7 @@ from genzoo.backbones.tokenizer import template_limit
 from genzoo.backbones.whole import load_causal_lm, open_tokenizer
 from genzoo.errors import TrainingError
 from genzoo.files import folder_content
-from genzoo.jobs import Shard, report
+from genzoo.jobs import Processes, Shard, report
 from genzoo.models.assembly import base_folder
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
 from genzoo.models.loading import loaded_content
@@ -29,8 +29,7 @@ from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher, pin_
 from genzoo.teachers.unsupervised import fit_teacher, teacher_name
 from genzoo.training.controls import Controls, embedder, measure_controls
 from genzoo.training.examples import Example, make_examples, phases_of
-from genzoo.training.plan import check_recipe, shape_of
-from genzoo.training.precision import Processes, answers_in_bfloat16
+from genzoo.training.plan import answers_in_bfloat16, check_recipe, shape_of
 from genzoo.training.responses import (
     HELD_OUT,
     answer_facts,

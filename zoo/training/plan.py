@@ -10,8 +10,9 @@ from typing import Any
 from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone, local_backbone
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
-from genzoo.jobs import CHARACTERS_PER_TOKEN, as_time
+from genzoo.jobs import CHARACTERS_PER_TOKEN, as_time, measure_speed
 from genzoo.names import ModelName
+from genzoo.recipes.fields import ResponseOptions
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 from genzoo.training.examples import GRADIENT, has_recon, phases_of, recon_share, recon_tokens
@@ -125,6 +126,18 @@ def shape_of(backbone: str) -> Shape | None:
     with torch.device("meta"):
         count = sum(one.numel() for one in AutoModelForCausalLM.from_config(config).parameters())
     return Shape(count, config.hidden_size, config.num_hidden_layers, config.vocab_size)
+
+
+FASTER, LARGE = 1.5, 50_000_000
+"""How much faster bfloat16 must be, and how many parameters a backbone must have, for answers to be made in it: below that,
+generation waits for other things than matrix products."""
+
+
+def answers_in_bfloat16(options: ResponseOptions, shape: Shape | None, device: str | None = None) -> bool:
+    """Whether the backbone answers in bfloat16: where the recipe lets it, it is large enough, and this machine is faster in it."""
+    if options.precision != "auto" or shape is None or shape.n_parameters < LARGE:
+        return False
+    return measure_speed(device, "bfloat16") >= FASTER * measure_speed(device)
 
 
 @dataclass(frozen=True)

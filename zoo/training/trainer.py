@@ -16,7 +16,7 @@ from genzoo.backbones.forward import can_pack, freeze, input_scale, token_states
 from genzoo.backbones.lora import Lora
 from genzoo.backbones.tokenizer import plain_ids, start_rows
 from genzoo.errors import TrainingError
-from genzoo.jobs import Pace, as_time, report
+from genzoo.jobs import Pace, Processes, as_time, report
 from genzoo.recipes.recipes import Recipe
 from genzoo.training.examples import (
     Example,
@@ -31,8 +31,7 @@ from genzoo.training.examples import (
     step_costs,
 )
 from genzoo.training.heads import TokenHeads
-from genzoo.training.losses import alignment_loss, response_loss
-from genzoo.training.precision import GradientCheck, Processes, check_gradients
+from genzoo.training.losses import GradientCheck, alignment_loss, check_gradients, response_loss
 from genzoo.training.state import StateFolder, TextStates, examples_content
 
 SAVE_EVERY = 25

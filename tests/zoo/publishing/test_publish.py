@@ -113,7 +113,7 @@ def test_a_published_model_is_not_hidden_again(plan, server, api, lfs_only):
 
 
 def test_problems_stop_it_before_the_first_request(plan, server, api):
-    with pytest.raises(PublishError, match="1 problems stand in the way: the licence"):
+    with pytest.raises(PublishError, match="nothing was sent; to be solved first: the licence"):
         run(dataclasses.replace(plan, problems=("the licence",)), api)
     assert server.hub.requests == []
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+import genzoo
 from genzoo.errors import BackboneError, CheckpointError, UnknownNameError
 from genzoo.recipes.recipes import RECIPES
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher, pin_teacher
@@ -21,6 +22,9 @@ def test_names_that_are_no_teacher(tmp_path):
         fetch_teacher(str(tmp_path))
     with pytest.raises(UnknownNameError, match=r"did you mean minilm.*org/name@commit on the Hub, or unsupervised"):
         fetch_teacher("minilmm")
+    for name in ("./org/name", "a/b/c", ""):
+        with pytest.raises(UnknownNameError, match="unknown teacher"):
+            fetch_teacher(name)
 
 
 def test_a_folder_is_taken_as_it_is(tiny_teacher):
@@ -47,3 +51,12 @@ def test_only_a_name_on_the_hub_is_pinned(tiny_teacher, tmp_path, monkeypatch):
         assert pin_teacher(name) == name
     (tmp_path / "revisions.json").write_text('{"org/name": "' + "b" * 40 + '"}')
     assert pin_teacher("org/name") == f"org/name@{'b' * 40}"
+
+
+def test_fetch_takes_one_name_or_several(llama, tiny_teacher, monkeypatch, capfd):
+    assert genzoo.fetch(str(llama)) == {str(llama): llama}
+    monkeypatch.setattr("genzoo.teachers.teachers.fetch_teacher", lambda name, *_: tiny_teacher)
+    assert genzoo.fetch(["minilm", str(llama)]) == {"minilm": tiny_teacher, str(llama): llama}
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(UnknownNameError, match="unknown backbone 'smollm'"):
+        genzoo.fetch("smollm")

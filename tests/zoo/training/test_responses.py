@@ -19,7 +19,7 @@ from genzoo.backbones.generation import Query, Response, TransformersEngine, Vll
 from genzoo.errors import InputError, TrainingError
 from genzoo.jobs import Shard, reporting_to
 from genzoo.recipes.fields import SAFETY_PROMPT, ResponseOptions
-from genzoo.training import precision
+from genzoo.training import plan
 from genzoo.training.plan import Shape
 from genzoo.training.responses import (
     answer_facts,
@@ -292,9 +292,9 @@ def test_padding_behind_an_ended_answer_is_not_counted(llama):
 )
 def test_answers_in_bfloat16_where_it_pays(monkeypatch, options, n_parameters, ratio, expected):
     speeds = {"float32": 1e11, "bfloat16": ratio * 1e11}
-    monkeypatch.setattr(precision, "measure_speed", lambda device=None, dtype="float32": speeds[dtype])
-    assert precision.answers_in_bfloat16(options, Shape(n_parameters, 576, 30, 49152)) is expected
-    assert not precision.answers_in_bfloat16(options, None)
+    monkeypatch.setattr(plan, "measure_speed", lambda device=None, dtype="float32": speeds[dtype])
+    assert plan.answers_in_bfloat16(options, Shape(n_parameters, 576, 30, 49152)) is expected
+    assert not plan.answers_in_bfloat16(options, None)
 
 
 def test_vllm_is_an_extra(llama, monkeypatch):

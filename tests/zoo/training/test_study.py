@@ -74,29 +74,6 @@ def test_study_runs_resumes_and_tells_means(study, tmp_path, monkeypatch):
     assert run_study(study, QUERIES, tmp_path, measure=measure) == rows
 
 
-def test_equal_variants_score_the_same_on_drawn_documents(study, tmp_path, monkeypatch):
-    """One process measures all cells, with the task objects that its benchmark hands out each time."""
-    from functools import partial
-
-    from drawing_tasks import SHARED
-
-    from genzoo.leaderboards import study_runs
-
-    monkeypatch.setattr("genzoo.tasks.sets.registration.resolve_tasks", lambda *named: (list(SHARED), None))
-    twins = replace(study, variants={"base": {}, "twin": {}, "other": {"n_compression": 2}}, seeds=(0,))
-    measure = partial(study_runs._measure, benchmark=None, tasks=["drawn"], output=tmp_path / "results", device="cpu")
-    rows = run_study(twins, QUERIES, tmp_path, measure=measure, device="cpu")
-    found = {(row.variant, row.metric): row.value for row in rows}
-    for task in SHARED:
-        name = task.metadata.name
-        assert found["base", name] == found["twin", name] != found["other", name]
-        assert found["teacher of base", name] == found["teacher of twin", name]
-    assert study_runs.unfixed_tasks(tmp_path / "results") == []
-    for record in (tmp_path / "results" / "environment").glob("*twin*/*/OneMultilabel.json"):
-        record.write_text(json.dumps(json.loads(record.read_text()) | {"seeds": None}).replace('"seeds"', '"none"'))
-    assert study_runs.unfixed_tasks(tmp_path / "results") == ["OneMultilabel"]
-
-
 def test_cells_of_another_recipe_are_refused(study, tmp_path):
     path = tmp_path / "results.csv"
     path.write_text(f"study,variant,seed,metric,value,recipe_digest\ntiny,base,0,x,1.0,{'0' * 16}\n")
