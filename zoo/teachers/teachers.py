@@ -56,10 +56,9 @@ class Teacher:
         return Path(__file__).parents[1] / "checkpoints" / self.recipe / "teacher"
 
 
-TEACHERS: Registry[Teacher] = Registry("teacher", "genzoo list --teachers")
+TEACHERS: Registry[Teacher] = Registry("teacher", "genzoo list --teachers", "key")
 
 TEACHERS.register(
-    "minilm",
     Teacher(
         key="minilm",
         hub_id="sentence-transformers/all-MiniLM-L6-v2",
@@ -77,9 +76,6 @@ TEACHERS.register(
             ),
         ),
     ),
-)
-TEACHERS.register(
-    "smollm2-135m-teacher",
     Teacher(
         key="smollm2-135m-teacher",
         hub_id="genzoo/SmolLM2-135M-Instruct-Unsupervised",
@@ -89,9 +85,6 @@ TEACHERS.register(
         licence="apache-2.0",
         recipe="smollm2-135m",
     ),
-)
-TEACHERS.register(
-    "gemma3-270m-teacher",
     Teacher(
         key="gemma3-270m-teacher",
         hub_id="genzoo/gemma-3-270m-Unsupervised",
