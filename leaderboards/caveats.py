@@ -22,7 +22,7 @@ DRAWING_TYPES = {"Clustering", "MultilabelClassification"}
 """Types of mteb's tasks that are scored on some of their documents, which a generator of the task object chooses."""
 SMALL_SET = 200
 """Below so many texts a score moves by points when one text changes."""
-_SHOWN, _FEW = 4, 3  # items that a sentence names
+_SHOWN = 4  # items that a sentence names
 
 
 def unfixed_draws(store: ResultStore, rows: pd.DataFrame) -> pd.DataFrame:
@@ -70,23 +70,23 @@ def why_no_score(store: ResultStore, names: Sequence[str]) -> str:
     main, reasons = store.main_scores, []
     known = main[main["task"].isin(names)]
     if wrong := [reason for name in names if (reason := _other_parts(store, name))]:
-        reasons.append(_some(wrong, _FEW, "; "))
+        reasons.append(_some(wrong, separator="; "))
     if len(known) and known["value"].isna().all():
-        reasons.append(f"the main scores of {_some(sorted(set(map(str, known['task']))), _FEW)} are missing or NaN")
+        reasons.append(f"the main scores of {_some(sorted(set(map(str, known['task']))))} are missing or NaN")
     impossible = [
         f"{row.value:g} on {row.task}"
         for row in known.dropna(subset=["value"]).itertuples()
         if not store.tasks.get(str(row.task), TaskFacts(str(row.task))).metric.contains(row.value)
     ]
     if impossible:
-        reasons.append(f"scores lie out of the range of their metric ({_some(impossible, _FEW)})")
+        reasons.append(f"scores lie out of the range of their metric ({_some(impossible)})")
     broken = [p for p in store.problems if PurePosixPath(p.source).stem in set(names) - set(map(str, known["task"]))]
     if broken:
         first = f"{broken[0].source} {broken[0].reason}"
         reasons.append(f"{len(broken)} of their files cannot be used ({first})")
     if not len(known):
         others = sorted({str(name) for name in main["task"]})
-        reasons.append(f"the folder has results of {len(others)} other tasks: {_some(others, _FEW)}")
+        reasons.append(f"the folder has results of {len(others)} other tasks: {_some(others)}")
     return "; ".join(reasons)
 
 
@@ -97,7 +97,7 @@ def _other_parts(store: ResultStore, name: str) -> str:
     for column, wanted in (("split", facts.splits), ("subset", facts.subsets)):
         found = sorted(set(map(str, rows[column])))
         if wanted and found and not set(wanted) <= set(found):
-            return f"{name} is measured on the {column} {_some(wanted, _FEW)}, the results are of {_some(found, _FEW)}"
+            return f"{name} is measured on the {column} {_some(wanted)}, the results are of {_some(found)}"
     return ""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import importlib.util
 import logging
 import math
 from collections.abc import Mapping
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from mteb.models import ModelMeta
 
 
+log = logging.getLogger(__name__)
+MTEB_BASELINES = {"bm25": "mteb/baseline-bm25s", "random": "mteb/baseline-random-encoder"}
+
+
 def count_parameters(folder: Path) -> int:
     """Numbers in all safetensors files of a folder; a tied head is stored, and counted, once."""
     total = 0
@@ -35,11 +41,6 @@ def count_parameters(folder: Path) -> int:
         with safe_open(path, "pt") as file:
             total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
     return total
-
-
-log = logging.getLogger(__name__)
-
-MTEB_BASELINES = {"bm25": "mteb/baseline-bm25s", "random": "mteb/baseline-random-encoder"}
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def resolve_model(name: str) -> tuple[ModelMeta, Lineage]:
     """ModelMeta and facts of a model by whatever name the user gives.
 
     Args:
-        name: A zoo model (``smollm2-135m`` or its hub id), a teacher (``minilm`` or its hub id), ``<backbone>-mean``,
-            ``-echo``, ``-hyde`` or ``-untrained`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or ``org/name`` / ``org/name@revision`` on the Hub.
+        name: A zoo model or teacher (``smollm2-135m``, ``minilm``, or its hub id), ``<backbone>-mean``, ``-echo``, ``-hyde`` or
+            ``-untrained`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or
+            ``org/name`` / ``org/name@revision`` on the Hub.
     """
     if Path(name).is_dir():
         return _from_folder(Path(name))
@@ -81,20 +83,11 @@ def resolve_model(name: str) -> tuple[ModelMeta, Lineage]:
         return _from_mteb(name)
     if "/" in name:
         return _from_hub(name)
-    names = [
-        *ENTRIES.names(),
-        *TEACHERS.names(),
-        *(f"{key}-{one.suffix}" for key in BACKBONES.names() for one in BASELINES),
-    ]
-    names += MTEB_BASELINES
-    import difflib
-
+    baselines = (f"{key}-{one.suffix}" for key in BACKBONES.names() for one in BASELINES)
+    names = [*ENTRIES.names(), *TEACHERS.names(), *baselines, *MTEB_BASELINES]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    meant = (
-        f"did you mean {', '.join(near)}?"
-        if near
-        else f"there are {', '.join(names)}, folders, and org/name on the Hub."
-    )
+    known = f"there are {', '.join(names)}, folders, and org/name on the Hub."
+    meant = f"did you mean {', '.join(near)}?" if near else known
     raise UnknownNameError(f"unknown model {name!r}; {meant} See: genzoo list")
 
 
@@ -107,32 +100,22 @@ def make_meta(name: str, revision: str, loader: Any, **facts: Any) -> ModelMeta:
     """The card of an English encoder of open weights; `facts` add to it or override."""
     from mteb.models import ModelMeta
 
-    defaults: dict[str, Any] = {
-        "release_date": None,
+    known: dict[str, Any] = {
         "languages": ["eng-Latn"],
-        "n_parameters": None,
-        "memory_usage_mb": None,
-        "max_tokens": None,
-        "embed_dim": None,
-        "license": None,
         "open_weights": True,
-        "public_training_code": None,
-        "public_training_data": None,
         "framework": ["Sentence Transformers", "PyTorch"],
         "similarity_fn_name": "cosine",
         "use_instructions": False,
-        "training_datasets": None,
     }
-    return ModelMeta(loader=loader, name=name, revision=revision, **(defaults | facts))
+    unknown = {field: None for field, row in ModelMeta.model_fields.items() if row.is_required()}
+    return ModelMeta(**(unknown | known | facts | {"loader": loader, "name": name, "revision": revision}))
 
 
 def wrap_for_mteb(model: Any) -> Any:
     """A SentenceTransformer as mteb runs it, under the prompts that mteb looks up."""
     from mteb.models import SentenceTransformerEncoderWrapper
 
-    prompts = with_document_prompt(model.prompts)
-    # mteb takes no prompt of these names, and warns of them at length
-    model.prompts = {key: text for key, text in prompts.items() if key not in OTHER_NAMES_OF_DOCUMENT}
+    model.prompts = _known_to_mteb(model.prompts)
     return SentenceTransformerEncoderWrapper(model)
 
 
@@ -244,8 +227,6 @@ def _from_backbone(backbone: Backbone, baseline: Baseline) -> tuple[ModelMeta, L
 
 
 def _from_mteb(name: str) -> tuple[ModelMeta, Lineage]:
-    import importlib.util
-
     import mteb
 
     if name == "bm25" and importlib.util.find_spec("bm25s") is None:
@@ -292,8 +273,12 @@ def _named_prompts(folder: Path) -> dict[str, Any]:
     prompts = _prompts_of(folder)
     if prompts is None or with_document_prompt(prompts) == prompts:
         return {}
-    own = {key: text for key, text in with_document_prompt(prompts).items() if key not in OTHER_NAMES_OF_DOCUMENT}
-    return {"loader_kwargs": {"model_prompts": own}}
+    return {"loader_kwargs": {"model_prompts": _known_to_mteb(prompts)}}
+
+
+def _known_to_mteb(prompts: Mapping[str, str]) -> dict[str, str]:
+    """The prompts without other names of the one for documents, of which mteb warns at length."""
+    return {key: text for key, text in with_document_prompt(prompts).items() if key not in OTHER_NAMES_OF_DOCUMENT}
 
 
 def _facts_of(checkpoint: TokenCheckpoint, folder: Path) -> Lineage:
@@ -312,13 +297,7 @@ def _facts_of(checkpoint: TokenCheckpoint, folder: Path) -> Lineage:
 
 def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
     import mteb
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import HfApi, errors
 
     named = ModelName.parse(name)
     repo_id, revision = named.base, named.revision
@@ -331,18 +310,15 @@ def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
     try:
         found = HfApi().model_info(repo_id, revision=revision or None)
         commit = found.sha
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise InputError(f"the Hub has no model {name}, or it is private: run `hf auth login`") from error
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError) as error:
         raise InputError(f"cannot ask the Hub for {name} ({type(error).__name__}): give a local folder") from error
     if commit is None:
         raise InputError(f"the Hub names no commit for {name}: give one as {repo_id}@<40-hex commit>")
     if "modules.json" not in {file.rfilename for file in found.siblings or ()}:
-        log.warning(
-            "%s has no modules.json, so sentence-transformers averages its last hidden states, without a prompt: if its author "
-            "means it to be used otherwise, its scores say little",
-            name,
-        )
+        averaged = "sentence-transformers averages its last hidden states, without a prompt"
+        log.warning(f"{name} has no modules.json, so {averaged}: its scores say little if its author means otherwise")
     return make_meta(repo_id, commit, _load_from_hub, reference=f"https://huggingface.co/{repo_id}"), Lineage("other")
 
 

@@ -41,6 +41,15 @@ _EXTERNAL = "external"  # where the results repository keeps what was read from 
 _NEVER_NEGATIVE = re.compile(r"(ndcg|map|mrr|recall|precision|hit_rate)_at_|accuracy|f1|.*ap$|lrap|v_measure")
 
 
+_FIRST = "- [ ] open a pull request to mteb with the `ModelMeta` in `model_meta/` (it must be merged first)"
+_EVERY = """## For every submission
+
+- [ ] the results were made through `mteb.get_model`, at a revision that is on the Hub
+- [ ] the model was not trained on the evaluation data, or `training_datasets` names it
+- [ ] copy `results/` into a fork of the results repository and open a pull request
+"""
+
+
 @dataclass
 class Submission:
     """One model's part.
@@ -114,25 +123,13 @@ def checklist(parts: Sequence[Submission]) -> str:
     for part in parts:
         lines += [f"## {_plain(part.name)} at {code_markdown(part.revision)}", ""]
         whole = [_plain(task) for task in part.taken if task not in part.incomplete]
-        lines += [
-            f"- [x] {len(whole)} results: {', '.join(whole)}" if whole else "- [ ] no result can be submitted as it is"
-        ]
+        found = f"- [x] {len(whole)} results: {', '.join(whole)}"
+        lines += [found if whole else "- [ ] no result can be submitted as it is"]
         lines += [f"- [ ] {_plain(problem)}" for problem in part.problems]
         lines += [f"- left out: {_plain(task)} ({_plain(reason)})" for task, reason in part.left_out.items()]
-        if part.source is not None:
-            lines += [
-                "- [ ] open a pull request to mteb with the `ModelMeta` in `model_meta/` (it must be merged first)"
-            ]
+        lines += [_FIRST] if part.source is not None else []
         lines += [""]
-    lines += [
-        "## For every submission",
-        "",
-        "- [ ] the results were made through `mteb.get_model`, at a revision that is on the Hub",
-        "- [ ] the model was not trained on the evaluation data, or `training_datasets` names it",
-        "- [ ] copy `results/` into a fork of the results repository and open a pull request",
-        "",
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, _EVERY])
 
 
 def _plain(text: str) -> str:
@@ -151,22 +148,20 @@ def _measured(results: Path) -> Iterator[tuple[Path, dict[str, Any], Submission]
     base = results / "results" if (results / "results").is_dir() else results
     for folder in sorted({path.parent for path in base.glob("*/*/*.json")}):
         named = {"name": folder.parent.name.replace("__", "/", 1), "revision": folder.name}
-        card: dict[str, Any] = {}
-        problems = []
+        card, problems = dict[str, Any](), list[str]()
         try:
             card = records.read_json(folder / _CARD)
         except ZooError as error:
             problems.append(f"the model's card cannot be used: {error}")
         if lacking := [key for key in named if not isinstance(card.get(key), str)]:
             problems.append(f"model_meta.json does not say the {' and the '.join(lacking)} of the model: fill it in")
-        stated = {key: str(card.get(key)) for key in named if key not in lacking}
-        if folder.name != _EXTERNAL:  # those of several revisions lie there
-            problems += [
-                f"model_meta.json says that the {key} is {value}, the folder that it is {named[key]}: put the results where they "
-                "belong, or mend the card"
-                for key, value in stated.items()
-                if _as_folder(value) != _as_folder(named[key])
-            ]
+        stated = [
+            key for key in named if key not in lacking and folder.name != _EXTERNAL
+        ]  # which holds several revisions
+        for key in stated:
+            if _as_folder(card[key]) != _as_folder(named[key]):
+                says = f"model_meta.json says that the {key} is {card[key]}, the folder that it is {named[key]}"
+                problems.append(f"{says}: put the results where they belong, or mend the card")
         meta = card | {key: named[key] for key in lacking}
         yield folder, meta, Submission(meta["name"], meta["revision"], problems=problems)
 
@@ -223,12 +218,8 @@ def _flaw(result: TaskResult, task: AbsTask) -> str:
     """Why the scores of a result cannot be right, empty where they can."""
     metric = task.metadata.main_score
     subsets = {"default"} if task.is_aggregate else set(task.hf_subsets)
-    rows = [
-        (split, row)
-        for split in task.eval_splits
-        for row in result.scores.get(split, [])
-        if row["hf_subset"] in subsets
-    ]
+    own = ((split, row) for split in task.eval_splits for row in result.scores.get(split, []))
+    rows = [(split, row) for split, row in own if row["hf_subset"] in subsets]
     if not rows:
         found = [f"{split}/{row['hf_subset']}" for split, own in result.scores.items() for row in own]
         return f"it has no score on {'/'.join(task.eval_splits)}, but on {', '.join(found) or 'nothing'}"

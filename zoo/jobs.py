@@ -116,7 +116,9 @@ def silent_libraries() -> Iterator[None]:
             yield
         finally:
             tqdm.__init__ = begin
-            if not was_imported:  # it has set its level itself: what is asked for, or the one that was meant for meanwhile
+            if (
+                not was_imported
+            ):  # it has set its level itself: what is asked for, or the one that was meant for meanwhile
                 levels["transformers"] = logging.getLogger("transformers").level if is_asked_for else logging.WARNING
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)
