@@ -276,7 +276,7 @@ def _named_prompts(folder: Path) -> dict[str, Any]:
     return {"loader_kwargs": {"model_prompts": _known_to_mteb(prompts)}}
 
 
-def _known_to_mteb(prompts: Mapping[str, str]) -> dict[str, str]:
+def _known_to_mteb(prompts: Mapping[str, str]) -> dict[str, str | None]:
     """The prompts without other names of the one for documents, of which mteb warns at length."""
     return {key: text for key, text in with_document_prompt(prompts).items() if key not in OTHER_NAMES_OF_DOCUMENT}
 

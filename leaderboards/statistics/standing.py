@@ -158,10 +158,8 @@ def _by_resampling(scores: Floats, pairs: _Pairs, observed: Floats, seed: int) -
     left, size, _ = np.linalg.svd(scores - scores.mean(axis=1, keepdims=True), full_matrices=False)
     factor = (left * size)[:, size > 0] / (n - 1) ** 0.5
     n_draws = _DRAWS if len(observed) <= _MANY_PAIRS else _DRAWS // 2
-    rng, size_of_draw = np.random.default_rng(seed), max(scores.size, len(observed))
-    samples = (
-        factor @ rng.standard_normal((rows, factor.shape[1], n)) for rows in blocks(n_draws, size_of_draw, _BLOCK)
-    )
+    rng, width = np.random.default_rng(seed), max(scores.size, len(observed))
+    samples = (factor @ rng.standard_normal((rows, factor.shape[1], n)) for rows in blocks(n_draws, width, _BLOCK))
     drawn = np.concatenate([_moderated(*_moments(each, pairs), m, n).astype(np.float32) for each in samples])
     differs = np.zeros(len(observed), dtype=bool)
     while not differs.all():

@@ -165,8 +165,6 @@ def _pinned(task: AbsTask, commits: list[str]) -> AbsTask:
         known = f"{task.metadata.name} is pinned by mteb at {task.metadata.revision}"
         raise InputError(f"{known}: --data takes a folder for it")
     if len(commits) != 2 or not all(map(is_commit, commits)):
-        raise InputError(
-            f"--data {task.metadata.name}=@...: expected two commits of 40 hex digits with a comma between"
-        )
+        raise InputError(f"--data {task.metadata.name}=@...: expected two commits of 40 hex digits, COMMIT,COMMIT")
     made: AbsTask = pinned(*commits)
     return made

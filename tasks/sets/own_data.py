@@ -82,9 +82,7 @@ def read_search_set(folder: Path, splits: Sequence[str], *, is_reranking: bool =
     judged, notes = _judgement_files(folder, splits)
     ranked = _find(folder, "top_ranked") if is_reranking or _present(folder, "top_ranked") else None
     corpus, queries = _documents(files["corpus"], notes), _queries(files["queries"], notes)
-    judgements = {
-        split: _joined(_read_judgements(path), path, files, corpus, queries, notes) for split, path in judged.items()
-    }
+    judgements = {split: _judgements(path, files, corpus, queries, notes) for split, path in judged.items()}
     wanted = {query for queries_of in judgements.values() for query in queries_of}
     if unjudged := len(queries) - len(wanted):
         notes.append(f"{unjudged:,} of {len(queries):,} queries have no relevant document in the judgements: left out")
@@ -95,15 +93,10 @@ def read_search_set(folder: Path, splits: Sequence[str], *, is_reranking: bool =
         notes.append(f"each query ranks its candidates in {ranked.name}, not the whole corpus")
     paths = [*files.items(), *((_part(folder, path, split), path) for split, path in judged.items())]
     paths += [("top_ranked", ranked)] if ranked is not None else []
+    titles, texts = map(list, zip(*corpus.values(), strict=True))
     return OwnSearchSet(
         path=folder,
-        corpus=Dataset.from_dict(
-            {
-                "id": list(corpus),
-                "title": [title for title, _ in corpus.values()],
-                "text": [text for _, text in corpus.values()],
-            }
-        ),
+        corpus=Dataset.from_dict({"id": list(corpus), "title": titles, "text": texts}),
         queries=Dataset.from_dict({"id": list(queries), "text": list(queries.values())}),
         judgements=judgements,
         candidates=candidates,
@@ -111,7 +104,7 @@ def read_search_set(folder: Path, splits: Sequence[str], *, is_reranking: bool =
         corpus_revision=_digest(paths[:1])[:8],
         notes=tuple(f"{folder}: {note}" for note in notes),
         n_texts=len(corpus) + len(wanted),
-        n_characters=sum(len(t) + len(text) for t, text in corpus.values()) + sum(len(queries[q]) for q in wanted),
+        n_characters=sum(map(len, (*titles, *texts, *(queries[query] for query in wanted)))),
     )
 
 
@@ -209,22 +202,18 @@ def _read_judgements(path: Path) -> dict[tuple[str, str], tuple[int, int]]:
     return found
 
 
-def _joined(
-    judged: Mapping[tuple[str, str], tuple[int, int]],
-    path: Path,
-    files: Mapping[str, Path],
-    corpus: Collection[str],
-    queries: Collection[str],
-    notes: list[str],
+def _judgements(
+    path: Path, files: Mapping[str, Path], corpus: Collection[str], queries: Collection[str], notes: list[str]
 ) -> Judgements:
     """The judgements of the queries that can be measured; notes tell what is missing."""
+    judged = _read_judgements(path)
     sides = (("query-id", "queries", queries), ("corpus-id", "corpus", corpus))
     lines: tuple[dict[str, int], dict[str, int]] = ({}, {})
     for pair, (_, line) in judged.items():
         for name, known in zip(pair, lines, strict=True):
             known.setdefault(name, line)
     missing = [
-        _missing(lines[side], path, field, known, files[part]) for side, (field, part, known) in enumerate(sides)
+        _missing(own, path, field, known, files[part]) for own, (field, part, known) in zip(lines, sides, strict=True)
     ]
     if missing[1]:
         notes.append(_told(missing[1], len(lines[1]), "judged documents", "not in the corpus", "counted as not found"))
