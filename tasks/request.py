@@ -60,9 +60,8 @@ def check_strict(prompts: Mapping[str, str], tasks: Iterable[str]) -> None:
         InputError: Names the tasks without an instruction of their own.
     """
     if missing := [task for task in tasks if not has_own(dict(prompts), task)]:
-        raise InputError(
-            f"no prompt of their own for {', '.join(missing)}: add them to a JSON file for --prompts, or leave out --strict-prompts"
-        )
+        advice = "add them to a JSON file for --prompts, or leave out --strict-prompts"
+        raise InputError(f"no prompt of their own for {', '.join(missing)}: {advice}")
 
 
 def check_keys(prompts: Mapping[str, str]) -> None:

@@ -130,11 +130,15 @@ DEFAULT = "smollm2-135m"
 """What commands take when no model is named."""
 
 
+def find_entry(name: str) -> ZooEntry | None:
+    """Entry by short name or by hub id, None where there is none."""
+    return next((entry for entry in ENTRIES if name in (entry.name, entry.hub_id)), None)
+
+
 def get_entry(name: str) -> ZooEntry:
     """Entry by short name or by hub id."""
-    for entry in ENTRIES:
-        if entry.hub_id == name:
-            return entry
+    if (entry := find_entry(name)) is not None:
+        return entry
     for model in UPSTREAM:
         if name in (model.name, model.hub_id):
             raise UnknownNameError(
