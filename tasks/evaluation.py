@@ -26,7 +26,7 @@ from genzoo.tasks.bounded_search import with_bounded_search
 from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
 from genzoo.tasks.random_state import kept_random_state, seeded
-from genzoo.tasks.results_folder import ResultsFolder, StandingNotes, UnwritableFolderError
+from genzoo.tasks.results_folder import ResultsFolder, ReuseNotes, UnwritableFolderError
 from genzoo.tasks.sets.registration import register_tasks
 
 
@@ -165,7 +165,7 @@ class _Run:
         """Run one model on all tasks; it is loaded when the first task needs it, once."""
         session = ModelSession(meta, self.settings)
         found: list[TaskResult] = []
-        notes = StandingNotes(self._label(meta))
+        notes = ReuseNotes(self._label(meta))
         try:
             for task in self.tasks:
                 self.seen += 1
@@ -186,7 +186,7 @@ class _Run:
         return ModelResult(model_name=str(meta.name), model_revision=str(meta.revision), task_results=found)
 
     def _task(
-        self, session: ModelSession, task: AbsTask, facts: Mapping[str, Any], notes: StandingNotes
+        self, session: ModelSession, task: AbsTask, facts: Mapping[str, Any], notes: ReuseNotes
     ) -> TaskResult | None:
         """Reuse or run one task; a failure is noted and gives None."""
         try:
@@ -195,10 +195,10 @@ class _Run:
                 resolve_revision()
             if not self.overwrite:
                 now = Measurement.of(task, session.prompts, session.content)
-                standing = self.folder.standing(session.meta, task, now)
-                notes.see(task.metadata.name, standing)
-                if standing.result is not None:
-                    return standing.result
+                reuse = self.folder.reuse(session.meta, task, now)
+                notes.see(task.metadata.name, reuse)
+                if reuse.result is not None:
+                    return reuse.result
             session.load()
             with unconverged(lambda fits: self.on_note(_told_fits(self._label(session.meta), task, fits))):
                 result = self._run_task(session, task)

@@ -100,6 +100,21 @@ def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta
     raise UnknownNameError(f"unknown model {name!r}; {meant} See: genzoo list")
 
 
+def is_pinned(name: str) -> bool:
+    """Whether a name that is no folder always stands for the same model: no branch of the Hub has to be looked up for it."""
+    import mteb
+
+    own = {entry.hub_id for entry in ENTRIES} | {teacher.hub_id for teacher in TEACHERS}
+    own |= {baseline_id(backbone, baseline) for backbone in BACKBONES for baseline in BASELINES}
+    repo_id, _, revision = name.partition("@")
+    if "/" not in name or name in own or is_commit(revision):
+        return True
+    try:
+        return mteb.get_model_meta(repo_id, revision=revision or None, fetch_from_hf=False).loader is not None
+    except (KeyError, ValueError):
+        return False
+
+
 def baseline_id(backbone: Backbone, baseline: Baseline) -> str:
     """Name under which a baseline's results stand."""
     return f"genzoo/{backbone.hub_id.rpartition('/')[2]}-{baseline.label}"
