@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from genzoo.leaderboards.leaderboard import Leaderboard
-    from genzoo.leaderboards.metrics import Metric, metric
-    from genzoo.leaderboards.reading.revisions import join_revisions
-    from genzoo.leaderboards.reading.store import ResultStore
+from genzoo import lazy
 
 _HOMES = {
     "Leaderboard": "leaderboard",
@@ -18,10 +13,15 @@ _HOMES = {
     "join_revisions": "reading.revisions",
     "metric": "metrics",
 }
-__all__ = ["Leaderboard", "Metric", "ResultStore", "join_revisions", "metric"]
+__all__ = [*_HOMES]
+
+if TYPE_CHECKING:
+    from genzoo.leaderboards.leaderboard import Leaderboard as Leaderboard
+    from genzoo.leaderboards.metrics import Metric as Metric
+    from genzoo.leaderboards.metrics import metric as metric
+    from genzoo.leaderboards.reading.revisions import join_revisions as join_revisions
+    from genzoo.leaderboards.reading.store import ResultStore as ResultStore
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return lazy(name, __name__, _HOMES)

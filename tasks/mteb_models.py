@@ -14,14 +14,14 @@ from safetensors import safe_open
 
 from genzoo.backbones.entries import BACKBONES, Backbone, backbone_digest, fetch_backbone
 from genzoo.backbones.sources import Status
-from genzoo.backbones.untrusted import read_json_file
 from genzoo.backbones.whole import OTHER_NAMES_OF_DOCUMENT, open_sentence_transformer, with_document_prompt
 from genzoo.errors import InputError, UnknownNameError
-from genzoo.files import folder_digest
+from genzoo.files import folder_digest, read_json
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, get_entry
 from genzoo.models.loading import find_checkpoint, load, loaded_content
 from genzoo.models.prompts import all_prompts
+from genzoo.names import ModelName
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 from genzoo.teachers.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
 
@@ -305,7 +305,7 @@ def model_content(meta: ModelMeta) -> str | None:
 def _prompts_of(folder: Path) -> dict[str, str] | None:
     """The prompts that a SentenceTransformer folder brings along."""
     path = folder / "config_sentence_transformers.json"
-    prompts = read_json_file(path, "SentenceTransformer").get("prompts") if path.is_file() else None
+    prompts = read_json(path, "this is no SentenceTransformer").get("prompts") if path.is_file() else None
     return prompts if isinstance(prompts, dict) else None
 
 
@@ -342,7 +342,8 @@ def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
         RevisionNotFoundError,
     )
 
-    repo_id, _, revision = name.partition("@")
+    named = ModelName.parse(name)
+    repo_id, revision = named.base, named.revision
     try:
         known = mteb.get_model_meta(repo_id, revision=revision or None, fetch_from_hf=False)
         if known.loader is not None:

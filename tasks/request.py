@@ -5,23 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 from mteb.abstasks import AbsTask
 from mteb.abstasks.task_metadata import TaskType
+from mteb.benchmarks.benchmark import Benchmark
 from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 
 from genzoo.errors import InputError
 from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
-from genzoo.tasks.mteb_models import resolve_model
+from genzoo.tasks.mteb_models import Lineage, resolve_model
 from genzoo.tasks.random_state import making_tasks
+from genzoo.tasks.ready_models import describe_model
 from genzoo.tasks.records import labels, model_key
 from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSplits
 from genzoo.tasks.sets.local_data import prompt_metadata, with_chosen_data
-from genzoo.tasks.sets.registration import register_tasks, resolve_tasks, task_registry
+from genzoo.tasks.sets.registration import benchmarks_among, register_tasks, resolve_tasks, task_registry
 
 
 def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> ModelMeta:
@@ -142,6 +144,14 @@ class EvaluationPlan:
         return None if None in known else sum(tokens or 0 for tokens in known)
 
 
+def _resolve(given: Any, status: Callable[[str], None]) -> tuple[ModelMeta, Lineage]:
+    """The card and the facts of a model by name, as an object, or as a pair of both."""
+    if isinstance(given, str):
+        return resolve_model(given, status)
+    name, model = given if isinstance(given, tuple) else (None, given)
+    return describe_model(model, name), Lineage("other")
+
+
 @dataclass(frozen=True)
 class Grid:
     """Models and tasks, ready for `evaluate`.
@@ -151,12 +161,14 @@ class Grid:
         tasks: The tasks.
         benchmark_name: Set when the tasks are a whole benchmark.
         facts: Name and revision of a model -> what the environment record says of it.
+        benchmarks: Name of each benchmark that is among several benchmarks and tasks -> its tasks.
     """
 
     metas: list[ModelMeta]
     tasks: list[AbsTask]
     benchmark_name: str | None
     facts: Mapping[tuple[str, str], Mapping[str, Any]]
+    benchmarks: Mapping[str, list[AbsTask]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -186,20 +198,21 @@ def _computing_parameters(meta: ModelMeta) -> int:
 
 @dataclass(frozen=True)
 class Request:
-    """Names of models and tasks.
+    """Models and tasks by name, or as the objects that the caller holds.
 
     Attributes:
-        models: As `genzoo.tasks.mteb_models.resolve_model` takes them.
-        benchmark: Name of a benchmark.
-        tasks: Names of further tasks.
+        models: Names as `genzoo.tasks.mteb_models.resolve_model` takes them, objects as `describe_model` takes them, or pairs of a
+            name and an object.
+        benchmark: Name of a benchmark, or a benchmark of mteb.
+        tasks: Tasks by name or as objects: among those of the benchmark where one is given, else tasks and benchmarks.
         data: ``TASK=FOLDER`` or ``TASK=@COMMIT``; a benchmark of which a task reads a folder is not that benchmark any more.
         prompts: ``tasks``, ``general`` or a JSON file; the models' own if None.
         strict_prompts: Whether a task without a prompt of its own is refused.
     """
 
-    models: tuple[str, ...]
-    benchmark: str | None = None
-    tasks: tuple[str, ...] = ()
+    models: tuple[Any, ...]
+    benchmark: str | Benchmark | None = None
+    tasks: tuple[str | AbsTask | Benchmark, ...] = ()
     data: tuple[str, ...] = ()
     prompts: str | None = None
     strict_prompts: bool = False
@@ -218,16 +231,29 @@ class Request:
             InputError: For prompts or data that do not fit.
         """
         register_tasks()
-        tasks, benchmark_name = resolve_tasks(self.benchmark, list(self.tasks))
+        tasks, benchmark_name = resolve_tasks(self.benchmark, self.tasks)
         official = [task.metadata.name for task in tasks]
         with making_tasks():
             tasks = with_chosen_data(tasks, list(self.data), on_note)
         if [task.metadata.name for task in tasks] != official:
             benchmark_name = None
-        resolved = [resolve_model(name, status) for name in dict.fromkeys(self.models)]
+        resolved = [_resolve(given, status) for given in self.distinct_models]
         metas = self._prompted([meta for meta, _ in resolved], tasks)
         facts = {model_key(meta): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
-        return Grid(metas, tasks, benchmark_name, facts)
+        names = {task.metadata.name for task in tasks}
+        whole = {found.name: list(found.tasks) for found in benchmarks_among(() if self.benchmark else self.tasks)}
+        whole = {name: own for name, own in whole.items() if {task.metadata.name for task in own} <= names}
+        return Grid(metas, tasks, benchmark_name, facts, whole)
+
+    @property
+    def distinct_models(self) -> list[Any]:
+        """The models, each once."""
+        return [given for place, given in enumerate(self.models) if given not in self.models[:place]]
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether a model or a task is given as an object, which no other machine can look up."""
+        return any(not isinstance(given, str) for given in (*self.models, *self.tasks, self.benchmark or ""))
 
     def _prompted(self, metas: list[ModelMeta], tasks: list[AbsTask]) -> list[ModelMeta]:
         """The models under the prompts that were asked for."""

@@ -22,7 +22,9 @@ from pydantic import ValidationError
 from genzoo.backbones.sources import Status
 from genzoo.errors import InputError, ZooError
 from genzoo.files import replace_folder, write_text
+from genzoo.jobs import job
 from genzoo.models.entries import get_entry
+from genzoo.names import is_commit
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.plan import REPO_ID
 from genzoo.tasks import records
@@ -35,7 +37,6 @@ from genzoo.tasks.sets.registration import benchmark_registry, task_registry
 from genzoo.text import clean, code_markdown, escape_inline_markdown, safe_name
 
 _CARD, _SETTINGS = "model_meta.json", "run_settings.jsonl"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,150}", re.ASCII)
 _EXTERNAL = "external"  # where the results repository keeps what was read from model cards
 _NEVER_NEGATIVE = re.compile(r"(ndcg|map|mrr|recall|precision|hit_rate)_at_|accuracy|f1|.*ap$|lrap|v_measure")
@@ -268,7 +269,7 @@ def _problems(meta: dict[str, Any], part: Submission, wanted: set[str], benchmar
     name, loader = meta["name"], str(meta.get("loader"))
     if name.startswith("local/"):
         yield "the model is a local folder: publish it (genzoo publish) and measure it under its Hub name"
-    elif not _COMMIT.fullmatch(meta["revision"]):
+    elif not is_commit(meta["revision"]):
         yield f"revision {meta['revision']} is no commit of the Hub"
     elif name.startswith("genzoo/") or loader == "load_for_mteb":
         yield "the revision is a digest of the checkpoint: publish the model, then give the commit (genzoo model-meta)"
@@ -331,7 +332,7 @@ def published_meta(
     repo_id, commit = repo_id or entry.hub_id, commit or entry.revision
     if not REPO_ID.fullmatch(repo_id):
         raise InputError(f"--repo {repo_id!r} is no name of a repository: write org/name")
-    if not _COMMIT.fullmatch(commit):
+    if not is_commit(commit):
         raise InputError(
             f"--revision {commit!r} is no full commit: give its 40 hex digits, which `genzoo publish` printed"
         )
@@ -349,6 +350,18 @@ def published_meta(
             "citation": CITATION,
         }
     )
+
+
+@job("looking at the model")
+def model_meta(model: str, repo: str | None = None, revision: str | None = None) -> str:
+    """The ``mteb.ModelMeta`` of a model as Python source: one paste for a pull request to mteb.
+
+    Args:
+        model: Zoo model.
+        repo: ``org/name`` where it was published; the entry's own by default.
+        revision: The commit that `genzoo.publish` returned; the checkpoint's digest by default.
+    """
+    return render_source(published_meta(model, repo, revision))
 
 
 def render_source(meta: ModelMeta) -> str:

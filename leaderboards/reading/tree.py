@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 from operator import attrgetter
 from pathlib import Path
 
 from genzoo.errors import ZooError
 from genzoo.leaderboards.facts import ModelKey, Problem
 from genzoo.leaderboards.reading.result_files import ResultFile, read_object
+from genzoo.names import is_commit
 
 # What mteb and genzoo write beside the results of a revision, and beside the results folder.
 _COMPANIONS = {"model_meta.json"}
 _EXPERIMENTS = "experiments"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SIBLINGS = {"environment", "evidence", "judgements", "predictions", "reported", "studies"}
 _SEARCHED, _LOOKED_AT = 9, 2000  # depths below a folder, and files of each
 
@@ -130,7 +129,7 @@ def _walk(
 
 def _is_revision(folder: Path) -> bool:
     """Whether a folder is surely the one of a revision."""
-    return _COMMIT.fullmatch(folder.name) is not None or (folder / "model_meta.json").is_file()
+    return is_commit(folder.name) or (folder / "model_meta.json").is_file()
 
 
 def _model_name(folder: Path, source: str, problems: list[Problem]) -> str:

@@ -136,36 +136,82 @@ def _forget_tables() -> None:
 _HINT = "See: genzoo evaluate --help"
 
 
-def resolve_tasks(benchmark: str | None, task_names: Sequence[str]) -> tuple[list[AbsTask], str | None]:
-    """Turn names into task objects.
+def resolve_tasks(
+    benchmark: str | Benchmark | None, tasks: Sequence[str | AbsTask | Benchmark]
+) -> tuple[list[AbsTask], str | None]:
+    """Turn names into task objects; objects are taken as they are.
 
     Args:
-        benchmark: Name or alias of a benchmark, mteb's or ours.
-        task_names: Names of tasks. Together with a benchmark they choose among its tasks, which keeps the languages
-            that the benchmark is limited to.
+        benchmark: Name or alias of a benchmark, mteb's or ours, or a benchmark of mteb.
+        tasks: Without a benchmark: tasks and benchmarks, by name or as objects. Together with one they choose among its tasks,
+            which keeps the languages that the benchmark is limited to.
 
     Returns:
-        The tasks in order, each once, and the benchmark's name if all of it was chosen.
+        The tasks in order, each once, and the benchmark's name if they are all of one benchmark.
 
     Raises:
         UnknownNameError: A name that nothing has, with the nearest ones.
-        InputError: Neither a benchmark nor a task was named.
+        InputError: Neither a benchmark nor a task was named, or two tasks of one name with other splits or languages.
     """
-    if not benchmark and not task_names:
+    if not benchmark and not tasks:
         raise InputError("no task was named: give a benchmark (such as 'GenZoo(mini, v1)') or tasks. " + _HINT)
     with making_tasks():
         if not benchmark:
-            return [_task(name) for name in dict.fromkeys(task_names)], None
-        found = own_benchmark(benchmark) or benchmark_registry().get(benchmark)
-        if found is None:
-            raise _unknown("benchmark", benchmark, benchmark_registry())
-        if not task_names:
-            return list(found.tasks), found.name
-        inside = {task.metadata.name: task for task in found.tasks}
-        for name in task_names:
+            whole = benchmarks_among(tasks)
+            found = [part for given in tasks for part in _tasks(given)]
+            return _distinct(found), whole[0].name if len(whole) == len(tasks) == 1 else None
+        shelf = _benchmark(benchmark)
+        if not tasks:
+            return list(shelf.tasks), shelf.name
+        inside = {task.metadata.name: task for task in shelf.tasks}
+        names = [given.metadata.name if isinstance(given, AbsTask) else str(given) for given in tasks]
+        for name in names:
             if name not in inside:
-                raise _unknown(f"task of {found.name}", name, inside)
-        return [inside[name] for name in dict.fromkeys(task_names)], None
+                raise _unknown(f"task of {shelf.name}", name, inside)
+        return [inside[name] for name in dict.fromkeys(names)], None
+
+
+def benchmarks_among(tasks: Iterable[str | AbsTask | Benchmark]) -> list[Benchmark]:
+    """The benchmarks among some tasks and benchmarks, each once."""
+    found = [_benchmark(given) for given in tasks if not isinstance(given, AbsTask) and _is_benchmark(given)]
+    return list({one.name: one for one in found}.values())
+
+
+def _is_benchmark(given: str | Benchmark) -> bool:
+    if isinstance(given, Benchmark) or own_benchmark(given) is not None:
+        return True
+    return given not in task_registry() and given in benchmark_registry()
+
+
+def _benchmark(given: str | Benchmark) -> Benchmark:
+    if isinstance(given, Benchmark):
+        return given
+    found = own_benchmark(given) or benchmark_registry().get(given)
+    if found is None:
+        raise _unknown("benchmark", given, benchmark_registry())
+    return found
+
+
+def _tasks(given: str | AbsTask | Benchmark) -> list[AbsTask]:
+    """The tasks of one name or object."""
+    if isinstance(given, AbsTask):
+        return [given]
+    if isinstance(given, str) and not _is_benchmark(given):
+        return [_task(given)]
+    return list(_benchmark(given).tasks)
+
+
+def _distinct(tasks: Sequence[AbsTask]) -> list[AbsTask]:
+    """The tasks, each once; two of one name have to be over the same splits and languages."""
+    found: dict[str, AbsTask] = {}
+    for task in tasks:
+        first = found.setdefault(task.metadata.name, task)
+        if (first.eval_splits, first.hf_subsets) != (task.eval_splits, task.hf_subsets):
+            raise InputError(
+                f"{task.metadata.name} is given twice, with other splits or languages: measure one after the other, each into a "
+                "results folder of its own"
+            )
+    return list(found.values())
 
 
 def _task(name: str) -> AbsTask:

@@ -129,7 +129,7 @@ class HarmfulRequests(BundledRetrieval):
 class OverRefusal(BundledRetrieval):
     """Does a harmless request still find its helpful passage, next to refusals and topical passages that look alike?"""
 
-    k_values = (1, 3, 5, 10, 20, 100, 1000)
+    k_values: tuple[int, ...] = (1, 3, 5, 10, 20, 100, 1000)
 
 
 _PROMPT = query_prompt("Given a request, retrieve the passage that should be shown in reply")
