@@ -10,7 +10,9 @@ import contextlib
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +42,20 @@ class Finished:
     notes: tuple[str, ...]
 
 
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """The notes of genzoo meanwhile."""
+    lines: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("genzoo")
+    logger.addHandler(handler)
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(handler)
+
+
 def recall(output: Path, asked: Mapping[str, Any]) -> Finished | None:
     """What was found when the same was asked before; None where something has changed since, or something was left to do.
 
@@ -56,21 +72,20 @@ def recall(output: Path, asked: Mapping[str, Any]) -> Finished | None:
     return None
 
 
-def remember(output: Path, asked: Mapping[str, Any], grid: Grid, shard: Shard, notes: Sequence[str] = ()) -> None:
+def remember(output: Path, asked: Mapping[str, Any], grid: Grid, notes: Sequence[str] = ()) -> None:
     """Leave a proof if a run would measure nothing now, and if files alone decide that.
 
     Args:
         output: The results folder.
         asked: As `recall` takes it.
         grid: The models and tasks that it stands for.
-        shard: The part of their pairs that is asked for.
         notes: What was said about the data, to be said again.
     """
     from genzoo.tasks.results_folder import ResultsFolder
 
     with contextlib.suppress(TypeError):  # objects, which no later run can be asked for
         question, folder, outside = _question(asked), ResultsFolder(output), _outside(asked, grid)
-        found = _reused(folder, grid, shard) if outside is not None else None
+        found = _reused(folder, grid, Shard.parse(asked["shard"])) if outside is not None else None
         if outside is None or found is None:
             return
         files, said, pairs = found
@@ -131,11 +146,16 @@ def _rows(output: Path, tasks: Sequence[str], benchmark: str | None) -> list[Any
 def _outside(asked: Mapping[str, Any], grid: Grid) -> list[str] | None:
     """Files and folders outside of the results that decide what there is to do; None if something else does, such as the Hub."""
     from genzoo.backbones.entries import fetch_backbone
-    from genzoo.tasks.mteb_models import is_pinned, loaded_folders
+    from genzoo.models.loading import loaded_folders
+    from genzoo.tasks.mteb_models import is_pinned
 
     if any(hasattr(task, "resolve_revision") for task in grid.tasks):
         return None
-    names = [*asked["models"], *filter(None, [asked["prompts"]]), *(choice.partition("=")[2] for choice in asked["data"])]
+    names = [
+        *asked["models"],
+        *filter(None, [asked["prompts"]]),
+        *(choice.partition("=")[2] for choice in asked["data"]),
+    ]
     if not all(Path(name).exists() or is_pinned(name) for name in asked["models"]):
         return None
     paths = [place for name in names if (path := Path(name).expanduser()).exists() for place in loaded_folders(path)]
@@ -160,7 +180,11 @@ def _reused(folder: Any, grid: Grid, shard: Shard) -> tuple[list[str], list[str]
             if reuse.result is None:
                 return None
             notes.see(task.metadata.name, reuse)
-            paths |= {folder.result_path(meta, task), folder.record_path(meta, task), folder.predictions_path(meta, task)}
+            paths |= {
+                folder.result_path(meta, task),
+                folder.record_path(meta, task),
+                folder.predictions_path(meta, task),
+            }
             paths.add(folder.root / "judgements" / f"{task.metadata.name}.json")
             pairs += 1
         said += notes.lines()

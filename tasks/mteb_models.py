@@ -21,7 +21,7 @@ from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, get_entry
 from genzoo.models.loading import find_checkpoint, load, loaded_content
 from genzoo.models.prompts import all_prompts
-from genzoo.names import ModelName
+from genzoo.names import ModelName, is_commit
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 from genzoo.teachers.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
 

@@ -132,6 +132,9 @@ def _print_plan(ahead: Evaluation) -> None:
     """Say how many texts and tokens lie ahead, and about how long each model will take."""
     from genzoo.jobs import as_time
 
+    if ahead.finished:
+        err.print(f"plan: nothing to measure, {ahead.finished.pairs} of {ahead.finished.pairs} results are there")
+        return
     found, grid = ahead.plan, ahead.grid
     texts = [task.texts for task in found.tasks]
     known = f"{sum(n or 0 for n in texts):,} texts" + (" and more" if None in texts else "")
