@@ -226,8 +226,8 @@ class ResultStore:
 
     def judgements(self, task: str) -> Judgements | None:
         """The queries behind a retrieval task's score and what is right for them; None where the folder does not say."""
-        ground, stated = self._read(task)
         found = self._once(lambda: read_judgements(self.root, task, []), "judgements", task)
+        ground, stated = self._read(task) if found is not None else ((), ())
         if found is None or found.data_revision not in stated:
             return None
         return self._once(lambda: found.over(ground), "judgements", task, ground)  # type: ignore[no-any-return]
@@ -247,8 +247,8 @@ class ResultStore:
 
     def pairs(self, key: ModelKey, task: str) -> PairScore | None:
         """The pairs behind a model's score of an STS or pair classification task; None unless they give that score."""
-        ground, stated = self._read(task)
         data_revision, gold = self._once(lambda: read_gold(self.root, task, []), "gold", task)
+        ground, stated = self._read(task) if gold else ((), ())
         metric_name, is_usable = self._metric_name(task), data_revision in stated and task in self.tasks
         usable = {part: gold[part] for part in ground if part in gold} if is_usable else {}
 

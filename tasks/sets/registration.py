@@ -41,7 +41,7 @@ def register_tasks() -> None:
     tasks, _ = _registries()
     if sum(_add(tasks._TASKS_REGISTRY, task.metadata.name, task, "task") for task in TASKS):
         _forget_tables()
-    tasks.TASK_LIST = tuple(dict.fromkeys((*tasks.TASK_LIST, *TASKS)))
+    tasks.TASK_LIST += tuple(task for task in TASKS if task not in tasks.TASK_LIST)
 
 
 def register_model(meta: ModelMeta) -> None:
