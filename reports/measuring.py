@@ -131,7 +131,7 @@ class Evaluation:
         from genzoo.tasks.records import model_key
 
         log.info("keeping the queries, documents and pairs behind the scores")
-        if failed := write_judgements(self.grid.tasks, self.output):
+        if failed := write_judgements(self.grid.tasks, self.output, self.grid.metas):
             log.warning("no single searches and no intervals for %s", ", ".join(failed))
         named = zip(self.request.distinct_models, self.grid.metas, strict=True)
         zoo = {name: meta for name, meta in named if self.grid.facts[model_key(meta)]["role"] == "zoo"}

@@ -149,8 +149,8 @@ def _outside(asked: Mapping[str, Any], grid: Grid) -> list[str] | None:
     from genzoo.models.loading import loaded_folders
     from genzoo.tasks.mteb_models import is_pinned
 
-    if any(hasattr(task, "resolve_revision") for task in grid.tasks):
-        return None
+    if any(hasattr(task, "resolve_revision") and not hasattr(task, "own_data") for task in grid.tasks):
+        return None  # the Hub is asked for the newest commit of its data
     names = [
         *asked["models"],
         *filter(None, [asked["prompts"]]),

@@ -81,6 +81,7 @@ class ResultStore:
         reported: Sequence[ReportedScore] = (),
         catalogue: Path | None = None,
         is_kept: bool = True,
+        only: Collection[tuple[str, str]] | None = None,
     ) -> ResultStore:
         """Read the folder that `genzoo evaluate -o` or mteb's ResultCache wrote, or a CSV file of scores.
 
@@ -91,18 +92,19 @@ class ResultStore:
             reported: Scores that a source outside of the folder reports.
             catalogue: Folder with a `tasks.json` and a `benchmarks.json` for what the tree's own do not say.
             is_kept: Whether to remember in the user's cache what large folders hold, so that the next load is fast.
+            only: Name and revision of the models whose folders are read, all by default.
         """
         root, problems = Path(root), list[Problem]()
         table = root if root.suffix.lower() == ".csv" and root.is_file() else None
         root = table.parent if table else tree_root(root)
-        files = [] if table else find_results(root, problems)
+        files = [] if table else find_results(root, problems, only)
         shelves = [folder for folder in (catalogue, None if table else root) if folder is not None]
         declared = {name: facts for folder in shelves for name, facts in declared_tasks(folder, problems).items()}
         tables = [table] if table else sorted((root / "reported").glob("*.csv"))
         rows = [row for path in tables for row in read_csv(path, path.relative_to(root).as_posix(), problems, declared)]
         claimed, extra = as_files([*rows, *reported])
         main_names = {name: facts.main_score for name, facts in declared.items()}
-        found = read_scores(files, main_names, problems, root=root, extra=extra, is_kept=is_kept)
+        found = read_scores(files, main_names, problems, root=root, extra=extra, is_kept=is_kept and only is None)
         files += claimed
         if not len(found):
             how = TABLES if table else f"{expected(root)}.{meant(root)}"

@@ -59,7 +59,7 @@ def render_figure(drawing: Drawing, width: float, formats: Sequence[str]) -> dic
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PIXELS = 102  # per inch: text of a figure comes out at the size of the text around it
-_LEAST = 0.9  # share of its natural width that leaves the smallest text legible
+_LEAST = 0.98  # share of its natural width that leaves the smallest text legible
 _LENS = 4  # tokens shown for each position
 
 
@@ -79,7 +79,9 @@ def render_html(report: Report) -> str:
 
 def inline_svg(drawing: Drawing) -> str:
     """A drawing as inline SVG; where the page is narrower than its text is legible at, it scrolls in its box."""
-    svg = for_page(drawing.svg, title=drawing.title, description=drawing.description, identity=drawing.identity)
+    svg = for_page(
+        drawing.svg, title=drawing.title, description=drawing.description, identity=f"{drawing.identity}-figure"
+    )
     width = float(svg.partition('viewBox="0 0 ')[2].partition(" ")[0]) / 72
     least = width * (_LEAST if width < WIDE * 1.01 else 1.0)
     style = f"max-width: {width * _PIXELS:.0f}px; min-width: {least * _PIXELS:.0f}px"

@@ -205,9 +205,10 @@ def report(
     reported: Reported = False,
 ) -> None:
     """Write one self-contained HTML report, and the same in Markdown."""
-    paths = _opened(results, by_revision, reported).report(
-        output, benchmark=benchmark, reference=reference, title=title, studies=studies, figures=figures or ()
-    )
+    with many_objects():
+        paths = _opened(results, by_revision, reported).report(
+            output, benchmark=benchmark, reference=reference, title=title, studies=studies, figures=figures or ()
+        )
     _print_written(paths)
 
 
@@ -232,7 +233,8 @@ def site(
     reported: Reported = False,
 ) -> None:
     """Write a static leaderboard site: a page per benchmark and a page per model, for any web server or none."""
-    paths = _opened(results, by_revision, reported).site(output, title=title)
+    with many_objects():
+        paths = _opened(results, by_revision, reported).site(output, title=title)
     out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}", highlight=False)
 
 
