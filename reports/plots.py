@@ -415,9 +415,12 @@ def _need(found: Sequence[object] | Mapping[str, object], why: str) -> None:
 
 
 def _scatter(ax: Axes, points: Sequence[Point], palette: Palette) -> None:
+    looks: dict[tuple[str, str], list[Point]] = {}
     for place, point in enumerate(points):
+        looks.setdefault((MARKERS[place % len(MARKERS)], palette.color(place)), []).append(point)
+    for (marker, color), alike in looks.items():
         ax.scatter(
-            [point.x], [point.y * 100], s=46, marker=MARKERS[place % len(MARKERS)], color=palette.color(place),
+            [point.x for point in alike], [point.y * 100 for point in alike], s=46, marker=marker, color=color,
             edgecolor=palette.surface, linewidth=0.6, zorder=3,
         )  # fmt: skip
     ax.grid(visible=True)

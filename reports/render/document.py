@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from genzoo.leaderboards.facts import Decoded
-from genzoo.reports.render.style import Palette, figure_style, new_figure
+from genzoo.reports.render.style import PAGE, WIDE, Palette, figure_style, new_figure, to_svg
 from genzoo.reports.render.table import Table
 from genzoo.text import safe_name
 
@@ -66,6 +67,13 @@ class Drawing:
             figure = new_figure(width, 1.0)
             self.fill(figure.add_subplot(), palette=palette)
         return figure
+
+    @functools.cached_property
+    def svg(self) -> str:
+        """The figure two columns wide, drawn once, in stand-in colours: `for_page` and `for_paper` give it others."""
+        figure = self.draw(WIDE, PAGE)
+        with figure_style(PAGE):
+            return to_svg(figure)
 
 
 @dataclass(frozen=True)

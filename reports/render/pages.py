@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
-from matplotlib.figure import Figure
 
 from genzoo.reports.render.document import (
     Block,
@@ -20,7 +19,7 @@ from genzoo.reports.render.document import (
     Searches,
     TableBlock,
 )
-from genzoo.reports.render.style import NARROW, PAGE, PAPER, WIDE, figure_style, to_svg, to_svg_file
+from genzoo.reports.render.style import NARROW, PAPER, WIDE, figure_style, for_page, for_paper, to_svg
 from genzoo.text import breakable_html, clean, escape_markdown, prose_html, prose_markdown, telling
 
 FIGURE_FORMATS = ("png", "svg", "pdf")
@@ -32,28 +31,35 @@ def render_figures(report: Report, formats: Sequence[str]) -> dict[str, bytes | 
     """`<identity>-one-column.<format>` and `-two-columns` of every figure, by the name of its file."""
     drawings = [block for section in report.sections for block in section.blocks if isinstance(block, Drawing)]
     return {
-        f"{drawing.identity}-{name}.{each}": render_figure(drawing, width, each)
+        f"{drawing.identity}-{name}.{kind}": content
         for drawing in drawings
         for name, width in _WIDTHS.items()
-        for each in formats
+        for kind, content in render_figure(drawing, width, formats).items()
     }
 
 
-def render_figure(drawing: Drawing, width: float, kind: str) -> bytes | str:
-    """One figure, `width` inches wide, on white; the same data give the same bytes."""
-    figure = drawing.draw(width, PAPER)
-    figure.patch.set(facecolor=PAPER.surface, alpha=1.0)
+def render_figure(drawing: Drawing, width: float, formats: Sequence[str]) -> dict[str, bytes | str]:
+    """One figure, `width` inches wide, on white, in each format; the same data give the same bytes."""
+    files: dict[str, bytes | str] = {}
+    figure = drawing.draw(width, PAPER) if formats else None
     with figure_style(PAPER):
-        if kind == "svg":
-            return to_svg_file(figure)
-        buffer = io.BytesIO()
-        metadata = {"CreationDate": None, "Creator": None, "Producer": None} if kind == "pdf" else {"Software": None}
-        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
-        return buffer.getvalue()
+        for kind in formats if figure else ():
+            if kind == "svg":
+                files[kind] = for_paper(to_svg(figure))
+                continue
+            buffer = io.BytesIO()
+            metadata = (
+                {"CreationDate": None, "Creator": None, "Producer": None} if kind == "pdf" else {"Software": None}
+            )
+            figure.patch.set(facecolor=PAPER.surface, alpha=1.0)
+            figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
+            files[kind] = buffer.getvalue()
+    return files
 
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PIXELS = 102  # per inch: text of a figure comes out at the size of the text around it
+_LEAST = 0.98  # share of its natural width that leaves the smallest text legible
 _LENS = 4  # tokens shown for each position
 
 
@@ -71,22 +77,15 @@ def render_html(report: Report) -> str:
     return environment.get_template("report.html.j2").render(report=report)
 
 
-def inline_svg(drawing: Drawing, size: str) -> str:
-    """A drawing as inline SVG, "wide" for a desk or "narrow" for a phone; both stand in the page, one is shown."""
-    asked = WIDE if size == "wide" else NARROW
-    figure = drawing.draw(asked, PAGE)
-    with figure_style(PAGE):
-        svg = to_svg(
-            figure, title=drawing.title, description=drawing.description, identity=f"{drawing.identity}-{size}"
-        )
-    return svg.replace("<svg ", f'<svg style="{_box(figure, asked)}" ', 1)
-
-
-def _box(figure: Figure, asked: float) -> str:
-    """Natural width; a figure that could not be made as narrow as asked keeps its size and scrolls in its box."""
-    width = figure.get_figwidth()
-    natural = f"max-width: {width * _PIXELS:.0f}px"
-    return f"{natural}; min-width: {width * _PIXELS:.0f}px" if width > asked * 1.01 else natural
+def inline_svg(drawing: Drawing) -> str:
+    """A drawing as inline SVG; where the page is narrower than its text is legible at, it scrolls in its box."""
+    svg = for_page(
+        drawing.svg, title=drawing.title, description=drawing.description, identity=f"{drawing.identity}-figure"
+    )
+    width = float(svg.partition('viewBox="0 0 ')[2].partition(" ")[0]) / 72
+    least = width * (_LEAST if width < WIDE * 1.01 else 1.0)
+    style = f"max-width: {width * _PIXELS:.0f}px; min-width: {least * _PIXELS:.0f}px"
+    return svg.replace("<svg ", f'<svg style="{style}" ', 1)
 
 
 _MARKDOWN_LENS = 3  # tokens shown for each position
@@ -121,10 +120,7 @@ def _block(block: Block, heading: str, folder: str, figures: dict[str, str]) -> 
 
 def _drawing(drawing: Drawing, folder: str, figures: dict[str, str]) -> str:
     path = f"{folder}/{drawing.identity}.svg"
-    figure = drawing.draw(WIDE, PAPER)
-    figure.patch.set(facecolor=PAPER.surface, alpha=1.0)  # a viewer may be dark, this palette is not
-    with figure_style(PAPER):
-        figures[path] = to_svg_file(figure)
+    figures[path] = for_paper(drawing.svg)
     return f"![{escape_markdown(drawing.description)}]({path})\n\n*{escape_markdown(drawing.caption)}*"
 
 

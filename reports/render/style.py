@@ -1,4 +1,4 @@
-"""How figures look: palettes for page and paper, sizes, and the way from a figure to an inline SVG."""
+"""How figures look: palettes for page and paper, sizes, and the way from a figure to SVG."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 
 from genzoo.errors import InputError
 from genzoo.text import clean, escape_html, safe_name, shorten
@@ -70,7 +70,7 @@ PAPER = Palette(
     loss="#c04f15",
     series=("#0a6a9c", "#c9701a", "#15805c", "#a4478b", "#5d5fb8", "#8a7a14"),
 )
-# Stand-ins that no figure would choose: to_svg replaces them with the page's custom properties, which know the theme.
+# Stand-ins that no figure would choose: `for_page` replaces them with the page's custom properties, which know the theme.
 PAGE = Palette(
     ink="#010001",
     muted="#010002",
@@ -89,6 +89,16 @@ _VARIABLES = {
     PAGE.loss: "var(--loss)",
     **{stand_in: f"var(--series-{place})" for place, stand_in in enumerate(PAGE.series)},
 }
+
+
+_STAND_IN = re.compile("|".join(_VARIABLES))
+_INKS = dict(
+    zip(
+        _VARIABLES,
+        (PAPER.ink, PAPER.muted, PAPER.rule, PAPER.surface, PAPER.gain, PAPER.loss, *PAPER.series),
+        strict=True,
+    )
+)
 
 
 @contextmanager
@@ -122,17 +132,34 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def to_svg(figure: Figure, *, title: str, description: str, identity: str) -> str:
+def to_svg(figure: Figure) -> str:
+    """The figure as an `<svg>` element in its own colours, without prolog, date and metadata."""
+    settle_layout(figure)
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    return svg[svg.index("<svg") :].strip() + "\n"
+
+
+def settle_layout(figure: Figure) -> None:
+    """Lay the figure out, once and for all: saving it would do so twice again."""
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+
+
+def for_page(svg: str, *, title: str, description: str, identity: str) -> str:
     """An SVG for inlining: ids of its own, alternative text, colours from the page's custom properties.
 
     Args:
-        figure: Drawn with the `PAGE` palette.
+        svg: Of a figure in the `PAGE` palette, by `to_svg`.
         title: Its name for assistive technology.
         description: What it shows, in a sentence or two.
         identity: Unique within the page.
     """
     identity = safe_name(identity)
-    svg = re.sub(r"<style.*?</style>", "", _bare_svg(figure), flags=re.DOTALL)
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     # Only within tags: what stands between them are names, which stay as they are.
     svg = re.sub(r"<[^>]+>", lambda tag: _adapted(tag[0], identity), svg)
     names = (
@@ -145,29 +172,20 @@ def to_svg(figure: Figure, *, title: str, description: str, identity: str) -> st
     return opening.replace("<svg ", head, 1) + ">" + names + rest
 
 
+def for_paper(svg: str) -> str:
+    """A standalone SVG in the `PAPER` palette, of a figure in the `PAGE` palette."""
+    inked = re.sub(r"<[^>]+>", lambda tag: _STAND_IN.sub(lambda found: _INKS[found[0]], tag[0]), svg)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{inked}'
+
+
 def _adapted(tag: str, identity: str) -> str:
     """One tag of a figure for the page: ids of its own, colours and font of the page."""
     tag = re.sub(r'(\bid=")', rf"\g<1>{identity}-", tag)
     tag = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{identity}-", tag)
-    for stand_in, variable in _VARIABLES.items():
-        tag = tag.replace(stand_in, variable)
+    tag = _STAND_IN.sub(lambda found: _VARIABLES[found[0]], tag)
     # The page's own font; DejaVu, which the layout was measured in, is wider than nearly all of them.
     tag = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]+;", r"font-size: \g<1>;", tag)
     return re.sub(r"font-family: [^;\"]+; ?", "", tag)
-
-
-def to_svg_file(figure: Figure) -> str:
-    """A standalone SVG, for a figure drawn with the `PAPER` palette."""
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{_bare_svg(figure)}'
-
-
-def _bare_svg(figure: Figure) -> str:
-    """The `<svg>` element, without prolog, date and metadata."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    return svg[svg.index("<svg") :].strip() + "\n"
 
 
 @contextmanager
@@ -235,6 +253,7 @@ def is_wide(ax: Axes) -> bool:
     return bool(root_figure(ax).get_figwidth() > NARROW)
 
 
+_BEFORE = {"left": 0.0, "bottom": 0.0, "center": 0.5, "right": 1.0, "top": 1.0}  # share of a text before its anchor
 _GAP = 6.0  # points between a mark and its label
 _RADIUS = 5.0  # points around a mark that stay free
 # (dx, dy, horizontal, vertical alignment), in order of preference
@@ -261,27 +280,29 @@ def place_labels(ax: Axes, spots: Sequence[tuple[float, float]], texts: Sequence
         The texts for which no place was free: they are not drawn.
     """
     figure = root_figure(ax)
-    figure.draw_without_rendering()
+    settle_layout(figure)
     canvas = figure.canvas
     renderer = (canvas if isinstance(canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)).get_renderer()
-    scale = figure.dpi / 72
-    marks = [ax.transData.transform(spot) for spot in spots]
-    taken = [Bbox.from_bounds(x - _RADIUS * scale, y - _RADIUS * scale, *(2 * _RADIUS * scale,) * 2) for x, y in marks]
-    inside, left_out = ax.get_window_extent(renderer), []
-    for place, (spot, text) in enumerate(zip(spots, texts, strict=True)):
-        others = taken[:place] + taken[place + 1 :]
+    scale, inside = figure.dpi / 72, ax.get_window_extent(renderer).extents
+    marks = ax.transData.transform(spots) if spots else np.empty((0, 2))
+    taken = np.concatenate([marks - _RADIUS * scale, marks + _RADIUS * scale], axis=1)
+    left_out = []
+    for place, (mark, spot, text) in enumerate(zip(marks, spots, texts, strict=True)):
+        label = ax.annotate(
+            text, spot, (0, 0), textcoords="offset points", color=color, size=7.5, annotation_clip=False
+        )
+        label.set_in_layout(False)  # the layout is settled: labels live inside of the axes
+        size, others = label.get_window_extent(renderer).size, np.delete(taken, place, axis=0)
         for dx, dy, horizontal, vertical in _PLACES:
-            label = ax.annotate(
-                text, spot, (dx * _GAP, dy * _GAP), textcoords="offset points", ha=horizontal, va=vertical,
-                color=color, size=7.5, annotation_clip=False,
-            )  # fmt: skip
-            label.set_in_layout(False)  # the layout is settled: labels live inside of the axes
-            box = label.get_window_extent(renderer)
-            fits = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
-            if fits and not any(box.overlaps(other) for other in others):
-                taken.append(box)
+            offset = np.array([dx, dy]) * _GAP
+            low = mark + offset * scale - size * (_BEFORE[horizontal], _BEFORE[vertical])
+            box = np.concatenate([low, low + size])
+            fits = (inside[:2] <= box[:2]).all() and (box[2:] <= inside[2:]).all()
+            if fits and not ((box[:2] <= others[:, 2:]) & (others[:, :2] <= box[2:])).all(axis=1).any():
+                label.set(position=offset, ha=horizontal, va=vertical)
+                taken = np.concatenate([taken, box[None]])
                 break
-            label.remove()
         else:
+            label.remove()
             left_out.append(text)
     return left_out

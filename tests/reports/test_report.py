@@ -5,6 +5,8 @@ import json
 import math
 import re
 import stat
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.reports import build_report, write_leaderboard
+from genzoo.reports.render.document import Drawing
 
 SECTIONS = ["leaderboard", "teacher", "tasks", "safety", "reasoning", "cost", "evidence", "provenance", "caveats"]
 
@@ -269,3 +272,30 @@ def test_unknown_figure_format_and_missing_study(full_tree, tmp_path):
     with pytest.raises(InputError, match="holds no study"):
         build_report(store, tmp_path / "out", title="T", studies=tmp_path / "nothing")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_report_draws_each_figure_once(full_tree, tmp_path, monkeypatch):
+    drawn = []
+    draw = Drawing.draw
+    monkeypatch.setattr(Drawing, "draw", lambda self, *how: drawn.append(self.identity) or draw(self, *how))
+    build(full_tree, tmp_path)
+    assert len(drawn) >= 4
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_a_report_opens_each_file_of_the_results_once(full_tree, builder, tmp_path):
+    """`open` of the interpreter itself is heard, so that no way around a helper stays unseen."""
+    ranking = {"q1": {"d1": 0.9, "d2": 0.1}, "q2": {"d1": 0.2, "d2": 0.8}}
+    full_tree.judge("GenZooMiniRetrieval", {"q1": "d1", "q2": "d2"}, {"d1": "one", "d2": "two"})
+    for model in (builder.STUDENT, builder.TEACHER):
+        full_tree.predict(model, "GenZooMiniRetrieval", ranking)
+    code = (
+        "import sys, collections; from genzoo.reports.results import open_results; opened = collections.Counter();"
+        "sys.addaudithook(lambda event, args: opened.update([str(args[0])]) if event == 'open' else None);"
+        "open_results(sys.argv[1]).report(sys.argv[2]);"
+        "print([path for path, n in opened.items() if path.startswith(sys.argv[1]) and n > 1], len(opened))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, full_tree.root, tmp_path / "report"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("[] "), done.stdout

@@ -319,6 +319,16 @@ def loaded_content(folder: Path) -> str | None:
     return hashlib.sha256("".join(map(_content, folders)).encode()).hexdigest()[:40] if folders else None
 
 
+def loaded_folders(path: Path) -> list[Path]:
+    """A model folder with the folder of the frozen LLM that it loads from elsewhere; any other path alone."""
+    base: Path | None = None
+    if (path / "modules.json").is_file():
+        base = base_folder(path)
+    elif (path / CONFIG).is_file() or (path / "checkpoint" / CONFIG).is_file():
+        base = Path(find_checkpoint(str(path)).backbone)
+    return [path, base] if base is not None and base != path and base.is_dir() else [path]
+
+
 def _content(folder: Path) -> str:
     if folder.parent.name == "snapshots":  # of the Hub's cache: the name is the commit
         return f"{folder.name}\n"

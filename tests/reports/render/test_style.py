@@ -3,7 +3,18 @@
 import re
 import xml.etree.ElementTree as ET
 
-from genzoo.reports.render.style import NARROW, PAGE, PAPER, WIDE, figure_style, new_figure, to_svg, to_svg_file
+from genzoo.reports.render.style import (
+    NARROW,
+    PAGE,
+    PAPER,
+    WIDE,
+    figure_style,
+    for_page,
+    for_paper,
+    new_figure,
+    place_labels,
+    to_svg,
+)
 
 
 def scatter(names, palette, width=WIDE):
@@ -19,7 +30,7 @@ def scatter(names, palette, width=WIDE):
 def svg_of(names, **options):
     figure = scatter(names, PAGE)
     with figure_style(PAGE):
-        return to_svg(figure, **options)
+        return for_page(to_svg(figure), **options)
 
 
 def test_svg_for_the_page_has_own_ids_and_follows_the_theme():
@@ -45,7 +56,7 @@ def test_svg_is_the_same_every_time():
     def draw():
         figure = scatter(["a", "b"], PAPER, NARROW)
         with figure_style(PAPER):
-            return to_svg_file(figure)
+            return for_paper(to_svg(figure))
 
     assert draw() == draw()
     assert "<dc:date>" not in draw()
@@ -62,3 +73,30 @@ def test_names_in_a_figure_stay_as_they_are():
         re.fullmatch(r"[a-z0-9-]+(-[\w.-]+)?", each.attrib["id"]) for each in found.iter() if "id" in each.attrib
     )
     assert "onload" not in found.attrib
+
+
+def test_a_figure_in_stand_in_colours_is_the_one_in_the_colours_of_paper():
+    def drawn(palette):
+        figure = scatter(["#010001", "b"], palette)
+        with figure_style(palette):
+            return re.sub(r"\bm[0-9a-f]{10}\b", "m", for_paper(to_svg(figure)))  # ids are digests of colours too
+
+    assert drawn(PAGE) == drawn(PAPER)
+    assert ">#010001</text>" in drawn(PAGE)
+
+
+def test_labels_lie_where_they_were_placed():
+    """Their places are computed from their size alone; what matplotlib then draws must be there."""
+    spots = [(0.1, 0.5), (0.5, 0.5), (0.51, 0.5), (0.9, 0.5), (0.5, 0.98)]
+    with figure_style(PAPER):
+        ax = (figure := new_figure(WIDE, 3)).add_subplot()
+        ax.set(xlim=(0, 1), ylim=(0, 1))
+        assert place_labels(ax, spots, ["left", "middle", "near", "right", "top"], color="k") == []
+        boxes = [text.get_window_extent() for text in ax.texts]
+    inside = ax.get_window_extent()
+    for place, box in enumerate(boxes):
+        assert inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
+        assert not any(box.overlaps(other) for other in boxes[place + 1 :])
+        marks = ax.transData.transform(spots)
+        assert not any(box.x0 < x < box.x1 and box.y0 < y < box.y1 for x, y in marks)
+    assert len(boxes) == len(figure.axes[0].texts) == 5
