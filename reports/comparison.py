@@ -67,13 +67,11 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
     blocks: list[Block] = [drawing] if drawing else []
     blocks.append(block(comparison_table(board, found, row, reference), _MANY))
     about = (
-        "Δ is the first minus the second. A win is a difference of more than 0.05 points to the better side; intervals "
-        "and tests are over tasks."
+        "Δ is the first model’s score minus the second’s. A win is a difference of more than 0.05 points in the better direction; "
+        "intervals and tests are over tasks."
     )
     if board.safety.tasks:
-        about += (
-            " Safety tasks are neither won nor lost and in no mean, since a model that finds nothing is perfectly safe."
-        )
+        about += " Safety tasks are neither won nor lost and left out of the mean, because a model that finds nothing is perfectly safe."
     queries = query_table(store, found.model, found.reference, tuple(board.tasks))
     blocks += [block(queries, _MANY)] if queries.rows else []
     sections = (
@@ -99,7 +97,7 @@ def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRo
 
     def outcome(column: BoardColumn) -> Cell:
         if column.key not in found.deltas:
-            return text_cell("only one has it", style="quiet")
+            return text_cell("one score is missing", style="quiet")
         gain = found.gains.get(column.key)
         if gain is None:
             return text_cell("not counted" if column.key in board.safety.tasks else "no direction", style="quiet")

@@ -92,7 +92,7 @@ class SearchRow:
         model: Its label.
         verdict: What happened, in a few words.
         found: The document on top, "" where it is the right one.
-        reads: What the query's embedding, and those of the documents, decode to, each with a heading.
+        reads: What the query's embedding, and those of the documents, decode to, each with a heading such as "Query".
         why: A sentence from the similarities and the decoded words.
         is_good: Whether this is what one hopes for.
     """

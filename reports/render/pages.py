@@ -146,8 +146,8 @@ def _search(card: SearchCard) -> str:
         "",
     ]
     for row in card.rows:
-        found = f" On top: {escape_markdown(row.found)}" if row.found else ""
+        found = f" Ranked first: {escape_markdown(row.found)}" if row.found else ""
         lines.append(f"- **{escape_markdown(row.model)}.** {escape_markdown(row.verdict)}.{found}")
         lines += [f"  - {escape_markdown(row.why)}"] if row.why else []
-        lines += [f"  - Decoded, {heading}: {escape_markdown(text)}" for heading, text in row.reads]
+        lines += [f"  - {heading}, decoded: {escape_markdown(text)}" for heading, text in row.reads]
     return "\n".join(lines)

@@ -79,7 +79,7 @@ def test_no_model_is_called_the_highest_alone_when_others_are_level(board_of):
     same = (0.5, 0.6, 0.7)
     assert "All three means over tasks are 60.0." in board_in_words(board_of(dict.fromkeys("abc", same)))
     text = board_in_words(board_of({"d": (0.1, 0.2, 0.3)}))
-    assert "a, b and c have the highest mean over tasks, 60.0; the means reach down to 20.0 (d)." in text
+    assert "a, b and c have the highest mean over tasks, 60.0; the lowest is 20.0 (d)." in text
 
 
 def test_a_significant_difference_to_a_leader_that_is_shared_is_explained(tree, board_of):
