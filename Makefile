@@ -1,12 +1,13 @@
 # make report   install what is needed and do the main job: measure, then report   -> output/report/report.html
 # make test     install what is needed, then lint, types and tests
+# make docs     build the documentation                                           -> build/docs/index.html
 # make clean    remove what these made
 
 PYTHON ?= python3
 BIN := .venv/bin
 MODELS := -m smollm2-135m -m smollm2-135m-teacher -m smollm2-135m-untrained -m smollm2-135m-mean -m minilm
 
-.PHONY: report test install lint types clean
+.PHONY: report test docs install lint types clean
 
 report: install
 	$(BIN)/genzoo evaluate $(MODELS) -b "GenZoo(mini, v1)" -o output/results
@@ -16,9 +17,12 @@ report: install
 test: install lint types
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
+docs: install
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+
 install: .venv/installed
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genzoo needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	@echo "installing genzoo and what it needs into .venv (once; a few minutes)"

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from genzoo.errors import InputError, ZooError
 from genzoo.leaderboards.columns import BoardColumn
-from genzoo.leaderboards.comparison import TIE, Comparison
+from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import Metric
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import relative_delta
+from genzoo.leaderboards.statistics.ties import TIE
 from genzoo.reports.chapters.cells import SCORE, TASK, block, change_style, metric_cell
 from genzoo.reports.chapters.provenance import caveats_section, provenance_section
 from genzoo.reports.chapters.reference import comparison_in_words, dumbbell_drawing, query_table
@@ -42,6 +43,13 @@ def compare(
         formats: Of "html" and "md".
     """
     wanted = checked_formats(formats, PAGE_FORMATS)
+    pair, board, row, reference = pair_board(store, a, b)
+    name = f"compare-{_file_part(row.label)}-{_file_part(reference.label)}"
+    return write_report(_report(board, pair, row, reference), Path(output_dir), name, wanted)
+
+
+def pair_board(store: ResultStore, a: str, b: str) -> tuple[ResultStore, Leaderboard, LeaderboardRow, LeaderboardRow]:
+    """The two models alone: their results, their board, and their rows; the first is compared with the second."""
     first, second = store.find(a), store.find(b)
     if first == second:
         raise InputError(f"{a!r} and {b!r} are the same model: give two, or name@revision for two revisions of one")
@@ -54,9 +62,7 @@ def compare(
             f"{first.model} and {second.model} share no task in {store.root}: "
             f"run `genzoo evaluate -m {shlex.quote(first.model)} -m {shlex.quote(second.model)} -b BENCHMARK -o {store.root}`"
         )
-    report = _report(board, pair, row, reference)
-    name = f"compare-{_file_part(row.label)}-{_file_part(reference.label)}"
-    return write_report(report, Path(output_dir), name, wanted)
+    return pair, board, row, reference
 
 
 def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, reference: LeaderboardRow) -> Report:

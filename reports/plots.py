@@ -20,13 +20,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from genzoo.errors import InputError, UnknownNameError
-from genzoo.leaderboards.comparison import TIE
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import format_count, metric
 from genzoo.leaderboards.reading.studies import MEAN, Study
 from genzoo.leaderboards.safety import MAIN_UTILITY, UTILITIES, PairFigures, operating_curve
 from genzoo.leaderboards.statistics.aggregation import averaged_tasks
+from genzoo.leaderboards.statistics.ties import TIE
 from genzoo.reports.render.style import (
     MARKERS,
     NARROW,

@@ -39,6 +39,7 @@ def build_report(
     formats: Iterable[str] = PAGE_FORMATS,
     studies: Path | str | None = None,
     figures: Iterable[str] = (),
+    name: str = "report",
 ) -> list[Path]:
     """Write `report.html` and `report.md` (with its figures), and return every file written.
 
@@ -52,11 +53,12 @@ def build_report(
         formats: Of "html", "md" and, for the leaderboard alone, "csv", "json", "tex".
         studies: Folder that `genzoo study` wrote; by default `studies/` in the results folder, if it is there.
         figures: Of "png", "svg" and "pdf": each figure also as a file, for one and for two columns of a paper.
+        name: Of the pages, without its ending.
     """
     drawn = checked_formats(figures, FIGURE_FORMATS)
     wanted = checked_formats(formats, (*PAGE_FORMATS, *TABLE_FORMATS))
-    pages = [name for name in wanted if name in PAGE_FORMATS]
-    folder = checked_folder(output_dir, [f"report.{name}" for name in pages])
+    pages = [each for each in wanted if each in PAGE_FORMATS]
+    folder = checked_folder(output_dir, [f"{name}.{each}" for each in pages])
     board = Leaderboard.from_store(store, benchmark, reference)
     problems: list[Problem] = []
     found = read_studies(Path(studies) if studies is not None else store.root / "studies", problems)
@@ -64,9 +66,9 @@ def build_report(
         raise InputError(f"{studies} holds no study: give a folder that `genzoo study` wrote, with a results.csv")
     store = dataclasses.replace(store, problems=(*store.problems, *problems))
     report = _report(board, store, title, found)
-    files: dict[str, str | bytes] = {**_report_files(report, "report", pages)}
-    files |= {f"figures/{name}": content for name, content in render_figures(report, drawn).items()}
-    files |= _leaderboard_files(board, store, [name for name in wanted if name in TABLE_FORMATS])
+    files: dict[str, str | bytes] = {**_report_files(report, name, pages)}
+    files |= {f"figures/{each}": content for each, content in render_figures(report, drawn).items()}
+    files |= _leaderboard_files(board, store, [each for each in wanted if each in TABLE_FORMATS])
     return write_files(folder, files)
 
 

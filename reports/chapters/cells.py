@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from genzoo.leaderboards.columns import BoardColumn
-from genzoo.leaderboards.comparison import TIE, Comparison
+from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import MISSING, Metric, format_count, metric
 from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.reading.store import ResultStore
+from genzoo.leaderboards.statistics.ties import TIE
 from genzoo.reports.render.document import TableBlock
 from genzoo.reports.render.table import Cell, Column, Table, name_column, number_cell, shade, text_cell
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import pandas as pd
+
 from genzoo.errors import InputError
 from genzoo.leaderboards.metrics import MISSING, Metric
 from genzoo.text import (
@@ -203,6 +205,23 @@ class Table:
             f"{body}\n\\bottomrule\n\\end{{tabular}}\n"
         )
 
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas frame: a row for each row under the name in its first column, raw values, NaN where one is missing."""
+        first, *others = (column.label for column in self.columns)
+        index = pd.Index([row[0].value for row in self.rows], name=first)
+        columns = {label: [_raw(row[place]) for row in self.rows] for place, label in enumerate(others, 1)}
+        return pd.DataFrame(columns, index=index).infer_objects()
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook, without script or style sheet; of a long one the first rows."""
+        heads = "".join(f"<th>{escape_html(f'{column.label} {column.arrow}'.strip())}</th>" for column in self.columns)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{_plain_html(cell)}</td>' for cell in row)}</tr>" for row in self.rows[:_SHOWN_ROWS]
+        )
+        cut = [f"{_SHOWN_ROWS} of {len(self.rows)} rows; to_frame() has all."] if self.rows[_SHOWN_ROWS:] else []
+        notes = "".join(f"<p><small>{prose_html(note)}</small></p>" for note in [*cut, *self._legend("Underlined")])
+        return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{notes}"
+
     def _legend(self, best: str) -> list[str]:
         """What the marks of a table mean, where it has them, and its notes; `best` is how the format shows the best."""
         lines = []
@@ -272,11 +291,19 @@ def shade(value: float | None, values: list[float]) -> str:
 
 # An anchor of the page, a page beside it, or an address: never a script.
 _SAFE_LINK = re.compile(r"#|https://|[a-z0-9-]+\.html$")
+_SHOWN_ROWS = 60  # of a table in a notebook
 _DIRECTIONS = {True: "higher is better", False: "lower is better", None: None}
 
 
 def _raw(cell: Cell) -> float | int | str | None:
     return None if isinstance(cell.value, float) and not math.isfinite(cell.value) else cell.value
+
+
+def _plain_html(cell: Cell) -> str:
+    shown, marks = escape_html(cell.display), cell.style.split()
+    shown = f"<u>{shown}</u>" if "best" in marks else shown
+    shown = f"<b>{shown}</b>" if "strong" in marks else shown
+    return f"{shown} <small>{escape_html(cell.note)}</small>" if cell.note else shown
 
 
 def _head_html(column: Column) -> str:
