@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from genzoo.reports.render.document import (
     Searches,
     TableBlock,
 )
-from genzoo.reports.render.style import NARROW, PAGE, PAPER, WIDE, figure_style, to_svg, to_svg_file
-from genzoo.text import breakable_html, clean, escape_markdown, prose_html, prose_markdown, telling
+from genzoo.reports.render.style import NARROW, VARIABLES, WIDE, figure_style
+from genzoo.text import breakable_html, clean, escape_html, escape_markdown, prose_html, prose_markdown, telling
 
 FIGURE_FORMATS = ("png", "svg", "pdf")
 _WIDTHS = {"one-column": NARROW, "two-columns": WIDE}
@@ -41,15 +42,16 @@ def render_figures(report: Report, formats: Sequence[str]) -> dict[str, bytes | 
 
 def render_figure(drawing: Drawing, width: float, kind: str) -> bytes | str:
     """One figure, `width` inches wide, on white; the same data give the same bytes."""
-    figure = drawing.draw(width, PAPER)
-    figure.patch.set(facecolor=PAPER.surface, alpha=1.0)
-    with figure_style(PAPER):
-        if kind == "svg":
-            return to_svg_file(figure)
-        buffer = io.BytesIO()
-        metadata = {"CreationDate": None, "Creator": None, "Producer": None} if kind == "pdf" else {"Software": None}
-        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
-        return buffer.getvalue()
+    if kind == "svg":
+        opening, rest = drawing.svg(width).split(">", 1)
+        return (
+            f'<?xml version="1.0" encoding="utf-8"?>\n{opening}><rect width="100%" height="100%" fill="#ffffff"/>{rest}'
+        )
+    buffer = io.BytesIO()
+    metadata = {"CreationDate": None, "Creator": None, "Producer": None} if kind == "pdf" else {"Software": None}
+    with figure_style():
+        drawing.figure(width).savefig(buffer, format=kind, dpi=_DPI, metadata=metadata, facecolor="#ffffff")
+    return buffer.getvalue()
 
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -72,14 +74,32 @@ def render_html(report: Report) -> str:
 
 
 def inline_svg(drawing: Drawing, size: str) -> str:
-    """A drawing as inline SVG, "wide" for a desk or "narrow" for a phone; both stand in the page, one is shown."""
+    """A drawing as inline SVG, "wide" for a desk or "narrow" for a phone: the page has both and shows one.
+
+    It has ids of its own, alternative text, the page's font, and colours from the page's custom properties.
+    """
     asked = WIDE if size == "wide" else NARROW
-    figure = drawing.draw(asked, PAGE)
-    with figure_style(PAGE):
-        svg = to_svg(
-            figure, title=drawing.title, description=drawing.description, identity=f"{drawing.identity}-{size}"
-        )
-    return svg.replace("<svg ", f'<svg style="{_box(figure, asked)}" ', 1)
+    identity = f"{drawing.identity}-{size}"
+    svg = re.sub(r"<style.*?</style>", "", drawing.svg(asked), flags=re.DOTALL)
+    # Only within tags: the text between them is names, which stay as they are.
+    opening, rest = re.sub(r"<[^>]+>", lambda tag: _adapted(tag[0], identity), svg).split(">", 1)
+    opening = re.sub(r' (?:width|height|version)="[^"]*"', "", opening).removeprefix("<svg")
+    return (
+        f'<svg style="{_box(drawing.figure(asked), asked)}" role="img" aria-labelledby="{identity}-title {identity}-desc"{opening}>'
+        f'<title id="{identity}-title">{escape_html(drawing.title)}</title>'
+        f'<desc id="{identity}-desc">{escape_html(drawing.description)}</desc>{rest}'
+    )
+
+
+def _adapted(tag: str, identity: str) -> str:
+    """One tag of a figure for the page."""
+    tag = re.sub(r'(\bid=")', rf"\g<1>{identity}-", tag)
+    tag = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{identity}-", tag)
+    for color, variable in VARIABLES.items():
+        tag = tag.replace(color, f"var({variable})")
+    # The page's own font; DejaVu, which the layout was measured in, is wider than nearly all of them.
+    tag = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]+;", r"font-size: \g<1>;", tag)
+    return re.sub(r"font-family: [^;\"]+; ?", "", tag)
 
 
 def _box(figure: Figure, asked: float) -> str:
@@ -121,10 +141,7 @@ def _block(block: Block, heading: str, folder: str, figures: dict[str, str]) -> 
 
 def _drawing(drawing: Drawing, folder: str, figures: dict[str, str]) -> str:
     path = f"{folder}/{drawing.identity}.svg"
-    figure = drawing.draw(WIDE, PAPER)
-    figure.patch.set(facecolor=PAPER.surface, alpha=1.0)  # a viewer may be dark, this palette is not
-    with figure_style(PAPER):
-        figures[path] = to_svg_file(figure)
+    figures[path] = str(render_figure(drawing, WIDE, "svg"))
     return f"![{escape_markdown(drawing.description)}]({path})\n\n*{escape_markdown(drawing.caption)}*"
 
 

@@ -14,7 +14,6 @@ from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.leaderboards.facts import RULE
 from genzoo.reports import build_report, build_site, compare, leaderboard_table
 from genzoo.reports.chapters.safety import operating_drawing, operating_table, safety_drawing
-from genzoo.reports.render.style import PAGE
 
 LARGE = ("GenZooSafetyRetrieval", "OverRefusalRetrieval", "large")
 
@@ -190,9 +189,7 @@ def test_out_of_reach_for_all_is_said_without_a_winner(tree, tmp_path):
 def test_a_model_has_one_colour_in_both_figures_of_a_pair(zoo):
     # The board's order is that of the means, eager first; the order of safety would begin with careful.
     board = Leaderboard.from_store(ResultStore.load(zoo.root))
-    (scatter,), (lines,) = (
-        drawing.draw(6.0, PAGE).axes for drawing in (safety_drawing(board), operating_drawing(board))
-    )
+    (scatter,), (lines,) = (drawing.figure(6.0).axes for drawing in (safety_drawing(board), operating_drawing(board)))
     drawn = {line.get_label(): line.get_color() for line in lines.get_lines()}
     marks = [to_hex(each.get_facecolor()[0]) for each in scatter.collections]
     assert [to_hex(drawn[label]) for label in ("eager", "careful")] == marks[:2]
