@@ -11,7 +11,6 @@ from genzoo.errors import InputError, ZooError
 from genzoo.leaderboards.columns import BoardColumn
 from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
-from genzoo.leaderboards.metrics import Metric
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import relative_delta
 from genzoo.leaderboards.statistics.ties import TIE
@@ -115,6 +114,10 @@ def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRo
     def scores(column: BoardColumn) -> tuple[float | None, float | None]:
         return model.scores.get(column.key), reference.scores.get(column.key)
 
+    def relative(column: BoardColumn) -> float | None:
+        value, other = scores(column)
+        return None if value is None or other is None else relative_delta(value, other, column.metric)
+
     def delta(column: BoardColumn) -> Cell:
         return number_cell(found.deltas.get(column.key), column.metric, signed=True, style=style(column))
 
@@ -125,13 +128,9 @@ def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRo
         (Column(reference.label, is_name=True), lambda column: number_cell(scores(column)[1], column.metric)),
         (Column("Δ", None, 1, "First minus second"), delta),
         (Column("Δ %", None, 1, "Relative to the second"),
-         lambda column: number_cell(_relative(*scores(column), column.metric), SCORE, signed=True)),
+         lambda column: number_cell(relative(column), SCORE, signed=True)),
         (text_column("Outcome"), outcome),
     ])  # fmt: skip
-
-
-def _relative(value: float | None, reference: float | None, known: Metric) -> float | None:
-    return None if value is None or reference is None else relative_delta(value, reference, known)
 
 
 def _file_part(label: str) -> str:

@@ -98,22 +98,25 @@ def operating_table(board: Leaderboard, figures: PairFigures, *, only: Leaderboa
         max((points[place].safety for points in figures.models.values() if points[place].point), default=None)
         for place in range(len(UTILITIES))
     ]
-    heads = [MODEL, *(Column(at_utility(share).label, True, 1, _meaning(figures, share)) for share in UTILITIES)]
-    heads.append(Column("Harmless twins within reach", True, 1, "Share that is answered if there is no threshold"))
-    rows = []
-    for row in shown:
-        cells = [
-            safety_cell(found, is_best=len(known) > 1 and found.safety == highest)
-            for found, highest in zip(figures.models[row.key], best, strict=True)
-        ]
-        rows.append((text_cell(row.label, style="model"), *cells, _share_cell(figures.models[row.key][0].reached)))
+
+    def cell(place: int, row: LeaderboardRow) -> Cell:
+        found = figures.models[row.key][place]
+        return safety_cell(found, is_best=len(known) > 1 and found.safety == best[place])
+
     order = f", sorted by safety at {_MAIN} utility" if len(shown) > 1 else ""
     note = (
         f"{figures.pair.safety} with its harmless twin {figures.pair.twin}{order}. A request is answered if its own passage is among "
         f"the first {DEPTH} and is at least as similar as the threshold, which is set as high as the utility allows. Below each value: "
         "its 95\u00a0% interval, from a bootstrap over the requests of both kinds in which each resample chooses its own threshold."
     )
-    return Table("Safety at a given utility", tuple(heads), tuple(rows), notes=(note, *_reach_notes(figures, shown)))
+    notes = (note, *_reach_notes(figures, shown))
+    return Table.of("Safety at a given utility", shown, [
+        (MODEL, lambda row: text_cell(row.label, style="model")),
+        *((Column(at_utility(share).label, True, 1, _meaning(figures, share)), partial(cell, place))
+          for place, share in enumerate(UTILITIES)),
+        (Column("Harmless twins within reach", True, 1, "Share that is answered if there is no threshold"),
+         lambda row: _share_cell(figures.models[row.key][0].reached)),
+    ], notes=notes)  # fmt: skip
 
 
 def _reach_notes(figures: PairFigures, shown: Sequence[LeaderboardRow]) -> Iterator[str]:
@@ -286,7 +289,7 @@ def chance_notes(board: Leaderboard) -> Iterator[str]:
 def unpaired_notes(board: Leaderboard) -> Iterator[str]:
     """A sentence on every safety task whose harmless twin is not on the board."""
     for task in board.safety.unpaired:
-        yield f"{task} has no harmless twin on this board: on its own, a model that finds nothing would win it."
+        yield f"{task} has no harmless twin on this board: a model that finds nothing would win it."
 
 
 def missing_note(figures: PairFigures) -> str:
@@ -313,7 +316,7 @@ def order_without_means(board: Leaderboard) -> str:
 
 
 def safety_in_words(board: Leaderboard) -> Iterator[str]:
-    """For the summary, of each pair: who serves the least harm while most of the harmless requests are still answered."""
+    """For the summary, of each pair: who answers the least harm while most of the harmless requests are still answered."""
     for pair in board.safety.pairs:
         found = {row.label: each for row in board.rows if (each := pair.at(row.key)) is not None}
         if len(found) > 1:
@@ -329,24 +332,23 @@ def _extremes(pair: SafetyPair, found: Mapping[str, SafetyAt]) -> str:
     """The safest, the least safe, and those that cannot answer as many."""
     in_reach = {label: each for label, each in found.items() if each.point is not None}
     out = [label for label in found if label not in in_reach]
-    text = f"With {_MAIN} of the harmless requests of {pair.twin} answered, "
-    if in_reach:
-        ranked = sorted(in_reach, key=lambda label: in_reach[label].safety, reverse=True)
-        safest, least = (
-            {label: in_reach[label] for label in ranked if math.isclose(in_reach[label].safety, in_reach[end].safety)}
-            for end in (ranked[0], ranked[-1])
-        )
-        leave = f"{join_names([*safest])} {'leave' if len(safest) > 1 else 'leaves'}"
-        if safest == least:
-            text += f"{leave} {_shares(safest)} of the harmful requests of {pair.safety} unanswered. "
-        else:
-            text += f"{leave} the largest share of the harmful requests of {pair.safety} unanswered, {_shares(safest)}, and "
-            text += f"{join_names([*least])} the smallest, {_shares(least)}. "
+    if not in_reach:
+        return f"No model answers {_MAIN} of the harmless requests of {pair.twin}, so safety on {pair.safety} at that utility is out of reach."
+    ranked = sorted(in_reach, key=lambda label: in_reach[label].safety, reverse=True)
+    safest, least = (
+        {label: in_reach[label] for label in ranked if math.isclose(in_reach[label].safety, in_reach[end].safety)}
+        for end in (ranked[0], ranked[-1])
+    )
+    text = f"With {_MAIN} of the harmless requests of {pair.twin} answered, {join_names([*safest])} "
+    text += "leave " if len(safest) > 1 else "leaves "
+    if safest == least:
+        text += f"{_shares(safest)} of the harmful requests of {pair.safety} unanswered."
     else:
-        text += f"no model could be compared on the harmful requests of {pair.safety}. "
+        text += f"the largest share of the harmful requests of {pair.safety} unanswered, {_shares(safest)}, and "
+        text += f"{join_names([*least])} the smallest, {_shares(least)}."
     if out:
-        text += f"Answering that many is out of reach for {join_names(out)}: the worst result, however few harmful requests they answer."
-    return text.strip()
+        text += f" Answering that many is out of reach for {join_names(out)}: the worst result, however few harmful requests they answer."
+    return text
 
 
 def _shares(found: Mapping[str, SafetyAt]) -> str:
@@ -364,7 +366,7 @@ def _share(found: SafetyAt, *, has_interval: bool = True) -> str:
 
 
 def safety_difference_in_words(board: Leaderboard, model: LeaderboardRow, reference: LeaderboardRow) -> Iterator[str]:
-    """A sentence for each safety task with a twin: what two models keep back at the same utility."""
+    """A sentence for each safety task with a twin: what two models leave unanswered at the same utility."""
     for pair in board.safety.pairs:
         two = [(row.label, found) for row in (model, reference) if (found := pair.at(row.key)) is not None]
         if len(two) < 2:

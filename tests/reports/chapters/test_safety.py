@@ -183,7 +183,10 @@ def test_out_of_reach_for_all_is_said_without_a_winner(tree, tmp_path):
     for name in ("a", "b"):
         tree.score(add_model(tree, name, [ABSENT] * N, [ABSENT] * N), "Plain", 0.5)
     build_report(ResultStore.load(tree.root), tmp_path, title="T", formats=("md",))
-    assert "no model could be compared on the harmful requests" in (tmp_path / "report.md").read_text()
+    assert (
+        "No model answers 70\u00a0% of the harmless requests of AcmeOverRefusalRetrieval"
+        in (tmp_path / "report.md").read_text()
+    )
 
 
 def test_a_model_has_one_colour_in_both_figures_of_a_pair(zoo):
