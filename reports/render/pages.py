@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
-from matplotlib.figure import Figure
 
 from genzoo.reports.render.document import (
     Block,
@@ -73,19 +72,19 @@ def render_html(report: Report) -> str:
     return environment.get_template("report.html.j2").render(report=report)
 
 
-def inline_svg(drawing: Drawing, size: str) -> str:
-    """A drawing as inline SVG, "wide" for a desk or "narrow" for a phone: the page has both and shows one.
+def inline_svg(drawing: Drawing) -> str:
+    """A drawing as inline SVG: ids of its own, alternative text, the page's font and colours.
 
-    It has ids of its own, alternative text, the page's font, and colours from the page's custom properties.
+    It keeps the size at which its text is legible: on a narrower page it scrolls in its box, as tables do.
     """
-    asked = WIDE if size == "wide" else NARROW
-    identity = f"{drawing.identity}-{size}"
-    svg = re.sub(r"<style.*?</style>", "", drawing.svg(asked), flags=re.DOTALL)
+    identity = f"figure-{drawing.identity}"
+    style = f"width: {drawing.figure(WIDE).get_figwidth() * _PIXELS:.0f}px"
+    svg = re.sub(r"<style.*?</style>", "", drawing.svg(WIDE), flags=re.DOTALL)
     # Only within tags: the text between them is names, which stay as they are.
     opening, rest = re.sub(r"<[^>]+>", lambda tag: _adapted(tag[0], identity), svg).split(">", 1)
     opening = re.sub(r' (?:width|height|version)="[^"]*"', "", opening).removeprefix("<svg")
     return (
-        f'<svg style="{_box(drawing.figure(asked), asked)}" role="img" aria-labelledby="{identity}-title {identity}-desc"{opening}>'
+        f'<svg style="{style}" role="img" aria-labelledby="{identity}-title {identity}-desc"{opening}>'
         f'<title id="{identity}-title">{escape_html(drawing.title)}</title>'
         f'<desc id="{identity}-desc">{escape_html(drawing.description)}</desc>{rest}'
     )
@@ -100,13 +99,6 @@ def _adapted(tag: str, identity: str) -> str:
     # The page's own font; DejaVu, which the layout was measured in, is wider than nearly all of them.
     tag = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]+;", r"font-size: \g<1>;", tag)
     return re.sub(r"font-family: [^;\"]+; ?", "", tag)
-
-
-def _box(figure: Figure, asked: float) -> str:
-    """Natural width; a figure that could not be made as narrow as asked keeps its size and scrolls in its box."""
-    width = figure.get_figwidth()
-    natural = f"max-width: {width * _PIXELS:.0f}px"
-    return f"{natural}; min-width: {width * _PIXELS:.0f}px" if width > asked * 1.01 else natural
 
 
 _MARKDOWN_LENS = 3  # tokens shown for each position

@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 
 from genzoo.errors import InputError
 from genzoo.text import clean, shorten
@@ -85,9 +85,18 @@ def to_svg(figure: Figure) -> str:
     """The `<svg>` element on a transparent ground, without prolog, date and metadata: the same data give the same text."""
     buffer = io.StringIO()
     with figure_style():
+        settle_layout(figure)
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", buffer.getvalue(), flags=re.DOTALL)
     return svg[svg.index("<svg") :].strip() + "\n"
+
+
+def settle_layout(figure: Figure) -> None:
+    """Lay the figure out; a sheet once and for all, as saving it would do so twice again."""
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        if isinstance(figure, Sheet):
+            figure.set_layout_engine(None)
 
 
 @contextmanager
@@ -152,6 +161,7 @@ def is_wide(ax: Axes) -> bool:
     return bool(root_figure(ax).get_figwidth() > NARROW)
 
 
+_BEFORE = {"left": 0.0, "bottom": 0.0, "center": 0.5, "right": 1.0, "top": 1.0}  # share of a text before its anchor
 _GAP = 6.0  # points between a mark and its label
 _RADIUS = 5.0  # points around a mark that stay free
 # (dx, dy, horizontal, vertical alignment), in order of preference
@@ -178,27 +188,27 @@ def place_labels(ax: Axes, spots: Sequence[tuple[float, float]], texts: Sequence
         The texts for which no place was free: they are not drawn.
     """
     figure = root_figure(ax)
-    figure.draw_without_rendering()
+    settle_layout(figure)
     canvas = figure.canvas
     renderer = (canvas if isinstance(canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)).get_renderer()
-    scale = figure.dpi / 72
-    marks = [ax.transData.transform(spot) for spot in spots]
-    taken = [Bbox.from_bounds(x - _RADIUS * scale, y - _RADIUS * scale, *(2 * _RADIUS * scale,) * 2) for x, y in marks]
-    inside, left_out = ax.get_window_extent(renderer), []
-    for place, (spot, text) in enumerate(zip(spots, texts, strict=True)):
-        others = taken[:place] + taken[place + 1 :]
+    scale, inside = figure.dpi / 72, ax.get_window_extent(renderer).extents
+    marks = ax.transData.transform(spots) if spots else np.empty((0, 2))
+    taken = np.concatenate([marks - _RADIUS * scale, marks + _RADIUS * scale], axis=1)
+    left_out = []
+    for place, (mark, spot, text) in enumerate(zip(marks, spots, texts, strict=True)):
+        label = ax.annotate(text, spot, (0, 0), textcoords="offset points", color=INK, size=7.5, annotation_clip=False)
+        label.set_in_layout(False)  # the layout is settled: labels live inside of the axes
+        size, others = np.array(label.get_window_extent(renderer).size), np.delete(taken, place, axis=0)
         for dx, dy, horizontal, vertical in _PLACES:
-            label = ax.annotate(
-                text, spot, (dx * _GAP, dy * _GAP), textcoords="offset points", ha=horizontal, va=vertical,
-                color=INK, size=7.5, annotation_clip=False,
-            )  # fmt: skip
-            label.set_in_layout(False)  # the layout is settled: labels live inside of the axes
-            box = label.get_window_extent(renderer)
-            fits = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
-            if fits and not any(box.overlaps(other) for other in others):
-                taken.append(box)
+            offset = np.array([dx, dy]) * _GAP
+            low = mark + offset * scale - size * (_BEFORE[horizontal], _BEFORE[vertical])
+            box = np.concatenate([low, low + size])
+            fits = (inside[:2] <= box[:2]).all() and (box[2:] <= inside[2:]).all()
+            if fits and not ((box[:2] <= others[:, 2:]) & (others[:, :2] <= box[2:])).all(axis=1).any():
+                label.set(position=offset, ha=horizontal, va=vertical)
+                taken = np.concatenate([taken, box[None]])
                 break
-            label.remove()
         else:
+            label.remove()
             left_out.append(text)
     return left_out

@@ -25,14 +25,14 @@ def drawing_of(names, identity="fig", title="T", description="D"):
 
 def test_svg_for_the_page_has_own_ids_and_follows_the_theme():
     drawing, _ = drawing_of(["<script>&", "b $x$ 🦜"], title="T <1>", description="D & more")
-    svg = inline_svg(drawing, "wide")
+    svg = inline_svg(drawing)
     root = ET.fromstring(svg)  # noqa: S314  (our own output)
     assert root.attrib["role"] == "img"
-    assert root.attrib["aria-labelledby"] == "fig-wide-title fig-wide-desc"
+    assert root.attrib["aria-labelledby"] == "figure-fig-title figure-fig-desc"
     assert [child.text for child in root[:2]] == ["T <1>", "D & more"]
     ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
     assert len(ids) == len(set(ids))
-    assert all(name.startswith("fig-wide-") for name in ids)
+    assert all(name.startswith("figure-fig-") for name in ids)
     references = re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg)
     assert set(references) <= set(ids)
     assert "var(--ink)" in svg
@@ -46,7 +46,7 @@ def test_svg_for_the_page_has_own_ids_and_follows_the_theme():
 def test_names_in_a_figure_stay_as_they_are():
     name = 'a "#1d2126" url(#b) id="c" font: 8px d; <style>e</style> $x$'
     drawing, _ = drawing_of([name[:30], name[30:]], '../x" onload="y', name, name)
-    found = ET.fromstring(inline_svg(drawing, "wide"))  # noqa: S314  (our own output)
+    found = ET.fromstring(inline_svg(drawing))  # noqa: S314  (our own output)
     texts = "".join(found.itertext())
     assert name[:30] in texts
     assert name[30:] in texts
@@ -56,17 +56,17 @@ def test_names_in_a_figure_stay_as_they_are():
     assert "onload" not in found.attrib
 
 
-def test_a_report_draws_a_figure_once_for_each_width():
+def test_a_report_draws_a_figure_once_and_once_more_for_one_column_of_a_paper():
     drawing, drawn = drawing_of(["a", "b"])
     report = Report("T", "", (), (Section("one", "One", (drawing,)),))
     page = render_html(report)
     text, files = render_markdown(report, "figures")
-    assert len(drawn) == 2
+    assert len(drawn) == 1
     assert set(render_figures(report, ("png", "svg", "pdf"))) == {
         f"fig-{width}.{kind}" for width in ("one-column", "two-columns") for kind in ("png", "svg", "pdf")
     }
     assert len(drawn) == 2
-    assert page.count("<svg ") == 2
+    assert page.count("<svg ") == 1
     assert "(figures/fig.svg)" in text and list(files) == ["figures/fig.svg"]
 
 
@@ -89,6 +89,6 @@ def test_a_figure_that_needs_more_room_scrolls_in_its_box():
     def fill(ax):
         ax.figure.set_size_inches(9.0, 3.0)
 
-    svg = inline_svg(Drawing("d", "T", "D", "C", fill), "narrow")
-    assert re.search(r'style="max-width: 918px; min-width: 918px"', svg)
-    assert "min-width" not in inline_svg(drawing_of(["a"])[0], "narrow")
+    svg = inline_svg(Drawing("d", "T", "D", "C", fill))
+    assert 'style="width: 918px"' in svg
+    assert 'style="width: 734px"' in inline_svg(drawing_of(["a"])[0])
