@@ -10,7 +10,16 @@ from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.reading.predictions import Outcome
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.searches import Search, telling_searches
-from genzoo.reports.render.document import Block, Example, Examples, Prose, SearchCard, Searches, SearchRow, Section
+from genzoo.reports.render.document import (
+    Block,
+    DecodedExample,
+    Examples,
+    Prose,
+    SearchCard,
+    Searches,
+    SearchRow,
+    Section,
+)
 from genzoo.text import shared_words
 
 _MOST_MODELS = 6  # of a card: the zoo's own first, then in the order of the board
@@ -111,4 +120,4 @@ def _decoded_blocks(board: Leaderboard, store: ResultStore) -> list[Block]:
     )
     only = next(iter(prompts)).strip() if len(prompts) == 1 else ""
     lead += f" All were encoded with the prompt `{only}`." if only else ""
-    return [Prose(lead), Examples(tuple(Example(text, tuple(readings[text])) for text in texts))]
+    return [Prose(lead), Examples(tuple(DecodedExample(text, tuple(readings[text])) for text in texts))]

@@ -80,7 +80,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Example:
+class DecodedExample:
     """One text and what each model's embedding of it decodes to."""
 
     text: str
@@ -91,7 +91,7 @@ class Example:
 class Examples:
     """Decoded texts; the first `shown` are open, the rest is folded."""
 
-    items: tuple[Example, ...]
+    items: tuple[DecodedExample, ...]
     shown: int = 6
 
 

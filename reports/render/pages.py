@@ -11,8 +11,8 @@ import jinja2
 
 from genzoo.reports.render.document import (
     Block,
+    DecodedExample,
     Drawing,
-    Example,
     Listing,
     Prose,
     Report,
@@ -137,7 +137,7 @@ def _drawing(drawing: Drawing, folder: str, figures: dict[str, str]) -> str:
     return f"![{escape_markdown(drawing.description)}]({path})\n\n*{escape_markdown(drawing.caption)}*"
 
 
-def _example(example: Example) -> str:
+def _example(example: DecodedExample) -> str:
     lines = [f"> {escape_markdown(example.text)}"]
     for label, reading in example.readings:
         words = filter(None, map(telling, reading.logit_lens))
