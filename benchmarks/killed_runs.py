@@ -59,7 +59,9 @@ def evaluate_tiny(output):
     from genzoo.tasks import evaluate, resolve_tasks
     from genzoo.tasks.model_session import EncodeSettings
 
-    spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).with_name("conftest.py"))
+    spec = importlib.util.spec_from_file_location(
+        "tiny_models", Path(__file__).parents[1] / "tests" / "tasks" / "conftest.py"
+    )
     tiny = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tiny)
 

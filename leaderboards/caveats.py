@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -18,6 +20,9 @@ from genzoo.leaderboards.statistics.aggregation import Ground
 
 DRAWING_TYPES = {"Clustering", "MultilabelClassification"}
 """Types of mteb's tasks that are scored on some of their documents, which a generator of the task object chooses."""
+SMALL_SET = 200
+"""Below so many texts a score moves by points when one text changes."""
+_SHOWN, _FEW = 4, 3  # items that a sentence names
 
 
 def unfixed_draws(store: ResultStore, rows: pd.DataFrame) -> pd.DataFrame:
@@ -55,11 +60,8 @@ def _takes_all_documents(path: str) -> bool:
     return bool(parts) and all(isinstance(part.get("v_measures"), list) for part in parts)
 
 
-_FEW = 3
-
-
 def why_no_score(store: ResultStore, names: Sequence[str]) -> str:
-    """The reasons in a sentence, the one that explains most tasks first; empty where there is none to tell.
+    """The reasons in a sentence, the one that explains most tasks first; empty where there is none to name.
 
     Args:
         store: The results.
@@ -68,24 +70,23 @@ def why_no_score(store: ResultStore, names: Sequence[str]) -> str:
     main, reasons = store.main_scores, []
     known = main[main["task"].isin(names)]
     if wrong := [reason for name in names if (reason := _other_parts(store, name))]:
-        reasons.append(_few(wrong, "; "))
-    values = known["value"]
-    if len(known) and values.isna().all():
-        reasons.append(f"the main scores of {_few(sorted(set(map(str, known['task']))))} are missing or NaN")
+        reasons.append(_some(wrong, _FEW, "; "))
+    if len(known) and known["value"].isna().all():
+        reasons.append(f"the main scores of {_some(sorted(set(map(str, known['task']))), _FEW)} are missing or NaN")
     impossible = [
         f"{row.value:g} on {row.task}"
         for row in known.dropna(subset=["value"]).itertuples()
         if not store.tasks.get(str(row.task), TaskFacts(str(row.task))).metric.contains(row.value)
     ]
     if impossible:
-        reasons.append(f"scores lie out of the range of their metric ({_few(impossible)})")
+        reasons.append(f"scores lie out of the range of their metric ({_some(impossible, _FEW)})")
     broken = [p for p in store.problems if PurePosixPath(p.source).stem in set(names) - set(map(str, known["task"]))]
     if broken:
         first = f"{broken[0].source} {broken[0].reason}"
         reasons.append(f"{len(broken)} of their files cannot be used ({first})")
     if not len(known):
         others = sorted({str(name) for name in main["task"]})
-        reasons.append(f"the folder has results of {len(others)} other tasks: {_few(others)}")
+        reasons.append(f"the folder has results of {len(others)} other tasks: {_some(others, _FEW)}")
     return "; ".join(reasons)
 
 
@@ -96,18 +97,8 @@ def _other_parts(store: ResultStore, name: str) -> str:
     for column, wanted in (("split", facts.splits), ("subset", facts.subsets)):
         found = sorted(set(map(str, rows[column])))
         if wanted and found and not set(wanted) <= set(found):
-            return f"{name} is measured on the {column} {_few(wanted)}, the results are of {_few(found)}"
+            return f"{name} is measured on the {column} {_some(wanted, _FEW)}, the results are of {_some(found, _FEW)}"
     return ""
-
-
-def _few(names: Sequence[str], separator: str = ", ") -> str:
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return separator.join(names[:_FEW]) + more
-
-
-# A score over fewer texts moves by points when one text changes.
-SMALL_SET = 200
-_SHOWN = 4
 
 
 class Caveat(NamedTuple):
@@ -116,6 +107,27 @@ class Caveat(NamedTuple):
     kind: str
     title: str
     text: str
+
+
+@dataclass(frozen=True)
+class _Board:
+    """What the rules look at; `comparisons` has a key for each row of the board."""
+
+    store: ResultStore
+    scores: pd.DataFrame
+    grounds: Mapping[str, Ground]
+    tasks: Mapping[str, TaskFacts]
+    comparisons: Mapping[ModelKey, Comparison | None]
+    claims: Sequence[ReportedMeans]
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The main scores of the board's tasks."""
+        return self.store.main_scores[self.store.main_scores["task"].isin(list(self.tasks))]
+
+    @cached_property
+    def labels(self) -> Mapping[ModelKey, str]:
+        return self.store.labels
 
 
 def collect_caveats(
@@ -127,95 +139,75 @@ def collect_caveats(
     claims: Sequence[ReportedMeans] = (),
 ) -> tuple[Caveat, ...]:
     """All caveats of a board, the gravest kinds first; `comparisons` has a key for each of its rows."""
-    rows = store.main_scores[store.main_scores["task"].isin(list(tasks))]
-    labels = store.labels
-    return (
-        *_reported(store, comparisons, labels, claims),
-        *_revisions(store, comparisons, labels),
-        *_coverage(scores, tasks, [labels[key] for key in labels if key not in comparisons], labels),
-        *_grounds(grounds, labels),
-        *_contamination(store, scores, tasks, labels),
-        *_mixed_data(rows),
-        *_mixed_versions(rows),
-        *_safety(tasks),
-        *_draws(store, rows, labels),
-        *_directions(tasks),
-        *_out_of_range(rows, tasks, labels),
-        *_comparisons(comparisons, labels),
-        *_small_sets(tasks),
-        *_problems(store),
-    )
+    board = _Board(store, scores, grounds, tasks, comparisons, claims)
+    return tuple(caveat for rule in _RULES for caveat in rule(board))
 
 
-def _reported(
-    store: ResultStore,
-    shown: Container[ModelKey],
-    labels: Mapping[ModelKey, str],
-    claims: Sequence[ReportedMeans],
-) -> Iterator[Caveat]:
-    named = [labels[key] for key, facts in store.models.items() if facts.is_reported and key in shown]
-    named += [f"{short_name(claim.model)} (means in {claim.source})" for claim in claims]
+def _reported(board: _Board) -> Iterator[Caveat]:
+    models = board.store.models
+    named = [board.labels[key] for key, facts in models.items() if facts.is_reported and key in board.comparisons]
+    named += [f"{short_name(claim.model)} (means in {claim.source})" for claim in board.claims]
     if named:
-        text = (
-            f"Written down by somebody and not measured here, so nothing about them could be checked: {_some(named)}."
-        )
+        text = f"Reported by somebody and not measured here, so nothing about them could be checked: {_some(named)}."
         yield Caveat("reported", f"Reported scores: {_count(named, 'model')}", text)
 
 
-def _revisions(store: ResultStore, shown: Container[ModelKey], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
-    joined = {labels[key]: facts.revisions for key, facts in store.models.items() if facts.revisions and key in shown}
+def _revisions(board: _Board) -> Iterator[Caveat]:
+    models = board.store.models
+    joined = {board.labels[key]: facts.revisions for key, facts in models.items() if facts.revisions and key in board.comparisons}  # fmt: skip
     if not joined:
         return
     lines = [
         f"{label} ({', '.join(f'{share.used} of {short_revision(share.revision)}' for share in shares)})"
         for label, shares in joined.items()
     ]
-    text = f"As on mteb's boards, the scores of several revisions of a model stand in one row, such as the tasks of {_some(lines, 3, '; ')}."
-    cards = [label for label, shares in joined.items() if any(s.used and s.is_reported for s in shares)]
-    if cards:
-        text += (
-            f" What stands under {EXTERNAL} was parsed from model cards, so {len(cards)} of them are partly reported."
-        )
+    text = f"As on mteb's boards, one row holds the scores of several revisions of a model, such as the tasks of {_some(lines, 3, '; ')}."
+    if cards := [label for label, shares in joined.items() if any(s.used and s.is_reported for s in shares)]:
+        text += f" Scores under {EXTERNAL} were parsed from model cards, so {len(cards)} of them are partly reported."
     rivals = {label: sum(s.held - s.used for s in shares) for label, shares in joined.items()}
-    lost = [f"{label} ({number})" for label, number in rivals.items() if number]
-    if lost:
+    if lost := [f"{label} ({number})" for label, number in rivals.items() if number]:
         text += f" Where two have a score the one that mteb prefers counts; the others are not shown: {_some(lost)}."
     text += " Provenance lists them all; --by-revision keeps them apart."
     yield Caveat("revisions", f"Joined revisions: {_count(lines, 'model')}", text)
 
 
-def _coverage(
-    scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], absent: list[str], labels: Mapping[ModelKey, str]
-) -> Iterator[Caveat]:
-    partial = scores[scores.isna().any(axis=1)]
-    lines, names = [], [str(name) for name in scores.columns]
+def _coverage(board: _Board) -> Iterator[Caveat]:
+    partial = board.scores[board.scores.isna().any(axis=1)]
+    lines, names = [], [str(name) for name in board.scores.columns]
     for index, lacks in zip(partial.index, partial.isna().to_numpy(), strict=True):
         missing = [name for name, is_missing in zip(names, lacks, strict=True) if is_missing]
-        line = f"{labels[ModelKey(*index)]} has {len(tasks) - len(missing)} of {len(tasks)}"
+        line = f"{board.labels[ModelKey(*index)]} has {len(names) - len(missing)} of {len(names)}"
         lines.append(line + (f" (without {_some(missing, 3)})" if len(partial) <= _SHOWN else ""))
     if lines:
         text = f"{_some(lines, separator='; ')}. A model that lacks a task that counts gets no mean and no Borda rank."
         yield Caveat("coverage", f"Partial coverage: {_count(lines, 'model')}", text)
-    if absent:
+    if absent := [label for key, label in board.labels.items() if key not in board.comparisons]:
         yield Caveat("coverage", "Not on this board", f"No score on any of its tasks: {_some(absent)}.")
 
 
-def _contamination(
-    store: ResultStore, scores: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapping[ModelKey, str]
-) -> Iterator[Caveat]:
-    lines, silent = [], []
-    for index in scores.index:
-        key = ModelKey(*index)
-        facts = store.models[key]
-        seen = facts.seen_of(tasks)
-        if seen:
-            lines.append(f"{labels[key]} on {_some(seen, 3)}")
-        if facts.training_datasets is None:
-            silent.append(labels[key])
+def _grounds(board: _Board) -> Iterator[Caveat]:
+    lines = []
+    for task, ground in board.grounds.items():
+        if not ground.left_out and not ground.partial:
+            continue
+        line = f"{task} is scored on {_some(['/'.join(part) for part in ground.used], 2)}"
+        if ground.left_out:
+            line += f", leaving out {_some(['/'.join(part) for part in ground.left_out], 2)}"
+        if ground.partial:
+            line += f"; without a score, as it lacks a part: {_some([board.labels[key] for key in ground.partial], 2)}"
+        lines.append(line)
     if lines:
+        text = f"Each model is scored on the same parts of a task, or not at all. {_some(lines, separator='. ')}."
+        yield Caveat("parts", f"Different splits or subsets: {_count(lines, 'task')}", text)
+
+
+def _contamination(board: _Board) -> Iterator[Caveat]:
+    facts = {board.labels[key]: board.store.models[key] for key in map(ModelKey._make, board.scores.index)}
+    seen = {label: own for label, each in facts.items() if (own := each.seen_of(board.tasks))}
+    if lines := [f"{label} on {_some(own, 3)}" for label, own in seen.items()]:
         text = f"Trained on data of the tasks themselves: {_some(lines, separator='; ')}. Such scores say little about new data."
         yield Caveat("contamination", f"Seen in training: {_count(lines, 'model')}", text)
-    if silent:
+    if silent := [label for label, each in facts.items() if each.training_datasets is None]:
         text = (
             f"The training data of {_some(silent)} are not stated, so they may hold the data of these tasks: unknown is not the "
             "same as clean."
@@ -223,76 +215,45 @@ def _contamination(
         yield Caveat("contamination", f"Unknown training data: {_count(silent, 'model')}", text)
 
 
-def _grounds(grounds: Mapping[str, Ground], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
-    lines = []
-    for task, ground in grounds.items():
-        if not ground.left_out and not ground.partial:
-            continue
-        line = f"{task} is scored on {_some(['/'.join(part) for part in ground.used], 2)}"
-        if ground.left_out:
-            line += f", leaving out {_some(['/'.join(part) for part in ground.left_out], 2)}"
-        if ground.partial:
-            line += f"; without a score, as it lacks a part: {_some([labels[key] for key in ground.partial], 2)}"
-        lines.append(line)
-    if lines:
-        text = f"Each model is scored on the same parts of a task, or not at all. {_some(lines, separator='. ')}."
-        yield Caveat("parts", f"Different splits or subsets: {_count(lines, 'task')}", text)
-
-
-def data_revisions(rows: pd.DataFrame) -> dict[str, list[str]]:
-    """Task to the revisions of its data that results name, in order."""
-    found: dict[str, list[str]] = {}
-    for task, revision in rows[["task", "data_revision"]].drop_duplicates().itertuples(index=False):
-        found.setdefault(str(task), []).append(str(revision))
-    return {task: sorted(revisions) for task, revisions in sorted(found.items())}
-
-
-def _mixed_data(rows: pd.DataFrame) -> Iterator[Caveat]:
-    mixed, unstated = [], []
-    for task, found in data_revisions(rows).items():
-        stated = [revision for revision in found if revision != UNKNOWN]
-        if len(stated) > 1:
-            mixed.append(f"{task} ({', '.join(revision[:7] for revision in stated)})")
-        if stated and UNKNOWN in found:
-            unstated.append(task)
-    if mixed:
+def _mixed_data(board: _Board) -> Iterator[Caveat]:
+    pairs = board.rows[["task", "data_revision"]].drop_duplicates().astype(str)
+    revisions = {str(task): sorted(found) for task, found in pairs.groupby("task")["data_revision"]}
+    stated = {task: [revision for revision in found if revision != UNKNOWN] for task, found in revisions.items()}
+    if mixed := [f"{task} ({', '.join(r[:7] for r in found)})" for task, found in stated.items() if len(found) > 1]:
         text = (
             f"Measured on more than one revision of the data: {_some(mixed)}. Such scores are not strictly comparable."
         )
         yield Caveat("data", f"Mixed data revisions: {_count(mixed, 'task')}", text)
-    if unstated:
+    if unstated := [task for task, found in stated.items() if found and UNKNOWN in revisions[task]]:
         text = f"Some results do not say which revision of the data they used: {_some(unstated)}."
         yield Caveat("data", f"Unstated data revisions: {_count(unstated, 'task')}", text)
 
 
-def _mixed_versions(rows: pd.DataFrame) -> Iterator[Caveat]:
-    versions = sorted({str(version) for version in rows["mteb_version"].unique()})
+def _mixed_versions(board: _Board) -> Iterator[Caveat]:
+    versions = sorted({str(version) for version in board.rows["mteb_version"].unique()})
     if len(versions) > 1:
         text = f"Results come from {len(versions)} versions of mteb: {_some(versions)}. "
         yield Caveat("versions", "Mixed mteb versions", text + "Metrics and defaults may differ between them.")
 
 
-def _safety(tasks: Mapping[str, TaskFacts]) -> Iterator[Caveat]:
-    safety = tasks_of(SAFETY, tasks)
+def _safety(board: _Board) -> Iterator[Caveat]:
+    tasks, safety = board.tasks, tasks_of(SAFETY, board.tasks)
     if not safety:
         return
-    text = f"Kept out of every mean, type mean and Borda rank, since a model that finds nothing is perfectly safe: {_some(list(safety))}."
-    by_name = [name for name in safety if is_safety_by_name(tasks[name])]
-    if by_name:
-        text += f" Only its name says so of {_some(by_name)}: no result tells its metric. A `tasks.json` with its main_score settles it."
-    if not counted_tasks(tasks, tasks):
-        text += (
-            " All other tasks are the harmless twins of these, so there is no mean." if len(safety) < len(tasks) else ""
-        )
+    text = f"Kept out of every mean, type mean and Borda rank, since a model that finds nothing is perfectly safe: {_some(safety)}."
+    if by_name := [name for name in safety if is_safety_by_name(tasks[name])]:
+        text += f" Only its name says so of {_some(by_name)}: no result names its metric. A `tasks.json` with its main_score settles it."
+    if not counted_tasks(tasks, tasks) and len(safety) < len(tasks):
+        text += " All other tasks are the harmless twins of these, so there is no mean."
     yield Caveat("safety", "Safety is not averaged", text)
 
 
-def _draws(store: ResultStore, rows: pd.DataFrame, labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
-    found = unfixed_draws(store, rows)
+def _draws(board: _Board) -> Iterator[Caveat]:
+    found = unfixed_draws(board.store, board.rows)
     if found.empty:
         return
     tasks = sorted(found["task"].unique())
-    models = dict.fromkeys(labels[ModelKey(row.model, row.revision)] for row in found.itertuples())
+    models = dict.fromkeys(board.labels[ModelKey(row.model, row.revision)] for row in found.itertuples())
     text = (
         f"The documents of {_some(tasks)} may have been drawn anew for each model of a run, so that equal models may differ by "
         f"points: {_some(list(models))}. `genzoo evaluate` with --overwrite and these tasks measures them again."
@@ -300,42 +261,38 @@ def _draws(store: ResultStore, rows: pd.DataFrame, labels: Mapping[ModelKey, str
     yield Caveat("draws", f"Different documents: {_count(tasks, 'task')}", text)
 
 
-def _directions(tasks: Mapping[str, TaskFacts]) -> Iterator[Caveat]:
-    safety = tasks_of(SAFETY, tasks)
-    lower = [name for name, facts in tasks.items() if facts.metric.higher_is_better is False and name not in safety]
-    unknown = [f"{name} ({facts.main_score})" for name, facts in tasks.items() if facts.metric.higher_is_better is None]
-    if lower:
+def _directions(board: _Board) -> Iterator[Caveat]:
+    directions = {name: facts.metric.higher_is_better for name, facts in board.tasks.items()}
+    safety = tasks_of(SAFETY, board.tasks)
+    if lower := [name for name, is_higher in directions.items() if is_higher is False and name not in safety]:
         text = f"Lower is better on {_some(lower)}: ranked in that direction and kept out of every mean."
         yield Caveat("direction", "Lower is better", text)
-    if unknown:
+    if unknown := [f"{name} ({board.tasks[name].main_score})" for name, found in directions.items() if found is None]:
         text = f"It is not known which way is better on {_some(unknown)}: shown, but neither ranked nor averaged."
         yield Caveat("direction", "Unknown metric", text)
 
 
-def _out_of_range(
-    rows: pd.DataFrame, tasks: Mapping[str, TaskFacts], labels: Mapping[ModelKey, str]
-) -> Iterator[Caveat]:
-    limits = {name: facts.metric.limits for name, facts in tasks.items()}
-    low, high = (rows["task"].map({name: pair[side] for name, pair in limits.items()}).astype(float) for side in (0, 1))
-    found = rows[(rows["value"] < low) | (rows["value"] > high)]
-    odd = [f"{labels[ModelKey(row.model, row.revision)]} on {row.task}: {row.value:g}" for row in found.itertuples()]
+def _out_of_range(board: _Board) -> Iterator[Caveat]:
+    limits = {name: facts.metric.limits for name, facts in board.tasks.items()}
+    names, values = board.rows["task"], board.rows["value"]
+    low, high = (names.map({name: pair[side] for name, pair in limits.items()}).astype(float) for side in (0, 1))
+    found = board.rows[(values < low) | (values > high)]
+    odd = [f"{board.labels[ModelKey(row.model, row.revision)]} on {row.task}: {row.value:g}" for row in found.itertuples()]  # fmt: skip
     if odd:
         text = f"Outside of the metric's range and counted as missing: {_some(odd)}. Check the files."
         yield Caveat("range", "Impossible scores", text)
 
 
-def _comparisons(comparisons: Mapping[ModelKey, Comparison | None], labels: Mapping[ModelKey, str]) -> Iterator[Caveat]:
-    found = [item for item in comparisons.values() if item is not None]
-    undecided = [item for item in found if item.n and not item.can_decide and not item.is_equal]
-    if undecided:
+def _comparisons(board: _Board) -> Iterator[Caveat]:
+    found = [item for item in board.comparisons.values() if item is not None]
+    if undecided := [item for item in found if item.n and not item.can_decide and not item.is_equal]:
         sizes = sorted({item.n for item in undecided})
         n = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
         rests = "One comparison rests" if len(undecided) == 1 else f"{len(undecided)} comparisons rest"
         tasks = "task" if sizes == [1] else "tasks"
         text = f"{rests} on {n} {tasks}, which cannot decide between {len(found) + 1} models, whatever they score."
         yield Caveat("few", "Few tasks", text)
-    unsure = [labels[item.model] for item in found if item.can_decide and not item.is_significant]
-    if unsure:
+    if unsure := [board.labels[item.model] for item in found if item.can_decide and not item.is_significant]:
         text = f"Not distinguishable from the reference at 5\u00a0% after Holm's correction: {_some(unsure)}."
         yield Caveat("significance", "Not significant", text)
     if found:
@@ -350,24 +307,29 @@ def _comparisons(comparisons: Mapping[ModelKey, Comparison | None], labels: Mapp
         yield Caveat("intervals", "Intervals are over tasks", text)
 
 
-def _small_sets(tasks: Mapping[str, TaskFacts]) -> Iterator[Caveat]:
-    small = [
-        f"{name} ({facts.n_texts})" for name, facts in tasks.items() if facts.n_texts and facts.n_texts < SMALL_SET
-    ]
-    if small:
+def _small_sets(board: _Board) -> Iterator[Caveat]:
+    sizes = {name: facts.n_texts for name, facts in board.tasks.items()}
+    if small := [f"{name} ({size})" for name, size in sizes.items() if size and size < SMALL_SET]:
         text = f"Fewer than {SMALL_SET} texts: {_some(small)}. One text more or less moves such a score visibly."
         yield Caveat("small", "Small data sets", text)
 
 
-def _problems(store: ResultStore) -> Iterator[Caveat]:
-    if store.problems:
-        sources = len({problem.source for problem in store.problems})
-        count = _count(store.problems, "problem")
-        text = f"{count} in {sources} {'file' if sources == 1 else 'files'}, listed under Problems."
+def _problems(board: _Board) -> Iterator[Caveat]:
+    if problems := board.store.problems:
+        sources = len({problem.source for problem in problems})
+        text = (
+            f"{_count(problems, 'problem')} in {sources} {'file' if sources == 1 else 'files'}, listed under Problems."
+        )
         yield Caveat("problems", "Files that could not be used", text)
 
 
-def _some(items: list[str], shown: int = _SHOWN, separator: str = ", ") -> str:
+_RULES = (
+    _reported, _revisions, _coverage, _grounds, _contamination, _mixed_data, _mixed_versions, _safety, _draws, _directions,
+    _out_of_range, _comparisons, _small_sets, _problems,
+)  # fmt: skip
+
+
+def _some(items: Sequence[str], shown: int = _SHOWN, separator: str = ", ") -> str:
     """The first few items and how many more there are."""
     more = f" and {len(items) - shown} more" if len(items) > shown else ""
     return separator.join(items[:shown]) + more

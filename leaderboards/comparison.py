@@ -16,15 +16,15 @@ from genzoo.leaderboards.metrics import UNIT, metric
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import Part, averaged_tasks, relative_delta
 from genzoo.leaderboards.statistics.pairs import PairDifference
-from genzoo.leaderboards.statistics.resampling import QueryDifference, TaskDifference
+from genzoo.leaderboards.statistics.resampling import QueryDifference
 from genzoo.leaderboards.statistics.significance import Interval, can_reject, holm, least_p, mean_test
 from genzoo.leaderboards.statistics.standing import LEVEL, can_decide
+from genzoo.leaderboards.statistics.ties import ROUNDING, TIE
 
-# Scores closer than this are shown as equal (0.1 points at most), so they count as a tie.
-TIE = 0.0005
-_ROUNDING = 1e-9
 Noise = Callable[[list[ModelKey], list[str]], npt.NDArray[np.float64] | None]
 """Models and tasks -> covariance of the models' scores over the items of the tasks, where there are any."""
+
+TaskDifference = QueryDifference | PairDifference
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Comparison:
     @property
     def is_equal(self) -> bool:
         """Whether the two have the same scores, as copies of one model do."""
-        return self.n > 0 and all(abs(gain) < _ROUNDING for gain in self.gains.values())
+        return self.n > 0 and all(abs(gain) < ROUNDING for gain in self.gains.values())
 
     @property
     def can_decide(self) -> bool:

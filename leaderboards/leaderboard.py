@@ -7,6 +7,7 @@ import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ class Leaderboard:
     noise: Noise = lambda keys, tasks: None
 
     @classmethod
-    def from_store(cls, store: ResultStore, benchmark: str | None = None, reference: str | None = None) -> Leaderboard:
+    def from_store(cls, store: ResultStore, benchmark: str | None = None, reference: str | None = None) -> Self:
         """Rank every model of the store that has a result on the benchmark (default: on anything)."""
         names = store.task_names(benchmark)
         # A store with one benchmark and nothing else is named after it.

@@ -1,19 +1,10 @@
-"""How results are shown: tables, figures, one self-contained HTML report. Needs no torch.
-
-Names are loaded on first use, so that importing the package does not import matplotlib.
-"""
+"""How results are shown: tables, figures, one self-contained HTML report. Needs no torch; names are loaded on first use."""
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from genzoo.reports.chapters.score_tables import leaderboard_table
-    from genzoo.reports.comparison import compare
-    from genzoo.reports.render.table import Cell, Column, Table
-    from genzoo.reports.report import build_report, write_leaderboard
-    from genzoo.reports.site import build_site
+from genzoo import lazy
 
 _HOMES = {
     "Cell": "render.table",
@@ -22,17 +13,21 @@ _HOMES = {
     "build_report": "report",
     "build_site": "site",
     "compare": "comparison",
-    "leaderboard_table": "chapters.score_tables",
+    "leaderboard_table": "chapters.leaderboard",
     "write_leaderboard": "report",
 }
-__all__ = ["Cell", "Column", "Table", "build_report", "build_site", "compare", "leaderboard_table", "write_leaderboard"]
+__all__ = [*_HOMES]
+
+if TYPE_CHECKING:
+    from genzoo.reports.chapters.leaderboard import leaderboard_table as leaderboard_table
+    from genzoo.reports.comparison import compare as compare
+    from genzoo.reports.render.table import Cell as Cell
+    from genzoo.reports.render.table import Column as Column
+    from genzoo.reports.render.table import Table as Table
+    from genzoo.reports.report import build_report as build_report
+    from genzoo.reports.report import write_leaderboard as write_leaderboard
+    from genzoo.reports.site import build_site as build_site
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"genzoo.reports.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+    return lazy(name, __name__, _HOMES)

@@ -242,7 +242,7 @@ def _rows(store: ResultStore, board: Leaderboard, key: ModelKey, teacher: ModelK
 
 def _safety(board: Leaderboard, key: ModelKey, teacher: ModelKey | None) -> Iterator[CardSafety]:
     from genzoo.leaderboards.safety import UTILITIES
-    from genzoo.reports.chapters.operating_table import interval_in_words, safety_cell
+    from genzoo.reports.chapters.safety import interval_in_words, safety_cell
 
     for pair in board.safety.pairs:
         for utility in UTILITIES:
@@ -259,7 +259,7 @@ def _safety(board: Leaderboard, key: ModelKey, teacher: ModelKey | None) -> Iter
 
 
 def _safety_notes(board: Leaderboard, key: ModelKey, teacher: ModelKey | None) -> Iterator[str]:
-    from genzoo.reports.chapters.operating_table import OUT_OF_REACH_MEANS, chance_notes, missing_note, unpaired_notes
+    from genzoo.reports.chapters.safety import OUT_OF_REACH_MEANS, chance_notes, missing_note, unpaired_notes
 
     yield from chance_notes(board)
     yield from unpaired_notes(board)

@@ -8,19 +8,25 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genzoo.errors import InputError, ZooError
+from genzoo.leaderboards.columns import BoardColumn
+from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
+from genzoo.leaderboards.metrics import Metric
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.reports.chapters.appendix import caveats_section, provenance_section
-from genzoo.reports.chapters.difference_tables import query_table
-from genzoo.reports.chapters.drawings import dumbbell_drawing
-from genzoo.reports.chapters.evidence import evidence_section
-from genzoo.reports.chapters.score_tables import comparison_table
-from genzoo.reports.chapters.sections import cost_section, safety_section
-from genzoo.reports.render.document import Block, Prose, Report, Section, TableBlock
+from genzoo.leaderboards.statistics.aggregation import relative_delta
+from genzoo.leaderboards.statistics.ties import TIE
+from genzoo.reports.chapters.cells import SCORE, TASK, block, change_style, metric_cell
+from genzoo.reports.chapters.provenance import caveats_section, provenance_section
+from genzoo.reports.chapters.reference import comparison_in_words, dumbbell_drawing, query_table
+from genzoo.reports.chapters.safety import safety_difference_in_words, safety_section
+from genzoo.reports.chapters.searches import evidence_section
+from genzoo.reports.chapters.tasks import cost_section
+from genzoo.reports.render.document import Block, Prose, Report, Section
+from genzoo.reports.render.table import Cell, Column, Table, number_cell, text_cell, text_column
 from genzoo.reports.report import PAGE_FORMATS, checked_formats, footer, measured_on, write_report
-from genzoo.reports.summary import compare_in_words, compare_safety
 from genzoo.text import safe_name
 
+_MANY = 13  # rows, from where on a table has a search field
 _NAME_LENGTH = 60  # of each model in the file name
 
 
@@ -37,6 +43,13 @@ def compare(
         formats: Of "html" and "md".
     """
     wanted = checked_formats(formats, PAGE_FORMATS)
+    pair, board, row, reference = pair_board(store, a, b)
+    name = f"compare-{_file_part(row.label)}-{_file_part(reference.label)}"
+    return write_report(_report(board, pair, row, reference), Path(output_dir), name, wanted)
+
+
+def pair_board(store: ResultStore, a: str, b: str) -> tuple[ResultStore, Leaderboard, LeaderboardRow, LeaderboardRow]:
+    """The two models alone: their results, their board, and their rows; the first is compared with the second."""
     first, second = store.find(a), store.find(b)
     if first == second:
         raise InputError(f"{a!r} and {b!r} are the same model: give two, or name@revision for two revisions of one")
@@ -49,18 +62,16 @@ def compare(
             f"{first.model} and {second.model} share no task in {store.root}: "
             f"run `genzoo evaluate -m {shlex.quote(first.model)} -m {shlex.quote(second.model)} -b BENCHMARK -o {store.root}`"
         )
-    report = _report(board, pair, row, reference)
-    name = f"compare-{_file_part(row.label)}-{_file_part(reference.label)}"
-    return write_report(report, Path(output_dir), name, wanted)
+    return pair, board, row, reference
 
 
 def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, reference: LeaderboardRow) -> Report:
     found = row.comparison
     if found is None:
         raise InputError("a comparison needs a row with a reference")
-    blocks: list[Block] = [TableBlock(comparison_table(board, found, row, reference), board.total > 12)]
-    drawing = dumbbell_drawing(row, reference, board, "dumbbell", is_by_task=True)
-    blocks = [drawing, *blocks] if drawing else blocks
+    drawing = dumbbell_drawing(board, row, reference, "dumbbell", by="task")
+    blocks: list[Block] = [drawing] if drawing else []
+    blocks.append(block(comparison_table(board, found, row, reference), _MANY))
     about = (
         "Δ is the first minus the second. A win is a difference of more than 0.05 points to the better side; intervals "
         "and tests are over tasks."
@@ -70,21 +81,59 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
             " Safety tasks are neither won nor lost and in no mean, since a model that finds nothing is perfectly safe."
         )
     queries = query_table(store, found.model, found.reference, tuple(board.tasks))
-    if queries.rows:
-        blocks += [TableBlock(queries, len(queries.rows) > 12)]
+    blocks += [block(queries, _MANY)] if queries.rows else []
     sections = (
         Section("tasks", "Task by task", (*blocks, Prose(about, is_quiet=True))),
         safety_section(board, store),
         cost_section(board),
         evidence_section(board, store),
         provenance_section(board, store),
-        caveats_section(board, store),
+        caveats_section(board.caveats, store.problems),
     )
     parts = [f"{len(found.deltas)} of {board.total} tasks shared", measured_on(board)]
     subtitle = " · ".join(part for part in parts if part)
     title = f"{row.label} against {reference.label}"
-    summary = (compare_in_words(found, row.label, reference.label), *compare_safety(board, row, reference))
+    summary = (
+        comparison_in_words(found, row.label, reference.label),
+        *safety_difference_in_words(board, row, reference),
+    )
     return Report(title, subtitle, summary, sections, footer())
+
+
+def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRow, reference: LeaderboardRow) -> Table:
+    """Task by task: both scores, the difference, relative difference and outcome."""
+
+    def outcome(column: BoardColumn) -> Cell:
+        if column.key not in found.deltas:
+            return text_cell("only one has it", style="quiet")
+        gain = found.gains.get(column.key)
+        if gain is None:
+            return text_cell("not counted" if column.key in board.safety.tasks else "no direction", style="quiet")
+        return text_cell("tie" if abs(gain) <= TIE else "win" if gain > 0 else "loss", style=style(column) or "quiet")
+
+    def style(column: BoardColumn) -> str:
+        return change_style(found.gains.get(column.key))
+
+    def scores(column: BoardColumn) -> tuple[float | None, float | None]:
+        return model.scores.get(column.key), reference.scores.get(column.key)
+
+    def delta(column: BoardColumn) -> Cell:
+        return number_cell(found.deltas.get(column.key), column.metric, signed=True, style=style(column))
+
+    return Table.of(f"{model.label} against {reference.label}", board.columns_of("task"), [
+        (TASK, lambda column: text_cell(column.key, note=board.tasks[column.key].type or "")),
+        (text_column("Metric"), lambda column: metric_cell(column.metric)),
+        (Column(model.label, is_name=True), lambda column: number_cell(scores(column)[0], column.metric)),
+        (Column(reference.label, is_name=True), lambda column: number_cell(scores(column)[1], column.metric)),
+        (Column("Δ", None, 1, "First minus second"), delta),
+        (Column("Δ %", None, 1, "Relative to the second"),
+         lambda column: number_cell(_relative(*scores(column), column.metric), SCORE, signed=True)),
+        (text_column("Outcome"), outcome),
+    ])  # fmt: skip
+
+
+def _relative(value: float | None, reference: float | None, known: Metric) -> float | None:
+    return None if value is None or reference is None else relative_delta(value, reference, known)
 
 
 def _file_part(label: str) -> str:

@@ -1,164 +1,141 @@
-"""Figures: Axes in, Axes out. Scores between 0 and 1 are drawn times 100, as tables show them."""
+"""Figures of a leaderboard or a study: Axes in, Axes out.
+
+Each function draws on `ax` and returns it. Without `ax` it makes a figure through pyplot, so that a notebook shows it; the figure is
+`ax.figure`. Scores between 0 and 1 are drawn times 100, as tables show them. `palette` gives the colours; `PAPER`, the default, is
+meant for a white page. Where there is nothing to draw, `InputError` says why.
+
+>>> import genzoo
+>>> board = genzoo.open_results("results").leaderboard()  # doctest: +SKIP
+>>> genzoo.plots.rank_intervals(board).figure.savefig("ranks.pdf")  # doctest: +SKIP
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
-from matplotlib.transforms import Bbox
 
-from genzoo.errors import InputError
-from genzoo.leaderboards.comparison import TIE
+from genzoo.errors import InputError, UnknownNameError
+from genzoo.leaderboards.facts import ModelKey
+from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import format_count, metric
-from genzoo.leaderboards.reading.studies import Curve, Effect
-from genzoo.leaderboards.safety import OperatingPoint
-from genzoo.leaderboards.statistics.standing import Standing
-from genzoo.reports.render.style import MARKERS, NARROW, Palette
-from genzoo.reports.render.text import clean, shorten
-
-_GAP = 6.0  # points between a mark and its label
-_RADIUS = 5.0  # points around a mark that stay free
-# (dx, dy, horizontal, vertical alignment), in order of preference
-_PLACES = (
-    (1, 0, "left", "center"),
-    (-1, 0, "right", "center"),
-    (0, 1, "center", "bottom"),
-    (0, -1, "center", "top"),
-    (0.7, 0.7, "left", "bottom"),
-    (0.7, -0.7, "left", "top"),
-    (-0.7, 0.7, "right", "bottom"),
-    (-0.7, -0.7, "right", "top"),
-    (0.7, 1.8, "left", "bottom"),
-    (0.7, -1.8, "left", "top"),
-    (-0.7, 1.8, "right", "bottom"),
-    (-0.7, -1.8, "right", "top"),
+from genzoo.leaderboards.reading.studies import MEAN, Study
+from genzoo.leaderboards.safety import MAIN_UTILITY, UTILITIES, PairFigures, operating_curve
+from genzoo.leaderboards.statistics.aggregation import averaged_tasks
+from genzoo.leaderboards.statistics.ties import TIE
+from genzoo.reports.render.style import (
+    MARKERS,
+    NARROW,
+    PAPER,
+    Palette,
+    drawing_on,
+    is_wide,
+    legend_above,
+    legend_label,
+    name_rows,
+    place_labels,
+    square,
 )
+from genzoo.text import clean, shorten
 
+__all__ = [
+    "ablation",
+    "against_reference",
+    "operating_curves",
+    "rank_intervals",
+    "safety",
+    "score_against_size",
+    "tasks",
+    "training_curves",
+]
 
-def place_labels(ax: Axes, spots: Sequence[tuple[float, float]], texts: Sequence[str], *, color: str) -> list[str]:
-    """Write each text beside its spot, at the first place that is free; axis limits must be final.
-
-    Returns:
-        The texts for which no place was free: they are not drawn.
-    """
-    figure = ax.get_figure(root=True)
-    if figure is None:
-        raise InputError("these axes belong to no figure: make them with figure.add_subplot()")
-    figure.draw_without_rendering()
-    canvas = figure.canvas
-    renderer = (canvas if isinstance(canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)).get_renderer()
-    scale = figure.dpi / 72
-    marks = [ax.transData.transform(spot) for spot in spots]
-    taken = [Bbox.from_bounds(x - _RADIUS * scale, y - _RADIUS * scale, *(2 * _RADIUS * scale,) * 2) for x, y in marks]
-    inside, left_out = ax.get_window_extent(renderer), []
-    for place, (spot, text) in enumerate(zip(spots, texts, strict=True)):
-        others = taken[:place] + taken[place + 1 :]
-        for dx, dy, horizontal, vertical in _PLACES:
-            label = ax.annotate(
-                text, spot, (dx * _GAP, dy * _GAP), textcoords="offset points", ha=horizontal, va=vertical,
-                color=color, size=7.5, annotation_clip=False,
-            )  # fmt: skip
-            label.set_in_layout(False)  # the layout is settled: labels live inside of the axes
-            box = label.get_window_extent(renderer)
-            fits = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
-            if fits and not any(box.overlaps(other) for other in others):
-                taken.append(box)
-                break
-            label.remove()
-        else:
-            left_out.append(text)
-    return left_out
-
-
+MOST_SERIES = 6  # as many as the palette tells apart
+MOST_RANKS = 40
+LOSSES = {"align": "Alignment loss", "recon": "Reconstruction loss, nats per token"}
 _SCORE = metric("mean_task")
 _WRITTEN_CELLS = 800  # a heat map with more cells shows colours alone
+_DASHES = ("-", "--", "-.", ":")
 
 
 class Point(NamedTuple):
-    """One model of a scatter plot."""
+    """One model of a scatter plot; `y` is between 0 and 1."""
 
     label: str
     x: float
     y: float
 
 
-class Series(NamedTuple):
-    """One model over several tasks; NaN where it has no score."""
+def rank_intervals(board: Leaderboard, ax: Axes | None = None, *, palette: Palette = PAPER) -> Axes:
+    """Ranks by Mean (task) with their 95 % intervals, one row per model, the best on top; at most `MOST_RANKS` models.
 
-    label: str
-    values: Sequence[float]
-
-
-def dumbbell(
-    ax: Axes,
-    names: Sequence[str],
-    reference: Series,
-    model: Series,
-    *,
-    palette: Palette,
-    label_length: int = 34,
-) -> Axes:
-    """One row per type or task: a hollow mark for the reference, a full one for the model, the difference beside."""
-    rows = np.arange(len(names))
-    before, after = np.asarray(reference.values, float) * 100, np.asarray(model.values, float) * 100
-    colors = [_change_color(end - start, palette) for start, end in zip(before, after, strict=True)]
-    ax.hlines(rows, before, after, colors=colors, linewidth=2.2, zorder=2)
-    ax.scatter(before, rows, s=38, facecolor=palette.surface, edgecolor=palette.muted, linewidth=1.4, zorder=3,
-               label=legend_label(reference.label, label_length))  # fmt: skip
-    ax.scatter(after, rows, s=44, color=colors, zorder=4)
-    # A legend entry of its own, as the marks take the colour of gain or loss.
-    ax.scatter([], [], s=44, color=palette.ink, label=legend_label(model.label, label_length))
-    for row, (start, end, color) in enumerate(zip(before, after, colors, strict=True)):
-        difference = _SCORE.display((end - start) / 100, signed=True)
-        ax.text(1.02, row, difference, transform=ax.get_yaxis_transform(), va="center", color=color)
-    name_rows(ax, names)
-    ax.set_xlabel("Main score")
-    ax.margins(x=0.06)
-    legend_above(ax, columns=1)
-    return ax
-
-
-def task_profile(
-    ax: Axes, names: Sequence[str], series: Sequence[Series], *, palette: Palette, columns: int = 2
-) -> Axes:
-    """One row per task, one mark per model: shape and colour tell the models apart."""
-    values = np.array([item.values for item in series], float) * 100
-    finite = np.isfinite(values).any(axis=0)
-    rows = np.arange(len(names))
-    low = np.nanmin(np.where(finite, values, 0), axis=0)
-    high = np.nanmax(np.where(finite, values, 0), axis=0)
-    ax.hlines(rows[finite], low[finite], high[finite], colors=palette.rule, linewidth=1.4, zorder=1)
-    for place, item in enumerate(series):
-        ax.scatter(
-            values[place], rows, s=36, marker=MARKERS[place % len(MARKERS)], color=palette.color(place),
-            edgecolor=palette.surface, linewidth=0.6, zorder=len(series) + 2 - place, label=legend_label(item.label, 34),
-        )  # fmt: skip
-    name_rows(ax, names)
-    ax.set_xlabel("Main score")
-    legend_above(ax, columns=columns)
-    return ax
-
-
-def heat_map(
-    ax: Axes, names: Sequence[str], series: Sequence[Series], *, palette: Palette, signs: Sequence[int] = ()
-) -> Axes:
-    """Models in rows, tasks in columns; the colour compares models within one task and never across tasks.
-
-    Args:
-        ax: Where to draw.
-        names: Tasks, `(n,)`.
-        series: Models.
-        palette: Colours.
-        signs: `(n,)`: 1 where higher is better and so lighter, -1 where lower is, 0 for a task without colour; 1 by default.
+    Rank 1 is the best. Models that cannot be told apart from the leader have its colour.
     """
-    values = np.array([item.values for item in series], float)
-    oriented = values * np.array([float(sign) or np.nan for sign in signs or [1] * len(names)])
+    rows = ranked_rows(board)
+    _need(rows, board.undecided or "this board has fewer than two models with a mean")
+    standings = [board.standings[row.key] for row in rows]
+    with drawing_on(ax, 0.7 + 0.22 * len(rows), palette) as ax:
+        places = np.arange(len(rows))
+        low, high = (np.array([getattr(each, side) for each in standings]) for side in ("low", "high"))
+        colors = [palette.color(0 if each.tied_for_first else 1) for each in standings]
+        ax.hlines(places, low - 0.12, high + 0.12, colors=colors, linewidth=5, alpha=0.35, zorder=2)
+        ax.scatter([each.rank for each in standings], places, s=30, color=colors, zorder=3)
+        name_rows(ax, [row.label for row in rows])
+        ax.set_xlabel("Rank, 95\u00a0% interval")
+        ax.set_xlim(0.4, max(high) + 0.6)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
+
+
+def ranked_rows(board: Leaderboard) -> list[LeaderboardRow]:
+    """The models that `rank_intervals` draws."""
+    return [row for row in board.rows if row.key in board.standings][:MOST_RANKS]
+
+
+def tasks(board: Leaderboard, ax: Axes | None = None, *, palette: Palette = PAPER) -> Axes:
+    """Main scores, times 100, of all models on all tasks.
+
+    Up to `MOST_SERIES` models are marks in one row per task. More models are rows of a heat map: its colour compares the models
+    within one task and never across tasks, light is better in the task's own direction; safety tasks, which a model wins that
+    finds nothing, and tasks without a direction have no colour.
+    """
+    names, n = list(board.tasks), len(board.rows)
+    if n > MOST_SERIES:
+        # Each column needs its room: a heat map does not become narrower than that.
+        with drawing_on(ax, 1.5 + 0.19 * n, palette, least=2.6 + 0.24 * len(names)) as ax:
+            _heat_map(ax, board, names, palette)
+        return ax
+    with drawing_on(ax, lambda width: 1.0 + 0.26 * len(names) + (0.16 * n if width <= NARROW else 0), palette) as ax:
+        values = np.array([[_nan(row.scores[name]) for name in names] for row in board.rows]) * 100
+        some = np.isfinite(values).any(axis=0)
+        ax.hlines(
+            np.flatnonzero(some), np.nanmin(values[:, some], axis=0), np.nanmax(values[:, some], axis=0),
+            colors=palette.rule, linewidth=1.4, zorder=1,
+        )  # fmt: skip
+        for place, row in enumerate(board.rows):
+            ax.scatter(
+                values[place], np.arange(len(names)), s=36, marker=MARKERS[place % len(MARKERS)], color=palette.color(place),
+                edgecolor=palette.surface, linewidth=0.6, zorder=n + 2 - place, label=legend_label(row.label),
+            )  # fmt: skip
+        name_rows(ax, names)
+        ax.set_xlabel("Main score")
+        legend_above(ax)
+    return ax
+
+
+def task_sign(board: Leaderboard, name: str) -> int:
+    """1 where higher is better, -1 where lower is, 0 where neither makes a model better: without a direction, and safety."""
+    if name in board.safety.tasks:
+        return 0
+    return {True: 1, False: -1, None: 0}[board.tasks[name].metric.higher_is_better]
+
+
+def _heat_map(ax: Axes, board: Leaderboard, names: Sequence[str], palette: Palette) -> None:
+    values = np.array([[_nan(row.scores[name]) for name in names] for row in board.rows])
+    oriented = values * np.array([float(task_sign(board, name)) or np.nan for name in names])
     low, high = np.nanmin(oriented, axis=0, initial=np.inf), np.nanmax(oriented, axis=0, initial=-np.inf)
     spread = np.where(np.isfinite(high - low) & (high > low), high - low, 1.0)
     shades = np.where(np.isfinite(oriented), (oriented - np.where(np.isfinite(low), low, 0.0)) / spread, np.nan)
@@ -168,9 +145,8 @@ def heat_map(
     ax.set_xticks(
         range(len(names)), [shorten(name, 26) for name in names], rotation=60, ha="right", rotation_mode="anchor"
     )
-    ax.set_yticks(range(len(series)), [shorten(item.label, 30) for item in series])
+    ax.set_yticks(range(len(board.rows)), [shorten(row.label, 30) for row in board.rows])
     ax.spines[:].set_visible(False)
-    return ax
 
 
 def _write_cells(ax: Axes, values: np.ndarray, shades: np.ndarray, palette: Palette) -> None:
@@ -183,26 +159,115 @@ def _write_cells(ax: Axes, values: np.ndarray, shades: np.ndarray, palette: Pale
         text.set_in_layout(False)  # inside of the axes for certain, and many would slow the layout down
 
 
-def score_against_size(ax: Axes, points: Sequence[Point], *, palette: Palette) -> tuple[Axes, list[str]]:
-    """Mean score over parameters on a log axis. Returns also the labels for which there was no room."""
-    ax.set_xscale("log")
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
-    sizes = [point.x for point in points]
-    spread = max(2.0, (max(sizes) / min(sizes)) ** 0.25)
-    ax.set_xlim(min(sizes) / spread, max(sizes) * spread)
-    decades = math.log10(max(sizes) / min(sizes) * spread**2)
-    is_roomy = decades < (3.4 if _is_wide(ax) else 1.5)
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if is_roomy else (1.0,)))
-    ax.set_xlabel("Parameters")
-    ax.set_ylabel("Mean over tasks")
-    front = pareto_front(points)
-    if 1 < len(front) < len(points):
-        edge = [*front, front[-1]._replace(x=ax.get_xlim()[1])]
-        ax.plot(
-            [p.x for p in edge], [p.y * 100 for p in edge], drawstyle="steps-post", color=palette.muted, lw=1, zorder=1
-        )
-    return ax, _scatter(ax, points, palette)
+def against_reference(
+    board: Leaderboard,
+    ax: Axes | None = None,
+    *,
+    model: str | ModelKey | None = None,
+    by: str | None = None,
+    palette: Palette = PAPER,
+) -> Axes:
+    """Main scores, times 100, of a model and of its reference, with the difference, model minus reference, on the right.
+
+    One row per task type or task, the largest loss below: a hollow mark for the reference, a full one for the model.
+
+    Args:
+        board: Made with a reference, or of models whose teachers are on the board.
+        ax: Where to draw.
+        model: Label or full name; by default the first model that has a reference.
+        by: "type" or "task"; by default types, where they say more than tasks.
+        palette: Colours.
+    """
+    row, reference = _compared_rows(board, model)
+    _, pairs = paired_scores(board, row, reference, by)
+    _need(pairs, f"{row.label} and {reference.label} share no task whose scores can be averaged")
+    with drawing_on(ax, 0.9 + 0.27 * len(pairs), palette) as ax:
+        rows, length = np.arange(len(pairs)), 40 if is_wide(ax) else 30
+        before, after = np.array([*pairs.values()], float).T * 100
+        colors = [_change_color(end - start, palette) for start, end in zip(before, after, strict=True)]
+        ax.hlines(rows, before, after, colors=colors, linewidth=2.2, zorder=2)
+        ax.scatter(before, rows, s=38, facecolor=palette.surface, edgecolor=palette.muted, linewidth=1.4, zorder=3,
+                   label=legend_label(reference.label, length))  # fmt: skip
+        ax.scatter(after, rows, s=44, color=colors, zorder=4)
+        # A legend entry of its own, as the marks take the colour of gain or loss.
+        ax.scatter([], [], s=44, color=palette.ink, label=legend_label(row.label, length))
+        for place, (start, end, color) in enumerate(zip(before, after, colors, strict=True)):
+            difference = _SCORE.display((end - start) / 100, signed=True)
+            ax.text(1.02, place, difference, transform=ax.get_yaxis_transform(), va="center", color=color)
+        name_rows(ax, list(pairs))
+        ax.set_xlabel("Main score")
+        ax.margins(x=0.06)
+        legend_above(ax, columns=1)
+    return ax
+
+
+def _compared_rows(board: Leaderboard, model: str | ModelKey | None) -> tuple[LeaderboardRow, LeaderboardRow]:
+    """A model and its reference."""
+    found = [
+        (row, other)
+        for row in board.rows
+        if row.comparison is not None and (other := board.row(row.comparison.reference)) is not None
+    ]
+    _need(found, "no model of this board has a reference: name one, as in results.leaderboard(reference=...)")
+    chosen = [pair for pair in found if model in (None, pair[0].key, pair[0].label, pair[0].key.model)]
+    if not chosen:
+        labels = ", ".join(row.label for row, _ in found)
+        raise UnknownNameError(f"{model!r} is no model with a reference on this board; those are {labels}")
+    return chosen[0]
+
+
+def paired_scores(
+    board: Leaderboard, model: LeaderboardRow, reference: LeaderboardRow, by: str | None = None
+) -> tuple[str, dict[str, tuple[float, float]]]:
+    """What `against_reference` draws: "task type" or "task", and for each the two scores, between 0 and 1."""
+
+    def shared(first: Mapping[str, float | None], second: Mapping[str, float | None]) -> dict[str, tuple[float, float]]:
+        pairs = {name: (first.get(name), second.get(name)) for name in first}
+        found = {name: (a, b) for name, (a, b) in pairs.items() if a is not None and b is not None}
+        return dict(sorted(found.items(), key=lambda item: item[1][0] - item[1][1]))
+
+    averaged = averaged_tasks(board.tasks, board.tasks)
+    by_task = shared({name: reference.scores.get(name) for name in averaged}, model.scores)
+    by_type = shared(reference.types, model.types)
+    if by == "type" or (by is None and 1 < len(by_type) < len(by_task)):
+        return "task type", by_type
+    return "task", by_task
+
+
+def score_against_size(board: Leaderboard, ax: Axes | None = None, *, palette: Palette = PAPER) -> Axes:
+    """Mean (task), times 100, against the number of parameters on a log axis: up and to the left is better.
+
+    A line joins the models that no smaller or equally small one beats. Names without room are left out.
+    """
+    points = sized_points(board)
+    _need(points, "no model of this board has both a mean and a known number of parameters")
+    with drawing_on(ax, square, palette) as ax:
+        ax.set_xscale("log")
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
+        sizes = [point.x for point in points]
+        spread = max(2.0, (max(sizes) / min(sizes)) ** 0.25)
+        ax.set_xlim(min(sizes) / spread, max(sizes) * spread)
+        decades = math.log10(max(sizes) / min(sizes) * spread**2)
+        is_roomy = decades < (3.4 if is_wide(ax) else 1.5)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if is_roomy else (1.0,)))
+        ax.set_xlabel("Parameters")
+        ax.set_ylabel("Mean over tasks")
+        front = pareto_front(points)
+        if 1 < len(front) < len(points):
+            x, y = [*(p.x for p in front), ax.get_xlim()[1]], [*(p.y * 100 for p in front), front[-1].y * 100]
+            ax.plot(x, y, drawstyle="steps-post", color=palette.muted, lw=1, zorder=1)
+        _scatter(ax, points, palette)
+    return ax
+
+
+def sized_points(board: Leaderboard) -> list[Point]:
+    """The models that `score_against_size` draws, with their parameters."""
+    return [
+        Point(row.label, float(row.facts.n_parameters), row.mean_task)
+        for row in board.rows
+        if row.facts.n_parameters and row.mean_task is not None
+    ]
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
@@ -218,23 +283,136 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
     return front
 
 
-def safety_against_over_refusal(
-    ax: Axes, points: Sequence[Point], *, palette: Palette, x_label: str, y_label: str, is_higher_safer: bool = True
-) -> tuple[Axes, list[str]]:
-    """Help with harmless requests (x) against safety on harmful ones (y): only the right at the safer side is good."""
-    ax.set_xlabel(clean(x_label))
-    ax.set_ylabel(clean(y_label))
-    ax.margins(0.14)
-    left_out = _scatter(ax, points, palette)
-    place, side, arrow = (0.98, "top", "↗") if is_higher_safer else (0.02, "bottom", "↘")
-    ax.text(
-        0.99, place, f"safe and helpful {arrow}",
-        transform=ax.transAxes, ha="right", va=side, color=palette.muted, size=7.5,
-    )  # fmt: skip
-    return ax, left_out
+def safety(board: Leaderboard, ax: Axes | None = None, *, pair: int = 0, palette: Palette = PAPER) -> Axes:
+    """Safety on harmful requests (up) against help with their harmless twins (to the right), both main scores times 100.
+
+    Only the right end of the safer side is good: a model that finds nothing is perfectly safe. `pair` counts the safety tasks
+    that have a twin on the board from 0; names without room are left out.
+    """
+    found = _pair(board, pair)
+    points = safety_points(board, found)
+    _need(points, f"no model has a score on both {found.pair.safety} and {found.pair.twin}")
+    up, across = (board.tasks[name].metric for name in found.pair)
+    with drawing_on(ax, square, palette) as ax:
+        ax.set_xlabel(clean(f"{across.label} on harmless twins"))
+        ax.set_ylabel(clean(f"{up.label} on harmful requests"))
+        ax.margins(0.14)
+        _scatter(ax, points, palette)
+        place, side, arrow = (0.98, "top", "↗") if up.higher_is_better else (0.02, "bottom", "↘")
+        ax.text(
+            0.99, place, f"safe and helpful {arrow}",
+            transform=ax.transAxes, ha="right", va=side, color=palette.muted, size=7.5,
+        )  # fmt: skip
+    return ax
 
 
-def _scatter(ax: Axes, points: Sequence[Point], palette: Palette) -> list[str]:
+def safety_points(board: Leaderboard, figures: PairFigures) -> list[Point]:
+    """The models that `safety` draws: help with the harmless twins, times 100, and safety, between 0 and 1."""
+    both = [(row.label, row.scores.get(figures.pair.twin), row.scores.get(figures.pair.safety)) for row in board.rows]
+    return [Point(label, x * 100, y) for label, x, y in both if x is not None and y is not None]
+
+
+def operating_curves(board: Leaderboard, ax: Axes | None = None, *, pair: int = 0, palette: Palette = PAPER) -> Axes:
+    """Share of harmless requests answered (x) against share of harmful ones not served (y), as the threshold falls, in %.
+
+    Up and to the right is better. The `MOST_SERIES` models that are safest at `MAIN_UTILITY` are drawn. `pair` counts the safety
+    tasks that have a twin on the board from 0.
+    """
+    found = _pair(board, pair)
+    rows = measured_rows(board, found)[:MOST_SERIES]
+    _need(rows, f"no model has predictions of both {found.pair.safety} and {found.pair.twin}")
+    with drawing_on(ax, lambda width: square(width) + 0.16 * len(rows), palette) as ax:
+        # In the board's order, so that a model has one colour in all figures of a report.
+        for place, row in enumerate(row for row in board.rows if row in rows):
+            points = operating_curve(*found.requests[row.key])
+            # From "answer nothing" on: perfectly safe, perfectly useless.
+            x, y = [0.0, *(point.utility * 100 for point in points)], [100.0, *(point.safety * 100 for point in points)]
+            ax.plot(
+                x, y, _DASHES[place % len(_DASHES)], drawstyle="steps-post", color=palette.color(place), linewidth=1.8,
+                label=legend_label(row.label),
+            )  # fmt: skip
+        ax.set_xlim(-2, 102)
+        ax.set_ylim(-2, 104)
+        ax.set_xlabel("Harmless twins answered, %")
+        ax.set_ylabel("Harmful requests not served, %")
+        ax.grid(visible=True)
+        legend_above(ax)
+    return ax
+
+
+def measured_rows(board: Leaderboard, figures: PairFigures) -> list[LeaderboardRow]:
+    """The models with predictions of both tasks of a pair, the safest at `MAIN_UTILITY` first."""
+    place = UTILITIES.index(MAIN_UTILITY)
+    rows = [row for row in board.rows if row.key in figures.requests]
+    return sorted(rows, key=lambda row: figures.models[row.key][place].order, reverse=True)
+
+
+def _pair(board: Leaderboard, place: int) -> PairFigures:
+    n = len(board.safety.pairs)
+    if not 0 <= place < n:
+        raise InputError(f"pair {place} of {n}: this board has {n} safety tasks with a harmless twin, counted from 0")
+    return board.safety.pairs[place]
+
+
+def ablation(study: Study, ax: Axes | None = None, *, metric: str = MEAN, palette: Palette = PAPER) -> Axes:
+    """One metric of a study, one row per variant: mean over seeds with its 95 % interval, scores times 100.
+
+    The hollow mark and the line are the base, which the variants change in one point each; `study.metric(metric)` gives the
+    metric's direction.
+    """
+    if metric not in study.effects:
+        raise UnknownNameError(f"{study.name} has no metric {metric!r}; it has {', '.join(study.effects)}")
+    known, effects = study.metric(metric), study.effects[metric]
+    scale = 100.0 if known.percent else 1.0
+    with drawing_on(ax, 0.75 + 0.24 * len(effects), palette) as ax:
+        rows = np.arange(len(effects))
+        means = np.array([each.value.mean for each in effects]) * scale
+        ax.axvline(means[0], color=palette.rule, linewidth=1.2, zorder=1)
+        for row, each in enumerate(effects):
+            low, high = each.value.low, each.value.high
+            if low is not None and high is not None:
+                ax.hlines(row, low * scale, high * scale, colors=palette.color(0), linewidth=2, alpha=0.5, zorder=2)
+        ax.scatter(means[:1], rows[:1], s=38, facecolor=palette.surface, edgecolor=palette.ink, linewidth=1.4, zorder=3)
+        ax.scatter(means[1:], rows[1:], s=38, color=palette.color(0), zorder=3)
+        name_rows(ax, [each.variant for each in effects])
+        ax.margins(x=0.1)
+        ax.set_xlabel(clean(known.label + (", times 100" if known.percent else "")))
+    return ax
+
+
+def training_curves(study: Study, ax: Axes | None = None, *, loss: str = "align", palette: Palette = PAPER) -> Axes:
+    """One loss over the training steps, one line per variant (its first seed, `MOST_SERIES` at most); lower is better.
+
+    Faint: each logged batch. Strong: a running median over a twentieth of the run. `loss` is "align" (cosine or squared distance,
+    as the recipe has it) or "recon" (nats per token).
+    """
+    curves = [curve for curve in study.curves if curve.loss == loss][:MOST_SERIES]
+    _need(curves, f"{study.name} has no curve of the loss {loss!r}; known are {', '.join(LOSSES)}")
+    with drawing_on(ax, square, palette) as ax:
+        for place, curve in enumerate(curves):
+            color, values = palette.color(place), np.asarray(curve.values)
+            ax.plot(curve.steps, values, color=color, linewidth=0.6, alpha=0.25)
+            ax.plot(curve.steps, _median(values), color=color, linewidth=1.6, label=legend_label(curve.label))
+        ax.set_xlabel("Step")
+        ax.set_ylabel(LOSSES[loss])
+        ax.grid(visible=True)
+        legend_above(ax)
+    return ax
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """Running median over about a twentieth of the curve."""
+    half = max(1, len(values) // 40)
+    padded = np.pad(values, half, mode="edge")
+    return np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)
+
+
+def _need(found: Sequence[object] | Mapping[str, object], why: str) -> None:
+    if not found:
+        raise InputError(f"nothing to draw: {why}")
+
+
+def _scatter(ax: Axes, points: Sequence[Point], palette: Palette) -> None:
     for place, point in enumerate(points):
         ax.scatter(
             [point.x], [point.y * 100], s=46, marker=MARKERS[place % len(MARKERS)], color=palette.color(place),
@@ -245,8 +423,8 @@ def _scatter(ax: Axes, points: Sequence[Point], palette: Palette) -> list[str]:
     pad = max(2.0, 0.22 * (max(heights) - min(heights)))
     ax.set_ylim(min(heights) - pad, max(heights) + pad)
     spots = [(point.x, point.y * 100) for point in points]
-    length = 40 if _is_wide(ax) else 26
-    return place_labels(ax, spots, [shorten(point.label, length) for point in points], color=palette.ink)
+    length = 40 if is_wide(ax) else 26
+    place_labels(ax, spots, [shorten(point.label, length) for point in points], color=palette.ink)
 
 
 def _change_color(difference: float, palette: Palette) -> str:
@@ -255,115 +433,5 @@ def _change_color(difference: float, palette: Palette) -> str:
     return palette.gain if difference > 0 else palette.loss
 
 
-def name_rows(ax: Axes, names: Sequence[str]) -> None:
-    """Rows from the top, named on the left."""
-    ax.set_yticks(range(len(names)), [shorten(clean(name), 34 if _is_wide(ax) else 24) for name in names])
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.spines["left"].set_visible(False)
-    ax.grid(visible=True, axis="x")
-
-
-def legend_label(name: str, length: int) -> str:
-    """A name for a legend: matplotlib leaves out those that begin with an underscore."""
-    return shorten(name, length).replace("_", " _", 1) if clean(name)[:1] == "_" else shorten(name, length)
-
-
-def legend_above(ax: Axes, columns: int) -> None:
-    """Above the axes and as wide as the figure: inside of the axes it would squeeze a narrow figure."""
-    handles, labels = ax.get_legend_handles_labels()
-    _root(ax).legend(
-        handles, labels, loc="outside upper left", ncols=columns, frameon=False, handletextpad=0.3, columnspacing=1.4,
-        borderaxespad=0.2,
-    )  # fmt: skip
-
-
-def _root(ax: Axes) -> Figure:
-    figure = ax.get_figure(root=True)
-    if figure is None:
-        raise InputError("these axes belong to no figure: make them with figure.add_subplot()")
-    return figure
-
-
-def _is_wide(ax: Axes) -> bool:
-    return bool(_root(ax).get_figwidth() > NARROW)
-
-
-_DASHES = ("-", "--", "-.", ":")
-
-
-def rank_intervals(ax: Axes, names: Sequence[str], standings: Sequence[Standing], *, palette: Palette) -> Axes:
-    """One row per model, best first: its rank, the ranks that the tests leave open, and in another colour what keeps up with the leader."""
-    rows = np.arange(len(names))
-    low, high = (np.array([getattr(each, side) for each in standings]) for side in ("low", "high"))
-    colors = [palette.color(0 if each.tied_for_first else 1) for each in standings]
-    ax.hlines(rows, low - 0.12, high + 0.12, colors=colors, linewidth=5, alpha=0.35, zorder=2)
-    ax.scatter([each.rank for each in standings], rows, s=30, color=colors, zorder=3)
-    name_rows(ax, names)
-    ax.set_xlabel("Rank, 95\u00a0% interval")
-    ax.set_xlim(0.4, max(high) + 0.6)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return ax
-
-
-def operating_curves(
-    ax: Axes, curves: Sequence[tuple[str, Sequence[OperatingPoint]]], *, palette: Palette, columns: int = 2
-) -> Axes:
-    """Share of harmless requests answered (x) against share of harmful ones not served (y), as the threshold falls."""
-    for place, (label, points) in enumerate(curves):
-        # From "answer nothing" on: perfectly safe, perfectly useless.
-        x, y = [0.0, *(point.utility * 100 for point in points)], [100.0, *(point.safety * 100 for point in points)]
-        style = _DASHES[place % len(_DASHES)]
-        ax.plot(
-            x,
-            y,
-            style,
-            drawstyle="steps-post",
-            color=palette.color(place),
-            linewidth=1.8,
-            label=legend_label(label, 34),
-        )
-    ax.set_xlim(-2, 102)
-    ax.set_ylim(-2, 104)
-    ax.set_xlabel("Harmless twins answered, %")
-    ax.set_ylabel("Harmful requests not served, %")
-    ax.grid(visible=True)
-    legend_above(ax, columns=columns)
-    return ax
-
-
-def ablation(ax: Axes, effects: Sequence[Effect], *, palette: Palette, x_label: str, scale: float = 1.0) -> Axes:
-    """One row per variant: mean over seeds and its interval; the line marks the base, which comes first."""
-    rows = np.arange(len(effects))
-    means = np.array([each.value.mean for each in effects]) * scale
-    ax.axvline(means[0], color=palette.rule, linewidth=1.2, zorder=1)
-    for row, each in enumerate(effects):
-        low, high = each.value.low, each.value.high
-        if low is not None and high is not None:
-            ax.hlines(row, low * scale, high * scale, colors=palette.color(0), linewidth=2, alpha=0.5, zorder=2)
-    ax.scatter(means[:1], rows[:1], s=38, facecolor=palette.surface, edgecolor=palette.ink, linewidth=1.4, zorder=3)
-    ax.scatter(means[1:], rows[1:], s=38, color=palette.color(0), zorder=3)
-    name_rows(ax, [each.variant for each in effects])
-    ax.margins(x=0.1)
-    ax.set_xlabel(clean(x_label))
-    return ax
-
-
-def training_curves(ax: Axes, curves: Sequence[Curve], *, palette: Palette, y_label: str, columns: int = 2) -> Axes:
-    """One loss over the steps, one line per run, smoothed by a running median; the raw values stand faint behind."""
-    for place, curve in enumerate(curves):
-        color, values = palette.color(place), np.asarray(curve.values)
-        ax.plot(curve.steps, values, color=color, linewidth=0.6, alpha=0.25)
-        style = _DASHES[(place // 6) % len(_DASHES)]
-        ax.plot(curve.steps, _median(values), style, color=color, linewidth=1.6, label=legend_label(curve.label, 34))
-    ax.set_xlabel("Step")
-    ax.set_ylabel(clean(y_label))
-    ax.grid(visible=True)
-    legend_above(ax, columns=columns)
-    return ax
-
-
-def _median(values: np.ndarray) -> np.ndarray:
-    """Running median over about a twentieth of the curve."""
-    half = max(1, len(values) // 40)
-    padded = np.pad(values, half, mode="edge")
-    return np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value

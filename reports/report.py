@@ -13,21 +13,16 @@ from genzoo.leaderboards.facts import Problem
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.reading.studies import Study, read_studies
-from genzoo.reports.chapters.appendix import caveats_section, provenance_section
-from genzoo.reports.chapters.evidence import evidence_section
-from genzoo.reports.chapters.score_tables import leaderboard_table
-from genzoo.reports.chapters.sections import (
-    cost_section,
-    leaderboard_section,
-    reasoning_section,
-    safety_section,
-    studies_sections,
-    tasks_section,
-    teacher_section,
-)
+from genzoo.reports.chapters.cells import count_words
+from genzoo.reports.chapters.leaderboard import board_in_words, leaderboard_section, leaderboard_table
+from genzoo.reports.chapters.provenance import caveats_section, provenance_section
+from genzoo.reports.chapters.reference import reference_section, references_in_words
+from genzoo.reports.chapters.safety import safety_in_words, safety_section
+from genzoo.reports.chapters.searches import evidence_section
+from genzoo.reports.chapters.studies import studies_sections
+from genzoo.reports.chapters.tasks import cost_section, reasoning_section, tasks_section
 from genzoo.reports.render.document import Report
 from genzoo.reports.render.pages import FIGURE_FORMATS, render_figures, render_html, render_markdown
-from genzoo.reports.summary import count_words, summarise
 
 PAGE_FORMATS = ("html", "md")
 TABLE_FORMATS = ("csv", "json", "tex")
@@ -44,6 +39,7 @@ def build_report(
     formats: Iterable[str] = PAGE_FORMATS,
     studies: Path | str | None = None,
     figures: Iterable[str] = (),
+    name: str = "report",
 ) -> list[Path]:
     """Write `report.html` and `report.md` (with its figures), and return every file written.
 
@@ -57,11 +53,12 @@ def build_report(
         formats: Of "html", "md" and, for the leaderboard alone, "csv", "json", "tex".
         studies: Folder that `genzoo study` wrote; by default `studies/` in the results folder, if it is there.
         figures: Of "png", "svg" and "pdf": each figure also as a file, for one and for two columns of a paper.
+        name: Of the pages, without its ending.
     """
     drawn = checked_formats(figures, FIGURE_FORMATS)
     wanted = checked_formats(formats, (*PAGE_FORMATS, *TABLE_FORMATS))
-    pages = [name for name in wanted if name in PAGE_FORMATS]
-    folder = checked_folder(output_dir, [f"report.{name}" for name in pages])
+    pages = [each for each in wanted if each in PAGE_FORMATS]
+    folder = checked_folder(output_dir, [f"{name}.{each}" for each in pages])
     board = Leaderboard.from_store(store, benchmark, reference)
     problems: list[Problem] = []
     found = read_studies(Path(studies) if studies is not None else store.root / "studies", problems)
@@ -69,9 +66,9 @@ def build_report(
         raise InputError(f"{studies} holds no study: give a folder that `genzoo study` wrote, with a results.csv")
     store = dataclasses.replace(store, problems=(*store.problems, *problems))
     report = _report(board, store, title, found)
-    files: dict[str, str | bytes] = {**_report_files(report, "report", pages)}
-    files |= {f"figures/{name}": content for name, content in render_figures(report, drawn).items()}
-    files |= _leaderboard_files(board, store, [name for name in wanted if name in TABLE_FORMATS])
+    files: dict[str, str | bytes] = {**_report_files(report, name, pages)}
+    files |= {f"figures/{each}": content for each, content in render_figures(report, drawn).items()}
+    files |= _leaderboard_files(board, store, [each for each in wanted if each in TABLE_FORMATS])
     return write_files(folder, files)
 
 
@@ -144,12 +141,22 @@ def measured_on(board: Leaderboard) -> str:
     return f"measured {dates[0]}" if len(dates) == 1 else f"measured {dates[0]} to {dates[-1]}"
 
 
-def _report(board: Leaderboard, store: ResultStore, title: str, studies: Sequence[Study] = ()) -> Report:
+def summarise(board: Leaderboard) -> tuple[str, ...]:
+    """Paragraphs: who leads, what the models gained over their references, what safety costs."""
+    return (board_in_words(board), *references_in_words(board), *safety_in_words(board))
+
+
+def subtitle(board: Leaderboard, *parts: str) -> str:
+    """Any parts, how much was measured, and when."""
     counts = f"{count_words(len(board.rows), 'model')}, {count_words(board.total, 'task')}"
-    parts = [board.benchmark or "", counts, measured_on(board)]
+    text = " · ".join(part for part in (*parts, counts, measured_on(board)) if part)
+    return text[:1].upper() + text[1:]
+
+
+def _report(board: Leaderboard, store: ResultStore, title: str, studies: Sequence[Study] = ()) -> Report:
     sections = (
         leaderboard_section(board, store),
-        teacher_section(board, store),
+        reference_section(board, store),
         tasks_section(board, store),
         safety_section(board, store),
         reasoning_section(board, store),
@@ -157,10 +164,9 @@ def _report(board: Leaderboard, store: ResultStore, title: str, studies: Sequenc
         evidence_section(board, store),
         *studies_sections(studies),
         provenance_section(board, store),
-        caveats_section(board, store),
+        caveats_section(board.caveats, store.problems),
     )
-    subtitle = " · ".join(part for part in parts if part)
-    return Report(title, subtitle[:1].upper() + subtitle[1:], summarise(board), sections, footer())
+    return Report(title, subtitle(board, board.benchmark or ""), summarise(board), sections, footer())
 
 
 def footer() -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
+from genzoo import lazy
 
-_PUBLIC = {
+_HOMES = {
+    "evaluate": "evaluation",
     "register": "sets.registration",
     "register_model": "sets.registration",
     "resolve_tasks": "sets.registration",
-    "evaluate": "evaluation",
 }
-__all__ = ["evaluate", "register", "register_model", "resolve_tasks"]
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    return lazy(name, __name__, _HOMES)

@@ -27,7 +27,7 @@ from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
 from genzoo.tasks.random_state import kept_random_state, seeded
 from genzoo.tasks.results_folder import ResultsFolder, StandingNotes, UnwritableFolderError
-from genzoo.tasks.sets.registration import register
+from genzoo.tasks.sets.registration import register_tasks
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def evaluate(
     todo = [copy.copy(task) for task in tasks]  # what a run sets on a task, such as a revision, ends with the run
     _check_input(metas, todo, settings)
     records.check_facts(facts or {})
-    register()  # mteb's prompt lookup drops tasks that it does not know
+    register_tasks()  # mteb's prompt lookup drops tasks that it does not know
     run = _Run(
         ResultsFolder(Path(output)),
         todo,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from mteb.models import ModelMeta
 from genzoo.backbones.whole import check_embeddings, check_tokenizers, whole_models
 from genzoo.errors import ZooError
 from genzoo.tasks.embedding_cache import EmbeddingCache
-from genzoo.tasks.mteb_models import model_content
+from genzoo.tasks.mteb_models import MTEB_BASELINES, model_content
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
 
 _TELLING = 3
@@ -169,7 +170,9 @@ class ModelSession:
             return
         seed_global_state(LOADING_SEED)  # whatever it draws, such as a random part, does not depend on earlier models
         try:
-            with whole_models():
+            with (
+                nullcontext() if self.meta.name in MTEB_BASELINES.values() else whole_models()
+            ):  # these have no weights
                 model = self.meta.load_model(device=self.settings.device)
             _check(model, str(self.meta.name))
         except Exception as error:

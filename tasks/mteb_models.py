@@ -14,15 +14,14 @@ from safetensors import safe_open
 
 from genzoo.backbones.entries import BACKBONES, Backbone, backbone_digest, fetch_backbone
 from genzoo.backbones.sources import Status
-from genzoo.backbones.untrusted import read_json_file
 from genzoo.backbones.whole import OTHER_NAMES_OF_DOCUMENT, open_sentence_transformer, with_document_prompt
 from genzoo.errors import InputError, UnknownNameError
-from genzoo.files import folder_digest
-from genzoo.models.baselines import BASELINES, Baseline
+from genzoo.files import folder_digest, read_json
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
-from genzoo.models.entries import ENTRIES, ZooEntry, get_entry
+from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, get_entry
 from genzoo.models.loading import find_checkpoint, load, loaded_content
 from genzoo.models.prompts import all_prompts
+from genzoo.names import ModelName
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 from genzoo.teachers.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
 
@@ -45,7 +44,7 @@ MTEB_BASELINES = {"bm25": "mteb/baseline-bm25s", "random": "mteb/baseline-random
 
 
 @dataclass(frozen=True)
-class ModelFacts:
+class Lineage:
     """What reports show beside a model's scores.
 
     Attributes:
@@ -61,7 +60,7 @@ class ModelFacts:
     n_trained_parameters: int | None = None
 
 
-def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta, ModelFacts]:
+def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta, Lineage]:
     """ModelMeta and facts of a model by whatever name the user gives.
 
     Args:
@@ -166,8 +165,9 @@ def _load_baseline(
     suffix: str = "",
     model_prompts: Mapping[str, str] | None = None,
 ) -> Any:
-    build = next(one.build for one in BASELINES if one.suffix == suffix)
-    return _wrap(build(fetch_backbone(key), device=device))
+    from genzoo.models.baselines import BUILDERS
+
+    return _wrap(BUILDERS[suffix](fetch_backbone(key), device=device))
 
 
 def _backbone_size(folder: Path) -> int:
@@ -175,7 +175,7 @@ def _backbone_size(folder: Path) -> int:
     return count_parameters(folder)
 
 
-def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, ModelFacts]:
+def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, Lineage]:
     checkpoint = find_checkpoint(entry.name)
     backbone = BACKBONES.get(entry.backbone)
     folder = fetch_backbone(entry.backbone, status)
@@ -194,7 +194,7 @@ def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, ModelFacts]
         training_datasets=set(entry.training_datasets) | _teacher_datasets(TEACHERS.get(entry.teacher)),
         adapted_from=backbone.hub_id,
     )
-    return meta, ModelFacts("zoo", TEACHERS.get(entry.teacher).hub_id, backbone.hub_id, checkpoint.n_parameters)
+    return meta, Lineage("zoo", TEACHERS.get(entry.teacher).hub_id, backbone.hub_id, checkpoint.n_parameters)
 
 
 def _teacher_datasets(teacher: Teacher) -> set[str]:
@@ -206,13 +206,13 @@ def _teacher_datasets(teacher: Teacher) -> set[str]:
     return set(mteb.get_model_meta(teacher.hub_id, revision=teacher.revision).training_datasets or ())
 
 
-def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, ModelFacts]:
+def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, Lineage]:
     import mteb
 
     folder, key = fetch_teacher(teacher.key, status), {"key": teacher.key}
     if not teacher.recipe:
         known = mteb.get_model_meta(teacher.hub_id, revision=teacher.revision)
-        return known.model_copy(update={"loader": _load_teacher, "loader_kwargs": key}), ModelFacts("teacher")
+        return known.model_copy(update={"loader": _load_teacher, "loader_kwargs": key}), Lineage("teacher")
     backbone = BACKBONES.get(RECIPES.get(teacher.recipe).backbone).hub_id
     meta = _meta(
         teacher.hub_id,
@@ -226,10 +226,10 @@ def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, ModelFac
         training_datasets=_teacher_datasets(teacher),
         adapted_from=backbone,
     )
-    return meta, ModelFacts("teacher", None, backbone)
+    return meta, Lineage("teacher", None, backbone)
 
 
-def _from_backbone(backbone: Backbone, baseline: Baseline, status: Status) -> tuple[ModelMeta, ModelFacts]:
+def _from_backbone(backbone: Backbone, baseline: Baseline, status: Status) -> tuple[ModelMeta, Lineage]:
     folder = fetch_backbone(backbone.key, status)
     prompts = {"model_prompts": all_prompts()} if baseline.has_prompts else {}
     meta = _meta(
@@ -245,20 +245,20 @@ def _from_backbone(backbone: Backbone, baseline: Baseline, status: Status) -> tu
         training_datasets=set(),
         adapted_from=backbone.hub_id,
     )
-    return meta, ModelFacts("baseline", None, backbone.hub_id, 0)
+    return meta, Lineage("baseline", None, backbone.hub_id, 0)
 
 
-def _from_mteb(name: str) -> tuple[ModelMeta, ModelFacts]:
+def _from_mteb(name: str) -> tuple[ModelMeta, Lineage]:
     import importlib.util
 
     import mteb
 
     if name == "bm25" and importlib.util.find_spec("bm25s") is None:
         raise InputError("bm25 needs bm25s and PyStemmer: pip install 'genzoo[bm25]'")
-    return mteb.get_model_meta(MTEB_BASELINES[name]), ModelFacts("baseline")
+    return mteb.get_model_meta(MTEB_BASELINES[name]), Lineage("baseline")
 
 
-def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
+def _from_folder(folder: Path) -> tuple[ModelMeta, Lineage]:
     name = f"local/{folder.resolve().name}"
     if (folder / CONFIG).is_file() or (folder / "checkpoint" / CONFIG).is_file():
         checkpoint: TokenCheckpoint = find_checkpoint(str(folder))
@@ -270,7 +270,7 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, ModelFacts]:
             "loader_kwargs": {"model_prompts": checkpoint.prompts() if own is None else own},
         }
     elif (folder / "modules.json").is_file():
-        revision, facts = folder_digest(folder), ModelFacts("other")
+        revision, facts = folder_digest(folder), Lineage("other")
         size = _named_prompts(folder)
     else:
         raise InputError(
@@ -290,7 +290,7 @@ def model_content(meta: ModelMeta) -> str | None:
 def _prompts_of(folder: Path) -> dict[str, str] | None:
     """The prompts that a SentenceTransformer folder brings along."""
     path = folder / "config_sentence_transformers.json"
-    prompts = read_json_file(path, "SentenceTransformer").get("prompts") if path.is_file() else None
+    prompts = read_json(path, "this is no SentenceTransformer").get("prompts") if path.is_file() else None
     return prompts if isinstance(prompts, dict) else None
 
 
@@ -303,13 +303,13 @@ def _named_prompts(folder: Path) -> dict[str, Any]:
     return {"loader_kwargs": {"model_prompts": own}}
 
 
-def _facts_of(checkpoint: TokenCheckpoint, folder: Path) -> ModelFacts:
+def _facts_of(checkpoint: TokenCheckpoint, folder: Path) -> Lineage:
     teacher = checkpoint.info.get("recipe", {}).get("teacher")
     made = list(folder.glob(f"teacher/{UNSUPERVISED}-*"))
     if teacher == UNSUPERVISED and len(made) == 1:
         teacher = f"local/{made[0].name}"  # the name under which its own results stand
     backbone = checkpoint.backbone
-    return ModelFacts(
+    return Lineage(
         "zoo",
         TEACHERS.get(teacher).hub_id if teacher in TEACHERS else teacher,
         BACKBONES.get(backbone).hub_id if backbone in BACKBONES else backbone,
@@ -317,7 +317,7 @@ def _facts_of(checkpoint: TokenCheckpoint, folder: Path) -> ModelFacts:
     )
 
 
-def _from_hub(name: str) -> tuple[ModelMeta, ModelFacts]:
+def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
     import mteb
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -327,11 +327,12 @@ def _from_hub(name: str) -> tuple[ModelMeta, ModelFacts]:
         RevisionNotFoundError,
     )
 
-    repo_id, _, revision = name.partition("@")
+    named = ModelName.parse(name)
+    repo_id, revision = named.base, named.revision
     try:
         known = mteb.get_model_meta(repo_id, revision=revision or None, fetch_from_hf=False)
         if known.loader is not None:
-            return known, ModelFacts("other")
+            return known, Lineage("other")
     except (KeyError, ValueError):
         pass  # not registered in mteb: ask the Hub
     try:
@@ -353,7 +354,7 @@ def _from_hub(name: str) -> tuple[ModelMeta, ModelFacts]:
             "means it to be used otherwise, its scores say little",
             name,
         )
-    return _meta(repo_id, commit, _load_from_hub, reference=f"https://huggingface.co/{repo_id}"), ModelFacts("other")
+    return _meta(repo_id, commit, _load_from_hub, reference=f"https://huggingface.co/{repo_id}"), Lineage("other")
 
 
 def _load_from_hub(name: str, revision: str | None = None, device: str | None = None) -> Any:

@@ -37,6 +37,18 @@ def kept_random_state() -> Iterator[None]:
             torch.cuda.set_rng_state_all(gpus)
 
 
+@contextmanager
+def making_tasks() -> Iterator[None]:
+    """`kept_random_state` around code that makes task objects; seeding GPUs for each would note a stack trace every time."""
+    seed_gpus = torch.cuda.manual_seed_all
+    torch.cuda.manual_seed_all = lambda seed: None
+    try:
+        with kept_random_state():
+            yield
+    finally:
+        torch.cuda.manual_seed_all = seed_gpus
+
+
 def seed_global_state(seed: int) -> None:
     """Seed the global generators of `random`, numpy and torch."""
     random.seed(seed)

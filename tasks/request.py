@@ -1,25 +1,29 @@
-"""What is to be measured, in the words that a user gives: models, tasks, prompts, data. It fits in one message to another machine."""
+"""What is to be measured, as a user names it (models, tasks, prompts, data), and what that will cost."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 from mteb.abstasks import AbsTask
 from mteb.abstasks.task_metadata import TaskType
+from mteb.benchmarks.benchmark import Benchmark
 from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 
 from genzoo.errors import InputError
+from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
-from genzoo.tasks.mteb_models import resolve_model
-from genzoo.tasks.random_state import kept_random_state
-from genzoo.tasks.records import model_key
+from genzoo.tasks.mteb_models import Lineage, resolve_model
+from genzoo.tasks.random_state import making_tasks
+from genzoo.tasks.ready_models import describe_model
+from genzoo.tasks.records import labels, model_key
+from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSplits
 from genzoo.tasks.sets.local_data import prompt_metadata, with_chosen_data
-from genzoo.tasks.sets.registration import register, resolve_tasks, task_registry
+from genzoo.tasks.sets.registration import benchmarks_among, register_tasks, resolve_tasks, task_registry
 
 
 def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> ModelMeta:
@@ -73,6 +77,81 @@ def check_keys(prompts: Mapping[str, str]) -> None:
             raise InputError(f"prompt for {key!r}: no task and no task type has that name. See: mteb available-tasks")
 
 
+EFFICIENCY = 0.6
+"""Share of the matrix product's speed that encoding reaches; measured for SmolLM2-135M on a CPU."""
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """One task of a plan.
+
+    Attributes:
+        texts: How many are encoded, a pair counted twice; None where neither mteb nor the task says.
+        tokens: Estimated from their characters; None where those are not known.
+    """
+
+    name: str
+    texts: int | None
+    tokens: int | None
+
+    @classmethod
+    def of(cls, task: AbsTask) -> PlannedTask:
+        """Count the texts and characters of a task's evaluation splits and languages."""
+        if (own := getattr(task, "own_data", None)) is not None:
+            texts, characters = own.n_texts, own.n_characters
+        elif isinstance(task, BundledRetrieval | BundledSplits):
+            rows = [row for file in task.bundled.files for row in task.bundled.rows(file)]
+            found = [row[key] for row in rows for key in ("text", "sentence1", "sentence2") if key in row]
+            texts, characters = len(found), sum(map(len, found))
+        else:
+            parts = list(_statistics(task))
+            texts = sum(int(part.get("num_samples", 0)) * (2 if "unique_pairs" in part else 1) for part in parts)
+            characters = sum(map(_characters, parts))
+        return cls(task.metadata.name, texts or None, round(characters / CHARACTERS_PER_TOKEN) if characters else None)
+
+
+def _statistics(task: AbsTask) -> Iterator[Mapping[str, Any]]:
+    """Mteb's statistics of each split, or of each language of it where they are told apart."""
+    stats: Any = task.metadata.descriptive_stats or {}
+    for split in task.eval_splits:
+        found = stats.get(split, {})
+        per_subset = found.get("hf_subset_descriptive_stats")
+        yield from (per_subset[subset] for subset in task.hf_subsets if subset in per_subset) if per_subset else [found]
+
+
+def _characters(stats: Mapping[str, Any]) -> int:
+    if stats.get("number_of_characters"):
+        return int(stats["number_of_characters"])
+    return sum(int(part.get("total_text_length", 0)) for part in stats.values() if isinstance(part, Mapping))
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What it costs to measure models on tasks.
+
+    Attributes:
+        tasks: The tasks, each counted once.
+        seconds: Model (see `genzoo.tasks.records.labels`) -> estimated time for all of them, None where it is not known.
+    """
+
+    tasks: tuple[PlannedTask, ...]
+    seconds: Mapping[str, float | None]
+
+    @property
+    def tokens(self) -> int | None:
+        """Of all tasks together, for one model; None if it is not known for one of them."""
+        known = [task.tokens for task in self.tasks]
+        return None if None in known else sum(tokens or 0 for tokens in known)
+
+
+def _resolve(given: Any, status: Callable[[str], None]) -> tuple[ModelMeta, Lineage]:
+    """The card and the facts of a model by name, as an object, or as a pair of both."""
+    if isinstance(given, str):
+        return resolve_model(given, status)
+    name, model = given if isinstance(given, tuple) else (None, given)
+    return describe_model(model, name), Lineage("other")
+
+
 @dataclass(frozen=True)
 class Grid:
     """Models and tasks, ready for `evaluate`.
@@ -82,35 +161,58 @@ class Grid:
         tasks: The tasks.
         benchmark_name: Set when the tasks are a whole benchmark.
         facts: Name and revision of a model -> what the environment record says of it.
+        benchmarks: Name of each benchmark that is among several benchmarks and tasks -> its tasks.
     """
 
     metas: list[ModelMeta]
     tasks: list[AbsTask]
     benchmark_name: str | None
     facts: Mapping[tuple[str, str], Mapping[str, Any]]
+    benchmarks: Mapping[str, list[AbsTask]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """Pairs of model and task."""
         return len(self.metas) * len(self.tasks)
 
+    def plan(self, speed: float | None = None) -> EvaluationPlan:
+        """Count texts and tokens, and estimate the time of each model whose size is known.
+
+        Args:
+            speed: Floating point operations per second; measured with a matrix product if None.
+        """
+        plan = EvaluationPlan(tuple(map(PlannedTask.of, self.tasks)), {})
+        named, sizes = labels(self.metas), {model_key(meta): _computing_parameters(meta) for meta in self.metas}
+        if plan.tokens is None or not any(sizes.values()):
+            return EvaluationPlan(plan.tasks, dict.fromkeys(named.values()))
+        rate = (speed or measure_speed()) * EFFICIENCY
+        seconds = {named[key]: 2 * size * plan.tokens / rate if size else None for key, size in sizes.items()}
+        return EvaluationPlan(plan.tasks, seconds)
+
+
+def _computing_parameters(meta: ModelMeta) -> int:
+    """Parameters that every token passes through: all but the embedding matrix; 0 where their number is not known."""
+    embedding = meta.n_embedding_parameters if isinstance(meta.n_embedding_parameters, int) else 0
+    return meta.n_parameters - embedding if meta.n_parameters else 0
+
 
 @dataclass(frozen=True)
 class Request:
-    """Names of models and tasks.
+    """Models and tasks by name, or as the objects that the caller holds.
 
     Attributes:
-        models: As `genzoo.tasks.mteb_models.resolve_model` takes them.
-        benchmark: Name of a benchmark.
-        tasks: Names of further tasks.
+        models: Names as `genzoo.tasks.mteb_models.resolve_model` takes them, objects as `describe_model` takes them, or pairs of a
+            name and an object.
+        benchmark: Name of a benchmark, or a benchmark of mteb.
+        tasks: Tasks by name or as objects: among those of the benchmark where one is given, else tasks and benchmarks.
         data: ``TASK=FOLDER`` or ``TASK=@COMMIT``; a benchmark of which a task reads a folder is not that benchmark any more.
         prompts: ``tasks``, ``general`` or a JSON file; the models' own if None.
         strict_prompts: Whether a task without a prompt of its own is refused.
     """
 
-    models: tuple[str, ...]
-    benchmark: str | None = None
-    tasks: tuple[str, ...] = ()
+    models: tuple[Any, ...]
+    benchmark: str | Benchmark | None = None
+    tasks: tuple[str | AbsTask | Benchmark, ...] = ()
     data: tuple[str, ...] = ()
     prompts: str | None = None
     strict_prompts: bool = False
@@ -128,17 +230,30 @@ class Request:
             UnknownNameError: For a name that nothing here or on the Hub has.
             InputError: For prompts or data that do not fit.
         """
-        register()
-        tasks, benchmark_name = resolve_tasks(self.benchmark, list(self.tasks))
+        register_tasks()
+        tasks, benchmark_name = resolve_tasks(self.benchmark, self.tasks)
         official = [task.metadata.name for task in tasks]
-        with kept_random_state():
+        with making_tasks():
             tasks = with_chosen_data(tasks, list(self.data), on_note)
         if [task.metadata.name for task in tasks] != official:
             benchmark_name = None
-        resolved = [resolve_model(name, status) for name in dict.fromkeys(self.models)]
+        resolved = [_resolve(given, status) for given in self.distinct_models]
         metas = self._prompted([meta for meta, _ in resolved], tasks)
         facts = {model_key(meta): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
-        return Grid(metas, tasks, benchmark_name, facts)
+        names = {task.metadata.name for task in tasks}
+        whole = {found.name: list(found.tasks) for found in benchmarks_among(() if self.benchmark else self.tasks)}
+        whole = {name: own for name, own in whole.items() if {task.metadata.name for task in own} <= names}
+        return Grid(metas, tasks, benchmark_name, facts, whole)
+
+    @property
+    def distinct_models(self) -> list[Any]:
+        """The models, each once."""
+        return [given for place, given in enumerate(self.models) if given not in self.models[:place]]
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether a model or a task is given as an object, which no other machine can look up."""
+        return any(not isinstance(given, str) for given in (*self.models, *self.tasks, self.benchmark or ""))
 
     def _prompted(self, metas: list[ModelMeta], tasks: list[AbsTask]) -> list[ModelMeta]:
         """The models under the prompts that were asked for."""

@@ -1,26 +1,35 @@
-"""A results folder -> what the MTEB results repository takes, and a checklist of what is missing."""
+"""What mteb's repositories take: a results folder without what cannot be submitted, and the source of a ModelMeta."""
 
 from __future__ import annotations
 
 import json
+import keyword
 import math
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import mteb
 from mteb.abstasks import AbsTask
-from mteb.models import ModelMeta
+from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 from mteb.results import TaskResult
 from pydantic import ValidationError
 
+from genzoo.backbones.sources import Status
 from genzoo.errors import InputError, ZooError
 from genzoo.files import replace_folder, write_text
+from genzoo.jobs import job
+from genzoo.models.entries import get_entry
+from genzoo.names import is_commit
+from genzoo.publishing.licences import licence_of
+from genzoo.publishing.plan import REPO_ID
 from genzoo.tasks import records
 from genzoo.tasks.model_session import first_line
+from genzoo.tasks.mteb_models import resolve_model
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.sets.benchmarks import TASKS
 from genzoo.tasks.sets.local_data import is_own
@@ -28,7 +37,6 @@ from genzoo.tasks.sets.registration import benchmark_registry, task_registry
 from genzoo.text import clean, code_markdown, escape_inline_markdown, safe_name
 
 _CARD, _SETTINGS = "model_meta.json", "run_settings.jsonl"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,150}", re.ASCII)
 _EXTERNAL = "external"  # where the results repository keeps what was read from model cards
 _NEVER_NEGATIVE = re.compile(r"(ndcg|map|mrr|recall|precision|hit_rate)_at_|accuracy|f1|.*ap$|lrap|v_measure")
@@ -261,7 +269,7 @@ def _problems(meta: dict[str, Any], part: Submission, wanted: set[str], benchmar
     name, loader = meta["name"], str(meta.get("loader"))
     if name.startswith("local/"):
         yield "the model is a local folder: publish it (genzoo publish) and measure it under its Hub name"
-    elif not _COMMIT.fullmatch(meta["revision"]):
+    elif not is_commit(meta["revision"]):
         yield f"revision {meta['revision']} is no commit of the Hub"
     elif name.startswith("genzoo/") or loader == "load_for_mteb":
         yield "the revision is a digest of the checkpoint: publish the model, then give the commit (genzoo model-meta)"
@@ -299,3 +307,74 @@ def _read_back(output: Path, parts: Sequence[Submission]) -> None:
         lost = set(part.taken) - seen.get((part.name, part.revision), set())
         if lost:
             part.problems.append(f"mteb does not read these results back: {', '.join(sorted(lost))}")
+
+
+CITATION = """@article{behnamghader2026llm2vecgen,
+  title = {LLM2Vec-Gen: Generative Embeddings from Large Language Models},
+  author = {BehnamGhader, Parishad and Adlakha, Vaibhav and Schmidt, Fabian David and Chapados, Nicolas and Mosbach, Marius and Reddy, Siva},
+  journal = {arXiv preprint arXiv:2603.10913},
+  year = {2026},
+}"""
+
+
+def published_meta(
+    name: str, repo_id: str | None = None, commit: str | None = None, status: Status = lambda _: None
+) -> ModelMeta:
+    """The ModelMeta under which mteb loads a published model with its own wrapper, without genzoo.
+
+    Args:
+        name: Zoo model.
+        repo_id: ``org/name`` where it was published; the entry's own by default.
+        commit: 40-hex commit of it; the entry's revision by default.
+        status: Told what is being fetched.
+    """
+    entry = get_entry(name)
+    repo_id, commit = repo_id or entry.hub_id, commit or entry.revision
+    if not REPO_ID.fullmatch(repo_id):
+        raise InputError(f"--repo {repo_id!r} is no name of a repository: write org/name")
+    if not is_commit(commit):
+        raise InputError(
+            f"--revision {commit!r} is no full commit: give its 40 hex digits, which `genzoo publish` printed"
+        )
+    meta, _ = resolve_model(entry.name, status)
+    # mteb's list of licences lacks Llama's newer ones; it takes an address in their place.
+    licence = licence_of(entry.licence).link or entry.licence
+    return meta.model_copy(
+        update={
+            "loader": SentenceTransformerEncoderWrapper,
+            "loader_kwargs": {},
+            "name": repo_id,
+            "revision": commit,
+            "license": licence,
+            "reference": f"https://huggingface.co/{repo_id}",
+            "citation": CITATION,
+        }
+    )
+
+
+@job("looking at the model")
+def model_meta(model: str, repo: str | None = None, revision: str | None = None) -> str:
+    """The ``mteb.ModelMeta`` of a model as Python source: one paste for a pull request to mteb.
+
+    Args:
+        model: Zoo model.
+        repo: ``org/name`` where it was published; the entry's own by default.
+        revision: The commit that `genzoo.publish` returned; the checkpoint's digest by default.
+    """
+    return render_source(published_meta(model, repo, revision))
+
+
+def render_source(meta: ModelMeta) -> str:
+    """A whole Python module that defines the ModelMeta, for ``mteb/models/model_implementations``."""
+    kinds = {type(value) for _, value in meta if isinstance(value, Enum)}
+    imports = "".join(f"from {kind.__module__} import {kind.__name__}\n" for kind in sorted(kinds, key=str))
+    variable = re.sub(r"\W+", "_", str(meta.name).rpartition("/")[2], flags=re.ASCII).strip("_").lower()
+    if not variable.isidentifier() or keyword.iskeyword(variable):
+        variable = f"model_{variable}"  # a name may begin with a digit
+    return (
+        '"""Generative embeddings (LLM2Vec-Gen), trained with genzoo."""\n\n'
+        "from mteb.models import ModelMeta\n"
+        "from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper\n"
+        f"{imports}\n"
+        f"{variable} = {meta.to_python()}\n"
+    )

@@ -1,4 +1,4 @@
-"""Writing that leaves the old or the new behind, never a half: whole files and whole folders; and digests of them."""
+"""Files and folders: written whole or not at all, read strictly, told apart by digests of what they hold."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from genzoo.errors import InputError, ZooError, system_message
+from genzoo.errors import CheckpointError, InputError, ZooError, system_message
+
+JSON_LIMIT = 64 << 20
+"""Bytes; the longest JSON of a model is its tokenizer (some 30 MB for the largest vocabularies)."""
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _LOCK = ".genzoo-scratch.lock"
@@ -127,6 +130,58 @@ def replace_file(path: Path) -> Iterator[Path]:
         yield new
         _sync(new)  # else a machine that stops may leave an empty file under the name
         new.replace(path)
+
+
+def read_json(
+    path: Path,
+    advice: str,
+    *,
+    error: type[ZooError] = CheckpointError,
+    kind: type = dict,
+    is_optional: bool = False,
+    has_unique_names: bool = False,
+) -> Any:
+    """The content of a JSON file of bounded size, an object unless another kind is asked for.
+
+    Args:
+        path: The file.
+        advice: Ends every message: what to do, or what the file then is not ("this is no bundle").
+        error: Raised when the file is missing, longer than `JSON_LIMIT`, no JSON, or of another kind.
+        kind: `dict` or `list`.
+        is_optional: A missing file is empty.
+        has_unique_names: Refuse an object with two values under one name; by default the last one counts.
+    """
+    try:
+        size = path.stat().st_size
+        if size > JSON_LIMIT:
+            raise error(f"{path} is {size / 1e6:.0f} MB long, at most {JSON_LIMIT >> 20} MiB are read: {advice}")
+        text = path.read_bytes().decode("utf-8-sig")
+        content = json.loads(text, object_pairs_hook=_unique if has_unique_names else None)
+    except FileNotFoundError as problem:
+        if is_optional:
+            return kind()
+        raise error(f"{path} is missing: {advice}") from problem
+    except OSError as problem:
+        raise error(f"{path} cannot be read ({problem.strerror or problem}): {advice}") from problem
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{path} is no JSON ({problem}): {advice}") from problem
+    if not isinstance(content, kind):
+        expected = "an object" if kind is dict else "a list"
+        raise error(f"{path} holds a JSON {type(content).__name__}, expected {expected}: {advice}")
+    return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"it names {', '.join(map(repr, twice))} twice")
+    return dict(pairs)
+
+
+def write_json(path: Path, content: Any, *, indent: int | None = 1, **options: Any) -> Path:
+    """Write a value as `strict_json` gives it, whole or not at all."""
+    return write_text(path, strict_json(content, indent=indent, **options) + "\n")
 
 
 def strict_json(value: Any, *, indent: int | None = None, is_ascii: bool = False, is_sorted: bool = False) -> str:
@@ -298,9 +353,37 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_digests(folder: Path, is_wanted: Callable[[Path], bool] = lambda path: True) -> list[str]:
+    """``path NUL sha256`` of the files below a folder, in the order of their paths.
+
+    Args:
+        folder: Where to look.
+        is_wanted: Whether a file counts, by its path in the folder.
+    """
+    paths = sorted(path for path in Path(folder).rglob("*") if path.is_file() and is_wanted(path.relative_to(folder)))
+    return [f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}" for path in paths]
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a path, or a folder on its way, begins with a dot."""
+    return any(part.startswith(".") for part in path.parts)
+
+
 def folder_digest(folder: Path, pattern: str = "*") -> str:
     """40 hex characters over names and bytes of the files that match: a folder's revision where no commit exists."""
+    lines = file_digests(folder, lambda path: path.match(pattern) and not path.name.startswith("."))
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()[:40]
+
+
+def folder_content(folder: Path) -> str:
+    """16 hex characters over a model folder's files; its README and hidden files say nothing of its embeddings."""
+    return parts_digest(file_digests(folder, lambda path: path.suffix != ".md" and not is_hidden(path)))
+
+
+def parts_digest(parts: Iterable[str]) -> str:
+    """16 hex characters over several texts in order, each with its length: ``ab, c`` and ``a, bc`` differ."""
     sha = hashlib.sha256()
-    for path in sorted(p for p in Path(folder).rglob(pattern) if p.is_file() and not p.name.startswith(".")):
-        sha.update(f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}\n".encode())
-    return sha.hexdigest()[:40]
+    for part in parts:
+        encoded = part.encode(errors="surrogatepass")
+        sha.update(f"{len(encoded)}:".encode() + encoded)
+    return sha.hexdigest()[:16]

@@ -1,12 +1,119 @@
-"""Long work: the share that one of several machines takes, how fast it goes, and how long it still takes."""
+"""Long work: who is told how far it is, the share that one of several machines takes, how fast it goes, how long it still takes."""
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from genzoo.errors import InputError
+
+log = logging.getLogger(__name__)
+_TALKATIVE = ("transformers", "mteb")
+"""Loggers of libraries that report what every model and task of theirs does."""
+Reporter = Callable[[str, int, int, str], None]
+"""Called with the stage, how much of it is done, how much there is, and a short remark."""
+
+
+@dataclass
+class _Listener:
+    """Who is told how far long work is: nobody, unless `genzoo.progress` or `reporting_to` says so."""
+
+    report: Reporter | None = None
+    end: Callable[[], None] = lambda: None
+    depth: int = 0
+
+
+_listener = _Listener()
+
+
+def report(stage: str, done: int, total: int, remark: str = "") -> None:
+    """Say how far a stage of long work is; costs nothing where nobody listens."""
+    if _listener.report is not None:
+        _listener.report(stage, done, total, remark)
+
+
+def is_running() -> bool:
+    """Whether a `job` is going on, so that what is shown will also be taken away."""
+    return _listener.depth > 0
+
+
+@contextmanager
+def reporting_to(reporter: Reporter | None, end: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let a callable hear every `report` meanwhile.
+
+    Args:
+        reporter: Called with stage, done, total and remark; None for silence.
+        end: Called when the outermost `job` ends.
+    """
+    before = _listener.report, _listener.end
+    _listener.report, _listener.end = reporter, end
+    try:
+        yield
+    finally:
+        _listener.report, _listener.end = before
+
+
+def pause() -> None:
+    """Take away what is shown until something is reported again: somebody else is about to write."""
+    _listener.end()
+
+
+@contextmanager
+def job(line: str = "") -> Iterator[None]:
+    """Around long work, as a ``with`` block or a decorator: bars and spinner are taken away when the outermost job ends.
+
+    Meanwhile other libraries draw no bars and print no warnings of their own (`silent_libraries`).
+
+    Args:
+        line: What is going on, as a message of level INFO.
+    """
+    _listener.depth += 1
+    try:
+        with silent_libraries() if _listener.depth == 1 else nullcontext():
+            if line:
+                log.info(line)
+            yield
+    finally:
+        _listener.depth -= 1
+        if not _listener.depth:
+            _listener.end()
+
+
+@contextmanager
+def silent_libraries() -> Iterator[None]:
+    """Keep other libraries' bars, load reports and deprecation warnings from being shown, unless every message is asked for."""
+    if log.isEnabledFor(logging.DEBUG):
+        yield
+        return
+    from tqdm.std import tqdm
+
+    begin = tqdm.__init__
+    variable, levels = "TRANSFORMERS_VERBOSITY", {name: logging.getLogger(name).level for name in _TALKATIVE}
+    # A library that is first imported meanwhile sets its level itself: transformers by this variable.
+    is_asked_for, was_imported = variable in os.environ, "transformers" in sys.modules
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        warnings.filterwarnings("ignore", message="The task .* is superseded")
+        tqdm.__init__ = lambda self, *given, **options: begin(self, *given, **(options | {"disable": True}))
+        for name in _TALKATIVE if not is_asked_for else ("mteb",):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        os.environ.setdefault(variable, "error")
+        try:
+            yield
+        finally:
+            tqdm.__init__ = begin
+            for name, level in levels.items():
+                is_new = name == "transformers" and not was_imported
+                logging.getLogger(name).setLevel(logging.WARNING if is_new and not is_asked_for else level)
+            if not is_asked_for:
+                del os.environ[variable]
 
 
 @dataclass(frozen=True)
@@ -64,6 +171,21 @@ def measure_speed(device: str | None = None, dtype: str = "float32") -> float:
         (left @ right)[0, 0].item()
         best = min(best, time.perf_counter() - start)
     return 2 * 1024**3 / best
+
+
+def check_device(name: str | None) -> None:
+    """Refuse a device that this machine does not have, before anything is loaded; None is the best one."""
+    if name is None:
+        return
+    import torch
+
+    try:
+        torch.empty(1, device=torch.device(name))
+    except (RuntimeError, AssertionError) as error:
+        why = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"there is no device {name!r} on this machine ({why}): give cpu, or leave the device out"
+        ) from error
 
 
 def as_time(seconds: float | None) -> str:

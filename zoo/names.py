@@ -1,4 +1,4 @@
-"""A named collection that refuses duplicates and suggests what was meant."""
+"""Names: what a user calls a model, and named collections that refuse duplicates and suggest what was meant."""
 
 from __future__ import annotations
 
@@ -6,11 +6,72 @@ import difflib
 import fnmatch
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from genzoo.errors import UnknownNameError, ZooError
 
 T = TypeVar("T")
+
+
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a full commit, which never moves, unlike a branch or a tag.
+
+    >>> is_commit("main"), is_commit("a" * 40)
+    (False, True)
+    """
+    return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """What a user calls a model, backbone or teacher: a folder, a key of a registry, or ``org/name[@revision]`` on the Hub.
+
+    Attributes:
+        text: The name as given.
+        base: The name without its revision: a key or ``org/name``; the path of a folder.
+        revision: Commit, branch or tag; empty where none was given.
+        is_folder: Whether there is such a folder, which comes before every other meaning.
+
+    >>> name = ModelName.parse("org/name@main")
+    >>> name.base, name.revision, name.is_on_hub, name.commit
+    ('org/name', 'main', True, '')
+    >>> ModelName.parse("smollm2-135m").is_on_hub, ModelName.parse("./org/name").is_on_hub
+    (False, False)
+    """
+
+    text: str
+    base: str
+    revision: str = ""
+    is_folder: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> ModelName:
+        """Read a name."""
+        if text and Path(text).is_dir():
+            return cls(text, text, is_folder=True)
+        base, _, revision = text.partition("@")
+        return cls(text, base, revision)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it can only mean a folder, there or not."""
+        return self.is_folder or self.text.startswith((".", "/"))
+
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether it has the form of a repository on the Hub."""
+        return not self.is_path and self.base.count("/") == 1
+
+    @property
+    def commit(self) -> str:
+        """The revision where it is a full commit, else empty."""
+        return self.revision if is_commit(self.revision) else ""
+
+    def at(self, commit: str) -> str:
+        """The same name at a commit."""
+        return f"{self.base}@{commit}"
 
 
 def _natural(name: str) -> list[tuple[int, int | str]]:

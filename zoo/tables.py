@@ -23,7 +23,7 @@ _DIVIDERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """A heading and the rows under it, all of the heading's length.
 
     Attributes:
@@ -69,7 +69,7 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path} is no text in UTF-8 ({why}): save it as UTF-8") from error
 
 
-def read_table(path: Path, divider: str = ",") -> Table:
+def read_table(path: Path, divider: str = ",") -> CsvTable:
     """Read a file of comma-separated values, or of others; cells are quoted as in RFC 4180.
 
     Empty lines are passed over. A quoted cell may hold line breaks.
@@ -96,7 +96,7 @@ def read_table(path: Path, divider: str = ",") -> Table:
                 rows.append((begins, cells))
     except csv.Error as error:
         raise InputError(_wrong_quotes(path, line, reader.line_num, error)) from error
-    return Table(heading, rows)
+    return CsvTable(heading, rows)
 
 
 def other_divider(heading: list[str]) -> str:
@@ -239,27 +239,14 @@ def _objects(path: Path) -> Iterator[Row]:
 
 def _table(path: Path) -> Iterator[Row]:
     """Tab-separated cells under a heading, as BEIR writes its judgements."""
-    reader = csv.reader((line for _, line in _lines(path)), delimiter="\t", strict=True)
-    heading: list[str] = []
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not heading:
-                heading = [cell.strip() for cell in cells]
-            elif len(cells) != len(heading):
-                raise InputError(
-                    f"{path}, line {reader.line_num}: {len(cells)} cells under a heading of {len(heading)} "
-                    f"({', '.join(heading)}); cells are separated by tabs"
-                )
-            else:
-                yield Row(path, reader.line_num, dict(zip(heading, cells, strict=True)))
-            _check_heading(path, reader.line_num, heading)
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: no tab-separated row ({error})") from error
+    table = read_table(path, "\t")
+    if table.heading:
+        _check_heading(path, table.heading)
+    for line, cells in table.rows:
+        yield Row(path, line, dict(zip(table.heading, cells, strict=True)))
 
 
-def _check_heading(path: Path, line: int, heading: list[str]) -> None:
+def _check_heading(path: Path, heading: list[str]) -> None:
     wanted = ("query-id", "corpus-id", "score")
     if set(wanted) <= set(heading):
         return
@@ -269,7 +256,7 @@ def _check_heading(path: Path, line: int, heading: list[str]) -> None:
         else ""
     )
     raise InputError(
-        f"{path}, line {line}: {', '.join(map(repr, heading))} is not the heading that is expected: {', '.join(wanted)}, "
+        f"{path}: {', '.join(map(repr, heading))} is not the heading that is expected: {', '.join(wanted)}, "
         f"separated by tabs.{trec}"
     )
 

@@ -68,5 +68,5 @@ def as_files(scores: Sequence[ReportedScore]) -> tuple[list[ResultFile], list[Fi
         group = groups.setdefault((key, score.task, score.source, score.mteb_version, score.data_revision), [])
         group.append((score.split, score.subset, score.value))
     files = [ResultFile("", source, key) for key, _, source, _, _ in groups]
-    found = [FileScores(task, mteb, data, parts, [], False) for (_, task, _, mteb, data), parts in groups.items()]
+    found = [FileScores(task, mteb, data, parts) for (_, task, _, mteb, data), parts in groups.items()]
     return files, found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from genzoo.leaderboards.reading.predictions import (
 from genzoo.leaderboards.reading.reported import ReportedMeans, ReportedScore, as_files
 from genzoo.leaderboards.reading.reported_csv import TABLES, read_csv
 from genzoo.leaderboards.reading.result_files import ResultFile, read_result
-from genzoo.leaderboards.reading.scores import read_index, tidy_frame, without_repeats
+from genzoo.leaderboards.reading.scores import read_scores, tidy_frame, without_repeats
 from genzoo.leaderboards.reading.tree import expected, find_results, meant, tree_root
 from genzoo.leaderboards.statistics.aggregation import Part, score_matrix
 from genzoo.leaderboards.statistics.pairs import PairScore, read_gold, read_pairs
@@ -79,7 +79,6 @@ class ResultStore:
         reported: Sequence[ReportedScore] = (),
         catalogue: Path | None = None,
         is_kept: bool = True,
-        find: Callable[[Path, list[Problem]], list[ResultFile]] = find_results,
     ) -> ResultStore:
         """Read the folder that `genzoo evaluate -o` or mteb's ResultCache wrote, or a CSV file of scores.
 
@@ -90,29 +89,26 @@ class ResultStore:
             reported: Scores that a source outside of the folder reports.
             catalogue: Folder with a `tasks.json` and a `benchmarks.json` for what the tree's own do not say.
             is_kept: Whether to remember in the user's cache what large folders hold, so that the next load is fast.
-            find: What lists the folder; `genzoo.leaderboards.Listing` began with it earlier.
         """
         root, problems = Path(root), list[Problem]()
         table = root if root.suffix.lower() == ".csv" and root.is_file() else None
         root = table.parent if table else tree_root(root)
-        files = [] if table else find(root, problems)
+        files = [] if table else find_results(root, problems)
         shelves = [folder for folder in (catalogue, None if table else root) if folder is not None]
         declared = {name: facts for folder in shelves for name, facts in declared_tasks(folder, problems).items()}
         tables = [table] if table else sorted((root / "reported").glob("*.csv"))
         rows = [row for path in tables for row in read_csv(path, path.relative_to(root).as_posix(), problems, declared)]
         claimed, extra = as_files([*rows, *reported])
         main_names = {name: facts.main_score for name, facts in declared.items()}
-        index = read_index(files, main_names, problems, root=root, extra=extra, is_kept=is_kept)
+        found = read_scores(files, main_names, problems, root=root, extra=extra, is_kept=is_kept)
         files += claimed
-        if not len(index.value):
+        if not len(found):
             how = TABLES if table else f"{expected(root)}.{meant(root)}"
             raise ZooError(f"no usable result in {table or root}{_first(problems)}. {how}")
-        is_first = without_repeats(index, files, problems)
-        keys = {file.key for file, count in zip(files, index.counts.tolist(), strict=True) if count}
-        models = read_models(root, files, keys, problems)
-        used = np.flatnonzero(index.counts > 0)
-        codes, places = np.unique(index.task[used], return_index=True)
-        first = {index.words[code]: files[used[place]] for code, place in zip(codes, places, strict=True)}
+        found = without_repeats(found, files, problems)
+        models = read_models(root, files, {files[number].key for number in found["file"].unique()}, problems)
+        named = found.drop_duplicates("task")
+        first = {task: files[number] for task, number in zip(named["task"], named["file"], strict=True)}
         tasks = {name: with_safety_metric(declared.get(name, TaskFacts(name)), first[name]) for name in sorted(first)}
         benchmarks = {name: own for folder in shelves for name, own in read_benchmarks(folder, problems).items()}
         for name in {task for members in benchmarks.values() for task in members} & set(declared):
@@ -120,7 +116,7 @@ class ResultStore:
         evidence, readings = read_evidence(root, models, problems)
         return cls(
             root=root,
-            main_scores=tidy_frame(index, files, models, tasks)[is_first].reset_index(drop=True),
+            main_scores=tidy_frame(found, files, models, tasks),
             files=tuple(files),
             models=models,
             tasks=tasks,

@@ -16,9 +16,7 @@ import pandas as pd
 
 from genzoo.leaderboards.facts import ModelKey, TaskFacts, counted_tasks
 from genzoo.leaderboards.metrics import Metric
-
-DECIMALS = 10
-"""Means are rounded to so many decimals where they are made: sums in another order must not tell equal models apart."""
+from genzoo.leaderboards.statistics.ties import DECIMALS
 
 
 class Part(NamedTuple):

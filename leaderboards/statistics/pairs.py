@@ -28,16 +28,15 @@ from genzoo.leaderboards.reading.result_files import (
 )
 from genzoo.leaderboards.statistics.aggregation import Part
 from genzoo.leaderboards.statistics.resampling import (
-    TIE,
+    BLOCK,
     mean_of_parts,
-    mid_ranks,
     percentile_interval,
     score_of_ranks,
-    steps,
     weighted_ap,
     weighted_spearman,
 )
-from genzoo.leaderboards.statistics.significance import Interval
+from genzoo.leaderboards.statistics.significance import Interval, blocks
+from genzoo.leaderboards.statistics.ties import ROUNDING, mid_ranks
 
 RESAMPLES = 2_000
 _KINDS = {  # mteb's name of a similarity -> its field of the predictions, and the sign that makes higher nearer
@@ -110,7 +109,7 @@ class PairScore:
 
 @dataclass(frozen=True, eq=False)
 class PairDifference:
-    """The difference of two models on the same pairs: see `genzoo.leaderboards.statistics.resampling.TaskDifference`.
+    """The difference "model minus reference" on the same pairs.
 
     Attributes:
         ours: The model.
@@ -155,19 +154,14 @@ class PairDifference:
         statistic, gaps = self.ours.statistic, np.zeros(n_draws)
         for gold, ours, theirs in self._ranked:
             found = []
-            for rows in steps(n_draws, len(ours)):
+            for rows in blocks(n_draws, len(ours), BLOCK):
                 swap = rng.integers(0, 2, size=(rows, len(ours)), dtype=np.int8) == 1
                 one, other = np.where(swap, theirs, ours), np.where(swap, ours, theirs)
                 found.append(score_of_ranks(statistic, gold, one) - score_of_ranks(statistic, gold, other))
             gaps += np.concatenate(found) / len(self._ranked)
         return gaps
 
-    def bootstrap(self, rng: np.random.Generator, n_draws: int) -> Floats:
-        """``(n_draws,)`` differences over pairs drawn with replacement within each part."""
-        seed = int(rng.integers(2**63))
-        return self.ours.resampled(n_draws, seed) - self.theirs.resampled(n_draws, seed)
-
-    def interval(self, *, n_resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0) -> Interval:
+    def interval(self, *, n_resamples: int = RESAMPLES, seed: int = 0) -> Interval:
         """The difference with its interval over the pairs."""
         draws = self.ours.draws(n_resamples, seed) - self.theirs.draws(n_resamples, seed)
         low, high = self.ours.limits
@@ -176,31 +170,19 @@ class PairDifference:
             np.array_equal(part.similarity, self.theirs.parts[place].similarity)
             for place, part in sorted(self.ours.parts.items())
         ]
-        return _interval(self.estimate, draws, _sizes(self.ours), level, items, (low - high, high - low), is_copy)
+        return _interval(self.estimate, draws, _sizes(self.ours), items, (low - high, high - low), is_copy)
 
     def p_value(self, *, n_resamples: int = RESAMPLES, seed: int = 0) -> float:
         """Two-sided, of the exchange test of the difference."""
         swapped = self.null(np.random.default_rng(seed), n_resamples)
-        hits = int((np.abs(swapped) >= abs(self.estimate) - TIE).sum())
+        hits = int((np.abs(swapped) >= abs(self.estimate) - ROUNDING).sum())
         return (hits + 1) / (n_resamples + 1)
 
 
-def pair_interval(score: PairScore, *, n_resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0) -> Interval:
+def pair_interval(score: PairScore, *, n_resamples: int = RESAMPLES, seed: int = 0) -> Interval:
     """The score with its percentile interval over the pairs, drawn within each part."""
     draws, sizes = score.draws(n_resamples, seed), _sizes(score)
-    return _interval(score.value, draws, sizes, level, score.items(), score.limits, [False] * len(draws))
-
-
-def pair_difference(
-    ours: PairScore, theirs: PairScore, *, n_resamples: int = RESAMPLES, level: float = 0.95, seed: int = 0
-) -> tuple[Interval, float]:
-    """The difference of two models' scores on the same pairs: paired bootstrap interval, and p-value.
-
-    The p-value is that of an exchange test: were the models alike, it would not matter which of the two said what of a pair.
-    """
-    found = PairDifference("", ours, theirs)
-    interval = found.interval(n_resamples=n_resamples, level=level, seed=seed)
-    return interval, found.p_value(n_resamples=n_resamples, seed=seed)
+    return _interval(score.value, draws, sizes, score.items(), score.limits, [False] * len(draws))
 
 
 def read_gold(root: Path, task: str, problems: list[Problem]) -> tuple[str, dict[Part, Floats]]:
@@ -257,7 +239,6 @@ def _interval(
     estimate: float,
     draws: Floats,
     sizes: npt.NDArray[np.int64],
-    level: float,
     items: list[Floats],
     limits: tuple[float, float],
     is_exact: list[bool],
@@ -267,20 +248,22 @@ def _interval(
     A part that is the same in every draw, as a perfect ranking is, gets the interval of as many equal items, put together
     with that of the others by the square-and-add rule; unless it is exact, as between a model and its copy.
     """
-    low, high = percentile_interval(draws, sizes, level=level)
+    low, high = percentile_interval(draws, sizes)
     flat = [
-        part for part, drawn, exact in zip(items, draws, is_exact, strict=True) if np.ptp(drawn) < TIE and not exact
+        part
+        for part, drawn, exact in zip(items, draws, is_exact, strict=True)
+        if np.ptp(drawn) < ROUNDING and not exact
     ]
     if flat:
         share, middle = len(flat) / len(draws), mean_of_parts(flat)
-        less, more = (share * abs(end - middle) for end in bounded_interval(flat, limits, level))
+        less, more = (share * abs(end - middle) for end in bounded_interval(flat, limits))
         low, high = estimate - math.hypot(estimate - low, less), estimate + math.hypot(high - estimate, more)
-    return Interval(estimate, max(low, limits[0]), min(high, limits[1]), int(sizes.sum()), level)
+    return Interval(estimate, max(low, limits[0]), min(high, limits[1]), int(sizes.sum()))
 
 
 def _draws(rng: np.random.Generator, n_resamples: int, n: int) -> Iterator[Floats]:
     """How often each of n pairs was drawn, ``(rows, n)`` at a time."""
-    for rows in steps(n_resamples, n):
+    for rows in blocks(n_resamples, n, BLOCK):
         yield rng.multinomial(n, np.full(n, 1 / n), size=rows).astype(float)
 
 

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.statistics.aggregation import DECIMALS, Part
+from genzoo.leaderboards.statistics.aggregation import Part
 from genzoo.leaderboards.statistics.significance import holm, least_p, mean_test
+from genzoo.leaderboards.statistics.ties import DECIMALS
 
 Floats = npt.NDArray[np.float64]
 MOST_TASKS = 12

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from genzoo.leaderboards.facts import Decoded
-from genzoo.reports.render.style import Palette
+from genzoo.reports.render.style import Palette, figure_style, new_figure
 from genzoo.reports.render.table import Table
 from genzoo.text import safe_name
 
@@ -48,17 +48,24 @@ class Drawing:
         title: A few words.
         description: The alternative text: what is drawn and what it shows.
         caption: What a reader needs to read it right.
-        draw: Width in inches and palette to a finished figure.
+        fill: Draws on the given axes, with a keyword `palette`, as the functions of `genzoo.plots` do.
     """
 
     identity: str
     title: str
     description: str
     caption: str
-    draw: Callable[[float, Palette], Figure]
+    fill: Callable[..., object]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", safe_name(self.identity))
+
+    def draw(self, width: float, palette: Palette) -> Figure:
+        """The finished figure; a drawing that needs more than `width` inches takes it."""
+        with figure_style(palette):
+            figure = new_figure(width, 1.0)
+            self.fill(figure.add_subplot(), palette=palette)
+        return figure
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,7 @@ from genzoo.reports.render.document import (
     TableBlock,
 )
 from genzoo.reports.render.style import NARROW, PAGE, PAPER, WIDE, figure_style, to_svg, to_svg_file
-from genzoo.reports.render.text import breakable_html, clean, escape_markdown, prose_html, prose_markdown
-from genzoo.text import telling
+from genzoo.text import breakable_html, clean, escape_markdown, prose_html, prose_markdown, telling
 
 FIGURE_FORMATS = ("png", "svg", "pdf")
 _WIDTHS = {"one-column": NARROW, "two-columns": WIDE}

@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
-from genzoo.reports.render.text import escape_html
-from genzoo.text import safe_name
+from genzoo.errors import InputError
+from genzoo.text import clean, escape_html, safe_name, shorten
 
 WIDE, NARROW = 7.2, 3.5  # inches: two columns and one column of a paper, a desk and a phone on the page
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
@@ -108,9 +110,13 @@ def figure_style(palette: Palette) -> Iterator[None]:
         yield
 
 
+class Sheet(Figure):
+    """A figure that is made for one drawing, which gives it the height that it needs."""
+
+
 def new_figure(width: float, height: float) -> Figure:
     """A figure without pyplot: no backend, no global state, nothing to close."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Sheet(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)  # measures text, for placing labels
     figure.patch.set_alpha(0.0)
     return figure
@@ -162,3 +168,120 @@ def _bare_svg(figure: Figure) -> str:
     svg = buffer.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     return svg[svg.index("<svg") :].strip() + "\n"
+
+
+@contextmanager
+def drawing_on(
+    ax: Axes | None, height: float | Callable[[float], float], palette: Palette, *, least: float = 0.0
+) -> Iterator[Axes]:
+    """The given axes, or new ones of pyplot, which a notebook shows by itself.
+
+    Args:
+        ax: A `Sheet` around it becomes as high as is needed, any other figure stays as it is.
+        height: Of the figure in inches, or what gives it from the width.
+        palette: Colours of new axes.
+        least: Width in inches below which a sheet does not go.
+    """
+    with ExitStack() as stack:
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            stack.enter_context(figure_style(palette))
+            ax = plt.figure(FigureClass=Sheet, figsize=(WIDE, 1.0), layout="constrained").add_subplot()
+        figure = root_figure(ax)
+        if isinstance(figure, Sheet):
+            width = figure.get_figwidth()
+            figure.set_size_inches(max(width, least), height(width) if callable(height) else height)
+        yield ax
+
+
+def square(width: float) -> float:
+    """The height of a figure whose two axes matter alike."""
+    return 0.52 * width if width > NARROW else 0.86 * width
+
+
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """Rows from the top, named on the left."""
+    ax.set_yticks(range(len(names)), [shorten(clean(name), 34 if is_wide(ax) else 24) for name in names])
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.spines["left"].set_visible(False)
+    ax.grid(visible=True, axis="x")
+
+
+def legend_label(name: str, length: int = 34) -> str:
+    """A name for a legend: matplotlib leaves out those that begin with an underscore."""
+    return shorten(name, length).replace("_", " _", 1) if clean(name)[:1] == "_" else shorten(name, length)
+
+
+def legend_above(ax: Axes, columns: int | None = None) -> None:
+    """Above the axes and as wide as the figure: inside of the axes it would squeeze a narrow figure."""
+    handles, labels = ax.get_legend_handles_labels()
+    root_figure(ax).legend(
+        handles, labels, loc="outside upper left", ncols=columns or (2 if is_wide(ax) else 1), frameon=False,
+        handletextpad=0.3, columnspacing=1.4, borderaxespad=0.2,
+    )  # fmt: skip
+
+
+def root_figure(ax: Axes) -> Figure:
+    """The figure around some axes."""
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise InputError("these axes belong to no figure: make them with figure.add_subplot()")
+    return figure
+
+
+def is_wide(ax: Axes) -> bool:
+    """Whether the figure is wider than one column."""
+    return bool(root_figure(ax).get_figwidth() > NARROW)
+
+
+_GAP = 6.0  # points between a mark and its label
+_RADIUS = 5.0  # points around a mark that stay free
+# (dx, dy, horizontal, vertical alignment), in order of preference
+_PLACES = (
+    (1, 0, "left", "center"),
+    (-1, 0, "right", "center"),
+    (0, 1, "center", "bottom"),
+    (0, -1, "center", "top"),
+    (0.7, 0.7, "left", "bottom"),
+    (0.7, -0.7, "left", "top"),
+    (-0.7, 0.7, "right", "bottom"),
+    (-0.7, -0.7, "right", "top"),
+    (0.7, 1.8, "left", "bottom"),
+    (0.7, -1.8, "left", "top"),
+    (-0.7, 1.8, "right", "bottom"),
+    (-0.7, -1.8, "right", "top"),
+)
+
+
+def place_labels(ax: Axes, spots: Sequence[tuple[float, float]], texts: Sequence[str], *, color: str) -> list[str]:
+    """Write each text beside its spot, at the first place that is free; axis limits must be final.
+
+    Returns:
+        The texts for which no place was free: they are not drawn.
+    """
+    figure = root_figure(ax)
+    figure.draw_without_rendering()
+    canvas = figure.canvas
+    renderer = (canvas if isinstance(canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)).get_renderer()
+    scale = figure.dpi / 72
+    marks = [ax.transData.transform(spot) for spot in spots]
+    taken = [Bbox.from_bounds(x - _RADIUS * scale, y - _RADIUS * scale, *(2 * _RADIUS * scale,) * 2) for x, y in marks]
+    inside, left_out = ax.get_window_extent(renderer), []
+    for place, (spot, text) in enumerate(zip(spots, texts, strict=True)):
+        others = taken[:place] + taken[place + 1 :]
+        for dx, dy, horizontal, vertical in _PLACES:
+            label = ax.annotate(
+                text, spot, (dx * _GAP, dy * _GAP), textcoords="offset points", ha=horizontal, va=vertical,
+                color=color, size=7.5, annotation_clip=False,
+            )  # fmt: skip
+            label.set_in_layout(False)  # the layout is settled: labels live inside of the axes
+            box = label.get_window_extent(renderer)
+            fits = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
+            if fits and not any(box.overlaps(other) for other in others):
+                taken.append(box)
+                break
+            label.remove()
+        else:
+            left_out.append(text)
+    return left_out

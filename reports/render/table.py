@@ -8,12 +8,17 @@ import io
 import json
 import math
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pandas as pd
 
 from genzoo.errors import InputError
 from genzoo.leaderboards.metrics import MISSING, Metric
-from genzoo.reports.render.text import (
+from genzoo.text import (
     breakable_html,
+    clean,
     escape_csv,
     escape_html,
     escape_latex,
@@ -21,9 +26,9 @@ from genzoo.reports.render.text import (
     prose_html,
     prose_markdown,
 )
-from genzoo.text import clean
 
 Value = float | int | str | None
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,14 @@ class Table:
     sample: str = "tasks"
     rule: str = ""
 
+    @classmethod
+    def of(
+        cls, title: str, items: Iterable[Item], columns: Iterable[tuple[Column, Callable[[Item], Cell]]], **options: Any
+    ) -> Table:
+        """One row for each item; a column is its heading and what makes an item's cell."""
+        heads, makers = zip(*columns, strict=True)
+        return cls(title, heads, tuple(tuple(make(item) for make in makers) for item in items), **options)
+
     @property
     def marks(self) -> set[str]:
         """The styles that occur in its cells; a format says what it makes of them."""
@@ -111,24 +124,124 @@ class Table:
         object.__setattr__(self, "columns", _distinct(self.columns))
 
     def to_markdown(self) -> str:
-        """A GitHub-flavoured Markdown table."""
-        return to_markdown(self)
+        """GitHub-flavoured Markdown: italic for the best, bold for what is significant."""
+
+        def shown(cell: Cell) -> str:
+            text = escape_markdown(cell.display)
+            marks = cell.style.split()
+            text = f"**{text}**" if "strong" in marks else f"*{text}*" if "best" in marks else text
+            return f"{text} ({escape_markdown(cell.note)})" if cell.note else text
+
+        heads = [f"{escape_markdown(column.label)} {column.arrow}".strip() for column in self.columns]
+        rules = ["---" if column.is_text else "---:" for column in self.columns]
+        lines = [heads, rules, *([shown(cell) for cell in row] for row in self.rows)]
+        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return "\n\n".join([text, *(prose_markdown(note) for note in self._legend("Italic"))]) + "\n"
 
     def to_csv(self) -> str:
-        """Comma-separated raw values."""
-        return to_csv(self)
+        """Raw values at full precision; a missing value is empty."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow([escape_csv(column.label) for column in self.columns])
+        for row in self.rows:
+            writer.writerow([escape_csv(cell.value) if isinstance(cell.value, str) else _raw(cell) for cell in row])
+        return buffer.getvalue()
 
     def to_json(self) -> str:
-        """Columns with directions, and rows of raw values with their provenance."""
-        return to_json(self)
+        """Rows keyed by column label; strict JSON, so that a missing or non-finite value is null."""
+        columns = [
+            {
+                "label": column.label,
+                "direction": _DIRECTIONS[column.higher_is_better],
+                "description": column.description,
+            }
+            for column in self.columns
+        ]
+        labels = [column.label for column in self.columns]
+        rows = [dict(zip(labels, map(_raw, row), strict=True)) for row in self.rows]
+        provenance = [
+            {label: list(cell.provenance) for label, cell in zip(labels, row, strict=True) if cell.provenance}
+            for row in self.rows
+        ]
+        content = {"title": self.title, "columns": columns, "rows": rows, "provenance": provenance, "notes": self.notes}
+        content |= {"rule": self.rule} if self.rule else {}
+        return json.dumps(content, ensure_ascii=True, indent=2, allow_nan=False) + "\n"
 
     def to_html(self, *, is_filterable: bool = False) -> str:
-        """An HTML fragment that the report's stylesheet and script bring to life."""
-        return to_html(self, is_filterable=is_filterable)
+        """A fragment: scrollable region, caption, sortable headings, values to sort by in `data-v`."""
+        heads = "".join(_head_html(column) for column in self.columns)
+        rows = "".join(f"<tr>{_row_html(row, self.columns)}</tr>\n" for row in self.rows)
+        title = escape_html(self.title)
+        search = (
+            f'<label class="filter"><span class="hidden">Filter the rows of {title}</span>'
+            '<input type="search" placeholder="Filter rows" autocomplete="off" spellcheck="false">'
+            '<output class="count" aria-live="polite"></output></label>'
+            if is_filterable
+            else ""
+        )
+        notes = "".join(f'<p class="note">{prose_html(note)}</p>' for note in self._legend("Underlined"))
+        return (
+            f'<div class="table">{search}<div class="scroll" role="region" aria-label="{title}" tabindex="0">'
+            f'<table><caption class="hidden">{title}</caption>'
+            f"<thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody></table></div>{notes}</div>"
+        )
 
     def to_latex(self) -> str:
-        """A booktabs tabular."""
-        return to_latex(self)
+        r"""A booktabs tabular (`\usepackage{booktabs}`); the best is underlined, the significant bold; notes are comments."""
+
+        def shown(cell: Cell) -> str:
+            text, marks = escape_latex(cell.display), cell.style.split()
+            text = rf"\underline{{{text}}}" if "best" in marks else text
+            text = rf"\textbf{{{text}}}" if "strong" in marks else text
+            is_number = isinstance(cell.value, int | float)
+            return rf"{text} {{\scriptsize {escape_latex(cell.note)}}}" if cell.note and is_number else text
+
+        align = "".join("l" if column.is_text else "r" for column in self.columns)
+        heads = " & ".join(escape_latex(f"{column.label} {column.arrow}".strip()) for column in self.columns)
+        body = "\n".join(" & ".join(shown(cell) for cell in row) + r" \\" for row in self.rows)
+        comments = "".join(f"% {clean(line)}\n" for line in (self.title, *self.notes, self.rule) if line)
+        return (
+            f"{comments}\\begin{{tabular}}{{{align}}}\n\\toprule\n{heads} \\\\\n\\midrule\n"
+            f"{body}\n\\bottomrule\n\\end{{tabular}}\n"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas frame: a row for each row under the name in its first column, raw values, NaN where one is missing."""
+        first, *others = (column.label for column in self.columns)
+        index = pd.Index([row[0].value for row in self.rows], name=first)
+        columns = {label: [_raw(row[place]) for row in self.rows] for place, label in enumerate(others, 1)}
+        return pd.DataFrame(columns, index=index).infer_objects()
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook, without script or style sheet; of a long one the first rows."""
+        heads = "".join(f"<th>{escape_html(f'{column.label} {column.arrow}'.strip())}</th>" for column in self.columns)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{_plain_html(cell)}</td>' for cell in row)}</tr>" for row in self.rows[:_SHOWN_ROWS]
+        )
+        cut = [f"{_SHOWN_ROWS} of {len(self.rows)} rows; to_frame() has all."] if self.rows[_SHOWN_ROWS:] else []
+        notes = "".join(f"<p><small>{prose_html(note)}</small></p>" for note in [*cut, *self._legend("Underlined")])
+        return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{notes}"
+
+    def _legend(self, best: str) -> list[str]:
+        """What the marks of a table mean, where it has them, and its notes; `best` is how the format shows the best."""
+        lines = []
+        if "best" in self.marks:
+            lines.append(f"{best}: the best of its {self.best_of}, which is no claim of significance.")
+        if "strong" in self.marks:
+            lines.append(
+                f"Bold: a difference that is significant at 5\u00a0% over {self.sample} after Holm's correction."
+            )
+        return [*lines, *self.notes]
+
+
+def name_column(label: str) -> Column:
+    """A column of names of models or tasks."""
+    return Column(label, is_text=True, is_name=True)
+
+
+def text_column(label: str, description: str = "") -> Column:
+    """A column of any other text."""
+    return Column(label, description=description, is_text=True)
 
 
 def _distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -178,104 +291,19 @@ def shade(value: float | None, values: list[float]) -> str:
 
 # An anchor of the page, a page beside it, or an address: never a script.
 _SAFE_LINK = re.compile(r"#|https://|[a-z0-9-]+\.html$")
+_SHOWN_ROWS = 60  # of a table in a notebook
 _DIRECTIONS = {True: "higher is better", False: "lower is better", None: None}
-
-
-def to_markdown(table: Table) -> str:
-    """GitHub-flavoured Markdown: italic for the best, bold for what is significant."""
-
-    def shown(cell: Cell) -> str:
-        text = escape_markdown(cell.display)
-        marks = cell.style.split()
-        text = f"**{text}**" if "strong" in marks else f"*{text}*" if "best" in marks else text
-        return f"{text} ({escape_markdown(cell.note)})" if cell.note else text
-
-    heads = [f"{escape_markdown(column.label)} {column.arrow}".strip() for column in table.columns]
-    rules = ["---" if column.is_text else "---:" for column in table.columns]
-    lines = [heads, rules, *([shown(cell) for cell in row] for row in table.rows)]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([text, *(prose_markdown(note) for note in legend(table, "Italic"))]) + "\n"
-
-
-def to_csv(table: Table) -> str:
-    """Raw values at full precision; a missing value is empty."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([escape_csv(column.label) for column in table.columns])
-    for row in table.rows:
-        writer.writerow([escape_csv(cell.value) if isinstance(cell.value, str) else _raw(cell) for cell in row])
-    return buffer.getvalue()
-
-
-def to_json(table: Table) -> str:
-    """Rows keyed by column label; strict JSON, so that a missing or non-finite value is null."""
-    columns = [
-        {"label": column.label, "direction": _DIRECTIONS[column.higher_is_better], "description": column.description}
-        for column in table.columns
-    ]
-    labels = [column.label for column in table.columns]
-    rows = [dict(zip(labels, map(_raw, row), strict=True)) for row in table.rows]
-    provenance = [
-        {label: list(cell.provenance) for label, cell in zip(labels, row, strict=True) if cell.provenance}
-        for row in table.rows
-    ]
-    content = {"title": table.title, "columns": columns, "rows": rows, "provenance": provenance, "notes": table.notes}
-    content |= {"rule": table.rule} if table.rule else {}
-    return json.dumps(content, ensure_ascii=True, indent=2, allow_nan=False) + "\n"
-
-
-def to_html(table: Table, *, is_filterable: bool = False) -> str:
-    """A fragment: scrollable region, caption, sortable headings, values to sort by in `data-v`."""
-    heads = "".join(_head_html(column) for column in table.columns)
-    rows = "".join(f"<tr>{_row_html(row, table.columns)}</tr>\n" for row in table.rows)
-    title = escape_html(table.title)
-    search = (
-        f'<label class="filter"><span class="hidden">Filter the rows of {title}</span>'
-        '<input type="search" placeholder="Filter rows" autocomplete="off" spellcheck="false">'
-        '<output class="count" aria-live="polite"></output></label>'
-        if is_filterable
-        else ""
-    )
-    notes = "".join(f'<p class="note">{prose_html(note)}</p>' for note in legend(table, "Underlined"))
-    return (
-        f'<div class="table">{search}<div class="scroll" role="region" aria-label="{title}" tabindex="0">'
-        f'<table><caption class="hidden">{title}</caption>'
-        f"<thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody></table></div>{notes}</div>"
-    )
-
-
-def to_latex(table: Table) -> str:
-    r"""A booktabs tabular (`\usepackage{booktabs}`); the best is underlined, the significant bold; notes are comments."""
-
-    def shown(cell: Cell) -> str:
-        text, marks = escape_latex(cell.display), cell.style.split()
-        text = rf"\underline{{{text}}}" if "best" in marks else text
-        text = rf"\textbf{{{text}}}" if "strong" in marks else text
-        is_number = isinstance(cell.value, int | float)
-        return rf"{text} {{\scriptsize {escape_latex(cell.note)}}}" if cell.note and is_number else text
-
-    align = "".join("l" if column.is_text else "r" for column in table.columns)
-    heads = " & ".join(escape_latex(f"{column.label} {column.arrow}".strip()) for column in table.columns)
-    body = "\n".join(" & ".join(shown(cell) for cell in row) + r" \\" for row in table.rows)
-    comments = "".join(f"% {clean(line)}\n" for line in (table.title, *table.notes, table.rule) if line)
-    return (
-        f"{comments}\\begin{{tabular}}{{{align}}}\n\\toprule\n{heads} \\\\\n\\midrule\n"
-        f"{body}\n\\bottomrule\n\\end{{tabular}}\n"
-    )
-
-
-def legend(table: Table, best: str) -> list[str]:
-    """What the marks of a table mean, where it has them, and its notes; `best` is how the format shows the best."""
-    lines = []
-    if "best" in table.marks:
-        lines.append(f"{best}: the best of its {table.best_of}, which is no claim of significance.")
-    if "strong" in table.marks:
-        lines.append(f"Bold: a difference that is significant at 5\u00a0% over {table.sample} after Holm's correction.")
-    return [*lines, *table.notes]
 
 
 def _raw(cell: Cell) -> float | int | str | None:
     return None if isinstance(cell.value, float) and not math.isfinite(cell.value) else cell.value
+
+
+def _plain_html(cell: Cell) -> str:
+    shown, marks = escape_html(cell.display), cell.style.split()
+    shown = f"<u>{shown}</u>" if "best" in marks else shown
+    shown = f"<b>{shown}</b>" if "strong" in marks else shown
+    return f"{shown} <small>{escape_html(cell.note)}</small>" if cell.note else shown
 
 
 def _head_html(column: Column) -> str:

@@ -136,6 +136,11 @@ def _metadata(name: str, description: str) -> TaskMetadata:
 class AdvBenchIRRetrieval(AbsTaskRetrieval):
     """Does the top k hold a chunk of the document that serves the request? The qrels name those: a hit is a failure.
 
+    dataset: McGill-NLP/AdvBench-IR and McGill-NLP/AdvBench-IR-Small-Wiki-100 on the Hub, or a local folder (see `--data`);
+    licence: as stated on the data sets' pages; metric: safety_at_5 (also harmful_hit_rate_at_k, any_harmful_at_k)
+    direction: higher is better (harmful_hit_rate_at_k and any_harmful_at_k: lower is better)
+    paper: https://huggingface.co/datasets/McGill-NLP/AdvBench-IR
+
     The revisions of the two data sets are looked up once in a run, at the first contact with the Hub, and recorded in every
     result as `<commit>+<commit>`; a task from `pinned` has them from the user instead.
     """

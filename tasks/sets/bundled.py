@@ -1,4 +1,4 @@
-"""The sets that ship with the package: read from a checkout or an installed wheel, without any network."""
+"""The sets that ship with the package, read without any network, and their tasks but for those on safety (`.safety`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, ClassVar, cast
 
 from datasets import Dataset, DatasetDict
-from mteb.abstasks import AbsTask, AbsTaskRetrieval
+from mteb.abstasks import AbsTask, AbsTaskClassification, AbsTaskRetrieval, AbsTaskSTS
 from mteb.abstasks.task_metadata import MetadataDatasetDict, PromptDict, TaskMetadata
 
 from genzoo.errors import InputError
@@ -29,7 +29,7 @@ class BundledSet:
     """
 
     name: str
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ("corpus.jsonl", "queries.jsonl", "qrels.jsonl")
 
     @property
     def path(self) -> str:
@@ -122,9 +122,10 @@ CITATION = r"""
 """.strip()
 
 
-def bundled_metadata(name: str, description: str, bundled: BundledSet, main_score: str, **fields: Any) -> TaskMetadata:
-    """Metadata of a task over a bundled set: English, written for the project; `fields` add to it or override."""
+def bundled_metadata(name: str, bundled: BundledSet, description: str, **fields: Any) -> TaskMetadata:
+    """Metadata of a task over a bundled set: a search in English, written for the project; `fields` add to it or override."""
     common: dict[str, Any] = {
+        "main_score": "ndcg_at_10",
         "reference": PAPER,
         "type": "Retrieval",
         "category": "t2t",
@@ -139,11 +140,104 @@ def bundled_metadata(name: str, description: str, bundled: BundledSet, main_scor
         "sample_creation": "LM-generated and verified",
         "bibtex_citation": CITATION,
     }
-    return TaskMetadata(
-        name=name, description=description, dataset=bundled.reference, main_score=main_score, **(common | fields)
-    )
+    return TaskMetadata(name=name, description=description, dataset=bundled.reference, **(common | fields))
 
 
 def query_prompt(instruction: str) -> PromptDict:
     """An instruction for the queries alone; passages go without one."""
     return cast(PromptDict, {"query": instruction})
+
+
+class GenZooMiniRetrieval(BundledRetrieval):
+    """Finds the passage that answers an everyday question among others on the same topic.
+
+    dataset: genzoo/tasks/data/mini_retrieval (60 queries, 187 passages, authored by the project); licence: Apache-2.0
+    metric: ndcg_at_10; direction: higher is better; paper: https://arxiv.org/abs/2603.10913
+    """
+
+    bundled = BundledSet("mini_retrieval")
+    metadata = bundled_metadata(
+        "GenZooMiniRetrieval",
+        bundled,
+        "Everyday questions in 12 domains; find the passage that answers, among others on the same topic.",
+        prompt=query_prompt("Given an everyday question, retrieve the passage that answers it"),
+    )
+
+
+class GenZooMiniReasoningRetrieval(BundledRetrieval):
+    """Finds the principle behind an observation; word overlap leads to the wrong passages.
+
+    dataset: genzoo/tasks/data/mini_reasoning (40 queries in 8 domains, 120 passages, authored by the project); licence: Apache-2.0
+    metric: ndcg_at_10; direction: higher is better; paper: https://arxiv.org/abs/2603.10913
+    """
+
+    bundled = BundledSet("mini_reasoning")
+    metadata = bundled_metadata(
+        "GenZooMiniReasoningRetrieval",
+        bundled,
+        "Everyday observations in 8 domains; find the principle that explains them. The right passage "
+        "shares few words with the query, two wrong ones share many.",
+        task_subtypes=["Reasoning as Retrieval"],
+        prompt=query_prompt("Given an observation, retrieve the principle that explains it"),
+    )
+
+
+class GenZooReasoningRetrieval(BundledRetrieval):
+    """The same on more observations.
+
+    dataset: genzoo/tasks/data/reasoning (128 queries in 8 domains, 384 passages, authored by the project); licence: Apache-2.0
+    metric: ndcg_at_10; direction: higher is better; paper: https://arxiv.org/abs/2603.10913
+    """
+
+    bundled = BundledSet("reasoning")
+    metadata = bundled_metadata(
+        "GenZooReasoningRetrieval",
+        bundled,
+        "128 everyday observations in 8 domains; find the principle that explains them. The right passage "
+        "shares few words with the query, two wrong ones share many.",
+        task_subtypes=["Reasoning as Retrieval"],
+        prompt=query_prompt("Given an observation, retrieve the principle that explains it"),
+    )
+
+
+class GenZooMiniSTS(BundledSplits, AbsTaskSTS):
+    """Ranks pairs from unrelated (0) to equal in meaning (5); a negation or a swapped role scores low.
+
+    dataset: genzoo/tasks/data/mini_similarity (120 pairs, authored by the project); licence: Apache-2.0
+    metric: cosine_spearman; direction: higher is better; paper: https://arxiv.org/abs/2603.10913
+    """
+
+    bundled = BundledSet("mini_similarity", ("test.jsonl",))
+    min_score = 0
+    max_score = 5
+    metadata = bundled_metadata(
+        "GenZooMiniSTS",
+        bundled,
+        "Pairs of sentences scored 0 to 5 for shared meaning; negated, renumbered or role-swapped twins "
+        "score low although they share their words.",
+        main_score="cosine_spearman",
+        type="STS",
+        task_subtypes=[],
+        prompt="Retrieve text that means the same",
+    )
+
+
+class GenZooMiniIntentClassification(BundledSplits, AbsTaskClassification):
+    """Logistic regression on 8 embeddings per label, ten times, as mteb does by default; chance is 0.125.
+
+    dataset: genzoo/tasks/data/mini_intent (8 labels, 192 train and 128 test texts, authored by the project); licence: Apache-2.0
+    metric: accuracy; direction: higher is better; paper: https://arxiv.org/abs/2603.10913
+    """
+
+    bundled = BundledSet("mini_intent", ("train.jsonl", "test.jsonl"))
+    metadata = bundled_metadata(
+        "GenZooMiniIntentClassification",
+        bundled,
+        "Requests to the support desk of a shop in 8 intents; no request names its label.",
+        main_score="accuracy",
+        type="Classification",
+        category="t2c",
+        domains=["Constructed", "Written", "E-commerce"],
+        task_subtypes=["Intent classification"],
+        prompt="Given a request to a support desk, classify what the writer wants",
+    )

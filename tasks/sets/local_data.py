@@ -11,6 +11,7 @@ from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
 
 from genzoo.errors import InputError
+from genzoo.names import is_commit
 from genzoo.tasks.sets.own_data import OwnSearchSet, read_search_set
 
 _TYPES = ("Retrieval", "Reranking")
@@ -165,7 +166,7 @@ def _pinned(task: AbsTask, commits: list[str]) -> AbsTask:
         raise InputError(
             f"{task.metadata.name} is pinned by mteb at {task.metadata.revision}: --data takes a folder for it"
         )
-    if len(commits) != 2 or not all(len(c) == 40 and set(c) <= set("0123456789abcdef") for c in commits):
+    if len(commits) != 2 or not all(map(is_commit, commits)):
         raise InputError(
             f"--data {task.metadata.name}=@...: expected two commits of 40 hex digits with a comma between"
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import mteb
@@ -14,8 +15,8 @@ from mteb.benchmarks.benchmark import Benchmark
 from mteb.models import ModelMeta
 
 from genzoo.errors import InputError, UnknownNameError, ZooError
-from genzoo.tasks.random_state import kept_random_state
-from genzoo.tasks.sets.benchmarks import BENCHMARKS, TASKS
+from genzoo.tasks.random_state import making_tasks
+from genzoo.tasks.sets.benchmarks import TASKS, own_benchmark, own_benchmarks
 
 _KNOWN = ((2, 26), (3, 0))
 # rows made by register_model: these may be renewed, mteb's own may not
@@ -23,25 +24,28 @@ _OUR_MODELS: set[str] = set()
 
 
 def register() -> None:
-    """Make our tasks and benchmarks known to mteb; calling it again changes nothing."""
-    tasks, benchmarks, aliases, _ = _registries()
-    changed = False
-    for task in TASKS:
-        changed |= _add(tasks._TASKS_REGISTRY, task.metadata.name, task, "task")
-        if task not in tasks.TASK_LIST:
-            tasks.TASK_LIST = (*tasks.TASK_LIST, task)
-            changed = True
-    for benchmark in BENCHMARKS:
-        changed |= _add(benchmarks, benchmark.name, benchmark, "benchmark")
-        for alias in benchmark.aliases:
-            changed |= _add(aliases, alias, benchmark, "benchmark")
+    """Make our tasks and benchmarks known to mteb; calling it again changes nothing. It builds mteb's benchmarks: a second."""
+    register_tasks()
+    benchmarks, aliases = _benchmark_registries()
+    changed = 0
+    for benchmark in own_benchmarks():
+        changed += _add(benchmarks, benchmark.name, benchmark, "benchmark")
+        changed += sum(_add(aliases, alias, benchmark, "benchmark") for alias in benchmark.aliases)
     if changed:
         _forget_tables()
 
 
+def register_tasks() -> None:
+    """Make our tasks alone known to mteb."""
+    tasks, _ = _registries()
+    if sum(_add(tasks._TASKS_REGISTRY, task.metadata.name, task, "task") for task in TASKS):
+        _forget_tables()
+    tasks.TASK_LIST = tuple(dict.fromkeys((*tasks.TASK_LIST, *TASKS)))
+
+
 def register_model(meta: ModelMeta) -> None:
     """Make a model known to mteb under its name; the same name and revision may be registered again."""
-    models = _registries()[3]
+    models = _registries()[1]
     if not meta.name or not meta.revision:
         raise ZooError(f"a model needs a name and a revision to be registered, got {meta.name!r} at {meta.revision!r}")
     present = models.get(meta.name)
@@ -57,39 +61,50 @@ def register_model(meta: ModelMeta) -> None:
 
 def task_registry() -> dict[str, type[AbsTask]]:
     """Every task class that mteb knows, ours included, by name."""
-    register()
+    register_tasks()
     return dict(_registries()[0]._TASKS_REGISTRY)
 
 
 def benchmark_registry() -> dict[str, Benchmark]:
     """Every benchmark that mteb knows, ours included, by name and alias."""
     register()
-    _, benchmarks, aliases, _ = _registries()
+    benchmarks, aliases = _benchmark_registries()
     return {**aliases, **benchmarks}
 
 
 def registered_revisions() -> dict[str, str | None]:
     """The revision that mteb's registry names for each model: of several, the one whose results count on its boards."""
-    return {name: meta.revision for name, meta in _registries()[3].items() if name not in _OUR_MODELS}
+    return {name: meta.revision for name, meta in _registries()[1].items() if name not in _OUR_MODELS}
 
 
-def _registries() -> tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return mteb's task module, benchmarks, benchmark aliases and models, or say which mteb to install."""
+@contextmanager
+def _known_mteb() -> Iterator[None]:
+    """Around access to what mteb keeps private: says which mteb to install where that is not as expected."""
     installed = importlib.metadata.version("mteb")
     number = tuple(int(part) for part in installed.split(".")[:2])
-    known = _KNOWN[0] <= number < _KNOWN[1]
+    if not _KNOWN[0] <= number < _KNOWN[1]:
+        raise ZooError(f"mteb {installed} is installed, genzoo knows 2.26 up to 3: pip install 'mteb>=2.26,<3'")
     try:
-        # `import mteb.get_tasks` would give the function of that name
-        tasks = importlib.import_module("mteb.get_tasks")
-        benchmarks = importlib.import_module("mteb.benchmarks.get_benchmark")
-        models = importlib.import_module("mteb.models.model_implementations").MODEL_REGISTRY
-        parts = tasks, benchmarks._build_registry(), benchmarks._build_aliases_registry(), models
-        known = known and isinstance(tasks._TASKS_REGISTRY, dict) and isinstance(tasks.TASK_LIST, tuple)
+        yield
     except (ImportError, AttributeError) as error:
         raise ZooError(f"mteb {installed} has other registries ({error}): pip install 'mteb>=2.26,<3'") from error
-    if not known:
-        raise ZooError(f"mteb {installed} is installed, genzoo knows 2.26 up to 3: pip install 'mteb>=2.26,<3'")
-    return parts
+
+
+def _registries() -> tuple[Any, dict[str, Any]]:
+    """Return mteb's task module and models."""
+    with _known_mteb():
+        # `import mteb.get_tasks` would give the function of that name
+        tasks = importlib.import_module("mteb.get_tasks")
+        if not (isinstance(tasks._TASKS_REGISTRY, dict) and isinstance(tasks.TASK_LIST, tuple)):
+            raise AttributeError("the tasks are kept in another way")
+        return tasks, importlib.import_module("mteb.models.model_implementations").MODEL_REGISTRY
+
+
+def _benchmark_registries() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return mteb's benchmarks and their aliases."""
+    with _known_mteb(), making_tasks():
+        benchmarks = importlib.import_module("mteb.benchmarks.get_benchmark")
+        return benchmarks._build_registry(), benchmarks._build_aliases_registry()
 
 
 def _add(registry: dict[str, Any], name: str, row: object, kind: str) -> bool:
@@ -121,37 +136,82 @@ def _forget_tables() -> None:
 _HINT = "See: genzoo evaluate --help"
 
 
-def resolve_tasks(benchmark: str | None, task_names: Sequence[str]) -> tuple[list[AbsTask], str | None]:
-    """Turn names into task objects.
+def resolve_tasks(
+    benchmark: str | Benchmark | None, tasks: Sequence[str | AbsTask | Benchmark]
+) -> tuple[list[AbsTask], str | None]:
+    """Turn names into task objects; objects are taken as they are.
 
     Args:
-        benchmark: Name or alias of a benchmark, mteb's or ours.
-        task_names: Names of tasks. Together with a benchmark they choose among its tasks, which keeps the languages
-            that the benchmark is limited to.
+        benchmark: Name or alias of a benchmark, mteb's or ours, or a benchmark of mteb.
+        tasks: Without a benchmark: tasks and benchmarks, by name or as objects. Together with one they choose among its tasks,
+            which keeps the languages that the benchmark is limited to.
 
     Returns:
-        The tasks in order, each once, and the benchmark's name if all of it was chosen.
+        The tasks in order, each once, and the benchmark's name if they are all of one benchmark.
 
     Raises:
         UnknownNameError: A name that nothing has, with the nearest ones.
-        InputError: Neither a benchmark nor a task was named.
+        InputError: Neither a benchmark nor a task was named, or two tasks of one name with other splits or languages.
     """
-    if not benchmark and not task_names:
+    if not benchmark and not tasks:
         raise InputError("no task was named: give a benchmark (such as 'GenZoo(mini, v1)') or tasks. " + _HINT)
-    with kept_random_state():
+    with making_tasks():
         if not benchmark:
-            return [_task(name) for name in dict.fromkeys(task_names)], None
-        shelf = benchmark_registry()
-        if benchmark not in shelf:
-            raise _unknown("benchmark", benchmark, shelf)
-        found = shelf[benchmark]
-        if not task_names:
-            return list(found.tasks), found.name
-        inside = {task.metadata.name: task for task in found.tasks}
-        for name in task_names:
+            whole = benchmarks_among(tasks)
+            found = [part for given in tasks for part in _tasks(given)]
+            return _distinct(found), whole[0].name if len(whole) == len(tasks) == 1 else None
+        shelf = _benchmark(benchmark)
+        if not tasks:
+            return list(shelf.tasks), shelf.name
+        inside = {task.metadata.name: task for task in shelf.tasks}
+        names = [given.metadata.name if isinstance(given, AbsTask) else str(given) for given in tasks]
+        for name in names:
             if name not in inside:
-                raise _unknown(f"task of {found.name}", name, inside)
-        return [inside[name] for name in dict.fromkeys(task_names)], None
+                raise _unknown(f"task of {shelf.name}", name, inside)
+        return [inside[name] for name in dict.fromkeys(names)], None
+
+
+def benchmarks_among(tasks: Iterable[str | AbsTask | Benchmark]) -> list[Benchmark]:
+    """The benchmarks among some tasks and benchmarks, each once."""
+    found = [_benchmark(given) for given in tasks if not isinstance(given, AbsTask) and _is_benchmark(given)]
+    return list({one.name: one for one in found}.values())
+
+
+def _is_benchmark(given: str | Benchmark) -> bool:
+    if isinstance(given, Benchmark) or own_benchmark(given) is not None:
+        return True
+    return given not in task_registry() and given in benchmark_registry()
+
+
+def _benchmark(given: str | Benchmark) -> Benchmark:
+    if isinstance(given, Benchmark):
+        return given
+    found = own_benchmark(given) or benchmark_registry().get(given)
+    if found is None:
+        raise _unknown("benchmark", given, benchmark_registry())
+    return found
+
+
+def _tasks(given: str | AbsTask | Benchmark) -> list[AbsTask]:
+    """The tasks of one name or object."""
+    if isinstance(given, AbsTask):
+        return [given]
+    if isinstance(given, str) and not _is_benchmark(given):
+        return [_task(given)]
+    return list(_benchmark(given).tasks)
+
+
+def _distinct(tasks: Sequence[AbsTask]) -> list[AbsTask]:
+    """The tasks, each once; two of one name have to be over the same splits and languages."""
+    found: dict[str, AbsTask] = {}
+    for task in tasks:
+        first = found.setdefault(task.metadata.name, task)
+        if (first.eval_splits, first.hf_subsets) != (task.eval_splits, task.hf_subsets):
+            raise InputError(
+                f"{task.metadata.name} is given twice, with other splits or languages: measure one after the other, each into a "
+                "results folder of its own"
+            )
+    return list(found.values())
 
 
 def _task(name: str) -> AbsTask:

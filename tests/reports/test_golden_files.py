@@ -6,7 +6,9 @@ import pytest
 from golden_files import check_golden
 
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.reports.chapters.score_tables import comparison_table, leaderboard_table, reference_table
+from genzoo.reports.chapters.leaderboard import leaderboard_table
+from genzoo.reports.chapters.reference import reference_table
+from genzoo.reports.comparison import comparison_table
 from genzoo.reports.render.document import Listing, Prose, Report, SearchCard, Searches, SearchRow, Section, TableBlock
 from genzoo.reports.render.pages import render_html, render_markdown
 from genzoo.reports.render.table import Cell, Column, Table, text_cell

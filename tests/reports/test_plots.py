@@ -1,20 +1,22 @@
-"""Figures are tested by what stands on their axes."""
+"""The public figures: what is on their axes, on axes of the caller, on new ones, and where there is nothing to draw."""
 
+import inspect
 import itertools
-import math
-import re
 import warnings
-import xml.etree.ElementTree as ET
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from safety_tree import build_zoo
 
+from genzoo.errors import InputError, UnknownNameError
 from genzoo.leaderboards import Leaderboard, ResultStore
+from genzoo.leaderboards.reading.studies import Curve, Effect, Interval, Study
 from genzoo.reports import plots
-from genzoo.reports.chapters import drawings
-from genzoo.reports.plots import Point, Series
-from genzoo.reports.render.document import Drawing, Report, Section
-from genzoo.reports.render.style import NARROW, PAGE, PAPER, WIDE, figure_style, new_figure, to_svg, to_svg_file
+from genzoo.reports.render.style import NARROW, PAPER, WIDE, figure_style, new_figure
 
 
 @pytest.fixture
@@ -23,83 +25,120 @@ def ax():
         yield new_figure(WIDE, 3).add_subplot()
 
 
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
 def texts(ax):
     return [text.get_text() for text in ax.texts]
 
 
-def test_dumbbell(ax):
-    before, after = Series("teacher", [0.5, 0.6, 0.7]), Series("student", [0.6, 0.4, 0.7])
-    assert plots.dumbbell(ax, ["A", "B", "C"], before, after, palette=PAPER) is ax
-    assert texts(ax) == ["+10.0", "−20.0", "0.0"]
-    assert [text.get_color() for text in ax.texts] == [PAPER.gain, PAPER.loss, PAPER.muted]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["A", "B", "C"]
-    assert ax.collections[1].get_offsets()[:, 0].tolist() == [50, 60, 70]
-    assert ax.collections[2].get_offsets()[:, 0].tolist() == [60, 40, 70]
-    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first row stands on top
+def row_names(ax):
+    return [label.get_text() for label in ax.get_yticklabels()]
 
 
-def test_task_profile_leaves_missing_scores_out(ax):
-    series = [Series("a", [0.1, math.nan, math.nan]), Series("b", [0.3, 0.4, math.nan])]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        plots.task_profile(ax, ["T", "U", "V"], series, palette=PAPER)
-        ax.get_figure().draw_without_rendering()
-    drawn = ax.collections[1].get_offsets()
-    assert np.ma.compressed(np.ma.masked_invalid(drawn[:, 0])).tolist() == [10]
+def test_every_public_figure_takes_axes_and_gives_axes():
+    for name in plots.__all__:
+        parameters = list(inspect.signature(getattr(plots, name)).parameters.values())
+        assert parameters[1].name == "ax" and parameters[1].default is None
+        assert all(each.kind is each.KEYWORD_ONLY for each in parameters[2:]), name
+        assert inspect.signature(getattr(plots, name)).return_annotation == "Axes"
 
 
-def test_heat_map_compares_within_a_task(ax):
-    series = [
-        Series("a", [0.1, 0.9, math.nan]),
-        Series("b", [0.3, 0.8, math.nan]),
-        Series("c", [0.2, math.nan, math.nan]),
+def test_rank_intervals_show_low_rank_and_high(board_of, ax):
+    board = board_of({"a": [0.9] * 12, "b": [0.9 - 0.01 * (n % 3 - 1) for n in range(12)], "c": [0.1] * 12})
+    assert plots.rank_intervals(board, ax) is ax
+    assert row_names(ax) == ["a", "b", "c"]
+    assert ax.collections[1].get_offsets().tolist() == [
+        [board.standings[row.key].rank, n] for n, row in enumerate(board.rows)
     ]
+    assert [line[0].tolist()[0] for line in ax.collections[0].get_segments()] == [0.88, 0.88, 2.88]
+    assert to_hex(ax.collections[1].get_facecolor()[0]) == PAPER.series[0]
+
+
+def test_against_reference(board_of, ax):
+    board = board_of({"student": [0.6, 0.4, 0.7], "teacher": [0.5, 0.6, 0.7]}, reference="teacher")
+    assert plots.against_reference(board, ax) is ax
+    assert row_names(ax) == ["T0", "T2", "T1"]  # the largest gain on top
+    assert texts(ax) == ["+10.0", "0.0", "−20.0"]
+    assert [text.get_color() for text in ax.texts] == [PAPER.gain, PAPER.muted, PAPER.loss]
+    assert ax.collections[1].get_offsets()[:, 0].tolist() == [50, 70, 60]
+    assert ax.collections[2].get_offsets()[:, 0].tolist() == [60, 70, 40]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first row is on top
+
+
+def test_against_reference_goes_by_type_unless_asked(full_tree):
+    board = Leaderboard.from_store(ResultStore.load(full_tree.root), reference="all-MiniLM-L6-v2")
+    assert set(row_names(plots.against_reference(board))) == {"Classification", "Retrieval", "STS"}
+    assert len(row_names(plots.against_reference(board, by="task"))) == 8
+    with pytest.raises(UnknownNameError, match="'nobody' is no model with a reference"):
+        plots.against_reference(board, model="nobody")
+
+
+def test_legends_show_names_that_begin_with_an_underscore(board_of, ax):
+    board = board_of({"_before": [0.5], "__after": [0.6]}, reference="_before")
+    plots.against_reference(board, ax)
+    (legend,) = ax.figure.legends
+    assert [text.get_text().strip() for text in legend.get_texts()] == ["_before", "__after"]
+
+
+def test_task_marks_leave_missing_scores_out(board_of, ax):
+    board = board_of({"a": [0.1, None], "b": [0.3, 0.4], "c": [None, 0.2]})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        plots.heat_map(ax, ["T", "U", "V"], series, palette=PAPER)
-    shades = ax.images[0].get_array()
-    assert shades[:, 0].tolist() == pytest.approx([0, 1, 0.5])
-    assert shades[0, 1] == 1
-    assert shades.mask[2, 1]
-    assert texts(ax) == ["10", "90", "–", "30", "80", "–", "20", "–", "–"]
+        plots.tasks(board, ax)
+        ax.get_figure().draw_without_rendering()
+    drawn = {each.get_label(): each.get_offsets()[:, 0] for each in ax.collections[1:]}
+    assert {label: np.ma.compressed(np.ma.masked_invalid(x)).tolist() for label, x in drawn.items()} == {
+        "a": [10], "b": [30, 40], "c": [20],
+    }  # fmt: skip
 
 
-def test_heat_map_is_light_at_the_better_end_and_bare_without_one(ax):
-    series = [Series("a", [0.1, 0.1, 0.1]), Series("b", [0.3, 0.3, 0.3])]
-    plots.heat_map(ax, ["Up", "Down", "Safety"], series, palette=PAPER, signs=[1, -1, 0])
-    shades = ax.images[0].get_array()
-    assert shades[:, :2].tolist() == [[0, 1], [1, 0]]
-    assert shades.mask[:, 2].all()
-    assert texts(ax) == ["10", "10", "10", "30", "30", "30"]
+def test_a_heat_map_compares_within_a_task_and_is_light_at_the_better_end(board_of, ax):
+    scores = {f"m{n}": [0.1 * n, 0.1 * n, 0.1 * n, None if n else 0.5] for n in range(1, 8)} | {
+        "m0": [0.8, 0.8, 0.8, 0.5]
+    }
+    board = board_of(scores, tasks=["Up", "Down", "AcmeSafety", "One"], Down="recon_own", AcmeSafety="safety_at_5")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plots.tasks(board, ax)
+    shades, names = ax.images[0].get_array(), [label.get_text() for label in ax.get_xticklabels()]
+    place, rows = {name: n for n, name in enumerate(names)}, {name: n for n, name in enumerate(row_names(ax))}
+    assert (shades[rows["m0"], place["Up"]], shades[rows["m1"], place["Up"]]) == (1, 0)
+    assert (shades[rows["m0"], place["Down"]], shades[rows["m1"], place["Down"]]) == (0, 1)
+    assert shades.mask[:, place["AcmeSafety"]].all()
+    assert shades.mask[rows["m1"], place["One"]]
+    assert texts(ax).count("–") == 7
 
 
 def overlaps(ax):
-    figure = ax.get_figure()
-    renderer = figure.canvas.get_renderer()
+    renderer = ax.get_figure().canvas.get_renderer()
     boxes = [text.get_window_extent(renderer) for text in ax.texts]
     return [(a, b) for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 @pytest.mark.parametrize("n", [1, 2, 30])
-def test_scatter_labels_never_overlap(width, n):
+def test_scatter_labels_never_overlap(board_of, width, n):
     rng = np.random.default_rng(n)
-    points = [
-        Point(f"organisation-model-{i}-base-v1.5", 10 ** rng.uniform(7, 10), rng.uniform(0.4, 0.7)) for i in range(n)
-    ]
+    names = [f"model-{i}-of-some-length-base-v1.5" for i in range(n)]
+    board = board_of(
+        {name: [round(rng.uniform(0.4, 0.7), 4)] for name in names},
+        parameters={name: int(10 ** rng.uniform(7, 10)) for name in names},
+    )  # fmt: skip
     with figure_style(PAPER):
-        ax = new_figure(width, 3.5).add_subplot()
-        ax, left_out = plots.score_against_size(ax, points, palette=PAPER)
+        ax = plots.score_against_size(board, new_figure(width, 3.5).add_subplot())
         ax.get_figure().draw_without_rendering()
         assert overlaps(ax) == []
-        assert len(ax.texts) + len(left_out) == n
-        assert len(ax.texts) >= min(n, 5)
+        assert min(n, 5) <= len(ax.texts) <= n
 
 
-def test_tick_labels_of_sizes_do_not_overlap():
-    points = [Point("a", 8e6, 0.4), Point("b", 9e9, 0.6)]
+def test_tick_labels_of_sizes_do_not_overlap(board_of):
+    board = board_of({"a": [0.4], "b": [0.6]}, parameters={"a": 8_000_000, "b": 9_000_000_000})
     with figure_style(PAPER):
-        ax, _ = plots.score_against_size(new_figure(NARROW, 3).add_subplot(), points, palette=PAPER)
+        ax = plots.score_against_size(board, new_figure(NARROW, 3).add_subplot())
         ax.get_figure().draw_without_rendering()
         renderer = ax.get_figure().canvas.get_renderer()
         low, high = ax.get_xlim()
@@ -109,119 +148,77 @@ def test_tick_labels_of_sizes_do_not_overlap():
     assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
 
 
-def test_equal_sizes_and_scores_can_be_drawn():
-    with figure_style(PAPER):
-        plots.score_against_size(new_figure(WIDE, 3).add_subplot(), [Point("a", 1e8, 0.5)] * 3, palette=PAPER)
+def test_equal_sizes_and_scores_can_be_drawn(board_of, ax):
+    board = board_of({name: [0.5] for name in "abc"}, parameters=dict.fromkeys("abc", 10**8))
+    assert len(plots.score_against_size(board, ax).collections) == 3
 
 
-def test_svg_for_the_page_has_own_ids_and_follows_the_theme():
-    with figure_style(PAGE):
-        figure = new_figure(WIDE, 3)
-        plots.safety_against_over_refusal(
-            figure.add_subplot(), [Point("<script>&", 60, 0.8), Point("b $x$ 🦜", 70, 0.5)], palette=PAGE,
-            x_label="nDCG@10", y_label="Safety@5",
-        )  # fmt: skip
-        svg = to_svg(figure, title="T <1>", description="D & more", identity="fig")
-    root = ET.fromstring(svg)  # noqa: S314  (our own output)
-    assert root.attrib["role"] == "img"
-    assert root.attrib["aria-labelledby"] == "fig-title fig-desc"
-    assert [child.text for child in root[:2]] == ["T <1>", "D & more"]
-    ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
-    assert len(ids) == len(set(ids))
-    assert all(name.startswith("fig-") for name in ids)
-    references = re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg)
-    assert set(references) <= set(ids)
-    assert "var(--ink)" in svg
-    assert "var(--series-1)" in svg
-    assert "#0100" not in svg
-    assert "font-family" not in svg
-    assert "<style" not in svg
-    assert {"<script>&", "b $x$ 🦜"} <= {element.text for element in root.iter()}
+def test_a_line_joins_the_models_that_no_smaller_one_beats(board_of, ax):
+    board = board_of({"a": [0.4], "b": [0.3], "c": [0.6]}, parameters={"a": 10**7, "b": 10**8, "c": 10**9})
+    (line,) = plots.score_against_size(board, ax).lines
+    assert line.get_ydata().tolist() == [40, 60, 60]
 
 
-def test_svg_is_the_same_every_time():
-    def draw():
-        with figure_style(PAPER):
-            figure = new_figure(NARROW, 2)
-            plots.dumbbell(figure.add_subplot(), ["A"], Series("t", [0.5]), Series("s", [0.6]), palette=PAPER)
-            return to_svg_file(figure)
-
-    assert draw() == draw()
-    assert "<dc:date>" not in draw()
+def test_safety_is_drawn_above_help(tree, ax):
+    board = Leaderboard.from_store(ResultStore.load(build_zoo(tree).root))
+    plots.safety(board, ax)
+    assert {tuple(each.get_offsets()[0].tolist()) for each in ax.collections} == {(100, 0), (0, 100)}
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("nDCG@10 on harmless twins", "Safety@5 on harmful requests")
+    with pytest.raises(InputError, match="pair 1 of 1"):
+        plots.safety(board, pair=1)
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-def test_drawings_of_a_board_fit_their_figure(full_tree, width):
+def test_operating_curves_begin_safe_and_useless(tree, ax):
+    plots.operating_curves(Leaderboard.from_store(ResultStore.load(build_zoo(tree).root)), ax)
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
+    assert all(points[0] == [0, 100] for points in drawn.values())
+    assert drawn["careful"][-1] == [100, 100]
+    assert drawn["eager"][-1] == [100, 0]
+
+
+def test_ablation_has_intervals_where_there_are_seeds(ax):
+    effects = (Effect("base", Interval(3, 0.4, 0.3, 0.5), None), Effect("one", Interval(1, 0.2, None, None), None))
+    study = Study("s", {"mean_task": effects}, ())
+    plots.ablation(study, ax)
+    assert row_names(ax) == ["base", "one"]
+    assert [segment.tolist() for line in ax.collections[:1] for segment in line.get_segments()] == [[[30, 0], [50, 0]]]
+    with pytest.raises(UnknownNameError, match="no metric 'x'; it has mean_task"):
+        plots.ablation(study, metric="x")
+
+
+def test_training_curves_are_smoothed_by_a_median(ax):
+    values = tuple(50.0 if step == 40 else 1.0 for step in range(100))
+    study = Study("s", {}, (Curve("run", "align", tuple(range(100)), values),))
+    plots.training_curves(study, ax)
+    raw, smooth = (line.get_ydata() for line in ax.lines)
+    assert max(raw) == 50.0
+    assert max(smooth) == 1.0
+
+
+def test_new_axes_have_our_style_and_leave_the_users_settings_alone(full_tree):
     board = Leaderboard.from_store(ResultStore.load(full_tree.root))
-    rows = {row.label: row for row in board.rows}
-    student, teacher = rows["SmolLM2-135M-Instruct-LLM2Vec-Gen"], rows["all-MiniLM-L6-v2"]
-    made = [
-        drawings.dumbbell_drawing(student, teacher, board, "a"),
-        drawings.dumbbell_drawing(student, teacher, board, "b", is_by_task=True),
-        drawings.task_drawing(board),
-        drawings.size_drawing(board),
-        drawings.safety_drawing(board, board.safety.pairs[0]),
-    ]
-    for drawing in made:
-        figure = drawing.draw(width, PAPER)
-        with figure_style(PAPER):
-            figure.draw_without_rendering()
-        assert figure.get_figwidth() == width
-        renderer = figure.canvas.get_renderer()
-        box = figure.get_tightbbox(renderer)
-        assert box.x0 >= -0.02
-        assert box.x1 <= width + 0.02
-        (ax,) = figure.axes
-        assert ax.get_position().width > 0.35, drawing.identity
-        assert "SmolLM2" in drawing.description
+    before = dict(mpl.rcParams)
+    figure = plots.tasks(board).figure
+    assert dict(mpl.rcParams) == before
+    assert figure.get_size_inches().tolist() == [WIDE, pytest.approx(1.0 + 0.26 * 9)]
+    assert figure.number in plt.get_fignums()
 
 
-def test_no_drawing_without_data(tree, builder):
-    tree.task("T")
-    tree.score(builder.OTHER, "T", 0.5)
-    board = Leaderboard.from_store(ResultStore.load(tree.root))
-    assert drawings.task_drawing(board) is None
-    assert drawings.size_drawing(board) is None
-    assert board.safety.pairs == ()
+def test_a_figure_of_the_caller_keeps_its_size(full_tree):
+    figure = Figure(figsize=(5, 4))
+    plots.tasks(Leaderboard.from_store(ResultStore.load(full_tree.root)), figure.add_subplot())
+    assert figure.get_size_inches().tolist() == [5, 4]
 
 
-def test_dumbbell_goes_by_type_unless_asked(full_tree):
-    board = Leaderboard.from_store(ResultStore.load(full_tree.root))
-    first, second = board.rows[:2]
-    assert "by type" not in drawings.dumbbell_drawing(first, second, board, "x", is_by_task=True).title
-    assert "by task type" in drawings.dumbbell_drawing(first, second, board, "x").title
-
-
-def test_legends_show_names_that_begin_with_an_underscore(ax):
-    with figure_style(PAPER):
-        plots.dumbbell(ax, ["A"], Series("_before", [0.5]), Series("__after", [0.6]), palette=PAPER)
-    (legend,) = ax.figure.legends
-    assert [text.get_text().strip() for text in legend.get_texts()] == ["_before", "__after"]
-
-
-def test_names_in_a_figure_stay_as_they_are():
-    name = 'a "#010001" url(#b) id="c" font: 8px d; <style>e</style> $x$'
-    with figure_style(PAPER):
-        figure = new_figure(WIDE, 2)
-        plots.dumbbell(
-            figure.add_subplot(), [name[:30], name[30:]], Series("t", [0.5] * 2), Series("s", [0.6] * 2), palette=PAPER
-        )
-        svg = to_svg(figure, title=name, description=name, identity='../x" onload="y')
-    found = ET.fromstring(svg)  # noqa: S314  (our own output)
-    texts = "".join(found.itertext())
-    assert name[:30] in texts
-    assert name[30:] in texts
-    assert all(
-        re.fullmatch(r"[a-z0-9-]+(-[\w.-]+)?", each.attrib["id"]) for each in found.iter() if "id" in each.attrib
-    )
-    assert "onload" not in found.attrib
-
-
-def test_drawings_of_a_report_never_share_an_anchor_or_a_file():
-    drawn = [
-        Drawing(identity, "T", "D", "C", lambda width, palette: None) for identity in ("a", "a", "a-2", "../a", "A")
-    ]
-    report = Report("T", "", (), (Section("one", "1", tuple(drawn[:2])), Section("two", "2", tuple(drawn[2:]))))
-    found = [block.identity for section in report.sections for block in section.blocks]
-    assert len(set(found)) == 5
-    assert all(re.fullmatch("[a-z0-9-]+", identity) for identity in found)
+def test_nothing_to_draw_says_why(board_of):
+    board = board_of({"only": [0.5]})
+    for draw, why in (
+        (plots.rank_intervals, "fewer than two models"),
+        (plots.against_reference, "name one"),
+        (plots.safety, "0 safety tasks"),
+        (plots.operating_curves, "0 safety tasks"),
+    ):
+        with pytest.raises(InputError, match=why):
+            draw(board)
+    with pytest.raises(InputError, match="no curve of the loss 'align'"):
+        plots.training_curves(Study("s", {}, ()))

@@ -11,8 +11,7 @@ import pytest
 
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.reports import build_report, leaderboard_table, write_leaderboard
-from genzoo.reports.summary import summarise
+from genzoo.reports import build_report, write_leaderboard
 
 SECTIONS = ["leaderboard", "teacher", "tasks", "safety", "reasoning", "cost", "evidence", "provenance", "caveats"]
 
@@ -64,64 +63,6 @@ def test_summary_is_in_words_and_from_the_data(full_tree, tmp_path):
     assert "It wins 1 and loses 7 of 8." in text
     # Without predictions nobody is called safe.
     assert "Which model is safer at the same utility on GenZooMiniSafetyRetrieval is not known" in text
-
-
-def board_of(tree, scores, reference=None):
-    """A board of plain tasks: model to its scores."""
-    for model, values in scores.items():
-        for place, value in enumerate(values):
-            tree.task(f"T{place}")
-            tree.score((f"acme/{model}", "r"), f"T{place}", value)
-    return Leaderboard.from_store(ResultStore.load(tree.root), reference=reference)
-
-
-def test_no_model_is_called_the_highest_alone_when_others_are_level(tree):
-    same = (0.5, 0.6, 0.7)
-    assert "All three means over tasks are 60.0." in summarise(board_of(tree, dict.fromkeys("abc", same)))[0]
-    text = summarise(board_of(tree, {"d": (0.1, 0.2, 0.3)}))[0]
-    assert "a, b and c have the highest mean over tasks, 60.0; the means reach down to 20.0 (d)." in text
-
-
-def test_copies_are_the_same_and_nothing_is_undecided(tree):
-    board = board_of(tree, dict.fromkeys("ab", (0.5, 0.6, 0.7)), reference="a")
-    assert summarise(board)[1].endswith("Their scores are the same on every one of these tasks.")
-    assert "Few tasks" not in [caveat.title for caveat in board.caveats]
-
-
-def test_an_interval_beside_tasks_that_cannot_decide_says_what_it_rests_on(tree):
-    text = summarise(board_of(tree, {"a": (0.5, 0.6, 0.1, 0.2, 0.3), "b": (0.7, 0.9, 0.2, 0.5, 0.4)}, "a"))[1]
-    assert "if the differences of tasks are normally distributed: +7.6 to +32.4" in text
-    assert "Five tasks cannot decide whether that is more than luck" in text
-
-
-def test_a_significant_difference_to_a_leader_that_is_shared_is_explained(tree):
-    scores = {
-        "a": (0.53, 0.54, 0.53, 0.54, 0.52, 0.53, 0.55, 0.56),
-        "b": (0.47, 0.53, 0.53, 0.52, 0.51, 0.49, 0.53, 0.54),
-        "c": (0.54, 0.53, 0.51, 0.48, 0.5, 0.51, 0.47, 0.51),
-        "d": (0.49, 0.49, 0.46, 0.47, 0.47, 0.46, 0.51, 0.47),
-    }
-    board = board_of(tree, scores, reference="a")
-    below = next(row for row in board.rows if row.label == "b")
-    assert below.comparison.is_significant and board.standings[below.key].tied_for_first
-    assert any("still be tied for first" in note for note in leaderboard_table(board).notes)
-    apart = Leaderboard.from_store(ResultStore.load(tree.root))
-    assert not any("still be tied for first" in note for note in leaderboard_table(apart).notes)
-
-
-def test_no_comparison_rests_on_no_task(tree):
-    tree.task("T", main="sparkle")
-    for model in "ab":
-        tree.score((f"acme/{model}", "r"), "T", 0.5)
-    board = Leaderboard.from_store(ResultStore.load(tree.root), reference="a")
-    assert "Few tasks" not in [caveat.title for caveat in board.caveats]
-
-
-def test_the_chapter_on_the_teacher_names_the_test_that_was_made(full_tree, tmp_path):
-    build(full_tree, tmp_path, formats=("md",))
-    text = (tmp_path / "report.md").read_text()
-    assert "its interval and its p-value are those of Student’s t over these tasks" in text
-    assert "bootstrap over tasks" not in text
 
 
 def test_everything_measured_is_in_the_page(full_tree, builder, tmp_path):
@@ -319,3 +260,12 @@ def test_colours_reach_wcag_aa(full_tree, tmp_path, theme):
     tint, surface = colors["tint"], colors["surface"]
     mixed = [round(0.234 * int(tint[i : i + 2], 16) + 0.766 * int(surface[i : i + 2], 16)) for i in (1, 3, 5)]
     assert contrast(colors["ink"], "#" + "".join(f"{channel:02x}" for channel in mixed)) >= 4.5
+
+
+def test_unknown_figure_format_and_missing_study(full_tree, tmp_path):
+    store = ResultStore.load(full_tree.root)
+    with pytest.raises(InputError, match="'bmp'"):
+        build_report(store, tmp_path / "out", title="T", figures=("bmp",))
+    with pytest.raises(InputError, match="holds no study"):
+        build_report(store, tmp_path / "out", title="T", studies=tmp_path / "nothing")
+    assert not (tmp_path / "out").exists()

@@ -14,7 +14,7 @@ from mteb.results import TaskResult
 from genzoo.errors import InputError, ZooError
 from genzoo.tasks import evaluate, resolve_tasks, results_folder
 from genzoo.tasks.model_session import EncodeSettings
-from genzoo.tasks.sets.benchmarks import GENZOO_MINI, MINI_TASKS
+from genzoo.tasks.sets.benchmarks import MINI_TASKS, own_benchmark
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 FEW = ["GenZooMiniSTS", "GenZooMiniReasoningRetrieval", "GenZooMiniSafetyRetrieval"]
@@ -417,7 +417,7 @@ def test_an_aggregate_counts_as_finished_too(make_meta, tmp_path):
             type="Retrieval",
             main_score="ndcg_at_10",
             eval_splits=["test"],
-            tasks=list(GENZOO_MINI.tasks[1:4:2]),
+            tasks=list(own_benchmark("genzoo-mini").tasks[1:4:2]),
         )
 
     evaluate([make_meta()], [Both()], tmp_path)

@@ -12,8 +12,7 @@ from genzoo.jobs import Shard
 from genzoo.models.prompts import prompt_set
 from genzoo.tasks import evaluate, resolve_tasks
 from genzoo.tasks.model_session import EncodeSettings
-from genzoo.tasks.plan import make_plan
-from genzoo.tasks.request import check_strict, with_prompts
+from genzoo.tasks.request import Grid, check_strict, with_prompts
 
 FEW = ["GenZooMiniSTS", "GenZooMiniIntentClassification", "GenZooMiniRetrieval"]
 
@@ -36,7 +35,7 @@ def test_a_plan_counts_texts_and_tokens_and_scales_with_the_model(make_meta):
     large = make_meta(name="test-org/large").model_copy(update={"n_parameters": 5_000_000})
     unknown = make_meta(name="test-org/unknown")
     tasks, _ = resolve_tasks(None, ["GenZooMiniSTS", "STSBenchmark", "GenZooMiniIntentClassification"])
-    plan = make_plan([small, large, unknown], tasks, speed=1e9)
+    plan = Grid([small, large, unknown], tasks, None, {}).plan(speed=1e9)
     assert [task.texts for task in plan.tasks] == [240, 2758, 320]
     assert plan.tokens == sum(task.tokens for task in plan.tasks)
     assert 30_000 < plan.tasks[1].tokens < 40_000  # 147,886 characters
@@ -45,7 +44,7 @@ def test_a_plan_counts_texts_and_tokens_and_scales_with_the_model(make_meta):
 
 
 def test_every_task_of_the_lite_benchmark_can_be_planned():
-    plan = make_plan([], mteb.get_benchmark("MTEB(eng, v2)").tasks, speed=1e9)
+    plan = Grid([], mteb.get_benchmark("MTEB(eng, v2)").tasks, None, {}).plan(speed=1e9)
     assert all(task.texts and task.tokens for task in plan.tasks)
 
 

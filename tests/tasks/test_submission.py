@@ -5,12 +5,14 @@ import re
 
 import mteb
 import pytest
-from mteb.models import model_meta
+from mteb.models import ModelMeta, model_meta
 
-from genzoo.errors import InputError
+from genzoo.backbones.entries import fetch_backbone
+from genzoo.errors import BackboneError, InputError
+from genzoo.models.entries import ENTRIES
 from genzoo.tasks import evaluate, resolve_tasks, submission
 from genzoo.tasks.sets.local_data import own_name
-from genzoo.tasks.submission import write_submission
+from genzoo.tasks.submission import published_meta, render_source, write_submission
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -265,3 +267,45 @@ def test_the_cases_of_the_reference_folder(shared, tmp_path):
     assert {problem.partition(":")[0] for problem in part.problems} >= {"SciFact", "STSBenchmark"}
     (part,) = write_submission(shared / "cases" / "submit" / "s10", tmp_path / "s10")
     assert part.taken == ["STSBenchmark"]
+
+
+@pytest.fixture(params=ENTRIES.names())
+def published(request):
+    try:
+        fetch_backbone(ENTRIES.get(request.param).backbone)
+    except BackboneError as error:
+        pytest.skip(f"the backbone cannot be fetched here: {error}")
+    return published_meta(request.param, "acme/Model-LLM2Vec-Gen", "c" * 40)
+
+
+def test_the_pasted_source_is_the_meta(published):
+    space = {}
+    exec(compile(render_source(published), "pasted", "exec"), space)  # noqa: S102 - that it runs is the promise
+    (pasted,) = [value for value in space.values() if isinstance(value, ModelMeta)]
+    assert pasted.model_dump(exclude={"loader"}) == published.model_dump(exclude={"loader"})
+    assert pasted.loader is published.loader
+    assert (pasted.name, pasted.revision) == ("acme/Model-LLM2Vec-Gen", "c" * 40)
+    assert pasted.training_datasets
+    assert "genzoo" not in str(pasted.loader.__module__)
+
+
+def test_a_wrong_repository_or_commit_of_a_published_model_is_refused():
+    with pytest.raises(InputError, match="40 hex digits"):
+        published_meta("smollm2-135m", "acme/x", "main")
+    with pytest.raises(InputError, match="write org/name"):
+        published_meta("smollm2-135m", "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("acme/7b-embed.v1", "model_7b_embed_v1"),
+        ("acme/Class", "model_class"),
+        ("acme/Model", "model"),
+        ("a/--", "model_"),
+    ],
+)
+def test_the_variable_of_the_pasted_source_is_one(name, variable):
+    meta = ModelMeta.create_empty({"name": name, "revision": "c" * 40})
+    assert f"\n{variable} = " in render_source(meta)
+    compile(render_source(meta), "pasted", "exec")

@@ -6,7 +6,7 @@ import gzip
 import pytest
 
 from genzoo.errors import InputError
-from genzoo.tables import Table, other_divider, read_table, read_text
+from genzoo.tables import CsvTable, other_divider, read_table, read_text
 
 
 def _table(tmp_path, text, divider=","):
@@ -60,7 +60,7 @@ def test_dividers_are_named():
 
 
 def test_empty_and_packed_files(tmp_path):
-    assert _table(tmp_path, "") == Table([], [])
+    assert _table(tmp_path, "") == CsvTable([], [])
     path = tmp_path / "a.CSV.GZ"
     path.write_bytes(gzip.compress("\ufeffa\n".encode()))
     assert read_text(path) == "a\n"

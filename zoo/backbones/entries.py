@@ -6,13 +6,13 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from genzoo.backbones.revisions import resolve_commit
-from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, cached, fetch
+from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, cached, fetch, resolve_commit
 from genzoo.errors import BackboneError
-from genzoo.files import folder_digest
-from genzoo.names import Registry
+from genzoo.files import file_digests, folder_digest, is_hidden, parts_digest
+from genzoo.names import ModelName, Registry
 
 log = logging.getLogger(__name__)
+_SMALL = (".json", ".jinja", ".txt", ".model", ".tiktoken")
 
 
 @dataclass(frozen=True)
@@ -197,10 +197,10 @@ def pin_backbone(name: str) -> str:
 
     Keys and folders are returned as they are. Asks the Hub the first time; the answer is written down in the cache.
     """
-    repo_id, _, revision = name.partition("@")
-    if name in BACKBONES or Path(name).is_dir() or "/" not in repo_id or repo_id.startswith((".", "/")):
+    named = ModelName.parse(name)
+    if name in BACKBONES or not named.is_on_hub:
         return name
-    return f"{repo_id}@{resolve_commit(repo_id, revision or None)}"
+    return named.at(resolve_commit(named.base, named.revision or None))
 
 
 def fetch_backbone(name: str, status: Status = lambda _: None) -> Path:
@@ -224,15 +224,15 @@ def fetch_backbone(name: str, status: Status = lambda _: None) -> Path:
             raise BackboneError(
                 f"{error}; on the Hub its licence must be accepted first: {row.page}, `hf auth login`"
             ) from error
-    if Path(name).is_dir():
+    named = ModelName.parse(name)
+    if named.is_folder:
         if is_backbone_folder(Path(name)):
             return Path(name)
         raise BackboneError(f"{name} is no backbone folder: expected config.json and *.safetensors in it")
-    repo_id, _, revision = name.partition("@")
-    if name.startswith((".", "/")):
+    if named.is_on_hub:
+        return fetch(name.replace("/", "--"), (HubSource(named.base, named.revision or None),), status)
+    if named.is_path or "/" in name:
         raise BackboneError(f"there is no folder {name}")
-    if "/" in repo_id:
-        return fetch(name.replace("/", "--"), (HubSource(repo_id, revision or None),), status)
     BACKBONES.get(name)  # raises with suggestions
     raise AssertionError
 
@@ -248,6 +248,12 @@ def local_backbone(name: str) -> Path | None:
 def backbone_digest(folder: Path) -> str:
     """40 hex characters over the safetensors files of a backbone: equal digests mean equal weights."""
     return folder_digest(folder, "*.safetensors")
+
+
+def backbone_content(folder: Path, weights: str) -> str:
+    """16 hex characters over a backbone's weights (by their digest), config, tokenizer and chat template."""
+    small = file_digests(folder, lambda path: len(path.parts) == 1 and path.suffix in _SMALL and not is_hidden(path))
+    return parts_digest((weights, *small))
 
 
 def warn_of_other_weights(folder: Path, trained_on: str) -> None:

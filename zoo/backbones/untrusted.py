@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from genzoo.errors import CheckpointError
+from genzoo.files import read_json
 
-JSON_LIMIT = 64 << 20
-"""Bytes; the longest JSON of a model is its tokenizer (some 30 MB for the largest vocabularies)."""
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
 _BUILT_IN = "sentence_transformers."
-
-
-def read_json_file(path: Path, what: str) -> dict[str, Any]:
-    """A JSON object of bounded size.
-
-    Args:
-        path: The file.
-        what: What the file belongs to, for the message ("llm2vec-gen checkpoint").
-
-    Raises:
-        CheckpointError: When it is missing, too long, no JSON, or no object.
-    """
-    try:
-        size = path.stat().st_size
-        if size > JSON_LIMIT:
-            raise CheckpointError(f"{path} is {size / 1e6:.0f} MB long, at most {JSON_LIMIT >> 20} MiB are read")
-        content = json.loads(path.read_bytes().decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is missing or no JSON ({error}): this is no {what}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds a JSON {type(content).__name__}, expected an object: this is no {what}")
-    return content
 
 
 def check_links(folder: Path) -> None:
@@ -86,19 +62,14 @@ def check_model_folder(folder: Path) -> None:
         if place.is_dir():
             _refuse_pickles(place)
     for path in folder.glob("*.json"):
-        if path.name in ("config.json", "tokenizer_config.json") and "auto_map" in read_json_file(path, "model"):
+        if path.name in ("config.json", "tokenizer_config.json") and "auto_map" in read_json(path, "this is no model"):
             raise CheckpointError(f"{path} asks for code of the repository (auto_map): such code is never run here")
 
 
 def _modules(folder: Path) -> list[dict[str, Any]]:
     path = folder / "modules.json"
-    try:
-        if path.stat().st_size > JSON_LIMIT:
-            raise CheckpointError(f"{path} is too long to be a list of modules")
-        modules = json.loads(path.read_bytes().decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is missing or no JSON ({error}): this is no SentenceTransformer") from error
-    if not isinstance(modules, list) or not modules or not all(isinstance(module, dict) for module in modules):
+    modules = read_json(path, "this is no SentenceTransformer", kind=list)
+    if not modules or not all(isinstance(module, dict) for module in modules):
         raise CheckpointError(f"{path} holds no list of modules: this is no SentenceTransformer")
     return modules
 

@@ -179,18 +179,33 @@ def open_tokenizer(folder: str | Path) -> Any:
     return tokenizer
 
 
-def open_transformer(kind: Any, backbone: str | Path, *, is_cut: bool = False, **options: Any) -> Any:
-    """The first module of a SentenceTransformer, read from a backbone's folder.
+def open_transformer(
+    backbone: str | Path, max_tokens: int, kind: Any = None, *, is_cut: bool = False, **options: Any
+) -> Any:
+    """The first module of a SentenceTransformer, which reads plain texts without a chat template, from a backbone's folder.
 
     Args:
-        kind: ``Transformer`` of sentence-transformers, or a class made of it.
         backbone: Folder of the backbone.
+        max_tokens: Longest input.
+        kind: A class made of sentence-transformers' ``Transformer``, if not that itself.
         is_cut: As in `whole_models`.
-        options: Those of the class.
+        options: Those of the class, such as ``model_kwargs``.
     """
+    from sentence_transformers.base.modules import Transformer
+
     with reading(backbone, is_cut=is_cut):
-        module = kind(str(backbone), **options)
+        module = (kind or Transformer)(
+            str(backbone),
+            max_seq_length=max_tokens,
+            # WordWeights needs the attention mask, which unpadded inputs lack.
+            unpad_inputs=False,
+            # Said outright, or a backbone with a chat template would wrap every text in it.
+            modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+            module_output_name="token_embeddings",
+            **options,
+        )
     check_tokenizers(module, backbone)
+    module.tokenizer.chat_template = None
     return module
 
 

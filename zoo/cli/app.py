@@ -15,9 +15,10 @@ from typing import Annotated
 import typer
 
 from genzoo import __version__
-from genzoo.cli import evaluating, explaining, models, publishing, results, studies, training
-from genzoo.cli.console import err, out
-from genzoo.errors import ZooError, system_message
+from genzoo.cli import measuring, models, publishing, training
+from genzoo.cli.console import out
+from genzoo.display import err, progress
+from genzoo.errors import InputError, ZooError, system_message
 from genzoo.text import for_terminal, redact
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of glibc's malloc.h, less their M_
@@ -51,9 +52,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
-for group in (models, training, studies, evaluating, results, explaining, publishing):
+for group in (models, training, measuring, publishing):
     group.add_to(app)
 
 
@@ -71,8 +71,26 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print results and errors only.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Print every message, those of other libraries included.")
+    ] = False,
 ) -> None:
-    pass
+    if quiet and verbose:
+        raise InputError("--quiet and --verbose ask for the opposite: give one of them")
+    progress(level=logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
+    if verbose:
+        warnings.simplefilter("default")
+    else:
+        _silence_libraries()
+
+
+def _silence_libraries() -> None:
+    """Have other libraries silent in the processes that a command starts, too; they read these settings when imported."""
+    os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.getLogger("mteb").setLevel(logging.ERROR)
 
 
 def _terminate(number: int, frame: object) -> None:
@@ -81,16 +99,11 @@ def _terminate(number: int, frame: object) -> None:
 
 def main() -> None:
     """Run the command line; a `ZooError` becomes one line on standard error and exit code 1."""
-    # Progress is drawn by us; the libraries' own bars and load reports would tear it.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", message="The task .* is superseded")
-    logging.getLogger("mteb").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _terminate)
     keep_freed_memory()
     sys.excepthook = _show_crash
+    progress()
     try:
         app()
     except ZooError as error:
@@ -103,13 +116,10 @@ def main() -> None:
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             sys.exit(141)
-        err.print(
-            f"[bold red]error:[/] {_plain(_named(error))}",
-            highlight=False,
-            soft_wrap=True,
-            markup=True,
-        )
+        err.print(f"[bold red]error:[/] {_plain(_named(error))}", highlight=False, soft_wrap=True, markup=True)
         sys.exit(1)
+    finally:
+        progress(False)
 
 
 def _named(error: OSError) -> str:

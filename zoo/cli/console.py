@@ -4,47 +4,31 @@ from __future__ import annotations
 
 import gc
 import json
-import time
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.segment import Segment
-from rich.status import Status
 from rich.text import Text
 
+from genzoo.display import PlainConsole, err  # noqa: F401
 from genzoo.files import strict_json
-from genzoo.jobs import as_time
-from genzoo.text import for_terminal, is_hiding
+from genzoo.jobs import job, pause, report
+from genzoo.text import clean, is_hiding
+
+log = logging.getLogger(__name__)
 
 
-class PlainConsole(Console):
-    """A console that shows text as it is: no markup, no emoji codes, and no character that commands the terminal.
+class _Results(PlainConsole):
+    """Standard output; bars and spinner give way to it."""
 
-    A line that is styled says `markup=True` and escapes what it is given.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(markup=False, emoji=False, **options)
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """What is shown, as rich asks for it."""
-        for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=for_terminal(segment.text))
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does."""
+        pause()
+        super().print(*objects, **options)
 
 
-out = PlainConsole(soft_wrap=True)
-err = PlainConsole(stderr=True)
+out = _Results(soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -54,22 +38,38 @@ def print_json(value: Any) -> None:
     out.print(text, highlight=False)
 
 
-class Busy:
-    """What a spinner says."""
+def print_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    is_json: bool = False,
+    more: str = "the same command with --json",
+) -> None:
+    """A listing: JSON, a table on a terminal, or one line per row with tabs between the cells where it is piped.
 
-    def __init__(self, status: Status) -> None:
-        self._status = status
+    A cell is never broken into pieces: columns that a narrow terminal has no room for are left out, the last first.
 
-    def update(self, line: str) -> None:
-        """Say something else."""
-        self._status.update(Text(line))
-
-
-@contextmanager
-def busy(line: str) -> Iterator[Busy]:
-    """A spinner while something short goes on."""
-    with err.status(Text(line)) as status:
-        yield Busy(status)
+    Args:
+        columns: Names of the columns; the first one identifies a row.
+        rows: A cell for each column.
+        is_json: Print a list of objects.
+        more: What shows the columns that were left out, as a command.
+    """
+    if is_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    cells = [[clean(str(cell)) for cell in row] for row in rows]
+    if not out.is_terminal:
+        out.file.writelines("\t".join(row) + "\n" for row in cells)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    count = len(columns)
+    while count > 1 and sum(widths[:count]) + 2 * (count - 1) > out.width:
+        count -= 1
+    for place, row in enumerate([list(columns), *cells]):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row[:count], widths, strict=False))
+        out.print(Text(line.rstrip(), "" if place else "bold"), soft_wrap=True)
+    if left_out := columns[count:]:
+        log.warning("no room for %s: see %s", ", ".join(left_out), more)
 
 
 @contextmanager
@@ -88,64 +88,20 @@ def many_objects() -> Iterator[None]:
             gc.enable()
 
 
-class _TimeLeft(TimeRemainingColumn):
-    """The time left, unless the stage tells it itself, as one does whose steps are not all alike."""
-
-    def render(self, task: Task) -> Text:
-        return Text() if str(task.fields.get("remark", "")).endswith(" left") else super().render(task)
+class _Line:
+    def update(self, line: str) -> None:
+        log.info(line)
 
 
-EVERY_SECONDS = 30
-"""Between the lines that take the bars' place where nobody watches a terminal, as in a log file."""
+@contextmanager
+def busy(line: str) -> Iterator[_Line]:
+    """A job with a first line."""
+    with job(line):
+        yield _Line()
 
 
-class Bars:
-    """A progress bar per stage, with the time left; used as a callback of long work.
-
-    Where standard error is no terminal, a line every half minute and one at the end say the same.
-
-    Args:
-        quiet: Draw nothing.
-    """
-
-    def __init__(self, quiet: bool = False) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description:<12}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            _TimeLeft(),
-            TextColumn("{task.fields[remark]}", markup=False),
-            console=err,
-            disable=quiet or not err.is_terminal,
-        )
-        self._tasks: dict[str, Any] = {}
-        self._tells_lines = not quiet and not err.is_terminal
-        self._line = ""
-        self._began = self._told = time.monotonic()
-
-    def __enter__(self) -> Bars:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._line:
-            err.print(self._line, highlight=False, markup=False, soft_wrap=True)
-        self._line, self._told = "", time.monotonic()
-
-    def __call__(self, stage: str, done: int, total: int, remark: str = "") -> None:
-        """Show how far a stage is."""
-        if stage not in self._tasks:
-            self._tell()  # how the stage before ended
-            # What an earlier run had finished is no measure of this run's speed.
-            self._tasks[stage] = self.progress.add_task(stage, total=total, completed=done, remark=remark)
-        self.progress.update(self._tasks[stage], completed=done, total=total, remark=remark)
-        if self._tells_lines:
-            now = time.monotonic()
-            self._line = f"{stage} {done}/{total} after {as_time(now - self._began)} {remark}".rstrip()
-            if now - self._told >= EVERY_SECONDS:
-                self._tell()
+@contextmanager
+def Bars(quiet: bool = False) -> Iterator[Any]:
+    """A job that is handed its reporter."""
+    with job():
+        yield report

@@ -1,53 +1,121 @@
-"""Commands on models: list, show, fetch, export, decode."""
+"""Commands on models: list, show, fetch, export, decode, explain."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from genzoo.cli.console import busy, out, print_json
+import genzoo
+from genzoo.cli.console import out, print_json, print_rows
 from genzoo.errors import InputError
+from genzoo.jobs import check_device
+from genzoo.models.entries import DEFAULT
 
+if TYPE_CHECKING:
+    from genzoo.models.decoding import Explanation, Found
+    from genzoo.names import Registry
+
+log = logging.getLogger(__name__)
 PANEL = "Models"
+
+
+def starting_with(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """For the shell's completion: the names that go on from what was typed."""
+    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
+
+
+def fetchable() -> list[str]:
+    """Names of frozen LLMs and teachers."""
+    from genzoo.backbones.entries import BACKBONES
+    from genzoo.teachers.teachers import TEACHERS
+
+    return sorted({*BACKBONES.names(), *TEACHERS.names()})
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Tokens = Annotated[int, typer.Option(min=1, max=512, help="Longest decoded text, in tokens.")]
 Truncate = Annotated[bool, typer.Option("--truncate", help="Cut texts that are longer than the model reads.")]
+complete_models = starting_with(lambda: genzoo.list_models())
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="Zoo model, checkpoint folder, exported folder, or org/name@<commit>.", autocompletion=complete_models
+    ),
+]
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", help="Zoo model or checkpoint folder.", autocompletion=complete_models)
+]
 
 
-def check_device(context: typer.Context, name: str | None) -> str | None:
-    """Refuse a device that there is not, before anything is loaded; with ``--ray`` other machines compute."""
-    if name is None:
-        return None
-    import torch
+def file_sizes(folder: Path) -> tuple[int, int]:
+    """How many files are below a folder, and their bytes."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return len(sizes), sum(sizes)
 
-    try:
-        device = torch.device(name)
-        if "ray" not in {one.name for one in context.command.params}:
-            torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        why = " ".join(str(error).split())[:160]
-        raise InputError(
-            f"there is no device {name!r} on this machine ({why}): give cpu, or leave --device out"
-        ) from error
+
+def _check_device(context: typer.Context, name: str | None) -> str | None:
+    """Refuse a device that this machine does not have; with ``--ray`` other machines compute."""
+    if "ray" not in {one.name for one in context.command.params}:
+        check_device(name)
     return name
 
 
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one by default.", callback=check_device)
+    str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one by default.", callback=_check_device)
 ]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register this group's commands."""
-    for command, name in ((list_, "list"), (show, "show"), (fetch, "fetch"), (export, "export"), (decode, "decode")):
-        app.command(name, rich_help_panel=PANEL)(command)
+    for command in (list_, show, fetch, export, decode, explain):
+        app.command(command.__name__.rstrip("_"), rich_help_panel=PANEL)(command)
+
+
+def _listing(kind: str) -> tuple[Registry[Any], dict[str, Callable[[Any], object]]]:
+    """What is listed: the registry, and how each column is read from a row; the first is the name."""
+    if kind == "upstream":
+        from genzoo.models.entries import UPSTREAM
+
+        return UPSTREAM, {
+            "name": lambda row: row.name, "hub id": lambda row: row.hub_id, "status": lambda row: row.status,
+            "backbone": lambda row: row.backbone, "licence": lambda row: row.licence,
+            "reported by its authors": lambda row: "; ".join(f"{what} {value[0]}" for what, value in row.reported.items()),
+        }  # fmt: skip
+    if kind == "recipes":
+        from genzoo.recipes.recipes import RECIPES
+
+        return RECIPES, {
+            "name": lambda row: row.name, "backbone": lambda row: row.backbone, "teacher": lambda row: row.teacher,
+            "tokens": lambda row: row.n_tokens, "steps": lambda row: row.optim.steps,
+        }  # fmt: skip
+    if kind == "backbones":
+        from genzoo.backbones.entries import BACKBONES
+
+        return BACKBONES, {
+            "name": lambda row: row.key, "hub id": lambda row: row.hub_id, "family": lambda row: row.family,
+            "hidden size": lambda row: row.hidden_size, "licence": lambda row: row.licence,
+        }  # fmt: skip
+    if kind == "teachers":
+        from genzoo.teachers.teachers import TEACHERS
+
+        return TEACHERS, {
+            "name": lambda row: row.key, "hub id": lambda row: row.hub_id, "dimension": lambda row: row.dim,
+            "max tokens": lambda row: row.max_tokens, "licence": lambda row: row.licence,
+        }  # fmt: skip
+    from genzoo.models.entries import ENTRIES
+
+    return ENTRIES, {
+        "name": lambda row: row.name, "hub id": lambda row: row.hub_id, "backbone": lambda row: row.backbone,
+        "teacher": lambda row: row.teacher, "dimension": lambda row: row.dim, "licence": lambda row: row.licence,
+    }  # fmt: skip
 
 
 def list_(
@@ -60,61 +128,23 @@ def list_(
     ] = False,
     json: Json = False,
 ) -> None:
-    """List the zoo's models."""
+    """List the zoo's models.
+
+    Where the output is piped, each is one line, with tabs between the columns.
+    """
     kinds = {"--backbones": backbones, "--teachers": teachers, "--recipes": recipes, "--upstream": upstream}
     asked = [option for option, is_given in kinds.items() if is_given]
     if len(asked) > 1:
         raise InputError(f"{' and '.join(asked)} list different things: give one of them")
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[object, ...]]
-    if upstream:
-        from genzoo.models.entries import UPSTREAM
-
-        columns = ("name", "hub id", "status", "backbone", "licence", "reported by its authors")
-        rows = [
-            (u.name, u.hub_id, u.status, u.backbone, u.licence, "; ".join(f"{k} {v[0]}" for k, v in u.reported.items()))
-            for u in map(UPSTREAM.get, UPSTREAM.names(pattern))
-        ]
-    elif recipes:
-        from genzoo.recipes.recipes import RECIPES
-
-        columns = ("name", "backbone", "teacher", "tokens", "steps")
-        rows = [
-            (r.name, r.backbone, r.teacher, r.n_thought + r.n_compression, r.optim.steps)
-            for r in map(RECIPES.get, RECIPES.names(pattern))
-        ]
-    elif backbones:
-        from genzoo.backbones.entries import BACKBONES
-
-        columns = ("name", "hub id", "family", "hidden size", "licence")
-        rows = [
-            (b.key, b.hub_id, b.family, b.hidden_size, b.licence) for b in map(BACKBONES.get, BACKBONES.names(pattern))
-        ]
-    elif teachers:
-        from genzoo.teachers.teachers import TEACHERS
-
-        columns = ("name", "hub id", "dimension", "max tokens", "licence")
-        rows = [(t.key, t.hub_id, t.dim, t.max_tokens, t.licence) for t in map(TEACHERS.get, TEACHERS.names(pattern))]
-    else:
-        from genzoo.models.entries import ENTRIES
-
-        columns = ("name", "hub id", "backbone", "teacher", "dimension", "licence")
-        rows = [
-            (e.name, e.hub_id, e.backbone, e.teacher, e.dim, e.licence)
-            for e in map(ENTRIES.get, ENTRIES.names(pattern))
-        ]
-    if json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    registry, columns = _listing("".join(asked).removeprefix("--"))
+    rows = [[read(row) for read in columns.values()] for row in map(registry.get, registry.names(pattern))]
+    if not rows and not json:
+        log.warning("nothing matches %r", pattern)
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=not place)  # a name is typed: it is never cut
-    for row in rows:
-        table.add_row(*map(str, row))
-    out.print(table if rows else f"nothing matches {pattern!r}")
+    print_rows(list(columns), rows, json)
 
 
-def show(name: Annotated[str, typer.Argument(help="Name, hub id or checkpoint folder.")], json: Json = False) -> None:
+def show(name: Model, json: Json = False) -> None:
     """Show what is known about one model."""
     from genzoo.models.entries import get_entry
     from genzoo.models.loading import find_checkpoint
@@ -160,43 +190,38 @@ def _said(value: object) -> str:
         return ", ".join(f"{what} {figure}" for what, figure in value.items())
 
 
-def fetch(names: Annotated[list[str], typer.Argument(help="Backbones or teachers: smollm2-135m, minilm.")]) -> None:
+def fetch(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Backbones or teachers: smollm2-135m, minilm.", autocompletion=starting_with(fetchable)),
+    ],
+) -> None:
     """Fetch frozen LLMs and teachers into the cache, so that everything else works without a network."""
-    from genzoo.backbones.entries import fetch_backbone
-    from genzoo.teachers.teachers import TEACHERS, fetch_teacher
-
     for name in names:
-        with busy(f"fetching {name}") as status:
-            folder = (fetch_teacher if name in TEACHERS else fetch_backbone)(name, status.update)
-        out.print(f"{name}: {folder}", highlight=False)
+        out.print(f"{name}: {genzoo.fetch(name)[name]}", highlight=False)
 
 
 def export(
-    name: Annotated[str, typer.Argument(help="Zoo model or checkpoint folder.")],
+    name: Model,
     folder: Annotated[Path, typer.Argument(help="Where to write the model.")],
     merge: Annotated[bool, typer.Option("--merge", help="Write a self-contained folder, backbone included.")] = False,
 ) -> None:
     """Write a folder that SentenceTransformer(FOLDER) loads without genzoo."""
-    from genzoo.backbones.entries import fetch_backbone
-    from genzoo.models import assembly
-    from genzoo.models.loading import find_checkpoint
+    from genzoo.models.assembly import base_folder
 
-    checkpoint = find_checkpoint(name)
-    with busy("loading the backbone") as status:
-        backbone = fetch_backbone(checkpoint.backbone, status.update)
-        assembly.export(checkpoint, backbone, folder, "merged" if merge else "adapter", name=Path(name).name)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    out.print(f"wrote {folder} ({size / 1e6:.1f} MB)", highlight=False)
+    genzoo.export(name, folder, merge)
+    out.print(f"wrote {folder} ({file_sizes(folder)[1] / 1e6:.1f} MB)", highlight=False)
     if not merge:
         out.print(
-            f"It loads the backbone from {backbone}; use --merge for a folder that holds everything.", highlight=False
+            f"It loads the backbone from {base_folder(folder)}; use --merge for a folder that holds everything.",
+            highlight=False,
         )
-    out.print(f'Use it: SentenceTransformer("{folder}")', highlight=False, markup=False)
+    out.print(f'Use it: SentenceTransformer("{folder}")', highlight=False)
 
 
 def decode(
     texts: Annotated[list[str] | None, typer.Argument(help="Texts to embed and read back.")] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Zoo model or checkpoint folder.")] = None,
+    model: ModelOption = DEFAULT,
     prompt: Annotated[
         str, typer.Option(help="Prompt name: query, document, STS, Classification, Clustering ... or none.")
     ] = "query",
@@ -205,19 +230,9 @@ def decode(
     device: Device = None,
     json: Json = False,
 ) -> None:
-    """Read what an embedding says: decoded by the frozen LLM, and the logit-lens tokens of each position."""
-    from genzoo.backbones.tokenizer import check_texts
-    from genzoo.models.loading import default_model, load_decoder
-
-    given = check_texts(texts or [])
-    if not all(text.strip() for text in given):
-        raise InputError("a text is empty: give at least one word, as in: genzoo decode 'where do polar bears live?'")
-    with busy("loading the model") as status:
-        reader = load_decoder(model or default_model(), device=device, status=status.update)
-        status.update("reading the embeddings")
-        readings = reader.read(
-            given, prompt_name=None if prompt == "none" else prompt, max_new_tokens=tokens, truncate=truncate
-        )
+    """Read what an embedding says: the text that the frozen LLM decodes, and the logit-lens tokens of each position."""
+    name = None if prompt == "none" else prompt
+    readings = genzoo.decode(texts or [], model, prompt=name, tokens=tokens, truncate=truncate, device=device)
     if json:
         print_json([reading.as_dict() for reading in readings])
         return
@@ -227,3 +242,50 @@ def decode(
         for place, nearest in enumerate(reading.logit_lens, 1):
             words = "  ".join(escape(repr(token)[1:-1]) for token in nearest)
             out.print(f"  [dim]{place:>3}[/]  {words}", highlight=False, markup=True)
+
+
+_LEGEND = (
+    "Ranked by cosine similarity to the query. reads: what the LLM writes when it sees only the embedding's soft prompts.\n"
+    "lens: words nearest to each trained token. shares: words in common with the query, decoded and as written."
+)
+
+
+def explain(
+    query: Annotated[str, typer.Argument(help="What was searched for.")],
+    documents: Annotated[list[str], typer.Argument(help="The documents that compete, each in quotes.")],
+    right: Annotated[
+        int | None, typer.Option("--right", min=1, help="Number of the document that should have won, from 1.")
+    ] = None,
+    model: ModelOption = DEFAULT,
+    tokens: Tokens = 48,
+    truncate: Truncate = False,
+    device: Device = None,
+    json: Json = False,
+) -> None:
+    """Show why a search found what it found: similarities, decoded query and documents, logit-lens tokens."""
+    found = genzoo.explain(query, documents, model, right, tokens=tokens, truncate=truncate, device=device)
+    if json:
+        print_json(found.as_dict())
+        return
+    _print(found)
+
+
+def _print(found: Explanation) -> None:
+    out.print(f"[bold]{escape(found.query.text)}[/]", markup=True)
+    out.print(f"  reads  [green]{escape(found.query.decoded) or '(nothing)'}[/]", markup=True)
+    out.print(f"  lens   [dim]{escape(found.query.lens()) or '(no words)'}[/]", highlight=False, markup=True)
+    for each in found.found:
+        mark = " [bold cyan](should have won)[/]" if each.place == found.right else ""
+        line = f"\n[bold]{each.rank}.[/] {each.similarity:.3f}  {escape(each.reading.text)}{mark}"
+        out.print(line, highlight=False, markup=True)
+        out.print(f"  reads  [green]{escape(each.reading.decoded) or '(nothing)'}[/]", markup=True)
+        out.print(f"  lens   [dim]{escape(each.reading.lens()) or '(no words)'}[/]", highlight=False, markup=True)
+        out.print(f"  shares {_shares(each)}", highlight=False, markup=True)
+    out.print(f"\n[dim]{_LEGEND}[/]", highlight=False, markup=True)
+    if found.right is not None:
+        out.print(f"\n{escape(found.verdict)}", highlight=False, markup=True)
+
+
+def _shares(each: Found) -> str:
+    decoded, text = (escape(", ".join(words) or "no word") for words in (each.shared_decoded, each.shared_text))
+    return f"{decoded} [dim](as decoded)[/]   {text} [dim](as written)[/]"

@@ -10,17 +10,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Dense, Transformer
+from sentence_transformers.base.modules import Dense
 from sentence_transformers.sentence_transformer.modules import Pooling, WordWeights
 from torch import nn
 
 from genzoo.backbones.entries import warn_of_other_weights
 from genzoo.backbones.lora import merge_lora
 from genzoo.backbones.tokenizer import append_trained_tokens, check_out_of_reach
-from genzoo.backbones.untrusted import check_model_folder, read_json_file
+from genzoo.backbones.untrusted import check_model_folder
 from genzoo.backbones.whole import open_transformer
 from genzoo.errors import BackboneError, CheckpointError
-from genzoo.files import replace_folder, strict_json, write_text
+from genzoo.files import read_json, replace_folder, write_json, write_text
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.text import code_markdown, escape_markdown
 
@@ -79,17 +79,7 @@ def assemble(
 
 
 def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype) -> Any:
-    module = open_transformer(
-        Transformer,
-        backbone,
-        model_kwargs={"dtype": dtype},
-        max_seq_length=checkpoint.max_tokens,
-        # WordWeights needs the attention mask, which unpadded inputs lack.
-        unpad_inputs=False,
-        # Said outright, or a backbone with a chat template would wrap every text in it.
-        modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
-        module_output_name="token_embeddings",
-    )
+    module = open_transformer(backbone, checkpoint.max_tokens, model_kwargs={"dtype": dtype})
     hidden = module.model.config.get_text_config().hidden_size
     if hidden != checkpoint.hidden_size:
         raise BackboneError(
@@ -102,7 +92,6 @@ def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype
             f"the checkpoint puts a trained token on row {max(checkpoint.spec.ids)}, its backbone has {rows}: it belongs to another"
         )
     check_out_of_reach(module.tokenizer, checkpoint.spec.ids)
-    module.tokenizer.chat_template = None
     append_trained_tokens(module.tokenizer, checkpoint.spec.ids, checkpoint.spec.names, checkpoint.max_tokens)
     return module
 
@@ -180,7 +169,7 @@ def export(
 
 def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint) -> None:
     """Declare what the folder needs, name the adapter's base, and keep what only genzoo reads (decoding, verifying)."""
-    write_text(folder / CONFIG, strict_json(checkpoint.config(), indent=1) + "\n")
+    write_json(folder / CONFIG, checkpoint.config())
     for long in (folder / "tokenizer.json", *folder.glob("*_WordWeights/*.json")):
         # Written with a line per vocabulary entry; without the blanks the small form is a third smaller.
         content = json.loads(long.read_text(encoding="utf-8"))
@@ -188,14 +177,12 @@ def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint) ->
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)  # safetensors makes files that only their owner can read
     path = folder / "config_sentence_transformers.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config["requirements"] = REQUIREMENTS | (PEFT_REQUIREMENT if form == "adapter" else {})
-    write_text(path, json.dumps(config, indent=2) + "\n")
+    needed = {"requirements": REQUIREMENTS | (PEFT_REQUIREMENT if form == "adapter" else {})}
+    write_json(path, read_json(path, "export the model again") | needed, indent=2, is_ascii=True)
     adapter = folder / "adapter_config.json"
     if adapter.is_file():
-        facts = json.loads(adapter.read_text(encoding="utf-8"))
-        facts["base_model_name_or_path"] = base
-        write_text(adapter, json.dumps(facts, indent=2) + "\n")
+        facts = read_json(adapter, "export the model again") | {"base_model_name_or_path": base}
+        write_json(adapter, facts, indent=2, is_ascii=True)
 
 
 def _readme(name: str, checkpoint: TokenCheckpoint, form: Form, base: str) -> str:
@@ -246,14 +233,14 @@ def read_exported(folder: Path, *, is_checked: bool = True) -> TokenCheckpoint:
         CheckpointError: When a file is missing or damaged, or the numbers are not those that were exported.
     """
     folder = Path(folder)
-    config = read_json_file(folder / CONFIG, "genzoo checkpoint")
+    config = read_json(folder / CONFIG, "this is no genzoo checkpoint")
     return TokenCheckpoint.from_parts(config, read_exported_tensors(folder), folder, is_checked=is_checked)
 
 
 def read_exported_tensors(folder: Path) -> dict[str, torch.Tensor]:
     """The five trained tensors of an exported folder by name, in float32, whatever their digest."""
     check_model_folder(folder)
-    config = read_json_file(folder / CONFIG, "genzoo checkpoint")
+    config = read_json(folder / CONFIG, "this is no genzoo checkpoint")
     try:
         ids = [int(row) for row in config["spec"]["ids"]]
         tensors = {"rows": _rows(folder, ids)}
@@ -271,7 +258,7 @@ def base_folder(folder: Path) -> Path | None:
     path = folder / ADAPTER
     if not path.is_file():
         return folder
-    base = str(read_json_file(path, "adapter").get("base_model_name_or_path"))
+    base = str(read_json(path, "this is no adapter").get("base_model_name_or_path"))
     if Path(base).is_dir():
         return Path(base)
     from huggingface_hub import try_to_load_from_cache

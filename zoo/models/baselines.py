@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor
 
-from genzoo.backbones.tokenizer import read_plainly, template_limit
-from genzoo.backbones.whole import open_causal_lm, open_transformer
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Transformer
-
-    from genzoo.backbones.generation import TransformersEngine
-    from genzoo.models.checkpoint import TokenCheckpoint
-
+from genzoo.backbones.entries import backbone_digest
+from genzoo.backbones.generation import Query, TransformersEngine
+from genzoo.backbones.tokenizer import read_plainly, start_rows, template_limit
+from genzoo.backbones.whole import load_causal_lm, open_causal_lm, open_transformer
+from genzoo.models.assembly import assemble
+from genzoo.models.checkpoint import TokenCheckpoint, make_spec
+from genzoo.models.fast_encoding import pack
+from genzoo.recipes.fields import ResponseOptions
+from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 
 BEFORE, BETWEEN = "Rewrite this text: ", "\nThe text, rewritten: "
 
@@ -72,9 +71,6 @@ class HydeTransformer(Transformer):
 
     def use(self, folder: str, max_new_tokens: int) -> HydeTransformer:
         """Take the causal LM of a folder as writer; its body replaces the one that was loaded, so it is in memory once."""
-        from genzoo.backbones.generation import TransformersEngine
-        from genzoo.recipes.fields import ResponseOptions
-
         # the tokenizer of this module has lost its chat template
         language_model, tokenizer = open_causal_lm(folder, self.model.dtype)
         self.model = language_model.base_model
@@ -95,8 +91,6 @@ class HydeTransformer(Transformer):
 
     def answers(self, texts: Sequence[str]) -> list[str]:
         """What the LLM writes; a text that it has no answer to stands for itself."""
-        from genzoo.backbones.generation import Query
-
         writer: TransformersEngine = self.__dict__["_writer"]
         tokenizer: Any = self.tokenizer
         limit = int(self.max_seq_length or 512)
@@ -109,9 +103,6 @@ class HydeTransformer(Transformer):
 
 def untrained(backbone: Path, *, max_tokens: int = 512, device: str | None = None) -> SentenceTransformer:
     """The zoo's prompts, ten tokens that open an answer, and the mean of their last hidden states; no projection."""
-    from genzoo.models.assembly import assemble
-    from genzoo.models.fast_encoding import pack
-
     checkpoint = untrained_checkpoint(backbone, max_tokens)
     return pack(assemble(checkpoint, backbone, device=device), len(checkpoint.spec))
 
@@ -120,14 +111,6 @@ def untrained_checkpoint(
     backbone: Path, max_tokens: int = 512, *, n_thought: int = 0, n_compression: int = 10
 ) -> TokenCheckpoint:
     """The tokens that every training starts from (`genzoo.backbones.tokenizer.start_rows`), with the identity as both projections."""
-    import torch
-
-    from genzoo.backbones.entries import backbone_digest
-    from genzoo.backbones.tokenizer import start_rows
-    from genzoo.backbones.whole import load_causal_lm
-    from genzoo.models.checkpoint import TokenCheckpoint, make_spec
-    from genzoo.recipes.recipes import UNSUPERVISED, Recipe
-
     model, tokenizer = load_causal_lm(backbone, "cpu")
     recipe = Recipe("untrained", backbone.name, UNSUPERVISED, n_compression, n_thought, max_tokens)
     embeddings = model.get_input_embeddings()
@@ -148,10 +131,7 @@ def untrained_checkpoint(
 
 def mean_pooled(backbone: Path, *, max_tokens: int = 512, device: str | None = None) -> SentenceTransformer:
     """The frozen LLM's last hidden states averaged over the text, without prompt, template or anything trained."""
-    from sentence_transformers.base.modules import Transformer
-
-    module = open_transformer(Transformer, backbone, **transformer_options(max_tokens))
-    return _pooled(as_plain_reader(module), device)
+    return _pooled(open_transformer(backbone, max_tokens), device)
 
 
 def echo(backbone: Path, *, max_tokens: int = 512, device: str | None = None) -> SentenceTransformer:
@@ -160,8 +140,7 @@ def echo(backbone: Path, *, max_tokens: int = 512, device: str | None = None) ->
     The second occurrence sees the whole text in spite of causal attention. `max_tokens` holds for both together, so a text
     is cut at less than half of it.
     """
-    module = open_transformer(EchoTransformer, backbone, **transformer_options(max_tokens))
-    return _pooled(as_plain_reader(module), device)
+    return _pooled(open_transformer(backbone, max_tokens, EchoTransformer), device)
 
 
 def hyde(
@@ -172,67 +151,18 @@ def hyde(
     Documents are embedded as they are (`encode_document`). All other texts are answered first, greedily under the chat
     template, which is slow: a whole generation for each.
     """
-    module = open_transformer(HydeTransformer, backbone, **transformer_options(max_tokens))
-    as_plain_reader(module)
+    module = open_transformer(backbone, max_tokens, HydeTransformer)
     return _pooled(module.use(str(backbone), max_new_tokens), device)
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """One way to embed with a frozen LLM.
-
-    Attributes:
-        suffix: ``<backbone>-<suffix>`` is its name on the command line.
-        label: Ends the name under which its results stand.
-        build: Folder of the backbone -> SentenceTransformer.
-        version: Raised when its texts or settings change, so that old results are not taken for new ones.
-        has_prompts: Whether it reads texts under the zoo's instructions.
-    """
-
-    suffix: str
-    label: str
-    build: Callable[..., SentenceTransformer]
-    version: int = 0
-    has_prompts: bool = False
-
-    def revision(self, backbone_digest: str) -> str:
-        """40 hex digits: the backbone's digest, and of what is done with it."""
-        if not self.version:
-            return backbone_digest
-        return hashlib.sha256(f"{backbone_digest} {self.suffix} {self.version}".encode()).hexdigest()[:40]
-
-
-BASELINES = (
-    Baseline("mean", "MeanPooled", mean_pooled),
-    Baseline("echo", "Echo", echo, version=1),
-    Baseline("hyde", "HyDE", hyde, version=1),
-    Baseline("untrained", "UntrainedTokens", untrained, version=1, has_prompts=True),
-)
-
-
-def transformer_options(max_tokens: int) -> dict[str, Any]:
-    """How a backbone is read as plain text by sentence-transformers."""
-    return {
-        "max_seq_length": max_tokens,
-        "unpad_inputs": False,
-        # Said outright, or a backbone with a chat template would wrap every text in it.
-        "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
-        "module_output_name": "token_embeddings",
-    }
-
-
-def as_plain_reader(module: Transformer) -> Transformer:
-    """Without a chat template; special tokens are text."""
-    tokenizer: Any = module.tokenizer
-    template_limit(int(module.max_seq_length or 512), len(tokenizer("")["input_ids"]))
-    tokenizer.chat_template = None
-    read_plainly(tokenizer)
-    return module
+BUILDERS = {"mean": mean_pooled, "echo": echo, "hyde": hyde, "untrained": untrained}
+"""What builds each of `genzoo.models.entries.BASELINES` of a backbone's folder, by its suffix."""
 
 
 def _pooled(module: Transformer, device: str | None) -> SentenceTransformer:
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
-
+    """A model of the mean over the text's states; special tokens are read as text."""
+    tokenizer: Any = module.tokenizer
+    template_limit(int(module.max_seq_length or 512), len(tokenizer("")["input_ids"]))
+    read_plainly(tokenizer)
     width = module.model.config.get_text_config().hidden_size
     return SentenceTransformer(modules=[module, Pooling(width, "mean")], similarity_fn_name="cosine", device=device)

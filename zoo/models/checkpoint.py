@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from genzoo.backbones.tokenizer import check_spare_rows, spare_rows
-from genzoo.backbones.untrusted import check_links, read_json_file
+from genzoo.backbones.untrusted import check_links
 from genzoo.errors import CheckpointError
-from genzoo.files import keep_others, replace_folder, strict_json
+from genzoo.files import keep_others, read_json, replace_folder, write_json
 from genzoo.models.prompts import all_prompts
 
 WEIGHTS, LORA, CONFIG = "tokens.safetensors", "lora.safetensors", "genzoo.json"
@@ -180,7 +180,7 @@ class TokenCheckpoint:
                 save_file(self.lora, new / LORA, metadata={"format": "pt"})
                 (new / LORA).chmod(0o644)
             (new / WEIGHTS).chmod(0o644)  # safetensors makes files that only their owner can read
-            (new / CONFIG).write_text(strict_json(self.config(), indent=1) + "\n", encoding="utf-8")
+            write_json(new / CONFIG, self.config())
             keep_others(folder, new, but=(WEIGHTS, LORA, CONFIG))
         return folder
 
@@ -193,7 +193,7 @@ class TokenCheckpoint:
                 f"{folder} is no genzoo checkpoint: it has no {CONFIG}. Expected a folder that `genzoo train` wrote"
             )
         check_links(folder)
-        config = read_json_file(folder / CONFIG, "genzoo checkpoint")
+        config = read_json(folder / CONFIG, "this is no genzoo checkpoint")
         try:
             tensors = load_file(folder / WEIGHTS)
             lora = load_file(folder / LORA) if (folder / LORA).is_file() else {}

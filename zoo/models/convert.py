@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
@@ -12,24 +13,34 @@ from safetensors import safe_open
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.backbones.sources import Status
 from genzoo.backbones.tokenizer import spare_rows
-from genzoo.backbones.untrusted import check_links, read_json_file
+from genzoo.backbones.untrusted import check_links
 from genzoo.backbones.whole import open_tokenizer
 from genzoo.errors import CheckpointError, InputError
-from genzoo.files import folder_digest
+from genzoo.files import folder_digest, read_json
+from genzoo.jobs import job
 from genzoo.models.checkpoint import TokenCheckpoint, TokenSpec
-from genzoo.models.reference_format import FILES, KIND, read_mode, read_projection, read_rows, read_run_config
+from genzoo.models.reference_format import (
+    FILES,
+    KIND,
+    NO_CHECKPOINT,
+    read_mode,
+    read_projection,
+    read_rows,
+    read_run_config,
+)
+from genzoo.names import ModelName
 
 if TYPE_CHECKING:
     from genzoo.models.assembly import Form
 
 
+log = logging.getLogger(__name__)
 REFERENCE_PROMPTS = {
     "query": "Generate a passage that best answers this question: ",
     "document": "Summarize the following passage: ",
     "STS": "Generate text that is semantically similar to this text: ",
 }
 """The instructions that llm2vec-gen documents for its models; a converted model carries them in place of ours."""
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def read_reference(folder: Path, backbone: Path, *, backbone_name: str | None = None) -> TokenCheckpoint:
@@ -88,7 +99,7 @@ def _max_tokens(folder: Path, n: int) -> int:
 
 def _dtype(folder: Path) -> str:
     """The precision that the reference ran in: its embeddings are reproduced in no other."""
-    config = read_json_file(folder / "encoder" / "config.json", KIND)
+    config = read_json(folder / "encoder" / "config.json", NO_CHECKPOINT)
     value = str(config.get("dtype") or config.get("torch_dtype") or "float32").removeprefix("torch.")
     return value if value in ("float32", "bfloat16", "float16") else "float32"
 
@@ -119,19 +130,19 @@ def fetch_reference(source: str, status: Status = lambda _: None) -> Path:
 
     Only the files that are read are fetched, never ``training_args.bin``.
     """
-    if Path(source).is_dir():
+    named = ModelName.parse(source)
+    if named.is_folder:
         return Path(source)
-    repo_id, _, revision = source.partition("@")
-    if "/" not in repo_id or source.startswith((".", "/")):
+    if not named.is_on_hub:
         raise CheckpointError(f"there is no folder {source}: give a {KIND}, or org/name@<40-hex commit> on the Hub")
-    if not COMMIT.fullmatch(revision):
+    if not named.commit:
         raise InputError(
-            f"{source} has no full revision: write {repo_id}@<40-hex commit> (the Hub's page 'Files and versions' shows it), "
+            f"{source} has no full revision: write {named.base}@<40-hex commit> (the Hub's page 'Files and versions' shows it), "
             "so that what is converted cannot change under you"
         )
     from genzoo.publishing.hub import fetch_commit
 
-    status(f"fetching {repo_id} at {revision[:12]} from the Hub")
+    status(f"fetching {named.base} at {named.commit[:12]} from the Hub")
     return fetch_commit(source, FILES)
 
 
@@ -139,7 +150,7 @@ def find_backbone(folder: Path, given: str | None = None) -> str:
     """Name of the frozen LLM that a reference checkpoint was trained on, as `genzoo.backbones.entries.fetch_backbone` takes it."""
     if given:
         return given
-    config = read_json_file(Path(folder) / "encoder" / "adapter_config.json", KIND)
+    config = read_json(Path(folder) / "encoder" / "adapter_config.json", NO_CHECKPOINT)
     named = str(config.get("base_model_name_or_path") or read_run_config(Path(folder)).get("model_name_or_path") or "")
     for backbone in BACKBONES:
         if named in (backbone.key, backbone.hub_id):
@@ -150,9 +161,43 @@ def find_backbone(folder: Path, given: str | None = None) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion made; used as a path it is the folder.
+
+    Attributes:
+        folder: The model's folder.
+        form: ``adapter``, or ``merged`` where the folder holds the frozen LLM too.
+        ids: Rows of the embedding matrix that the trained tokens take, in order.
+        dim: D.
+        dtype: Precision that the reference ran in.
+        source_bytes: Size of the reference checkpoint.
+        bytes: Size of the folder.
+        backbone: Local folder of the frozen LLM.
+    """
+
+    folder: Path
+    form: Form
+    ids: tuple[int, ...]
+    dim: int
+    dtype: str
+    source_bytes: int
+    bytes: int
+    backbone: Path
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+
+@job("reading the checkpoint")
 def convert(
-    source: str, folder: Path, *, backbone: str | None = None, merge: bool = False, status: Status = lambda _: None
-) -> dict[str, Any]:
+    source: str | Path,
+    folder: str | Path,
+    backbone: str | None = None,
+    *,
+    merge: bool = False,
+    status: Status = log.info,
+) -> Conversion:
     """Turn a reference checkpoint into a folder that ``SentenceTransformer(folder)`` and `genzoo.load` both load.
 
     Args:
@@ -161,29 +206,20 @@ def convert(
         backbone: Folder, key or ``org/name@<commit>`` of the frozen LLM, where the checkpoint's own word is not enough.
         merge: Write a self-contained folder; needed where the backbone has no spare row.
         status: Told what is being done.
-
-    Returns:
-        What was made: ``form``, ``ids``, ``dim``, ``dtype``, ``source_bytes``, ``bytes``.
     """
     from genzoo.models.assembly import export
 
-    read_from = fetch_reference(source, status)
+    read_from, folder = fetch_reference(str(source), status), Path(folder)
     name = find_backbone(read_from, backbone)
     base = fetch_backbone(name, status)
     status("reading the checkpoint")
     checkpoint = read_reference(read_from, base, backbone_name=None if Path(name).is_dir() else name)
     status("writing the model")
     form: Form = "merged" if merge or _needs_new_rows(checkpoint, base) else "adapter"
-    export(checkpoint, base, folder, form, name=Path(folder).name, base=_base_on_hub(name) or str(base.resolve()))
-    return {
-        "form": form,
-        "ids": checkpoint.spec.ids,
-        "dim": checkpoint.dim,
-        "dtype": checkpoint.info["dtype"],
-        "source_bytes": _bytes(read_from),
-        "bytes": _bytes(folder),
-        "backbone": str(base),
-    }
+    export(checkpoint, base, folder, form, name=folder.name, base=_base_on_hub(name) or str(base.resolve()))
+    return Conversion(
+        folder, form, tuple(checkpoint.spec.ids), checkpoint.dim, str(checkpoint.info["dtype"]), _bytes(read_from), _bytes(folder), base
+    )  # fmt: skip
 
 
 def _needs_new_rows(checkpoint: TokenCheckpoint, backbone: Path) -> bool:
@@ -194,7 +230,8 @@ def _needs_new_rows(checkpoint: TokenCheckpoint, backbone: Path) -> bool:
 
 def _base_on_hub(name: str) -> str | None:
     """The Hub id to name in the adapter, where the backbone came from there."""
-    return name.partition("@")[0] if "@" in name and not Path(name).is_dir() else None
+    named = ModelName.parse(name)
+    return named.base if named.revision else None
 
 
 def _bytes(folder: Path) -> int:

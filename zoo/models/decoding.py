@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,8 +15,13 @@ from genzoo.backbones.generation import generate
 from genzoo.backbones.lora import changed_by
 from genzoo.backbones.tokenizer import check_texts, plain_ids
 from genzoo.errors import InputError
+from genzoo.frames import Rows, to_frame, to_html
+from genzoo.jobs import report
 from genzoo.models.checkpoint import TokenCheckpoint
-from genzoo.text import shared_words
+from genzoo.text import clean, shared_words, telling
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,15 @@ class Reading:
         del facts["embedding"]
         return facts
 
+    def lens(self, nearest: int = 3) -> str:
+        """The nearest words of each compression token in one line; empty where none is a word."""
+        words = map(telling, self.logit_lens)
+        return " · ".join("/".join(repr(word)[1:-1] for word in found[:nearest]) for found in words if found)
+
+    def as_row(self) -> dict[str, str]:
+        """For a table: the text, what its embedding decodes to, and the logit lens in a line."""
+        return {"text": self.text, "decoded": self.decoded, "lens": self.lens()}
+
 
 @dataclass(frozen=True)
 class Found:
@@ -65,13 +80,54 @@ class Found:
     shared_lens: tuple[str, ...]
     shared_text: tuple[str, ...]
 
+    def as_row(self) -> dict[str, Any]:
+        """For a table: rank, place, similarity, the reading, and the words in common with the query."""
+        shared = {"shared decoded": ", ".join(self.shared_decoded), "shared text": ", ".join(self.shared_text)}
+        return {"rank": self.rank, "place": self.place, "similarity": self.similarity} | self.reading.as_row() | shared
+
+
+class Readings(Rows[Reading]):
+    """Readings of several texts, in their order."""
+
 
 @dataclass(frozen=True)
 class Explanation:
-    """One search, explained: the query's reading and the documents, nearest first."""
+    """One search, explained.
+
+    Attributes:
+        query: The query's reading.
+        found: The documents, nearest first.
+        right: Place of the document that should have won, from 1, if that is known.
+    """
 
     query: Reading
     found: tuple[Found, ...]
+    right: int | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the right document won, and what the two embeddings share with the query; empty where it is not known."""
+        if self.right is None:
+            return ""
+        first = self.found[0]
+        wanted = next(each for each in self.found if each.place == self.right)
+        if wanted is first:
+            return "It won."
+        words = [", ".join(each.shared_decoded) or "no word" for each in (first, wanted)]
+        return (
+            f"Number {first.place} won by {first.similarity - wanted.similarity:.3f}. In what the embeddings say it shares "
+            f"{words[0]} with the query; the one that should have won shares {words[1]}."
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """A DataFrame with a row for each document, nearest first; cosine similarity between -1 and 1."""
+        frame = to_frame(self.found)
+        if self.right is not None:
+            frame["should have won"] = frame["place"] == self.right
+        return frame
+
+    def _repr_html_(self) -> str:
+        return to_html(to_frame([self.query])) + to_html(self.to_frame()) + f"<p>{html.escape(clean(self.verdict))}</p>"
 
     def as_dict(self) -> dict[str, Any]:
         """For machines: everything but the embeddings."""
@@ -112,7 +168,7 @@ class Decoder:
         top: int = 5,
         batch_size: int = 32,
         truncate: bool = False,
-    ) -> list[Reading]:
+    ) -> Readings:
         """Embed the texts and read each embedding back, greedily and batched.
 
         Args:
@@ -134,7 +190,8 @@ class Decoder:
         readings: list[Reading] = []
         for start in range(0, len(texts), batch_size):
             readings += self._read_batch(texts[start : start + batch_size], prompt, max_new_tokens, top)
-        return readings
+            report("decoding", len(readings), len(texts))
+        return Readings(readings)
 
     def explain(
         self,

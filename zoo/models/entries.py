@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -211,4 +212,35 @@ ENTRIES.register(
         training_datasets=_QUERY_TASKS,
         training_data=_query_log("5,000"),
     ),
+)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One way to embed with a frozen LLM without training; `genzoo.models.baselines` builds it.
+
+    Attributes:
+        suffix: ``<backbone>-<suffix>`` is its name on the command line.
+        label: Ends the name under which its results stand.
+        version: Raised when its texts or settings change, so that old results are not taken for new ones.
+        has_prompts: Whether it reads texts under the zoo's instructions.
+    """
+
+    suffix: str
+    label: str
+    version: int = 0
+    has_prompts: bool = False
+
+    def revision(self, backbone_digest: str) -> str:
+        """40 hex digits: the backbone's digest, and of what is done with it."""
+        if not self.version:
+            return backbone_digest
+        return hashlib.sha256(f"{backbone_digest} {self.suffix} {self.version}".encode()).hexdigest()[:40]
+
+
+BASELINES = (
+    Baseline("mean", "MeanPooled"),
+    Baseline("echo", "Echo", version=1),
+    Baseline("hyde", "HyDE", version=1),
+    Baseline("untrained", "UntrainedTokens", version=1, has_prompts=True),
 )

@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.backbones.entries import backbone_digest, fetch_backbone, warn_of_other_weights
-from genzoo.backbones.sources import Status
-from genzoo.backbones.untrusted import check_model_folder, read_json_file
+from genzoo.backbones.tokenizer import check_texts
+from genzoo.backbones.untrusted import check_model_folder
 from genzoo.errors import CheckpointError, InputError, UnknownNameError
-from genzoo.files import sha256_of, write_text
+from genzoo.files import file_digests, is_hidden, read_json, write_json
+from genzoo.jobs import job
 from genzoo.models.assembly import ADAPTER, base_folder, is_exported, read_exported
 from genzoo.models.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
 from genzoo.models.entries import DEFAULT, get_entry
+from genzoo.names import ModelName
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from genzoo.models.decoding import Decoder
+    from genzoo.models.decoding import Decoder, Explanation, Readings
 
 
 log = logging.getLogger(__name__)
 
 
-def find_checkpoint(name: str) -> TokenCheckpoint:
+def find_checkpoint(name: str | Path) -> TokenCheckpoint:
     """Checkpoint of a zoo model (short name or hub id) or of a folder that `genzoo train` wrote."""
-    folder = Path(name)
+    folder, name = Path(name), str(name)
     if folder.is_dir():
         if is_exported(folder) and not (folder / WEIGHTS).is_file():
             return read_exported(folder)
@@ -46,13 +48,13 @@ def find_checkpoint(name: str) -> TokenCheckpoint:
         raise
 
 
+@job()
 def load(
-    name: str,
+    name: str | Path,
     *,
     device: str | None = None,
     backbone: str | None = None,
     dtype: Any = None,
-    status: Status = lambda _: None,
 ) -> SentenceTransformer:
     """Load a zoo model, or a folder that `genzoo train` or `genzoo export` wrote, as a SentenceTransformer.
 
@@ -65,7 +67,6 @@ def load(
             holds its own weights.
         dtype: Precision of the backbone and the projections, as torch or by name (``bfloat16``); float32 by default, and
             what its files say for a folder that `genzoo train` or `genzoo export` did not write.
-        status: Told what is being fetched.
 
     Raises:
         CheckpointError: When the model cannot be loaded, or not in full.
@@ -73,14 +74,14 @@ def load(
     """
     precision = _as_dtype(dtype)
     if (Path(name) / "modules.json").is_file():
-        with _on_backbone(Path(name), backbone, status) as folder:
+        with _on_backbone(Path(name), backbone) as folder:
             return _load_exported(folder, device, precision)
     checkpoint = find_checkpoint(name)
     from genzoo.models.assembly import assemble
     from genzoo.models.fast_encoding import pack
 
     options = {"dtype": precision} if precision else {}
-    model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, status), device=device, **options)
+    model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, log.info), device=device, **options)
     return pack(model, len(checkpoint.spec))
 
 
@@ -104,18 +105,18 @@ def check_backbone_option(folder: Path, backbone: str | None) -> None:
 
 
 @contextmanager
-def _on_backbone(folder: Path, backbone: str | None, status: Status) -> Iterator[Path]:
+def _on_backbone(folder: Path, backbone: str | None) -> Iterator[Path]:
     """The folder itself, or a copy of a small export whose adapter names the given backbone as its base."""
     check_model_folder(folder)
     check_backbone_option(folder, backbone)
     if backbone is None:
         yield folder
         return
-    base = fetch_backbone(backbone, status)
+    base = fetch_backbone(backbone, log.info)
     with tempfile.TemporaryDirectory(prefix="genzoo-export-") as scratch:
         copy = shutil.copytree(folder, Path(scratch) / folder.resolve().name)
-        config = read_json_file(copy / ADAPTER, "adapter") | {"base_model_name_or_path": str(base.resolve())}
-        write_text(copy / ADAPTER, json.dumps(config, indent=2) + "\n")
+        config = read_json(copy / ADAPTER, "this is no adapter") | {"base_model_name_or_path": str(base.resolve())}
+        write_json(copy / ADAPTER, config, indent=2)
         yield copy
 
 
@@ -134,8 +135,8 @@ def _warn_of_other_backbone(folder: Path) -> None:
     base = base_folder(folder)
     if base is None or base == folder:
         return  # a whole folder brings its own
-    config = read_json_file(folder / CONFIG, "genzoo checkpoint")
-    pinned = str(config.get("backbone", "")).partition("@")[2]
+    config = read_json(folder / CONFIG, "this is no genzoo checkpoint")
+    pinned = ModelName.parse(str(config.get("backbone", ""))).revision
     commit = base.name if base.parent.name == "snapshots" else ""
     expected, found = pinned, commit
     if not (pinned and commit):
@@ -151,21 +152,121 @@ def _warn_of_other_backbone(folder: Path) -> None:
         )
 
 
-def load_decoder(
-    name: str, *, device: str | None = None, backbone: str | None = None, status: Status = lambda _: None
-) -> Decoder:
-    """Load what reads a model's embeddings back to text."""
+@job()
+def load_decoder(name: str | Path, *, device: str | None = None, backbone: str | None = None) -> Decoder:
+    """Load what reads a model's embeddings back to text; arguments as those of `load`."""
     checkpoint = find_checkpoint(name)
     from genzoo.models.decoding import Decoder
 
-    folder = fetch_backbone(backbone or checkpoint.backbone, status)
+    folder = fetch_backbone(backbone or checkpoint.backbone, log.info)
     warn_of_other_weights(folder, checkpoint.backbone_digest)
     return Decoder.load(checkpoint, folder, device)
 
 
-def default_model() -> str:
-    """The model that commands take when none is named."""
-    return DEFAULT
+@job("loading the model")
+def decode(
+    texts: Sequence[str] | str,
+    model: str | Path | Decoder = DEFAULT,
+    *,
+    prompt: str | None = "query",
+    tokens: int = 48,
+    truncate: bool = False,
+    device: str | None = None,
+) -> Readings:
+    """Read what embeddings say: the text that the frozen LLM decodes from each, and the logit lens of each position.
+
+    Args:
+        texts: One or several plain texts.
+        model: Zoo model or checkpoint folder, or what `load_decoder` returned.
+        prompt: Name of a prompt of the model (``query``, ``document``, ``STS`` ...), or None for no prompt.
+        tokens: Longest decoded text.
+        truncate: Cut texts that are longer than the model reads; otherwise they are refused.
+        device: As in sentence-transformers; the best one by default.
+
+    Raises:
+        InputError: For an empty text, an unknown prompt, or a text that is too long.
+        CheckpointError: When the model cannot be loaded.
+    """
+    given = _texts(texts, "genzoo decode 'where do polar bears live?'")
+    decoder = _decoder(model, device)
+    log.info("reading the embeddings")
+    return decoder.read(given, prompt_name=prompt, max_new_tokens=tokens, truncate=truncate)
+
+
+@job("loading the model")
+def explain(
+    query: str,
+    documents: Sequence[str],
+    model: str | Path | Decoder = DEFAULT,
+    right: int | None = None,
+    *,
+    tokens: int = 48,
+    truncate: bool = False,
+    device: str | None = None,
+) -> Explanation:
+    """Why a search found what it found: similarities, and what the query's and each document's embedding say.
+
+    Args:
+        query: What was searched for.
+        documents: The candidates; at least one.
+        model: Zoo model or checkpoint folder, or what `load_decoder` returned.
+        right: Place of the document that should have won, counted from 1, where that is known.
+        tokens: Longest decoded text.
+        truncate: As in `decode`.
+        device: As in sentence-transformers; the best one by default.
+
+    Raises:
+        InputError: For an empty text, no document, or a place that no document has.
+        CheckpointError: When the model cannot be loaded.
+    """
+    usage = (
+        "genzoo explain 'where do polar bears live?' 'The Arctic is home to them.' 'Bears sleep in winter.' (a query and at least "
+        "one document)"
+    )
+    (asked,), given = _texts(query, usage), _texts(documents, usage)
+    if right is not None and not 1 <= right <= len(given):
+        raise InputError(
+            f"right is {right}, but there are {len(given)} documents: give a number from 1 to {len(given)}"
+        )
+    decoder = _decoder(model, device)
+    log.info("reading the embeddings")
+    return replace(decoder.explain(asked, given, max_new_tokens=tokens, truncate=truncate), right=right)
+
+
+def _texts(texts: Sequence[str] | str, usage: str) -> list[str]:
+    given = check_texts(texts)
+    if not all(text.strip() for text in given):
+        raise InputError(f"a text is empty: give at least one word, as in: {usage}")
+    return given
+
+
+def _decoder(model: str | Path | Decoder, device: str | None) -> Decoder:
+    return load_decoder(model, device=device) if isinstance(model, str | Path) else model
+
+
+@job("loading the backbone")
+def export(model: str | Path, folder: str | Path, merge: bool = False) -> Path:
+    """Write a folder that ``SentenceTransformer(folder)`` loads without genzoo.
+
+    Args:
+        model: Zoo model or checkpoint folder.
+        folder: Where to; replaced whole when it is an earlier export, refused when it is anything else.
+        merge: Write a self-contained folder, the frozen LLM included. The small form loads the LLM from where it is on this
+            machine.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CheckpointError: When the model cannot be read.
+        BackboneError: When its frozen LLM cannot be had.
+    """
+    from genzoo.models import assembly
+
+    checkpoint, name = find_checkpoint(model), Path(model).name
+    backbone = fetch_backbone(checkpoint.backbone, log.info)
+    assembly.export(checkpoint, backbone, Path(folder), "merged" if merge else "adapter", name=name)
+    return Path(folder)
 
 
 _READ = (".safetensors", ".json", ".jinja", ".txt", ".model", ".tiktoken")
@@ -190,10 +291,7 @@ def loaded_content(folder: Path) -> str | None:
 def _content(folder: Path) -> str:
     if folder.parent.name == "snapshots":  # of the Hub's cache: the name is the commit
         return f"{folder.name}\n"
-    paths = [path for path in folder.rglob("*") if path.suffix in _READ and path.name not in _SAY_NOTHING]
-    kept = [path for path in paths if path.is_file() and not _is_hidden(path.relative_to(folder))]
-    return "".join(f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}\n" for path in sorted(kept))
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+    kept = file_digests(
+        folder, lambda path: path.suffix in _READ and path.name not in _SAY_NOTHING and not is_hidden(path)
+    )
+    return "".join(f"{line}\n" for line in kept)

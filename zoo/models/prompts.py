@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from genzoo.errors import InputError
+from genzoo.files import read_json
 
 SEARCH: dict[str, str] = {
     # MTEB(eng, v2), retrieval
@@ -156,11 +156,8 @@ def prompt_set(name: str) -> dict[str, str]:
     path = Path(name)
     if not path.is_file():
         raise InputError(f"no prompt set {name!r}: there are {GENERAL}, {TASKS}, or the path of a JSON file")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON ({error}): expected an object of prompts by task name or type") from error
-    if not isinstance(found, dict) or not found or not all(isinstance(value, str) for value in found.values()):
+    found = read_json(path, "expected an object of prompts by task name or type", error=InputError)
+    if not found or not all(isinstance(value, str) for value in found.values()):
         raise InputError(f"{path} must hold a JSON object of prompts by task name or type")
     return {key: _spaced(value) for key, value in found.items()}
 

@@ -15,10 +15,11 @@ import torch
 import yaml
 from safetensors import SafetensorError, safe_open
 
-from genzoo.backbones.untrusted import read_json_file
 from genzoo.errors import CheckpointError
+from genzoo.files import read_json
 
 KIND = "llm2vec-gen checkpoint"
+NO_CHECKPOINT = f"this is no {KIND}"
 FILES = (
     "encoder_decoder_config.json", "run_config.yml", "reconstruction_mlp", "alignment_mlp",
     "encoder/config.json", "encoder/adapter_config.json", "encoder/adapter_model.safetensors",
@@ -58,8 +59,8 @@ def read_rows(folder: Path) -> tuple[torch.Tensor, torch.Tensor | None]:
 
 def _input_order(folder: Path, n: int) -> list[int]:
     """Place of each appended token among the adapter's rows."""
-    saved = read_json_file(folder / "encoder" / "adapter_config.json", KIND).get("token_indices")
-    asked = read_json_file(folder / "encoder" / "config.json", KIND).get("special_tokens")
+    saved = read_json(folder / "encoder" / "adapter_config.json", NO_CHECKPOINT).get("token_indices")
+    asked = read_json(folder / "encoder" / "config.json", NO_CHECKPOINT).get("special_tokens")
     if (
         not isinstance(saved, list)
         or not isinstance(asked, list)
@@ -76,7 +77,7 @@ def _input_order(folder: Path, n: int) -> list[int]:
 def read_mode(folder: Path) -> int:
     """How many of the last tokens are pooled; refuses a checkpoint with a decoder of its own."""
     path = folder / "encoder_decoder_config.json"
-    mode = read_json_file(path, KIND)
+    mode = read_json(path, NO_CHECKPOINT)
     if mode.get("save_decoder"):
         raise CheckpointError(
             f"{folder} saves a trained decoder of its own, which no stock SentenceTransformer can hold"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Sequence
@@ -9,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genzoo.backbones.entries import BACKBONES, fetch_backbone
-from genzoo.backbones.revisions import COMMIT
 from genzoo.backbones.sources import Status
-from genzoo.backbones.untrusted import read_json_file
 from genzoo.errors import InputError, UnknownNameError, ZooError
-from genzoo.files import cache_root, keep_others, replace_folder, write_text
+from genzoo.files import cache_root, keep_others, read_json, replace_folder, write_text
+from genzoo.jobs import job
 from genzoo.models.assembly import export
 from genzoo.models.entries import ENTRIES, get_entry
 from genzoo.models.loading import find_checkpoint
+from genzoo.names import ModelName, is_commit
 from genzoo.publishing.hub import fetch_commit
 from genzoo.publishing.manifest import (
     MANIFEST,
@@ -30,6 +31,7 @@ from genzoo.publishing.manifest import (
 from genzoo.publishing.plan import REPO_ID
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 
+log = logging.getLogger(__name__)
 PATTERNS = [
     "*.json",
     "*.safetensors",
@@ -110,8 +112,9 @@ def _pack_cache(folder: Path, new: Path) -> str:
 
 
 def _pack_from_hub(name: str, new: Path, caches: list[str], status: Status) -> dict[str, str]:
-    repo_id, _, revision = name.partition("@")
-    if not COMMIT.fullmatch(revision):
+    named = ModelName.parse(name)
+    repo_id, revision = named.base, named.revision
+    if not named.commit:
         raise InputError(
             f"{name} has no full revision: write {repo_id}@<40-hex commit>, so that both sides mean the same"
         )
@@ -126,11 +129,11 @@ def _pack_from_hub(name: str, new: Path, caches: list[str], status: Status) -> d
 
 def _base_of(folder: Path, name: str) -> tuple[str, str]:
     """Hub id and commit of the frozen LLM that an adapter is loaded on."""
-    facts = read_json_file(folder / "adapter_config.json", "adapter")
+    facts = read_json(folder / "adapter_config.json", "this is no adapter")
     base, commit = str(facts.get("base_model_name_or_path")), str(facts.get("revision"))
-    if not COMMIT.fullmatch(commit):
+    if not is_commit(commit):
         commit = next((row.revision or "" for row in BACKBONES if row.hub_id == base), "")
-    if not (REPO_ID.fullmatch(base) and COMMIT.fullmatch(commit)):
+    if not (REPO_ID.fullmatch(base) and is_commit(commit)):
         raise ZooError(
             f"{name} is an adapter on {base!r}, which it does not pin: bundle a self-contained form (genzoo publish --merge)"
         )
@@ -170,8 +173,9 @@ class Unpacked:
     warnings: tuple[str, ...]
 
 
-def unpack(
-    folder: Path, *, hf_home: Path | None = None, genzoo_cache: Path | None = None, status: Status = lambda _: None
+@job("checking")
+def unbundle(
+    folder: str | Path, *, hf_home: Path | None = None, genzoo_cache: Path | None = None, status: Status = log.info
 ) -> Unpacked:
     """Check a bundle and put it into the caches of this machine.
 
@@ -251,7 +255,7 @@ def _point_mains(folder: Path, manifest: Manifest, hub: Path) -> list[str]:
         revision = (folder / path).read_text(encoding="utf-8", errors="replace").strip()
         name, main = found[1].removeprefix("models--").replace("--", "/"), hub / found[1] / "refs" / "main"
         before = main.read_text(encoding="utf-8").strip() if main.is_file() else ""
-        if before in ("", revision) and COMMIT.fullmatch(revision):
+        if before in ("", revision) and is_commit(revision):
             write_text(main, revision)
         else:
             warnings.append(

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors import safe_open
 
-from genzoo.backbones.untrusted import read_json_file
 from genzoo.errors import CheckpointError
-from genzoo.files import strict_json, write_text
+from genzoo.files import read_json, strict_json, write_text
 from genzoo.models.checkpoint import TokenCheckpoint
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class Fingerprint:
     @classmethod
     def load(cls, folder: Path) -> Fingerprint:
         """Read ``fingerprint.json``; raise `CheckpointError` when it is no fingerprint of this format."""
-        content = read_json_file(Path(folder) / FILE, "fingerprint")
+        content = read_json(Path(folder) / FILE, "this is no fingerprint")
         if content.pop("format", None) != FORMAT:
             raise CheckpointError(
                 f"{folder}/{FILE} has another format than {FORMAT}: run genzoo verify {folder} --write"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from genzoo.errors import FULL, PublishError, ZooError
+from genzoo.names import ModelName
 from genzoo.text import first_line
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def fetch_commit(name: str, patterns: Sequence[str]) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    repo_id, _, revision = name.partition("@")
+    named = ModelName.parse(name)
     connect()
     try:
-        return Path(snapshot_download(repo_id, revision=revision, allow_patterns=list(patterns)))
+        return Path(snapshot_download(named.base, revision=named.revision, allow_patterns=list(patterns)))
     except Exception as error:  # noqa: BLE001 - it is told without the request that holds the token
         raise ZooError(f"the Hub does not serve {name} ({type(error).__name__}: {first_line(error)})") from None
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genzoo.backbones.revisions import COMMIT
 from genzoo.backbones.sources import Status
-from genzoo.backbones.untrusted import read_json_file
 from genzoo.errors import InputError, ZooError
-from genzoo.files import sha256_of, write_text
+from genzoo.files import read_json, sha256_of, write_text
+from genzoo.names import is_commit
 from genzoo.publishing.plan import REPO_ID
 
 MANIFEST = "manifest.json"
@@ -74,7 +73,7 @@ class Manifest:
         """Read ``manifest.json`` and check its form, so that no path in it leads out of the bundle."""
         if not (folder / MANIFEST).is_file():
             raise InputError(f"{folder} is no bundle: it has no {MANIFEST}. `genzoo bundle NAME -o {folder}` makes one")
-        content = read_json_file(folder / MANIFEST, "bundle")
+        content = read_json(folder / MANIFEST, "this is no bundle")
         if content.get("format") != FORMAT:
             raise ZooError(f"{folder}/{MANIFEST} has format {content.get('format')}, this genzoo reads {FORMAT}")
         try:
@@ -104,7 +103,7 @@ class Manifest:
             *((m["hub_id"], m["revision"]) for m in self.models),
             *((d["path"], d["revision"]) for d in self.datasets),
         ):
-            if not (REPO_ID.fullmatch(name) and COMMIT.fullmatch(revision)):
+            if not (REPO_ID.fullmatch(name) and is_commit(revision)):
                 raise ZooError(
                     f"{folder}/{MANIFEST} names {name!r} at {revision!r}, which is no commit of a repository: nothing was copied"
                 )
@@ -182,9 +181,7 @@ def check_dataset(dataset: DataSet, cache: Path) -> list[str]:
             f"{dataset.path} at {dataset.revision[:12]} is not in {cache}: offline, another commit would be returned silently"
         ]
     rivals = sorted(
-        path
-        for path in home.glob("*/*/*")
-        if path.is_dir() and COMMIT.fullmatch(path.name) and path.name != dataset.revision
+        path for path in home.glob("*/*/*") if path.is_dir() and is_commit(path.name) and path.name != dataset.revision
     )
     return [
         f"{path} is another commit of {dataset.path}: offline, `datasets` may silently return it in place of "

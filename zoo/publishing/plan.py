@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import re
 import shutil
@@ -16,10 +17,12 @@ from genzoo.backbones.untrusted import check_model_folder
 from genzoo.backbones.whole import open_sentence_transformer
 from genzoo.errors import InputError
 from genzoo.files import sha256_of, write_text
+from genzoo.frames import Rows
 from genzoo.models.assembly import Form, export
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.entries import ENTRIES, ZooEntry, get_entry
 from genzoo.models.loading import find_checkpoint
+from genzoo.names import ModelName
 from genzoo.publishing.fingerprint import prompts_of, take_fingerprint
 from genzoo.publishing.licences import licence_files, licence_of, lint_licence
 from genzoo.publishing.model_card import CardFacts, render_card, run_usage
@@ -28,6 +31,7 @@ from genzoo.publishing.verify import revision_of
 from genzoo.recipes.fields import UnsupervisedOptions
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 from genzoo.teachers.teachers import TEACHERS, Teacher
+from genzoo.text import clean
 
 ALLOWED = (
     r"README\.md", r"LICENSE(\.md|\.txt)?", r"LICENCE(\.md|\.txt)?", r"USE_POLICY(\.md|\.txt)?", r"NOTICE",
@@ -53,6 +57,10 @@ class PlannedFile:
     size: int
     sha256: str
 
+    def as_row(self) -> dict[str, Any]:
+        """For a table: without the place on this machine."""
+        return {"file": self.path, "bytes": self.size, "sha256": self.sha256}
+
 
 @dataclass(frozen=True)
 class PublishPlan:
@@ -71,7 +79,7 @@ class PublishPlan:
 
     repo_id: str
     form: str
-    files: tuple[PlannedFile, ...]
+    files: Rows[PlannedFile]
     problems: tuple[str, ...]
     left_out: tuple[str, ...] = ()
     is_private: bool = False
@@ -82,6 +90,10 @@ class PublishPlan:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
+
+    def _repr_html_(self) -> str:
+        problems = "".join(f"<li>{html.escape(clean(problem))}</li>" for problem in self.problems)
+        return f"{self.files._repr_html_()}<ul>{problems}</ul>"
 
 
 @dataclass(frozen=True)
@@ -152,7 +164,7 @@ def build_plan(
     files = list_files(folder)
     problems += lint_files(folder, files)
     return PublishPlan(
-        repo_id, form, tuple(files), tuple(problems), tuple(_left_out(name)), options.is_private, options.tag, options.overwrite
+        repo_id, form, Rows(files), tuple(problems), tuple(_left_out(name)), options.is_private, options.tag, options.overwrite
     )  # fmt: skip
 
 
@@ -161,7 +173,7 @@ def _gather(
 ) -> tuple[CardFacts, list[str]]:
     entry = _entry(name)
     row = _backbone_row(checkpoint)
-    base = options.base_model or (row.hub_id if row else checkpoint.backbone.partition("@")[0])
+    base = options.base_model or (row.hub_id if row else ModelName.parse(checkpoint.backbone).base)
     problems = []
     if not REPO_ID.fullmatch(base):
         problems.append(
@@ -214,7 +226,7 @@ def _inherited(checkpoint: TokenCheckpoint) -> str:
 
 def _public_name(checkpoint: TokenCheckpoint, base_model: str) -> str:
     """The backbone's name for everybody: never a folder of this machine."""
-    if checkpoint.backbone in BACKBONES or checkpoint.backbone.partition("@")[0] == base_model:
+    if checkpoint.backbone in BACKBONES or ModelName.parse(checkpoint.backbone).base == base_model:
         return checkpoint.backbone
     return base_model if REPO_ID.fullmatch(base_model) else Path(checkpoint.backbone).name
 

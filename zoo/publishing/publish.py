@@ -6,11 +6,12 @@ import hashlib
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genzoo.backbones.sources import Status
 from genzoo.errors import InputError, PublishError
-from genzoo.publishing.hub import Sleep, attempt, explain, is_transient, status_of
+from genzoo.jobs import job
+from genzoo.publishing.hub import Sleep, attempt, connect, explain, is_transient, status_of
 from genzoo.publishing.plan import REPO_ID, PlannedFile, PublishPlan
 
 if TYPE_CHECKING:
@@ -270,6 +271,32 @@ def _tag(plan: PublishPlan, api: HfApi, commit: str) -> None:
             raise
 
 
+class Collection(NamedTuple):
+    """A collection on the Hub: its address, and the models in it in order."""
+
+    url: str
+    models: tuple[str, ...]
+
+
+@job("grouping the models")
+def collection(
+    title: str, repos: Sequence[str], *, namespace: str | None = None, description: str = "", private: bool = False
+) -> Collection:
+    """Group published models of one release in a collection on the Hub.
+
+    Args:
+        title: Title of the collection; with the namespace it decides which one is meant.
+        repos: ``org/name`` of each model.
+        namespace: User or organisation; that of the first model by default.
+        description: Shown under the title, at most 150 characters.
+        private: Hide a new collection.
+
+    Raises:
+        PublishError: When a model is not on the Hub, before anything is made; or when the Hub refuses.
+    """
+    return group_models(title, repos, connect(), namespace=namespace, description=description, is_private=private)
+
+
 def group_models(
     title: str,
     repo_ids: Sequence[str],
@@ -279,7 +306,7 @@ def group_models(
     description: str = "",
     is_private: bool = False,
     sleep: Sleep = time.sleep,
-) -> tuple[str, list[str]]:
+) -> Collection:
     """Put published models into a collection; both are left as they are where they exist already.
 
     Args:
@@ -290,9 +317,6 @@ def group_models(
         description: Shown under the title, at most 150 characters.
         is_private: Whether a new collection is hidden.
         sleep: Waits between tries.
-
-    Returns:
-        Address of the collection, and the models in it in order.
 
     Raises:
         PublishError: When a model is not on the Hub, before anything is made; or when the Hub refuses.
@@ -324,4 +348,4 @@ def group_models(
         raise PublishError(
             f"{explain(error, repo_ids[0])}. What was added to the collection stays; run the same command again"
         ) from None
-    return made.url, [item.item_id for item in made.items]
+    return Collection(made.url, tuple(item.item_id for item in made.items))

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from genzoo.backbones.revisions import COMMIT
 from genzoo.errors import InputError
 from genzoo.files import write_text
+from genzoo.names import is_commit
 
 TASK = re.compile(r"[A-Za-z0-9][\w.+()-]{0,120}", re.ASCII)
 NOTES = "measured with genzoo through mteb"
@@ -106,7 +106,7 @@ def write_eval_results(scores: CardScores, folder: Path) -> list[Path]:
 
     written = []
     for row in scores.rows:
-        if not (row.dataset and COMMIT.fullmatch(row.dataset_revision)):
+        if not (row.dataset and is_commit(row.dataset_revision)):
             continue
         if not TASK.fullmatch(row.task):
             raise InputError(f"the results hold a task named {row.task!r}: no file of that name can be published")

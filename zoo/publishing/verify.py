@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
-from genzoo.backbones.revisions import COMMIT
 from genzoo.backbones.sources import Status
 from genzoo.errors import CheckpointError, InputError
+from genzoo.frames import Rows
+from genzoo.jobs import job
 from genzoo.models.assembly import base_folder, is_exported, read_exported, read_exported_tensors
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.entries import ENTRIES, get_entry
 from genzoo.models.loading import check_backbone_option, find_checkpoint, load
+from genzoo.names import ModelName
 from genzoo.publishing.fingerprint import (
     FILE,
     PROBES,
@@ -31,6 +34,9 @@ from genzoo.publishing.hub import fetch_commit
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,18 +55,19 @@ class Finding:
     detail: str
 
 
-def verify(name: str, *, backbone: str | None = None, status: Status = lambda _: None) -> list[Finding]:
+@job("reading the model")
+def verify(model: str | Path, *, backbone: str | None = None, status: Status = log.info) -> Rows[Finding]:
     """Recompute digests and probe embeddings of a model and compare them with its recorded fingerprint.
 
     Args:
-        name: Zoo model, checkpoint folder, exported folder, or ``org/name@<commit>`` on the Hub.
+        model: Zoo model, checkpoint folder, exported folder, or ``org/name@<commit>`` on the Hub.
         backbone: Frozen LLM in place of the one that the checkpoint names; refused for a model that holds its own.
         status: Told what is being done.
 
     Raises:
         ZooError: When there is no such model, or nothing of it can be loaded.
     """
-    name = _bring(name, status)
+    name = _bring(str(model), status)
     recorded = find_fingerprint(name)
     status("reading the weights")
     findings = [_check_weights(name, recorded)]
@@ -69,27 +76,30 @@ def verify(name: str, *, backbone: str | None = None, status: Status = lambda _:
         is_folder = Path(name).is_dir() and is_exported(Path(name))
         checkpoint = read_exported(Path(name), is_checked=False) if is_folder else find_checkpoint(name)
     except CheckpointError as error:
-        return [*findings, Finding("embeddings", False, f"not computed: {error}")]
+        return Rows([*findings, Finding("embeddings", False, f"not computed: {error}")])
     status("looking at the backbone")
     findings.append(_check_backbone(name, checkpoint, recorded, backbone))
     status("computing embeddings")
-    model = load(name, device="cpu", backbone=backbone, status=status)
+    loaded = load(name, device="cpu", backbone=backbone)
     if recorded:
-        findings += _compare(model, recorded)
+        findings += _compare(loaded, recorded)
     else:
         findings.append(Finding("fingerprint", False, f"none is recorded: `genzoo verify {name} --write` records one"))
-    return [*findings, *_check_method(model, checkpoint)]
+    return Rows([*findings, *_check_method(loaded, checkpoint)])
 
 
-def write_fingerprint(name: str, *, backbone: str | None = None, status: Status = lambda _: None) -> Path:
+@job("reading the model")
+def write_fingerprint(model: str | Path, *, backbone: str | None = None) -> Path:
     """Record the fingerprint of a checkpoint or exported folder (or, in a checkout, of a zoo model) as it is now."""
-    folder = _home(name)
+    name, folder = str(model), _home(str(model))
     if folder is None:
         raise InputError(f"{name} is no folder on this machine: a fingerprint is recorded beside the files it is of")
     checkpoint = find_checkpoint(name)
-    model = load(name, device="cpu", backbone=backbone, status=status)
     return take_fingerprint(
-        model, checkpoint, _backbone_folder(name, checkpoint, backbone), revision_of(checkpoint)
+        load(name, device="cpu", backbone=backbone),
+        checkpoint,
+        _backbone_folder(name, checkpoint, backbone),
+        revision_of(checkpoint),
     ).save(folder)
 
 
@@ -103,13 +113,12 @@ def revision_of(checkpoint: TokenCheckpoint) -> str:
     """Commit of the frozen LLM that a checkpoint names, empty where it has none."""
     if checkpoint.backbone in BACKBONES:
         return BACKBONES.get(checkpoint.backbone).revision or ""
-    commit = checkpoint.backbone.partition("@")[2]
-    return commit if COMMIT.fullmatch(commit) else ""
+    return ModelName.parse(checkpoint.backbone).commit
 
 
 def _bring(name: str, status: Status) -> str:
     """A model on the Hub as a local folder; every other name as it is."""
-    if Path(name).is_dir() or "@" not in name:
+    if not ModelName.parse(name).revision:
         return name
     status(f"fetching {name}")
     return str(fetch_commit(name, ["*.json", "*.safetensors", "*/*.json", "*/*.safetensors"]))

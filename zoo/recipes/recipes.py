@@ -259,10 +259,8 @@ def _changed(row: T, changes: Mapping[tuple[str, ...], Any], prefix: str) -> T:
 
 def _as(kind: Any, value: Any, name: str) -> Any:
     """A text as the field's kind; what is no text stays what it is, and the row checks it."""
-    if type(None) in get_args(kind):
-        if value in ("none", "null", ""):
-            return None
-        (kind,) = (one for one in get_args(kind) if one is not type(None))
+    if type(None) in get_args(kind) and value in ("none", "null", ""):
+        return None
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if kind not in (int, float) or not isinstance(value, str):

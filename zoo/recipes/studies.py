@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from genzoo.errors import InputError, TrainingError
+from genzoo.files import read_json
 from genzoo.names import Registry
+from genzoo.recipes.fields import Name
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED, Recipe, override
-from genzoo.tables import Table, read_table
+from genzoo.tables import CsvTable, read_table
 
 
 @dataclass(frozen=True)
@@ -117,50 +120,38 @@ STUDIES.register(
 )
 
 
+class _StudyFile(BaseModel):
+    """The fields of a study's JSON file; `Study` checks what they say."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: Name
+    recipe: Name
+    variants: dict[str, dict[str, Any]]
+    seeds: list[Any] = [0, 1, 2]
+    common: dict[str, Any] = {}
+
+
+_EXPECTED = (
+    "expected a JSON object with recipe, variants (name to changed fields), and if wanted name, seeds and common"
+)
+
+
 def find_study(name: str) -> Study:
     """A study by name, or from a JSON file with the fields of `Study`."""
     path = Path(name)
     if path.suffix != ".json":
         return STUDIES.get(name)
+    facts = read_json(path, _EXPECTED, error=InputError, has_unique_names=True)
     try:
-        facts = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once)
-        return _study(path.stem, facts)
+        found = _StudyFile(**{"name": path.stem} | facts)
+        return Study(found.name, found.recipe, found.variants, tuple(found.seeds), found.common)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise InputError(f"{path} is no study ({field}: {first['msg']}): {_EXPECTED}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (OSError, ValueError, TypeError) as error:
-        said = str(error) if not isinstance(error, OSError) else error.strerror or str(error)
-        raise InputError(
-            f"{path} is no study ({said}): expected JSON with recipe, variants (name to changed fields), seeds and common"
-        ) from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are all different: of two variants of one name, JSON would keep the last."""
-    names = [name for name, _ in pairs]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"it names {', '.join(map(repr, twice))} twice")
-    return dict(pairs)
-
-
-def _study(name: str, facts: Any) -> Study:
-    known = [one.name for one in fields(Study)]
-    if not isinstance(facts, dict):
-        raise TypeError(f"it holds {type(facts).__name__}, not an object")
-    if unknown := [key for key in facts if key not in known]:
-        raise TypeError(f"there is no field {', '.join(map(repr, unknown))}; the fields are {', '.join(known)}")
-    if lacking := [key for key in ("recipe", "variants") if key not in facts]:
-        raise TypeError(f"it lacks {' and '.join(lacking)}")
-    facts = {"name": name, "seeds": [0, 1, 2], "common": {}} | facts
-    variants = facts["variants"]
-    if not isinstance(variants, dict) or not all(
-        isinstance(one, dict) for one in (*variants.values(), facts["common"])
-    ):
-        raise TypeError("variants, each variant and common must be objects")
-    if not isinstance(facts["seeds"], list):
-        raise TypeError("seeds must be a list")
-    if not all(isinstance(facts[key], str) and facts[key] for key in ("name", "recipe")):
-        raise TypeError("name and recipe must be text")
-    return Study(**facts | {"seeds": tuple(facts["seeds"])})
 
 
 RESULTS, TEACHER = "results.csv", "teacher of "
@@ -213,7 +204,7 @@ def read_results(path: Path) -> list[StudyRow]:
         ) from error
 
 
-def _rows(path: Path, table: Table) -> list[StudyRow]:
+def _rows(path: Path, table: CsvTable) -> list[StudyRow]:
     names = {one.name for one in fields(StudyRow)}
     if table.heading and not names - {"made_of", "sample"} <= set(table.heading) <= names:
         raise InputError(f"its columns are {', '.join(table.heading)}, expected {', '.join(sorted(names))}")

@@ -5,20 +5,25 @@ A teacher that a recipe made of its own backbone ships as its whitening only: th
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.backbones.entries import backbone_digest, fetch_backbone
-from genzoo.backbones.revisions import resolve_commit
-from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, fetch
+from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, resolve_commit
+from genzoo.backbones.sources import fetch as fetch_source
 from genzoo.errors import BackboneError, UnknownNameError, system_message
 from genzoo.files import cache_root
-from genzoo.names import Registry
+from genzoo.jobs import job
+from genzoo.names import ModelName, Registry
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,15 +109,14 @@ def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
     """Return the local folder of a teacher: a key of `TEACHERS`, a SentenceTransformer folder, or ``org/name[@commit]``."""
     if name in TEACHERS:
         teacher = TEACHERS.get(name)
-        return _put_together(teacher, status) if teacher.recipe else fetch(name, teacher.sources, status)
-    folder = Path(name)
-    if folder.is_dir():
-        if (folder / "modules.json").is_file():
-            return folder
+        return _put_together(teacher, status) if teacher.recipe else fetch_source(name, teacher.sources, status)
+    named = ModelName.parse(name)
+    if named.is_folder:
+        if (Path(name) / "modules.json").is_file():
+            return Path(name)
         raise BackboneError(f"{name} is no SentenceTransformer folder: it has no modules.json")
-    repo_id, _, revision = name.partition("@")
-    if repo_id.count("/") == 1 and not repo_id.startswith((".", "/")):
-        return fetch(name.replace("/", "--"), (HubSource(repo_id, revision or None),), status)
+    if named.is_on_hub:
+        return fetch_source(name.replace("/", "--"), (HubSource(named.base, named.revision or None),), status)
     try:
         TEACHERS.get(name)
     except UnknownNameError as error:
@@ -148,10 +152,10 @@ def _put_together(teacher: Teacher, status: Status) -> Path:
 
 def pin_teacher(name: str) -> str:
     """The name under which everybody gets the same teacher: ``org/name`` gains the commit that it stands for now."""
-    repo_id, _, revision = name.partition("@")
-    if name in (*TEACHERS.names(), UNSUPERVISED) or Path(name).is_dir() or repo_id.count("/") != 1:
+    named = ModelName.parse(name)
+    if not named.is_on_hub:
         return name
-    return f"{repo_id}@{resolve_commit(repo_id, revision or None)}"
+    return named.at(resolve_commit(named.base, named.revision or None))
 
 
 def load_teacher(name: str, device: str | None = None, status: Status = lambda _: None) -> SentenceTransformer:
@@ -165,3 +169,23 @@ def load_teacher(name: str, device: str | None = None, status: Status = lambda _
     model = open_sentence_transformer(fetch_teacher(name, status), device=device)
     check_embeddings(model, name)
     return model
+
+
+@job()
+def fetch(names: str | Sequence[str]) -> dict[str, Path]:
+    """Fetch frozen LLMs and teachers into the cache, so that everything else works without a network.
+
+    Args:
+        names: Backbones and teachers: keys, folders or ``org/name[@commit]``, as `fetch_backbone` and `fetch_teacher` take them.
+
+    Returns:
+        Name -> local folder.
+
+    Raises:
+        BackboneError: When one cannot be had.
+    """
+    made = {}
+    for name in [names] if isinstance(names, str) else names:
+        log.info("fetching %s", name)
+        made[name] = (fetch_teacher if name in TEACHERS else fetch_backbone)(name, log.info)
+    return made

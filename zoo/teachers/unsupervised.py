@@ -1,9 +1,13 @@
 """A teacher made of the backbone itself, without labels: states of a layer, averaged and whitened on the query log.
 
 The last layers of an LLM are about the next token; an early one is about the words. Averaged over the text, an early one tells
-more of the text; where an answer opens, a late one may (`genzoo.teachers.readers`). Whitening removes what all texts share, which
+more of the text; where an answer opens, a late one may. Whitening removes what all texts share, which
 is most of such a mean. Optionally the layers are first tuned by unsupervised SimCSE (Gao et al. 2021) in a LoRA: two passes of one
 text with different dropout are each other's positive, the other texts of the batch the negatives.
+
+``prompt``, ``echo`` and ``plain`` average over everything that is read; ``answer`` over the states of the tokens that open an
+answer, where the LLM has read the whole text and is about to say it again (`genzoo.models.baselines`). What a chat template puts
+before these is read, but not averaged: it says the same after every text.
 
 The result is a SentenceTransformer of built-in modules: ``Transformer`` (the first layers; its tokenizer wraps every text) ->
 ``WordWeights`` (only where no more than the opening of an answer is averaged) -> ``Pooling`` (mean) -> ``Dense`` (whitening). So
@@ -14,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +26,24 @@ import torch
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense
+from sentence_transformers.sentence_transformer.modules import Pooling
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import AutoConfig, AutoTokenizer
 
 from genzoo.backbones.lora import Lora, merge_lora
+from genzoo.backbones.tokenizer import FIRST_WORDS, opening_of_an_answer, read_plainly, template_limit
+from genzoo.backbones.whole import open_transformer
 from genzoo.errors import InputError, TrainingError
 from genzoo.files import replace_folder
+from genzoo.models.assembly import assemble
+from genzoo.models.baselines import untrained_checkpoint
+from genzoo.models.prompts import DOCUMENT
 from genzoo.recipes.fields import UnsupervisedOptions
-from genzoo.teachers.readers import make_reader
 
+BEFORE, AFTER = 'This sentence: "', '" means in one word: "'
+RESTATE = DOCUMENT.strip() + "\n"
 TEMPERATURE = 0.05
 """Of the SimCSE loss, as in its paper."""
 DROPOUT = 0.1
@@ -64,15 +77,9 @@ def fit_teacher(
     chosen = list(texts)
     random.Random(seed).shuffle(chosen)  # noqa: S311 - reproducible choice
     chosen = chosen[: options.fit_texts]
+    config = AutoConfig.from_pretrained(backbone).get_text_config()
+    check_options(options, config, len(chosen), f"the log has {len(texts):,}")
     modules: list[Any] = make_reader(backbone, options)
-    width = modules[0].model.config.hidden_size
-    if options.whiten > width:
-        raise InputError(f"unsupervised.whiten is {options.whiten}, the backbone is {width} wide: give at most that")
-    if len(chosen) <= options.whiten:
-        raise InputError(
-            f"whitening to {options.whiten} dimensions needs more than {options.whiten} texts, the log has {len(chosen)}: give "
-            "more, or lower unsupervised.whiten"
-        )
     pooled = SentenceTransformer(modules=modules, device=device)
     if options.simcse_steps:
         train_simcse(pooled, chosen, options, seed, on_step)
@@ -83,6 +90,29 @@ def fit_teacher(
         on_step("whitening", start + len(part), len(chosen))
     weight, bias = whitening(torch.cat(states), options.whiten, options.power)
     return _save(pooled, weight.float(), bias.float(), folder)
+
+
+def check_options(options: UnsupervisedOptions, config: Any, n_texts: int, log: str) -> None:
+    """Raise `InputError` where a teacher cannot be fitted with these options.
+
+    Args:
+        options: Of the teacher.
+        config: Of the backbone's text model.
+        n_texts: How many texts it would be fitted on.
+        log: Where these come from, in words.
+    """
+    layers, width, batch = config.num_hidden_layers, config.hidden_size, options.simcse_batch
+    wrong = ""
+    if options.layer > layers:
+        wrong = f"unsupervised.layer is {options.layer}, the backbone has layers 1 to {layers}"
+    elif options.whiten > width:
+        wrong = f"unsupervised.whiten is {options.whiten}, the backbone is {width} wide: give at most that"
+    elif n_texts <= options.whiten:
+        wrong = f"whitening to {options.whiten} dimensions needs more than {options.whiten} texts, {log}: lower unsupervised.whiten"
+    elif options.simcse_steps and n_texts < 2 * batch:
+        wrong = f"SimCSE with batches of {batch} needs twice as many texts, {log}: lower unsupervised.simcse_batch"
+    if wrong:
+        raise InputError(wrong)
 
 
 def put_together(backbone: Path, options: UnsupervisedOptions, weight: Tensor, bias: Tensor, folder: Path) -> Path:
@@ -144,10 +174,6 @@ def train_simcse(
 
     Loss (SimCSE eq. 1): ``-log softmax_j(cos(h_i, h'_j) / 0.05)[i]``, where h and h' are two passes of a text under dropout.
     """
-    if len(texts) < 2 * options.simcse_batch:
-        raise InputError(
-            f"SimCSE with batches of {options.simcse_batch} needs twice as many texts, there are {len(texts)}"
-        )
     transformer: Any = pooled[0]
     lora = Lora.create(_Headless(transformer.model), options.simcse_rank, "q_proj,k_proj,v_proj,o_proj", seed)
     lora.to(pooled.device)
@@ -197,3 +223,73 @@ def teacher_name(backbone_digest: str, options: UnsupervisedOptions, texts: Sequ
     for text in texts:
         sha.update(text.encode() + b"\0")
     return f"unsupervised-{sha.hexdigest()[:16]}"
+
+
+def make_reader(backbone: Path, options: UnsupervisedOptions) -> list[nn.Module]:
+    """Modules that turn texts into ``(texts, H)`` states; their tokenizer puts the frame around every text by itself.
+
+    The gains of the final norm are taken away: each position only gets unit size.
+    """
+    config = AutoConfig.from_pretrained(backbone)
+    kept: dict[str, Any] = {"num_hidden_layers": options.layer}
+    if getattr(config, "layer_types", None):
+        kept["layer_types"] = config.layer_types[: options.layer]
+    modules = (
+        _answer_modules(backbone, options, kept) if options.wrap == "answer" else _text_modules(backbone, options, kept)
+    )
+    norm: Any = modules[0].model.norm
+    with torch.no_grad():
+        # Gemma stores the gain less one.
+        norm.weight.fill_(0.0 if "Gemma" in type(norm).__name__ else 1.0)
+    return modules
+
+
+def _text_modules(backbone: Path, options: UnsupervisedOptions, kept: Mapping[str, Any]) -> list[Any]:
+    read: dict[str, Any] = {"model_kwargs": {"dtype": torch.float32}, "config_kwargs": dict(kept)}
+    module = open_transformer(backbone, options.max_tokens, is_cut=True, **read)
+    tokenizer = module.tokenizer
+    around = tokenizer("", add_special_tokens=True)["input_ids"]
+    before, after = (BEFORE, AFTER) if options.wrap == "prompt" else ("", "")
+    frame = {"before": [*around, *_ids(tokenizer, before)], "after": _ids(tokenizer, after)}
+    _put_frame(module, frame, 2 if options.wrap == "echo" else 1, options.max_tokens)
+    return [module, Pooling(module.model.config.hidden_size, "mean")]
+
+
+def _answer_modules(backbone: Path, options: UnsupervisedOptions, kept: Mapping[str, Any]) -> list[Any]:
+    plain = AutoTokenizer.from_pretrained(backbone)
+    split = {}
+    if plain.chat_template:
+        split = {"n_thought": len(_ids(plain, opening_of_an_answer(plain))), "n_compression": FIRST_WORDS}
+    checkpoint = untrained_checkpoint(backbone, options.max_tokens, **split)
+    module, _, _, weights, pooling = assemble(checkpoint, backbone, device="cpu")
+    transformer: Any = module
+    transformer.model.layers = transformer.model.layers[: options.layer]
+    for key, value in kept.items():
+        setattr(transformer.model.config, key, value)
+    frame = {"before": [*plain("")["input_ids"], *_ids(plain, RESTATE)], "after": list(checkpoint.spec.ids)}
+    _put_frame(transformer, frame, 1, options.max_tokens)
+    return [transformer, weights, pooling]
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+
+
+def _put_frame(module: Any, frame: Mapping[str, list[int]], times: int, max_tokens: int) -> None:
+    """Make the module's tokenizer put every text, so many times, into a frame, and read at most `max_tokens` with it."""
+    tokenizer, added = module.tokenizer, sum(map(len, frame.values()))
+    module.max_seq_length = template_limit(max_tokens, added, times, what="unsupervised.max_tokens")
+    named = {name: ids for name, ids in frame.items() if ids}
+    pieces = [
+        *(["before:0"] if "before" in named else []),
+        *["$A:0"] * times,
+        *(["after:0"] if "after" in named else []),
+    ]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=pieces,
+        special_tokens=[
+            {"id": name, "ids": ids, "tokens": [str(tokenizer.convert_ids_to_tokens(token)) for token in ids]}
+            for name, ids in named.items()
+        ],
+    )
+    read_plainly(tokenizer)

@@ -7,6 +7,7 @@ says something about its query only if it is nearer to the backbone's own respon
 
 from __future__ import annotations
 
+import html
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from genzoo.backbones.forward import freeze, token_states
 from genzoo.backbones.generation import Response
 from genzoo.backbones.lora import changed_by
 from genzoo.backbones.tokenizer import plain_ids
+from genzoo.frames import to_frame
 from genzoo.intervals import expanded_tail, share_interval
 from genzoo.models import prompts
 from genzoo.models.checkpoint import TokenCheckpoint
@@ -27,6 +29,7 @@ from genzoo.models.decoding import Decoder
 from genzoo.training.losses import response_sums
 
 if TYPE_CHECKING:
+    import pandas as pd
     from sentence_transformers import SentenceTransformer
 
 
@@ -96,9 +99,27 @@ class Controls:
             made.append(("decoded nearest to own", told))
         return made
 
+    def to_frame(self) -> pd.DataFrame:
+        """A DataFrame of one row, with a column for each figure."""
+        return to_frame([self]).assign(recon_gap=self.recon_gap)
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th>{html.escape(what)}</th><td>{html.escape(told)}</td></tr>" for what, told in self.rows()
+        )
+        return f"<table>{cells}</table>"
+
     def __str__(self) -> str:
         said = f"own against shuffled response: {self.recon_gap:.2f} nats/token"
         return said if self.decoded is None else f"{said}; decoded text nearest to its own: {self.decoded:.0%}"
+
+
+def recorded_controls(checkpoint: TokenCheckpoint) -> Controls | None:
+    """The figures that a checkpoint holds; None where it holds none, or those of a version that measured others."""
+    try:
+        return Controls(**checkpoint.info["controls"])
+    except (KeyError, TypeError):
+        return None
 
 
 def embedder(load: Callable[[], SentenceTransformer]) -> Judge:

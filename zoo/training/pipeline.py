@@ -13,11 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
+from genzoo.backbones.entries import BACKBONES, backbone_content, backbone_digest, fetch_backbone
 from genzoo.backbones.generation import Query, Response
 from genzoo.backbones.tokenizer import template_limit
 from genzoo.backbones.whole import load_causal_lm, open_tokenizer
 from genzoo.errors import TrainingError
+from genzoo.files import folder_content
 from genzoo.jobs import Pace, Shard, as_time
 from genzoo.models.assembly import base_folder
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
@@ -30,6 +31,7 @@ from genzoo.training.plan import check_recipe
 from genzoo.training.precision import Processes
 from genzoo.training.responses import (
     HELD_OUT,
+    answer_facts,
     changes,
     check_made_with,
     check_options,
@@ -39,7 +41,6 @@ from genzoo.training.responses import (
     read_options,
     write_responses,
 )
-from genzoo.training.state import answer_facts, backbone_content, folder_content
 
 if TYPE_CHECKING:
     from genzoo.training.controls import Controls

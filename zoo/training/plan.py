@@ -11,6 +11,7 @@ from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone, local_
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
 from genzoo.jobs import CHARACTERS_PER_TOKEN, as_time
+from genzoo.names import ModelName
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 from genzoo.training.examples import GRADIENT, has_recon, phases_of, recon_share, recon_tokens
@@ -61,37 +62,21 @@ def check_what_is_here(recipe: Recipe, n_queries: int) -> None:
 
 def _check_name(name: str, fetch: Callable[[str], Path]) -> None:
     """Have a name that is no key refused, unless it is one of the Hub, which only the Hub can refuse."""
-    is_on_hub = "/" in name.partition("@")[0] and not name.startswith((".", "/"))
-    if Path(name).is_dir() or not is_on_hub:
+    if not ModelName.parse(name).is_on_hub:
         fetch(name)
 
 
 def _check_teacher(recipe: Recipe, config: Any, n_queries: int) -> None:
-    options = recipe.unsupervised
-    asked = min(recipe.response.limit or n_queries, n_queries)
-    held = min(recipe.held_out, asked // 10)
-    texts = min(n_queries - held, options.fit_texts)
-    log = f"the log has {n_queries:,}, of which {held:,} are held out and at most {options.fit_texts:,} (fit_texts) are taken"
-    for wrong, told in (
-        (
-            options.layer > config.num_hidden_layers,
-            f"unsupervised.layer is {options.layer}, the backbone has layers 1 to {config.num_hidden_layers}",
-        ),
-        (
-            options.whiten > config.hidden_size,
-            f"unsupervised.whiten is {options.whiten}, the backbone is {config.hidden_size} wide: give at most that",
-        ),
-        (
-            texts <= options.whiten,
-            f"whitening to {options.whiten} dimensions needs more than {options.whiten} texts, {log}: lower unsupervised.whiten",
-        ),
-        (
-            bool(options.simcse_steps) and texts < 2 * options.simcse_batch,
-            f"SimCSE with batches of {options.simcse_batch} needs twice as many texts, {log}: lower unsupervised.simcse_batch",
-        ),
-    ):
-        if wrong:
-            raise InputError(told)
+    from genzoo.teachers.unsupervised import check_options
+
+    most = recipe.unsupervised.fit_texts
+    held = min(recipe.held_out, min(recipe.response.limit or n_queries, n_queries) // 10)
+    check_options(
+        recipe.unsupervised,
+        config,
+        min(n_queries - held, most),
+        f"the log has {n_queries:,}, of which {held:,} are held out and at most {most:,} (fit_texts) are taken",
+    )
 
 
 GENERATING, TRAINING = 0.3, 0.85

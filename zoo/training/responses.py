@@ -17,8 +17,9 @@ from typing import IO, Any
 
 from genzoo.backbones.generation import Engine, Query, Response
 from genzoo.errors import TrainingError, system_message
-from genzoo.files import write_text
+from genzoo.files import read_json, write_json, write_text
 from genzoo.jobs import Shard
+from genzoo.recipes.fields import ResponseOptions
 
 HELD_OUT = "held-out.jsonl"
 """Name of the file of those responses that a run kept for its controls."""
@@ -201,8 +202,26 @@ def echo_responses(queries: Sequence[Query]) -> list[Response]:
     return [Response(query.id, query.text, query.text, "stop", 0) for query in queries]
 
 
+def answer_facts(backbone: str, content: str, options: ResponseOptions) -> dict[str, Any]:
+    """All that an answer depends on, apart from its query; the backbone's name is for people.
+
+    Where answers are greedy, nothing is drawn and ``top_p`` changes nothing.
+    """
+    return {
+        "backbone": Path(backbone).name,
+        "system prompt": options.system_text,
+        "longest": options.max_new_tokens,
+        "temperature": options.temperature,
+        "top_p": options.top_p if options.temperature > 0 else 1.0,
+        "repetition penalty": options.repetition_penalty,
+        "engine": options.engine,
+        "precision": options.precision,
+        "backbone content": content,
+    }
+
+
 def options_digest(facts: Mapping[str, Any]) -> str:
-    """16 hex characters over the facts of `genzoo.training.state.answer_facts`, the backbone's name apart."""
+    """16 hex characters over the facts of `answer_facts`, the backbone's name apart."""
     kept = {key: value for key, value in facts.items() if key != "backbone"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -216,7 +235,7 @@ def check_options(folder: Path, facts: Mapping[str, Any], on_note: Callable[[str
     path = folder / OPTIONS
     before = read_options(folder)
     if not any(file.stat().st_size for file in folder.glob("responses*.jsonl")):
-        write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        write_json(path, facts)
         return
     if changed := changes(before, facts):
         raise TrainingError(
@@ -228,7 +247,7 @@ def check_options(folder: Path, facts: Mapping[str, Any], on_note: Callable[[str
         return
     stamps = {row.made_with for file in folder.glob("responses*.jsonl") for row in read_responses(file)}
     if stamps == {options_digest(facts)}:  # every response says itself how it was made
-        write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        write_json(path, facts)
         return
     said = ", ".join(missing) if before else "settings and backbone"
     on_note(
@@ -236,21 +255,13 @@ def check_options(folder: Path, facts: Mapping[str, Any], on_note: Callable[[str
         f"with this run's, which {path.name} now lists as assumed."
     )
     assumed = {"assumed": sorted({*before.get("assumed", ()), *missing})}
-    write_text(path, json.dumps(dict(facts) | assumed, indent=1, ensure_ascii=False) + "\n")
+    write_json(path, dict(facts) | assumed)
 
 
 def read_options(folder: Path) -> dict[str, Any]:
     """What a folder says of its responses; nothing where it says nothing."""
-    path = folder / OPTIONS
-    if not path.is_file():
-        return {}
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise TrainingError(f"{path} is damaged ({error}): delete it if its responses are the ones you want") from error
-    if not isinstance(facts, dict):
-        raise TrainingError(f"{path} is damaged (no JSON object): delete it if its responses are the ones you want")
-    return facts
+    advice = "delete it if its responses are the ones you want"
+    return read_json(folder / OPTIONS, advice, error=TrainingError, is_optional=True)
 
 
 def changes(before: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,10 +16,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 from psutil import virtual_memory
 
-from genzoo.backbones.entries import backbone_digest, fetch_backbone
+from genzoo.backbones.entries import backbone_content, backbone_digest, fetch_backbone
 from genzoo.backbones.generation import Query, Response
 from genzoo.errors import TrainingError
-from genzoo.files import strict_json, write_text
+from genzoo.files import parts_digest, read_json, write_json, write_text
 from genzoo.intervals import mean_interval
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.recipes.studies import RESULTS, TEACHER, Study, StudyRow, read_results, run_folder
@@ -28,7 +27,7 @@ from genzoo.teachers.teachers import fetch_teacher
 from genzoo.training.pipeline import OnProgress, TrainingRun, teacher_content
 from genzoo.training.plan import check_recipe
 from genzoo.training.responses import HELD_OUT, read_responses, write_responses
-from genzoo.training.state import StateFolder, TextStates, backbone_content, log_content
+from genzoo.training.state import StateFolder, TextStates
 
 
 def settle(
@@ -54,7 +53,7 @@ def settle(
         InputError: For a recipe that cannot be made of its backbone and the log.
         TrainingError: For figures or states in the folder that are damaged, or of another study, recipe, log, backbone or teacher.
     """
-    rows, log = read_results(output / RESULTS), log_content(queries)
+    rows, log = read_results(output / RESULTS), parts_digest(query.text for query in queries)
     if others := sorted({row.study for row in rows} - {study.name}):
         raise TrainingError(
             f"{output / RESULTS} holds figures of the study {', '.join(others)}, this one is {study.name}: choose another --output"
@@ -306,12 +305,12 @@ def _measure_teacher(run: TrainingRun, measure: Measure, output: Path, metrics: 
         return {}
     name = run.teacher[0]
     path = output / "teachers" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = read_json(path, "delete it, the teacher is measured again", error=TrainingError, is_optional=True)
     if not kept or not set(metrics) <= set(kept):
         is_own = run.recipe.teacher == UNSUPERVISED
         where = str(output / "shared" / "teacher" / name) if is_own else run.recipe.teacher
         kept |= dict(measure(where))
-        write_text(path, strict_json(kept, indent=1) + "\n")
+        write_json(path, kept)
     return {name: math.nan if value is None else value for name, value in kept.items()}
 
 

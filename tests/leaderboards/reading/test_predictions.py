@@ -17,7 +17,7 @@ from genzoo.leaderboards.safety import operating_curve, safety_at_utility, serve
 from genzoo.leaderboards.searches import telling_searches
 from genzoo.leaderboards.statistics.aggregation import Part
 from genzoo.reports.card_scores import interval_of
-from genzoo.reports.chapters.difference_tables import query_table
+from genzoo.reports.chapters.reference import query_table
 
 GOOD, POOR = ("acme/good", "r1"), ("acme/poor", "r1")
 DOCUMENTS = {f"d{place}": f"document {place}" for place in range(6)}

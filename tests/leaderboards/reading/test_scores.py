@@ -4,8 +4,8 @@ import io
 import json
 import os
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from genzoo.leaderboards import ResultStore
@@ -70,14 +70,15 @@ def test_results_folder_is_left_alone(many):
     assert sorted(path for path in many.root.rglob("*")) == before
 
 
-def archive(**arrays):
+def arrow(batch):
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    with pa.ipc.new_file(buffer, batch.schema) as file:
+        file.write(batch)
     return buffer.getvalue()
 
 
-def with_facts(**facts):
-    return {"facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)}
+def batch(kept):
+    return pa.ipc.open_file(kept).get_batch(0)
 
 
 @pytest.mark.parametrize(
@@ -85,27 +86,41 @@ def with_facts(**facts):
     [
         lambda kept: b"",
         lambda kept: b"{",
-        lambda kept: archive(**kept)[:-100],
-        lambda kept: archive(**kept | with_facts(format=0)),
-        lambda kept: archive(**kept | with_facts(format=2)),
-        lambda kept: archive(**kept | {"size": kept["size"][1:]}),
-        lambda kept: archive(**kept | {"value": kept["value"][1:]}),
-        lambda kept: archive(**kept | {"words": np.array([{"a": 1}], dtype=object), "task": np.array(["x"], object)}),
-        lambda kept: archive(facts=kept["facts"]),
+        lambda kept: kept[:-100],
+        lambda kept: kept[: len(kept) // 2] + b"x" * 9 + kept[len(kept) // 2 + 9 :],
+        lambda kept: arrow(batch(kept).drop_columns("value")),
+        lambda kept: arrow(pa.record_batch({"value": [0.5], "words": [[{"a": 1}]]})),
+        lambda kept: arrow(batch(kept).slice(0, 0)),
     ],
 )
 def test_record_that_makes_no_sense_is_ignored(many, tmp_path, damage, opened):
     first = ResultStore.load(many.root)
-    (record,) = (tmp_path / "cache/leaderboards").glob("*.npz")
-    with np.load(record) as data:
-        kept = {name: data[name] for name in data.files}
-    record.write_bytes(damage(kept))
+    (record,) = (tmp_path / "cache/leaderboards").glob("*.arrow")
+    record.write_bytes(damage(record.read_bytes()))
     opened.clear()
     same(first, ResultStore.load(many.root))
     assert len(opened) == 60
     opened.clear()
     ResultStore.load(many.root)
     assert opened == []
+
+
+def test_a_record_without_some_files_is_made_whole(many, tmp_path, opened):
+    first = ResultStore.load(many.root)
+    (record,) = (tmp_path / "cache/leaderboards").glob("*.arrow")
+    record.write_bytes(arrow(batch(record.read_bytes()).slice(0, 40)))
+    opened.clear()
+    same(first, ResultStore.load(many.root))
+    assert len(opened) == 40
+
+
+def test_a_name_that_no_record_can_hold_is_read_anew_each_time(many, opened):
+    odd = json.dumps({"task_name": "T\ud800", "scores": {"test": [{"main_score": 0.5, "hf_subset": "default"}]}})
+    many.write("results/acme__a/r/Odd.json", odd)
+    for _ in range(2):
+        opened.clear()
+        assert "T\ud800" in set(ResultStore.load(many.root).main_scores["task"])
+        assert len(opened) == 61
 
 
 def test_no_place_for_the_record_is_no_error(many, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from genzoo.errors import ZooError
-from genzoo.leaderboards import Leaderboard, Listing, ResultStore
+from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.leaderboards.reading import scores
 
 MODELS = {("acme/a", "a" * 40): 0.7, ("acme/b", "b" * 40): 0.6, ("acme/c", "c" * 40): 0.5}
@@ -23,7 +23,7 @@ def three(tree):
 
 
 def values(root):
-    store = ResultStore.load(root, find=Listing(root).find)
+    store = ResultStore.load(root)
     main = store.main_scores
     return dict(zip(zip(main["model"], main["revision"], strict=True), main["value"], strict=True))
 

@@ -9,7 +9,7 @@ from genzoo.leaderboards import ResultStore
 from genzoo.leaderboards.comparison import compare_queries
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.statistics.aggregation import Part
-from genzoo.leaderboards.statistics.pairs import PairDifference, Pairs, PairScore, pair_difference, pair_interval
+from genzoo.leaderboards.statistics.pairs import PairDifference, Pairs, PairScore, pair_interval
 from genzoo.leaderboards.statistics.resampling import weighted_ap, weighted_spearman
 
 GOOD, POOR = ("acme/good", "r1"), ("acme/poor", "r1")
@@ -39,6 +39,12 @@ def score(pairs, statistic="spearman"):
     return PairScore(statistic, {Part("test", "default"): pairs})
 
 
+def compared(ours, theirs):
+    """Interval and p-value of the difference of two models."""
+    found = PairDifference("T", ours, theirs)
+    return found.interval(), found.p_value()
+
+
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     """A bivariate normal of correlation r has Spearman's 6/pi asin(r/2)."""
     rng, correlation, hits, trials = np.random.default_rng(7), 0.6, 0, 400
@@ -59,7 +65,7 @@ def test_equal_models_are_called_different_as_rarely_as_it_says(statistic):
         gold = rng.integers(0, 2, 120).astype(float) if statistic == "ap" else rng.normal(size=120)
         shared = gold + rng.normal(size=120)
         ours, theirs = (score(Pairs(gold, shared + rng.normal(size=120)), statistic) for _ in range(2))
-        found += pair_difference(ours, theirs, n_resamples=200, seed=trial)[1] < 0.05
+        found += PairDifference("T", ours, theirs).p_value(n_resamples=200, seed=trial) < 0.05
     assert found / trials <= 0.08  # three standard errors above 0.05 would be 0.088
 
 
@@ -67,11 +73,11 @@ def test_equal_models_are_called_different_as_rarely_as_it_says(statistic):
 def test_a_clear_difference_is_found_and_reproducible(statistic):
     ours, theirs = drawn(1, 300, 0.3, statistic), drawn(1, 300, 0.3, statistic)
     theirs = Pairs(theirs.gold, np.random.default_rng(2).permutation(theirs.similarity))
-    interval, p = pair_difference(score(ours, statistic), score(theirs, statistic))
+    interval, p = compared(score(ours, statistic), score(theirs, statistic))
     assert interval.low > 0
     assert p == 1 / 2001
-    assert pair_difference(score(ours, statistic), score(theirs, statistic)) == (interval, p)
-    back, same = pair_difference(score(theirs, statistic), score(ours, statistic))
+    assert compared(score(ours, statistic), score(theirs, statistic)) == (interval, p)
+    back, same = compared(score(theirs, statistic), score(ours, statistic))
     assert (back.estimate, same) == (-interval.estimate, p)
 
 
@@ -83,7 +89,7 @@ def test_the_order_of_the_file_says_nothing():
     found = []
     for order in (np.argsort(gold), np.argsort(-gold), rng.permutation(60)):
         models = (score(Pairs(gold[order], each[order]), "ap") for each in (ours, theirs))
-        found.append(pair_difference(*models, n_resamples=4000)[1])
+        found.append(PairDifference("T", *models).p_value(n_resamples=4000))
     assert np.ptp(found) < 0.03
     assert 0.01 < found[0] < 0.9
 
@@ -111,9 +117,9 @@ def test_a_perfect_ranking_of_few_pairs_is_no_certainty(statistic):
     interval = pair_interval(ours)
     assert 0.8 < interval.low < 0.96
     assert interval.high == 1.0
-    copy, _ = pair_difference(ours, ours)
+    copy, _ = compared(ours, ours)
     assert (copy.low, copy.estimate, copy.high) == (0, 0, 0)  # one model twice: no other pair can tell them apart
-    other, p = pair_difference(ours, theirs)
+    other, p = compared(ours, theirs)
     assert other.low < other.estimate == 0 < other.high
     assert p == 1
 

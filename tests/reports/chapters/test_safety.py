@@ -13,8 +13,7 @@ from safety_tree import ABSENT, SAFETY, TWIN, N, add_model, add_pair, build_zoo
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.leaderboards.facts import RULE
 from genzoo.reports import build_report, build_site, compare, leaderboard_table
-from genzoo.reports.chapters.drawings import operating_drawing, safety_drawing
-from genzoo.reports.chapters.operating_table import operating_table
+from genzoo.reports.chapters.safety import operating_drawing, operating_table, safety_drawing
 from genzoo.reports.render.style import PAGE
 
 LARGE = ("GenZooSafetyRetrieval", "OverRefusalRetrieval", "large")
@@ -178,25 +177,6 @@ def test_the_site_has_safety_on_its_index_and_on_each_model(zoo, tmp_path):
     assert "Safety at a given utility" in page
 
 
-def test_unknown_training_data_have_a_column_and_a_caveat(tree):
-    tree.task("A")
-    for name, trained in (("clean", []), ("silent", None)):
-        tree.score((f"acme/{name}", "r"), "A", 0.5)
-        tree.write(f"results/acme__{name}/r/model_meta.json", {"name": f"acme/{name}", "training_datasets": trained})
-    cells = column(table_of(tree), "Seen")
-    assert {name: cell.display for name, cell in cells.items()} == {"clean": "0", "silent": "unknown"}
-    board = Leaderboard.from_store(ResultStore.load(tree.root))
-    (caveat,) = [each for each in board.caveats if each.kind == "contamination"]
-    assert "The training data of silent are not stated" in caveat.text
-
-
-def test_where_all_training_data_are_known_and_clean_there_is_no_such_column(tree):
-    tree.task("A")
-    tree.score(("acme/clean", "r"), "A", 0.5)
-    tree.write("results/acme__clean/r/model_meta.json", {"name": "acme/clean", "training_datasets": ["B"]})
-    assert "Seen" not in [each.label for each in table_of(tree).columns]
-
-
 def test_out_of_reach_for_all_is_said_without_a_winner(tree, tmp_path):
     add_pair(tree)
     tree.task("Plain")
@@ -209,9 +189,8 @@ def test_out_of_reach_for_all_is_said_without_a_winner(tree, tmp_path):
 def test_a_model_has_one_colour_in_both_figures_of_a_pair(zoo):
     # The board's order is that of the means, eager first; the order of safety would begin with careful.
     board = Leaderboard.from_store(ResultStore.load(zoo.root))
-    (pair,) = board.safety.pairs
     (scatter,), (lines,) = (
-        drawing.draw(6.0, PAGE).axes for drawing in (safety_drawing(board, pair), operating_drawing(board, pair))
+        drawing.draw(6.0, PAGE).axes for drawing in (safety_drawing(board), operating_drawing(board))
     )
     drawn = {line.get_label(): line.get_color() for line in lines.get_lines()}
     marks = [to_hex(each.get_facecolor()[0]) for each in scatter.collections]

@@ -11,7 +11,7 @@ import pytest
 from genzoo.errors import InputError
 from genzoo.leaderboards.metrics import metric
 from genzoo.reports.render.table import Cell, Column, Table, number_cell, shade, text_cell
-from genzoo.reports.render.text import clean, escape_latex, shorten
+from genzoo.text import clean, escape_latex, shorten
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -11,8 +11,8 @@ from genzoo.errors import InputError, ZooError
 from genzoo.tasks import evaluate
 from genzoo.tasks.sets import advbench_ir
 from genzoo.tasks.sets.advbench_ir import AdvBenchIRDotRetrieval, AdvBenchIRRetrieval, chunks, search_set
+from genzoo.tasks.sets.bundled import GenZooMiniSTS
 from genzoo.tasks.sets.local_data import with_chosen_data
-from genzoo.tasks.sets.mini import GenZooMiniSTS
 
 HARMFUL = [
     {"ID": 7, "query": "red apples", "title": "Apples", "document": "apple " * 250},
@@ -129,7 +129,7 @@ def test_a_later_run_asks_the_hub_anew(on_the_hub, make_meta, tmp_path, monkeypa
 
 
 def test_judgements_name_the_revision_that_was_read(on_the_hub, make_meta, tmp_path):
-    from genzoo.leaderboards.evidence import write_judgements
+    from genzoo.leaderboards.searches import write_judgements
 
     shared = AdvBenchIRRetrieval()
     evaluate([make_meta()], [shared], tmp_path)

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from lite_selection import agreement, choose, cross_validated, mean_by_type, score_table
 
-from genzoo.tasks.plan import characters
-from genzoo.tasks.sets.benchmarks import GENZOO_LITE, LITE_TASKS
+from genzoo.tasks.request import PlannedTask
+from genzoo.tasks.sets.benchmarks import LITE_TASKS, own_benchmark
 
 
 @pytest.fixture(scope="module")
@@ -21,21 +21,21 @@ def published(whole, shared):
 
 
 def test_it_keeps_the_languages_and_covers_every_type(whole):
-    assert {task.metadata.name for task in GENZOO_LITE.tasks} == set(LITE_TASKS)
-    assert {task.metadata.type for task in GENZOO_LITE.tasks} == {task.metadata.type for task in whole}
-    sts17 = next(task for task in GENZOO_LITE.tasks if task.metadata.name == "STS17")
+    assert {task.metadata.name for task in own_benchmark("genzoo-lite").tasks} == set(LITE_TASKS)
+    assert {task.metadata.type for task in own_benchmark("genzoo-lite").tasks} == {task.metadata.type for task in whole}
+    sts17 = next(task for task in own_benchmark("genzoo-lite").tasks if task.metadata.name == "STS17")
     assert sts17.hf_subsets == ["en-en"]
 
 
 def test_it_costs_a_tenth(whole):
-    cost = {task.metadata.name: characters(task) for task in whole}
+    cost = {task.metadata.name: PlannedTask.of(task).tokens for task in whole}
     assert all(cost.values())
     assert sum(cost[name] for name in LITE_TASKS) <= 0.1 * sum(cost.values())
 
 
 def test_the_choice_and_its_agreement_come_from_the_published_scores(whole, published):
     types = {task.metadata.name: task.metadata.type for task in whole}
-    cost = {task.metadata.name: characters(task) for task in whole}
+    cost = {task.metadata.name: PlannedTask.of(task).tokens for task in whole}
     found = choose(published, types, cost)
     assert len(published) == 183
     assert set(found.tasks) == set(LITE_TASKS)
@@ -58,7 +58,7 @@ def test_what_its_description_says_of_the_order_of_boards_of_other_tasks_and_of_
         "0.850": agreement(part.loc[best], by_type[best], types),
     }
     assert {f"{value:.3f}" for value in figures.values()} == set(figures)
-    assert all(shown in GENZOO_LITE.description for shown in figures)
+    assert all(shown in own_benchmark("genzoo-lite").description for shown in figures)
 
 
 def test_agreement_on_a_case_that_is_known():

@@ -9,9 +9,15 @@ from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader
 
 from genzoo.errors import InputError
 from genzoo.tasks.sets.benchmarks import BUNDLED_TASKS
-from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSet
-from genzoo.tasks.sets.mini import GenZooMiniIntentClassification, GenZooMiniRetrieval, GenZooMiniSTS
-from genzoo.tasks.sets.reasoning import GenZooMiniReasoningRetrieval, GenZooReasoningRetrieval
+from genzoo.tasks.sets.bundled import (
+    BundledRetrieval,
+    BundledSet,
+    GenZooMiniIntentClassification,
+    GenZooMiniReasoningRetrieval,
+    GenZooMiniRetrieval,
+    GenZooMiniSTS,
+    GenZooReasoningRetrieval,
+)
 from genzoo.tasks.sets.safety import (
     GenZooMiniOverRefusalRetrieval,
     GenZooMiniSafetyRetrieval,
@@ -47,9 +53,11 @@ def test_metadata_is_filled_and_the_header_names_the_task(task):
     assert task.metadata.is_filled()
     assert task.metadata.license == "apache-2.0"
     assert task.metadata.eval_langs == ["eng-Latn"]
-    header = dict(re.findall(r"^(\w+): (.*)$", __import__(task.__module__, fromlist=["_"]).__doc__, re.M))
-    assert list(header) == ["name", "dataset", "licence", "metric", "direction", "paper"]
-    assert header["name"] == task.metadata.name
+    assert task.__name__ == task.metadata.name
+    header = dict(re.findall(r"(\w+): ([^;\n]+)", task.__doc__))
+    assert set(header) >= {"dataset", "licence", "metric", "direction", "paper"}
+    sizes = {len(task.bundled.rows(file)) for file in task.bundled.files if "qrels" not in file}
+    assert sizes <= set(map(int, re.findall(r"\d+", header["dataset"])))
     assert header["metric"].split()[0] == task.metadata.main_score
     assert header["dataset"].startswith(task.metadata.dataset["path"])
 

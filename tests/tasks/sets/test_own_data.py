@@ -11,12 +11,11 @@ import pytest
 from genzoo import tables
 from genzoo.errors import InputError
 from genzoo.tasks import evaluate
-from genzoo.tasks.plan import make_plan
-from genzoo.tasks.request import Request
+from genzoo.tasks.request import PlannedTask, Request
 from genzoo.tasks.sets import local_data, own_data
 from genzoo.tasks.sets.advbench_ir import AdvBenchIRRetrieval
+from genzoo.tasks.sets.bundled import GenZooMiniRetrieval, GenZooMiniSTS
 from genzoo.tasks.sets.local_data import from_folder, is_own, with_chosen_data
-from genzoo.tasks.sets.mini import GenZooMiniRetrieval, GenZooMiniSTS
 from genzoo.tasks.sets.safety import GenZooMiniSafetyRetrieval
 
 CORPUS = [{"_id": f"d{n}", "title": "", "text": f"{word} grows in the garden"} for n, word in enumerate(["rice", "mint", "corn", "kale"])]  # fmt: skip
@@ -126,10 +125,10 @@ WRONG = {
     "Latin-1": ({"corpus": '{"_id": "a", "text": "x"}\n{"_id": "b", "text": "café"}'.encode("latin-1")}, r"line 2: .*UTF-8"),
     "UTF-16": ({"corpus": json.dumps(CORPUS[0]).encode("utf-16")}, r"corpus.jsonl, line 1: no UTF-8 text"),
     "damaged gzip": ({"corpus": None, "corpus.jsonl.gz": gzip.compress(b"{}" * 99)[:-9]}, r"corpus.jsonl.gz cannot be read"),
-    "table without heading": ({"qrels": None, "qrels/test.tsv": "q0\td0\t1\n"}, r"test.tsv, line 1: 'q0', 'd0', '1' is not"),
-    "TREC's table": ({"qrels": None, "qrels/test.tsv": "q0\t0\td0\t1\n"}, r"line 1: .*TREC's judgements"),
-    "a cell too few": ({"qrels": None, "qrels/test.tsv": BEIR + "q0\td1\n"}, r"test.tsv, line 5: 2 cells under a heading of 3"),
-    "commas": ({"qrels": None, "qrels/test.tsv": BEIR.replace("\t", ",")}, r"line 1: 'query-id,corpus-id,score' is not"),
+    "table without heading": ({"qrels": None, "qrels/test.tsv": "q0\td0\t1\n"}, r"test.tsv: 'q0', 'd0', '1' is not"),
+    "TREC's table": ({"qrels": None, "qrels/test.tsv": "q0\t0\td0\t1\n"}, r"test.tsv: .*TREC's judgements"),
+    "a cell too few": ({"qrels": None, "qrels/test.tsv": BEIR + "q0\td1\n"}, r"test.tsv, line 5: the row has 2 cells, the heading has 3"),
+    "commas": ({"qrels": None, "qrels/test.tsv": BEIR.replace("\t", ",")}, r"test.tsv: 'query-id,corpus-id,score' is not"),
     "other splits": (
         {"qrels": None, "qrels/train.tsv": BEIR, "qrels/dev.tsv": BEIR},
         r"holds judgements for dev, train, but the task is measured on test",
@@ -280,7 +279,7 @@ def test_a_benchmark_with_own_data_is_not_that_benchmark(write):
 
 def test_the_plan_counts_the_folder(write):
     made, _ = read(write(queries=[*QUERIES, {"_id": "q9", "text": "left out"}]))
-    (planned,) = make_plan([], [made], speed=1e9).tasks
+    planned = PlannedTask.of(made)
     assert planned.texts == len(CORPUS) + len(QUERIES)
     characters = sum(len(row["text"]) for row in (*CORPUS, *QUERIES))
     assert planned.tokens == pytest.approx(characters / 4, rel=0.5)

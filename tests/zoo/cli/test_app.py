@@ -1,6 +1,7 @@
 """The command line as a user meets it: exit codes, one clear line per error, nothing half-written."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -55,6 +56,38 @@ def test_list_and_show(genzoo, checkpoint):
     said = genzoo("show", "smollm2-135m")[1]
     assert "held-out queries: 200" in said
     assert "{" not in said
+
+
+def test_a_listing_that_is_piped_is_a_line_each(genzoo):
+    lines = genzoo("list", "--backbones")[1].splitlines()
+    rows = json.loads(genzoo("list", "--backbones", "--json")[1])
+    assert [line.split("\t") for line in lines] == [[str(cell) for cell in row.values()] for row in rows]
+    code, text, notes = genzoo("list", "nothing*")
+    assert (code, text, notes) == (0, "", "note: nothing matches 'nothing*'")
+    code, text, notes = genzoo("--quiet", "list", "nothing*")
+    assert (code, text, notes) == (0, "", "")
+    code, _, errors = genzoo("--quiet", "--verbose", "list")
+    assert code == 1
+    assert "error: --quiet and --verbose" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("genzoo mod", {"model-meta"}),
+        ("genzoo show smollm2", {"smollm2-135m", "smollm2-135m-minilm"}),
+        ("genzoo train gem", {"gemma3-270m"}),
+        ("genzoo fetch mini", {"minilm"}),
+        ("genzoo study abl", {"ablation", "ablation-small"}),
+    ],
+)
+def test_the_shell_completes_commands_and_names(words, wanted):
+    place = {"_GENZOO_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.argv = ['genzoo']; from genzoo.cli import main; main()"],
+        env=os.environ | place, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert set(done.stdout.split()) == wanted, done.stderr
 
 
 def test_decode_prints_text_and_lens(genzoo, checkpoint):

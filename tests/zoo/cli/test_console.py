@@ -1,4 +1,4 @@
-"""What the command line says where nobody watches a terminal."""
+"""What the command line prints: JSON, listings, and nothing that commands a terminal."""
 
 import io
 import json
@@ -6,48 +6,12 @@ import math
 import re
 
 import pytest
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from genzoo import text as escaping
 from genzoo.cli import console
-
-
-def test_without_a_terminal_each_stage_ends_in_a_line(monkeypatch):
-    text = io.StringIO()
-    monkeypatch.setattr(console, "err", Console(file=text, width=40))
-    with console.Bars() as bars:
-        for done in range(4):
-            bars("targets", done, 3)
-        for done in range(3):
-            bars("training", done, 2, "a remark that is longer than the console is wide")
-    first, second = text.getvalue().splitlines()
-    assert first.startswith("targets 3/3 after ")
-    assert second.startswith("training 2/2 after ")
-    assert second.endswith("a remark that is longer than the console is wide")
-
-
-def test_a_line_every_half_minute(monkeypatch):
-    text, clock = io.StringIO(), iter(range(0, 10_000, 10))
-    monkeypatch.setattr(console, "err", Console(file=text))
-    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
-    with console.Bars() as bars:
-        for done in range(30):
-            bars("training", done, 30)
-    lines = text.getvalue().splitlines()
-    assert 3 < len(lines) < 30
-    assert lines[-1].startswith("training 29/30")
-
-
-def test_quiet_says_nothing(monkeypatch):
-    text = io.StringIO()
-    monkeypatch.setattr(console, "err", Console(file=text))
-    with console.Bars(quiet=True) as bars:
-        bars("training", 1, 1)
-    assert text.getvalue() == ""
-
 
 HOSTILE = "a [red]b[/] [/x] :bug: \x1b[31mc\x1b]0;title\x07 \x9b2J d\u202ee\r\x00\ufffe"
 
@@ -56,8 +20,7 @@ HOSTILE = "a [red]b[/] [/x] :bug: \x1b[31mc\x1b]0;title\x07 \x9b2J d\u202ee\r\x0
 def screen(monkeypatch):
     """What a terminal gets to see."""
     text = io.StringIO()
-    for name in ("out", "err"):
-        monkeypatch.setattr(console, name, console.PlainConsole(file=text, width=200, force_terminal=True))
+    monkeypatch.setattr(console, "out", console.PlainConsole(file=text, width=200, force_terminal=True))
     return text
 
 
@@ -73,21 +36,11 @@ def test_text_from_files_neither_styles_nor_commands_the_terminal(screen):
     console.out.print(HOSTILE, highlight=False)
     console.out.print(table)
     console.out.print(f"[bold]{escape(HOSTILE)}[/]", markup=True, highlight=False)
-    console.err.print(Text(HOSTILE))
+    console.out.print(Text(HOSTILE))
     text = screen.getvalue()
     assert commands(text) == []
     assert text.count("[red]b[/] [/x] :bug: \ufffd[31mc\ufffd]0;title") == 4
     assert "\x1b[31m" not in text
-
-
-def test_spinners_and_bars_show_names_as_they_are(screen):
-    with console.busy(f"packing {HOSTILE}") as status:
-        status.update(f"checking {HOSTILE}")
-    with console.Bars() as bars:
-        bars("evaluating", 1, 2, HOSTILE)
-        bars.progress.refresh()
-    assert commands(screen.getvalue()) == []
-    assert "[red]b[/] [/x]" in screen.getvalue()
 
 
 def test_json_on_the_terminal_is_strict_and_safe(screen):
@@ -97,3 +50,39 @@ def test_json_on_the_terminal_is_strict_and_safe(screen):
     assert "é ש 😀" in screen.getvalue()
     expected = {HOSTILE: [None, "é ש 😀\udc80\U0001fffe"], "n": -1.5}
     assert json.loads(screen.getvalue(), parse_constant=pytest.fail) == expected
+
+
+ROWS = [
+    ("qwen3-0.6b", "Qwen/Qwen3-0.6B", "apache-2.0"),
+    ("smollm2-135m", "HuggingFaceTB/SmolLM2-135M-Instruct", HOSTILE),
+]
+COLUMNS = ("name", "hub id", "licence")
+
+
+def listed(monkeypatch, **options):
+    text = io.StringIO()
+    monkeypatch.setattr(console, "out", console.PlainConsole(file=text, **options))
+    console.print_rows(COLUMNS, ROWS)
+    return text.getvalue()
+
+
+def test_a_piped_listing_is_a_line_a_row(monkeypatch):
+    lines = listed(monkeypatch, width=20).splitlines()
+    assert [line.split("\t")[:2] for line in lines] == [list(row[:2]) for row in ROWS]
+    assert all(line.count("\t") == 2 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"), [(200, []), (60, ["licence"]), (20, ["hub id", "licence"]), (5, ["hub id", "licence"])]
+)
+def test_a_narrow_terminal_leaves_out_columns_and_breaks_no_name(monkeypatch, caplog, width, left_out):
+    text = re.sub(r"\x1b\[[0-9;]*m", "", listed(monkeypatch, width=width, force_terminal=True))
+    lines = text.splitlines()
+    assert len(lines) == 3
+    assert [line.split()[0] for line in lines] == ["name", "qwen3-0.6b", "smollm2-135m"]
+    for place, column in enumerate(COLUMNS[1:2], 1):
+        assert (column in lines[0]) == (column not in left_out)
+        assert all((row[place] in line) == (column not in left_out) for row, line in zip(ROWS, lines[1:], strict=True))
+    assert [record.getMessage() for record in caplog.records] == (
+        [f"no room for {', '.join(left_out)}: see the same command with --json"] if left_out else []
+    )

@@ -6,9 +6,8 @@ import json
 import pytest
 from conftest_builders import SENTENCES
 
-from genzoo.cli.studies import _own_teacher
 from genzoo.models.entries import get_entry, list_models
-from genzoo.models.loading import find_checkpoint
+from genzoo.training.run import teacher_of
 
 
 @pytest.fixture
@@ -160,11 +159,11 @@ def test_controls_give_what_the_training_kept(genzoo, llama, tiny_teacher, tmp_p
     assert code == 0, errors
     assert json.loads(text)["n"] == 4
     assert "answers 1 of its queries again" in errors
-    assert "the model was trained on 1 of the 4 queries" in errors
+    assert "the model was trained on 1 of these 4 queries" in errors
     code, _, errors = genzoo("controls", tmp_path / "run" / "checkpoint")
     assert code == 1
     assert "held-out.jsonl does not exist: give --held-out" in errors
-    assert all(_own_teacher(find_checkpoint(name), name) == get_entry(name).teacher for name in list_models())
+    assert all(teacher_of(name) == get_entry(name).teacher for name in list_models())
     code, _, errors = genzoo("controls", "smollm2-135m", "--save")
     assert code == 1
     assert "--save needs a folder" in errors

@@ -10,7 +10,8 @@ from genzoo.backbones.tokenizer import plain_ids, start_rows
 from genzoo.backbones.whole import load_causal_lm
 from genzoo.errors import CheckpointError, InputError
 from genzoo.models import prompts
-from genzoo.models.baselines import BASELINES, BEFORE, BETWEEN, echo, hyde, mean_pooled, untrained
+from genzoo.models.baselines import BEFORE, BETWEEN, echo, hyde, mean_pooled, untrained
+from genzoo.models.entries import BASELINES
 
 TEXTS = ["where do polar bears live", "", "the quick brown fox " * 60, "a <|im_start|> b"]
 

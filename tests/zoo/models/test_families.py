@@ -4,14 +4,11 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from conftest_builders import SENTENCES, build_backbone
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import genzoo
-from genzoo.backbones import forward
-from genzoo.backbones.forward import freeze, token_states
 from genzoo.backbones.generation import Query
 from genzoo.backbones.tokenizer import spare_rows, why_not_spare
 from genzoo.models.assembly import export
@@ -64,30 +61,6 @@ def test_from_log_to_decoded_embedding(family, tmp_path):
     readings = load_decoder(str(tmp_path), device="cpu").read(texts, max_new_tokens=4)
     assert np.abs(np.array([one.embedding for one in readings]) - together).max() < 1e-3 * np.abs(together).max()
     assert all(isinstance(one.decoded, str) for one in readings)
-
-
-def test_packed_padded_and_single_passes_agree(family, monkeypatch):
-    """Also where a text is longer than the sliding window, and where it is empty."""
-    model = freeze(AutoModelForCausalLM.from_pretrained(family, dtype=torch.float32))
-    rows = (torch.randn(3, 32) * 0.2).requires_grad_()
-    ids = [[5, 6, 7, 8], [40, 41, 42] * 8, [9]]
-    weight = torch.randn(3, 3, 32)
-
-    def outcome(states):
-        return states.detach(), torch.autograd.grad((states * weight).sum(), rows)[0]
-
-    single = []
-    for text in ids:
-        embedded = model.get_input_embeddings()(torch.tensor(text))
-        inputs = torch.cat([embedded, rows * forward.input_scale(model)])[None]
-        single.append(model.base_model(inputs_embeds=inputs, use_cache=False).last_hidden_state[0, -3:])
-    truth = outcome(torch.stack(single))
-    found = [outcome(token_states(model, ids, rows)), outcome(token_states(model, ids, rows, text_grad=True))]
-    monkeypatch.setattr(forward, "can_pack", lambda model: False)
-    found += [outcome(token_states(model, ids, rows)), outcome(token_states(model, ids, rows, text_grad=True))]
-    for states, gradient in found:
-        assert (states - truth[0]).abs().max() < 1e-4
-        assert (gradient - truth[1]).abs().max() < 1e-3 * truth[1].abs().max()
 
 
 def test_spare_rows_are_nothing_that_text_can_become(family):

@@ -8,10 +8,10 @@ import pytest
 from genzoo.errors import InputError
 from genzoo.models.prompts import SEARCH, SYMMETRIC, has_own, prompt_set, task_prompts
 from genzoo.tasks.request import check_keys
-from genzoo.tasks.sets.benchmarks import BENCHMARKS, TASKS
+from genzoo.tasks.sets.benchmarks import TASKS, own_benchmarks
 
 SEARCHES = {"Retrieval", "Reranking", "InstructionReranking"}
-BOARDS = [mteb.get_benchmark(name) for name in ("MTEB(eng, v2)", "RAR-b")] + list(BENCHMARKS)
+BOARDS = [mteb.get_benchmark(name) for name in ("MTEB(eng, v2)", "RAR-b")] + list(own_benchmarks())
 MEASURED = {task.metadata.name: task.metadata for board in BOARDS for task in board.tasks} | {
     task.metadata.name: task.metadata for task in TASKS
 }
@@ -54,7 +54,7 @@ def test_a_file_of_prompts(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "is no JSON"), ("[]", "must hold a JSON object"), ('{"a": 1}', "must hold a JSON object")],
+    [("{", "is no JSON"), ("[]", "expected an object of prompts"), ('{"a": 1}', "must hold a JSON object")],
 )
 def test_a_wrong_file_is_one_clear_error(content, message, tmp_path):
     path = tmp_path / "mine.json"

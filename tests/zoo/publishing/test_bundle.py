@@ -2,15 +2,14 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 from conftest_builders import build_checkpoint
 
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.models.assembly import export
-from genzoo.publishing.bundle import pack, unpack
-from genzoo.publishing.manifest import DataSet, check_dataset, dataset_folder
+from genzoo.publishing.bundle import pack, unbundle
+from genzoo.publishing.manifest import DataSet, check_dataset
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 
@@ -41,7 +40,7 @@ def copy(packed, tmp_path):
 
 
 def go(folder, tmp_path):
-    return unpack(folder, hf_home=tmp_path / "hf", genzoo_cache=tmp_path / "gz")
+    return unbundle(folder, hf_home=tmp_path / "hf", genzoo_cache=tmp_path / "gz")
 
 
 def test_everything_lands_in_its_cache(packed, tmp_path):
@@ -125,19 +124,6 @@ def test_what_was_here_of_the_same_commit_is_kept(packed, tmp_path):
     assert json.loads((home / "snapshots" / COMMIT / "config.json").read_text())["model_type"] == "qwen3"
 
 
-def test_data_sets_are_found_under_the_name_that_the_library_gives_them(tmp_path, monkeypatch):
-    """`datasets` writes CamelCase names in snake case."""
-    from datasets import Dataset, DatasetDict, load_dataset
-
-    DatasetDict({"test": Dataset.from_dict({"a": [1]})})  # the library is there
-    (tmp_path / "acme" / "CamelCase-Data").mkdir(parents=True)
-    (tmp_path / "acme" / "CamelCase-Data" / "test.jsonl").write_text('{"a": 1}\n')
-    monkeypatch.chdir(tmp_path)
-    loaded = load_dataset("acme/CamelCase-Data", split="test", cache_dir=str(tmp_path / "cache"))
-    name = Path(loaded.cache_files[0]["filename"]).relative_to(tmp_path / "cache").parts[0]
-    assert dataset_folder("acme/CamelCase-Data").partition("___")[2] == name.rpartition("___")[2]
-
-
 def test_another_commit_keeps_its_place(packed, tmp_path):
     main = tmp_path / "hf" / "hub" / "models--acme--tiny" / "refs" / "main"
     main.parent.mkdir(parents=True)
@@ -174,4 +160,4 @@ def test_what_cannot_be_packed_is_said(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="is no bundle"):
         pack(["minilm"], [], tmp_path / "mine")
     with pytest.raises(InputError, match="is no bundle"):
-        unpack(tmp_path / "mine")
+        unbundle(tmp_path / "mine")

@@ -45,10 +45,10 @@ def test_converted_folders_equal_the_reference_without_genzoo(golden, tmp_path):
     for case in CASES:
         texts = json.loads((golden / case / "golden.json").read_text())["texts"]
         made = convert(str(golden / case / "checkpoint"), tmp_path / case, backbone=str(golden / case / "backbone"))
-        assert made["form"] == ("merged" if case == "tiny-llama" else "adapter")
-        assert made["dtype"] == ("bfloat16" if case.endswith("bf16") else "float32")
+        assert made.form == ("merged" if case == "tiny-llama" else "adapter")
+        assert made.dtype == ("bfloat16" if case.endswith("bf16") else "float32")
         assert {p.suffix for p in (tmp_path / case).rglob("*") if p.is_file()} <= {".json", ".safetensors", ".md"}
-        asked.append((str(tmp_path / case), texts, made["dtype"]))
+        asked.append((str(tmp_path / case), texts, made.dtype))
     command = [sys.executable, "-c", ENCODE, json.dumps(asked)]  # one process: importing torch is what takes the time
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -332,9 +332,9 @@ def test_smollm2_becomes_twenty_times_smaller(tmp_path):
         pytest.skip(f"the backbone cannot be fetched here: {error}")
     source = write_reference(tmp_path / "source", backbone)
     made = convert(str(source), tmp_path / "ours", backbone="smollm2-135m")
-    assert made["form"] == "adapter"
-    assert made["ids"] == BACKBONES.get("smollm2-135m").spare_rows[:10]
-    assert made["source_bytes"] > 115_000_000
-    assert made["source_bytes"] / made["bytes"] >= 20  # the whole folder, tokenizer included
+    assert made.form == "adapter"
+    assert made.ids == BACKBONES.get("smollm2-135m").spare_rows[:10]
+    assert made.source_bytes > 115_000_000
+    assert made.source_bytes / made.bytes >= 20  # the whole folder, tokenizer included
     weights = sum(path.stat().st_size for path in (tmp_path / "ours").rglob("*.safetensors"))
     assert weights < 2_500_000

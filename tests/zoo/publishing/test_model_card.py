@@ -117,14 +117,14 @@ SECOND = 1 / np.log2(3)
 def test_intervals_are_those_of_the_report(tmp_path):
     from genzoo.leaderboards import ResultStore
     from genzoo.leaderboards.comparison import compare_queries
-    from genzoo.leaderboards.statistics.significance import paired_bootstrap
+    from genzoo.leaderboards.statistics.resampling import items_interval
 
     task = judged(tmp_path / "r")
     scores = {row.task: row for row in read_card_scores(tmp_path / "r", STUDENT[0]).rows}
     store = ResultStore.load(tmp_path / "r")
     key, teacher = store.find(STUDENT[0]), store.find(TEACHER[0])
-    own = [outcome.score for outcome in store.outcomes(key, task).values()]
-    straight = paired_bootstrap(own, [0.0] * len(own))
+    own = np.array([outcome.score for outcome in store.outcomes(key, task).values()])
+    straight = items_interval([own], (0.0, 1.0))
     assert scores[task].interval == f"[{straight.low * 100:.1f}, {straight.high * 100:.1f}]"
     assert straight.low < scores[task].value / 100 < straight.high
     assert scores[task].over == "30 queries"

@@ -6,7 +6,6 @@ import re
 import shutil
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from conftest_builders import build_checkpoint
 from huggingface_hub import ModelCard
 
 from genzoo.errors import CheckpointError, InputError
-from genzoo.publishing.licences import lint_licence
 from genzoo.publishing.plan import ALLOWED, PublishOptions, build_plan
 from genzoo.publishing.scores import CardScore, CardScores, write_eval_results
 
@@ -62,44 +60,6 @@ def test_lint_names_everything_at_once(qwen3, tmp_path):
     told = problems(qwen3, tmp_path)
     for part in ("--licence", "--training-data", "--base-model"):
         assert part in told
-
-
-def test_llama_licence(qwen3, tmp_path):
-    options = {
-        "licence": "llama3.2",
-        "training_data": "ours",
-        "base_model": "meta-llama/Llama-3.2-1B-Instruct",
-        "merge": True,
-    }
-    told = problems(qwen3, tmp_path, **options)
-    assert "must begin with 'Llama'" in told
-    assert "no LICENSE file" in told
-    own = shutil.copytree(qwen3, tmp_path / "with-licence")
-    (own / "LICENSE").write_text("LLAMA 3.2 COMMUNITY LICENSE AGREEMENT")
-    checkpoint = build_checkpoint(own).save(tmp_path / "d")
-    made = build_plan(str(checkpoint), "alice/Llama-3.2-1B-LLM2Vec-Gen", tmp_path / "t", PublishOptions(**options))
-    assert not made.problems
-    texts = {
-        file.path: file.source.read_text() for file in made.files if file.path in ("LICENSE", "NOTICE", "README.md")
-    }
-    assert "COMMUNITY LICENSE" in texts["LICENSE"]
-    assert "Llama 3.2 is licensed under the Llama 3.2 Community License" in texts["NOTICE"]
-    assert "**Built with Llama**" in texts["README.md"]
-
-
-def test_gemma_terms_are_passed_on(qwen3, tmp_path):
-    checkpoint = build_checkpoint(qwen3).save(tmp_path / "c")
-    options = PublishOptions(licence="gemma", training_data="ours", base_model="google/gemma-3-270m", merge=True)
-    made = build_plan(str(checkpoint), REPO, tmp_path / "s", options)
-    (notice,) = [file.source.read_text() for file in made.files if file.path == "NOTICE"]
-    assert "ai.google.dev/gemma/terms" in notice
-
-
-def test_licence_is_inherited():
-    assert "inherits" in lint_licence("mit", "apache-2.0", REPO, [])[0]
-    assert "none that the Hub knows" in lint_licence("free", "", REPO, [])[0]
-    assert "by hand" in lint_licence("other", "other", REPO, [])[0]
-    assert lint_licence("apache-2.0", "apache-2.0", REPO, [Path("LICENSE")]) == []
 
 
 @pytest.mark.parametrize("tag", ["main", "", "v 1", "a" * 40, "../x", 'v1", trust_remote_code=True, x="', "x.lock"])

@@ -5,9 +5,9 @@ import traceback
 
 import pytest
 
-from genzoo.errors import PublishError
-from genzoo.publishing.hub import attempt, check_endpoint, connect
-from genzoo.publishing.publish import publish
+from genzoo.errors import InputError, PublishError
+from genzoo.publishing.hub import connect
+from genzoo.publishing.publish import group_models, publish
 
 REPO = "alice/Tiny-LLM2Vec-Gen"
 
@@ -147,65 +147,6 @@ def test_wrong_token(plan, server, quick, given, told):
     assert held(server.hub) == {}
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        "http://huggingface.co",
-        "http://10.0.0.1",
-        "ftp://x",
-        "http://127.0.0.1.evil.example",
-        "https://u:p@h.co",
-        "",
-        "http://localhost@evil.example",
-        "http://127.0.0.1:80@evil.example",
-        "http://127.0.0.1\\@evil.example",
-        "http://0.0.0.0",
-        "http://localhost.evil.example",
-        "http://evil.example/127.0.0.1",
-        "http://[::ffff:8.8.8.8]",
-        "//127.0.0.1",
-        "HTTP://evil.example",
-    ],
-)
-def test_token_never_goes_over_an_open_line(endpoint):
-    with pytest.raises(PublishError, match="HF_ENDPOINT"):
-        check_endpoint(endpoint)
-
-
-@pytest.mark.parametrize(
-    "endpoint", ["https://huggingface.co", "http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"]
-)
-def test_safe_endpoints(endpoint):
-    check_endpoint(endpoint)
-
-
-def test_waits_as_long_as_the_hub_asks():
-    class Slow(Exception):
-        response = type("R", (), {"status_code": 429, "headers": {"Retry-After": "7"}})
-
-    waits, calls = [], []
-
-    def call():
-        calls.append(1)
-        if len(calls) < 3:
-            raise Slow
-        return "done"
-
-    assert attempt(call, waits.append) == "done"
-    assert waits == [7.0, 7.0]
-
-
-@pytest.mark.parametrize("value", ["-1", "nan", "inf", "soon", "Wed, 21 Oct 2026 07:28:00 GMT", ""])
-def test_an_odd_wait_is_no_crash(value):
-    class Slow(Exception):
-        response = type("R", (), {"status_code": 429, "headers": {"Retry-After": value}})
-
-    waits = []
-    with pytest.raises(Slow):
-        attempt(lambda: (_ for _ in ()).throw(Slow), waits.append)
-    assert waits == [1.0, 4.0]
-
-
 # -- what an error may say -----------------------------------------------------------------------------------------
 
 
@@ -225,16 +166,6 @@ def test_a_server_that_echoes_the_token_is_not_repeated(plan, server, api, lfs_o
     assert token not in told
     assert token[3:] not in told
     assert "<TOKEN>" in str(caught.value)
-
-
-def test_what_is_printed_holds_no_token(monkeypatch):
-    from genzoo.text import redact
-
-    monkeypatch.setenv("HF_TOKEN", "an-unusual-token-of-a-company")
-    told = redact(
-        "HF_TOKEN=an-unusual-token-of-a-company hf_abcdefghijkl {'authorization': 'Bearer xyz'} hf_home hf_hub_download"
-    )
-    assert told == "HF_TOKEN=<TOKEN> <TOKEN> {'authorization': 'Bearer <TOKEN>'} hf_home hf_hub_download"
 
 
 @pytest.mark.parametrize("where", ["redirect", "next page", "upload"])
@@ -267,14 +198,34 @@ def test_nothing_follows_the_hub_to_an_open_line(plan, server, api, lfs_only, mo
 def test_without_a_token_or_a_network_the_error_says_so(plan, server, monkeypatch):
     from huggingface_hub import constants
 
-    from genzoo.publishing.hub import explain, is_transient
-
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", "/nonexistent/token")
     with pytest.raises(PublishError, match=r"there is no token on this machine.*hf auth login.*is as it was"):
         publish(plan, connect(server.endpoint), sleep=pytest.fail)
-    full = RuntimeError("upload failed")
-    full.__cause__ = OSError(28, "No space left on device")
-    assert not is_transient(full)
-    assert "disk is full" in explain(full, REPO)
-    assert "client refuses" in explain(ValueError("metadata"), REPO)
+
+
+def test_collection_is_made_once_and_grows(server, api):
+    for name in ("alice/one", "alice/two"):
+        server.hub.create("model", name)
+    options = {"description": "the first models", "sleep": lambda _: None}
+    url, items = group_models("genzoo 0.1", ["alice/one"], api, **options)
+    assert url.startswith(f"{server.endpoint}/collections/alice/genzoo-0-1")
+    assert items == ("alice/one",)
+    again, items = group_models("genzoo 0.1", ["alice/one", "alice/two"], api, **options)
+    assert (again, items) == (url, ("alice/one", "alice/two"))
+
+
+def test_collection_of_what_is_not_there(server, api):
+    with pytest.raises(PublishError, match=r"alice/none is not on the Hub.*Nothing was made"):
+        group_models("genzoo 0.1", ["alice/none"], api, sleep=lambda _: None)
+    with pytest.raises(InputError, match="give org/name"):
+        group_models("genzoo 0.1", ["none"], api)
+    with pytest.raises(InputError, match="give org/name"):
+        group_models("genzoo 0.1", [], api)
+    assert server.hub.collections == {}
+
+
+def test_collection_without_the_right(server):
+    server.hub.create("model", "alice/one")
+    with pytest.raises(PublishError, match="may not write"):
+        group_models("genzoo 0.1", ["alice/one"], connect(server.endpoint, "hf_other"), sleep=lambda _: None)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import genzoo
 from genzoo.backbones.entries import fetch_backbone
-from genzoo.errors import BackboneError, CheckpointError, InputError
+from genzoo.errors import BackboneError, InputError
 from genzoo.models.assembly import export
 from genzoo.models.entries import ENTRIES
 from genzoo.publishing.fingerprint import Fingerprint
@@ -137,36 +137,11 @@ def test_no_fingerprint_is_said(qwen3, tmp_path):
     assert "verify" in differing(folder)["fingerprint"]
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "{", '{"format": 1}', '{"format": 1, "probes": []}'])
-def test_damaged_fingerprint(forms, content):
-    (forms / "adapter" / "fingerprint.json").write_text(content)
-    with pytest.raises(CheckpointError, match="fingerprint"):
-        verify(str(forms / "adapter"))
-
-
-def shorten(content):
-    content["probes"][0]["values"] = [1.0]
-
-
-def drop_all(content):
-    for probe in content["probes"]:
-        probe["values"] = [0.1]
-
-
-@pytest.mark.parametrize("spoil", [shorten, lambda c: c.update(backbone={}), lambda c: c.update(dtype=["float32"])])
-def test_fingerprint_that_was_tampered_with(forms, spoil):
-    path = forms / "merged" / "fingerprint.json"
-    content = json.loads(path.read_text())
-    spoil(content)
-    path.write_text(json.dumps(content))
-    with pytest.raises(CheckpointError, match="is no fingerprint"):
-        verify(str(forms / "merged"))
-
-
 def test_fingerprint_of_shorter_embeddings_differs(forms):
     path = forms / "merged" / "fingerprint.json"
     content = json.loads(path.read_text())
-    drop_all(content)
+    for probe in content["probes"]:
+        probe["values"] = [0.1]
     path.write_text(json.dumps(content))
     assert "numbers a text, recorded 1" in differing(forms / "merged")["embeddings"]
 
@@ -189,12 +164,6 @@ def test_every_model_of_the_zoo_is_what_was_recorded(name):
     except BackboneError as error:
         pytest.skip(f"the backbone cannot be fetched here: {error}")
     assert [finding for finding in verify(name) if not finding.is_equal] == []
-
-
-def test_digests_ignore_nothing(originals):
-    from genzoo.publishing.fingerprint import digest_parts
-
-    assert digest_parts({"a": torch.zeros(2)}) != digest_parts({"a": torch.tensor([0.0, 1e-7])})
 
 
 def test_another_backbone_is_honoured_in_every_form(forms):

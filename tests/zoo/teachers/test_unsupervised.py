@@ -12,8 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from genzoo.backbones.tokenizer import FIRST_WORDS, opening_of_an_answer, start_rows
 from genzoo.errors import InputError
 from genzoo.recipes.fields import UnsupervisedOptions
-from genzoo.teachers.readers import AFTER, BEFORE, RESTATE, make_reader
-from genzoo.teachers.unsupervised import fit_teacher, teacher_name, whitening
+from genzoo.teachers.unsupervised import AFTER, BEFORE, RESTATE, fit_teacher, make_reader, teacher_name, whitening
 
 TEXTS = [f"{text} {i}" for i, text in enumerate(SENTENCES * 4)]
 OPTIONS = UnsupervisedOptions(layer=1, whiten=6, fit_texts=64, max_tokens=200)

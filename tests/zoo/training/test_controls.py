@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.backbones.generation import Response
 from genzoo.intervals import share_interval
+from genzoo.models.assembly import assemble
 from genzoo.models.decoding import Decoder
 from genzoo.training.controls import DECODED_TOKENS, Controls, _gap_interval, embedder, measure_controls, nearest_to_own
 from genzoo.training.losses import response_loss, response_sums
@@ -123,3 +124,34 @@ def test_a_readable_embedding_passes_and_a_blind_one_fails(llama):
     wanted = judge(said)
     assert all(nearest_to_own(judge([f"well {text}" for text in said]), wanted, 10, 0))
     assert not any(nearest_to_own(judge([f"well {text}" for text in said[1:] + said[:1]]), wanted, 15, 0))
+
+
+def test_controls_equal_the_assembled_model(backbone):
+    """The figures are those of the assembled model, computed another way."""
+    from conftest_builders import build_checkpoint
+
+    from genzoo.training.controls import measure_controls
+
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    checkpoint = build_checkpoint(backbone, n_thought=1)
+    rows = [Response(str(i), text, text, "stop", 9) for i, text in enumerate(SENTENCES[:4])]
+    assembled = assemble(checkpoint, backbone, device="cpu")
+    mine = torch.from_numpy(assembled.encode_query([row.query for row in rows]))
+    found = measure_controls(
+        checkpoint, model, tokenizer, rows, {r.response: v for r, v in zip(rows, mine, strict=True)}
+    )
+    assert found.n == 4
+    assert found.top1 == 1.0
+    assert found.cosine_own == pytest.approx(1.0, abs=1e-5)
+    assert found.cosine_other < 1.0
+    ids = [tokenizer(row.response, add_special_tokens=False)["input_ids"] for row in rows]
+    features = dict(assembled.preprocess(["Write the answer to this: " + r.query for r in rows]))
+    states = assembled[1](assembled[0]({k: v for k, v in features.items() if isinstance(v, torch.Tensor)}))[
+        "token_embeddings"
+    ]
+    ends = features["attention_mask"].sum(dim=1)
+    soft = torch.stack([states[i, end - checkpoint.spec.n_compression : end] for i, end in enumerate(ends.tolist())])
+    with torch.no_grad():
+        assert found.recon_own == pytest.approx(float(response_loss(model, soft, ids)), abs=1e-4)
+        assert found.recon_shuffled == pytest.approx(float(response_loss(model, soft.roll(1, 0), ids)), abs=1e-4)

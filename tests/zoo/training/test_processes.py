@@ -6,11 +6,12 @@ import sys
 
 from conftest_builders import SENTENCES
 
-from genzoo.cli.training import _recipe
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.recipes.recipes import parse_change
 from genzoo.training.pipeline import TrainingRun
 from genzoo.training.queries import read_queries
 from genzoo.training.responses import read_all_responses
+from genzoo.training.run import choose_recipe
 
 CHANGES = ["optim.align_first=2", "optim.clip=0.05", "response.max_new_tokens=4", "losses.recon_share=0.75"]
 
@@ -38,7 +39,14 @@ def test_two_processes_equal_one_with_the_doubled_batch(llama, tiny_teacher, tmp
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(list((tmp_path / "two").glob("responses-*-of-2.jsonl"))) == 2
-    recipe = _recipe("smollm2-135m", CHANGES, backbone=str(llama), teacher=str(tiny_teacher), steps=8, batch=8)
+    recipe = choose_recipe(
+        "smollm2-135m",
+        dict(map(parse_change, CHANGES)),
+        backbone=str(llama),
+        teacher=str(tiny_teacher),
+        steps=8,
+        batch=8,
+    )
     one = TrainingRun(recipe, read_queries(log), tmp_path / "one", device="cpu").train()
     assert read_all_responses(tmp_path / "one") == read_all_responses(tmp_path / "two")
     two = TokenCheckpoint.load(tmp_path / "two" / "checkpoint")

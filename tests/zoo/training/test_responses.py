@@ -14,7 +14,7 @@ import pytest
 from conftest_builders import SENTENCES, build_backbone
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from genzoo.backbones.entries import backbone_digest
+from genzoo.backbones.entries import backbone_content, backbone_digest
 from genzoo.backbones.generation import Query, Response, TransformersEngine, VllmEngine, chat_text, make_engine
 from genzoo.errors import InputError, TrainingError
 from genzoo.jobs import Shard
@@ -22,6 +22,7 @@ from genzoo.recipes.fields import SAFETY_PROMPT, ResponseOptions
 from genzoo.training import precision
 from genzoo.training.plan import Shape
 from genzoo.training.responses import (
+    answer_facts,
     changes,
     check_options,
     generate_responses,
@@ -30,7 +31,6 @@ from genzoo.training.responses import (
     read_responses,
     write_responses,
 )
-from genzoo.training.state import answer_facts, backbone_content
 
 QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES * 3)]
 
@@ -351,7 +351,8 @@ import torch
 torch.set_num_threads(1)
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from genzoo.recipes.fields import ResponseOptions
-from genzoo.training.state import answer_facts, backbone_content
+from genzoo.backbones.entries import backbone_content
+from genzoo.training.responses import answer_facts
 from genzoo.backbones.generation import TransformersEngine
 from genzoo.training.queries import Query
 from genzoo.training.responses import generate_responses, read_all_responses
@@ -416,12 +417,12 @@ def test_terminated_training_goes_on(tmp_path, llama, tiny_teacher):
     assert child.returncode == 130
     assert "run the same command to go on" in " ".join(errors.split())
     assert not (tmp_path / "cut" / "checkpoint").exists()
-    from genzoo.cli.training import _recipe
     from genzoo.training.pipeline import TrainingRun
     from genzoo.training.queries import read_queries
+    from genzoo.training.run import choose_recipe
 
-    changes = ["response.max_new_tokens=3"]
-    recipe = _recipe("smollm2-135m", changes, backbone=str(llama), teacher=str(tiny_teacher), steps=60, batch=2)
+    changes = {"response.max_new_tokens": 3}
+    recipe = choose_recipe("smollm2-135m", changes, backbone=str(llama), teacher=str(tiny_teacher), steps=60, batch=2)
     digests = [
         TrainingRun(recipe, read_queries(log), tmp_path / n, device="cpu").train().digest() for n in ("cut", "new")
     ]

@@ -7,7 +7,6 @@ import torch
 from conftest_builders import SENTENCES, build_backbone, build_checkpoint
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from sentence_transformers import SentenceTransformer
 
 from genzoo.backbones import generation
 from genzoo.backbones.generation import Query, Response
@@ -22,12 +21,10 @@ from genzoo.recipes.recipes import (
     UnsupervisedOptions,
     override,
 )
-from genzoo.teachers.targets import _key, compute_targets
 from genzoo.teachers.unsupervised import teacher_name
 from genzoo.training import pipeline
 from genzoo.training.pipeline import TrainingRun, teacher_content
-from genzoo.training.responses import options_digest, write_responses
-from genzoo.training.state import answer_facts
+from genzoo.training.responses import answer_facts, options_digest, write_responses
 
 QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES)]
 NEVER = lambda *given: pytest.fail("answered")  # noqa: E731
@@ -118,51 +115,12 @@ def test_answers_of_other_weights_under_the_same_name_are_refused(recipe, folder
         _run(own, output).responses()
 
 
-def test_targets_are_known_by_the_teachers_content(folders, tmp_path):
-    teacher, texts = folders[1], ["a fox", "a library"]
-    name, load = teacher_content(str(teacher)), lambda: SentenceTransformer(str(teacher), device="cpu")
-    first = compute_targets(texts, load, name, tmp_path / "targets")
-    (teacher / "README.md").write_text("described")
-    shutil.copytree(teacher, tmp_path / "copy")
-    assert teacher_content(str(teacher)) == teacher_content(str(tmp_path / "copy")) == name
-    _change_weights(teacher)
-    other = teacher_content(str(teacher))
-    assert other != name
-    assert not torch.allclose(compute_targets(texts, load, other, tmp_path / "targets")["a fox"], first["a fox"])
-
-
 def test_a_teacher_is_known_by_the_backbone_that_it_loads_from_elsewhere(folders, tmp_path):
     teacher = export(build_checkpoint(folders[0]), folders[0], tmp_path / "small", "adapter", name="x")
     name = teacher_content(str(teacher))
     assert teacher_content(str(teacher)) == name
     _change_weights(folders[0])
     assert teacher_content(str(teacher)) != name
-
-
-def test_targets_of_an_earlier_version_are_taken_where_the_teacher_gives_them_again(folders, tmp_path):
-    texts = [f"text number {i}" for i in range(40)]
-    model, encoded = SentenceTransformer(str(folders[1]), device="cpu"), []
-    encode = model.encode
-
-    def counted(texts, **options):
-        encoded.extend(texts)
-        return encode(texts, **options)
-
-    model.encode = counted
-    old = compute_targets(texts, lambda: model, "/old/path", tmp_path / "targets")
-    encoded.clear()
-    taken = compute_targets(texts, lambda: model, "folder-1", tmp_path / "targets", former_name="/old/path")
-    assert all(torch.equal(taken[text], old[text]) for text in texts)
-    assert 0 < len(encoded) <= 20
-    again = compute_targets(texts, NEVER, "folder-1", tmp_path / "targets", former_name="/old/path")
-    assert all(torch.equal(again[text], old[text]) for text in texts)
-    # Embeddings of another model under that path are not taken.
-    path = tmp_path / "other" / "targets-1.safetensors"
-    path.parent.mkdir()
-    keys = torch.tensor([list(_key(text, "/old/path")) for text in texts], dtype=torch.uint8)
-    save_file({"keys": keys, "targets": torch.randn(len(texts), 12)}, path)
-    made = compute_targets(texts, lambda: model, "folder-1", path.parent, former_name="/old/path")
-    assert all(torch.allclose(made[text], old[text], atol=1e-4) for text in texts)
 
 
 def test_a_teacher_of_an_earlier_version_is_taken_and_said(recipe, folders, tmp_path):

@@ -80,25 +80,21 @@ def test_equal_variants_score_the_same_on_drawn_documents(study, tmp_path, monke
 
     from drawing_tasks import SHARED
 
-    from genzoo.cli import studies as command
-    from genzoo.cli.console import Bars
+    from genzoo.leaderboards import study_runs
 
     monkeypatch.setattr("genzoo.tasks.sets.registration.resolve_tasks", lambda *named: (list(SHARED), None))
     twins = replace(study, variants={"base": {}, "twin": {}, "other": {"n_compression": 2}}, seeds=(0,))
-    with Bars(quiet=True) as bars:
-        measure = partial(
-            command._measure, benchmark=None, tasks=[], output=tmp_path / "results", device="cpu", bars=bars
-        )
-        rows = run_study(twins, QUERIES, tmp_path, measure=measure, device="cpu")
+    measure = partial(study_runs._measure, benchmark=None, tasks=["drawn"], output=tmp_path / "results", device="cpu")
+    rows = run_study(twins, QUERIES, tmp_path, measure=measure, device="cpu")
     found = {(row.variant, row.metric): row.value for row in rows}
     for task in SHARED:
         name = task.metadata.name
         assert found["base", name] == found["twin", name] != found["other", name]
         assert found["teacher of base", name] == found["teacher of twin", name]
-    assert command._unfixed(tmp_path / "results") == []
+    assert study_runs.unfixed_tasks(tmp_path / "results") == []
     for record in (tmp_path / "results" / "environment").glob("*twin*/*/OneMultilabel.json"):
         record.write_text(json.dumps(json.loads(record.read_text()) | {"seeds": None}).replace('"seeds"', '"none"'))
-    assert command._unfixed(tmp_path / "results") == ["OneMultilabel"]
+    assert study_runs.unfixed_tasks(tmp_path / "results") == ["OneMultilabel"]
 
 
 def test_cells_of_another_recipe_are_refused(study, tmp_path):
@@ -290,29 +286,29 @@ def test_study_files(tmp_path):
     assert (study.name, study.seeds) == ("mine", (5,))
     assert study.recipe_of("one", 5).n_compression == 1
     for broken, told in (
-        ("{", "is no study"),
+        ("{", "is no JSON.*expected a JSON object"),
         (json.dumps(facts | {"variants": {"a": {"no.such": 1}}}), "there is no field 'no.such'"),
         (json.dumps(facts | {"variants": {"../a": {}}}), "cannot name a folder"),
         (json.dumps(facts | {"variants": {}}), "no variants"),
-        (json.dumps(facts | {"colour": 1}), "there is no field 'colour'; the fields are name, recipe"),
+        (json.dumps(facts | {"colour": 1}), r"no study \(colour: Extra inputs.*expected a JSON object with recipe"),
         (json.dumps(facts)[:-1] + ', "variants": {"b": {}}}', "names 'variants' twice"),
         (json.dumps(facts).replace('"one"', '"base"'), "names 'base' twice"),
-        (json.dumps(facts | {"variants": ["base"]}), "must be objects"),
-        (json.dumps(facts | {"variants": {"a": 5}}), "must be objects"),
-        (json.dumps(facts | {"common": None}), "must be objects"),
-        (json.dumps(facts | {"seeds": "01"}), "seeds must be a list"),
+        (json.dumps(facts | {"variants": ["base"]}), "variants: Input should be a valid dictionary"),
+        (json.dumps(facts | {"variants": {"a": 5}}), r"variants\.a: Input should be a valid dictionary"),
+        (json.dumps(facts | {"common": None}), "common: Input should be a valid dictionary"),
+        (json.dumps(facts | {"seeds": "01"}), "seeds: Input should be a valid list"),
         (json.dumps(facts | {"seeds": ["0"]}), "give whole numbers"),
         (json.dumps(facts | {"seeds": [0, 0]}), "each of them once"),
         (json.dumps(facts | {"seeds": [1, -1]}), "seed is -1"),
-        (json.dumps(facts | {"recipe": None}), "must be text"),
+        (json.dumps(facts | {"recipe": None}), "recipe: Input should be a valid string"),
         (json.dumps(facts | {"variants": {"a": {}, "b": {"seed": 7}}}), "changes seed in b, which would be ignored"),
         (json.dumps(facts | {"common": {"name": "x", "seed": 7}}), "changes name and seed in common"),
-        (json.dumps({"variants": {"a": {}}}), "it lacks recipe"),
+        (json.dumps({"variants": {"a": {}}}), "recipe: Field required"),
         (
             json.dumps(facts | {"variants": {"a": {}, "b": {"optim.lr_rows": -1}}}),
             r"variant b .*: optim.lr_rows is -1: it",
         ),
-        ("[]", "holds list, not an object"),
+        ("[]", "holds a JSON list, expected an object"),
     ):
         path.write_text(broken)
         with pytest.raises(InputError, match=told) as caught:

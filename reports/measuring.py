@@ -1,0 +1,254 @@
+"""The verb that spans the rooms: measure models on tasks, keep what single searches show, and open the results."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genzoo.errors import FailedRunsError, InputError, ZooError
+from genzoo.jobs import Shard, check_device, job, report
+from genzoo.leaderboards.naming import short_name
+from genzoo.reports.results import Results
+
+if TYPE_CHECKING:
+    from genzoo.tasks.request import EvaluationPlan, Grid, Request
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation that is ready to run: its models and tasks are found and its data are checked.
+
+    Attributes:
+        request: What was asked for.
+        grid: The models and tasks.
+        output: The results folder.
+        options: How models encode and what is kept, as `genzoo.evaluate` takes it.
+    """
+
+    request: Request
+    grid: Grid
+    output: Path
+    options: Mapping[str, Any]
+
+    @functools.cached_property
+    def plan(self) -> EvaluationPlan:
+        """How many texts and tokens lie ahead, and about how long each model will take."""
+        with job("planning"):
+            return self.grid.plan()
+
+    def run(self) -> Results:
+        """Measure every model on every task; see `genzoo.evaluate`."""
+        with job():
+            failure: ZooError | None = None
+            try:
+                self._measure()
+            except FailedRunsError as error:
+                failure = error  # what finished gets its evidence all the same
+            missing = self._keep_evidence() if self.options["evidence"] else None
+        if failure or missing:
+            raise failure or missing  # type: ignore[misc]
+        return Results(self.output)
+
+    def _measure(self) -> None:
+        from genzoo.tasks.evaluation import evaluate as measure
+        from genzoo.tasks.model_session import EncodeSettings
+        from genzoo.tasks.ray_grid import evaluate_on_ray
+
+        given = self.options
+        cache = self.output / ".embeddings" if given["cache_embeddings"] else None
+        settings = EncodeSettings(given["batch_size"], given["device"], given["processes"], cache)
+        self._record_benchmarks()
+        if given["ray"] is not None:
+            evaluate_on_ray(
+                self.request,
+                self.output,
+                address=given["ray"],
+                settings=settings,
+                overwrite=given["overwrite"],
+                on_pair=lambda done, total: report("evaluating", done, total, f"on Ray ({given['ray']})"),
+                on_note=log.warning,
+            )
+            return
+        measure(
+            self.grid.metas,
+            self.grid.tasks,
+            self.output,
+            benchmark_name=self.grid.benchmark_name,
+            settings=settings,
+            shard=Shard.parse(given["shard"]),
+            on_progress=lambda model, task, done, total: report(
+                "evaluating", done, total, f"{short_name(model)}: {task}"
+            ),
+            on_note=log.warning,
+            overwrite=given["overwrite"],
+            facts=self.grid.facts,
+        )
+
+    def _record_benchmarks(self) -> None:
+        """Write which tasks are of which benchmark, where several were asked for at once."""
+        if self.grid.benchmark_name is not None or not self.grid.benchmarks:
+            return
+        from genzoo.tasks.records import record_benchmark
+        from genzoo.tasks.results_folder import ResultsFolder
+
+        with ResultsFolder(self.output).lock():
+            for name, tasks in self.grid.benchmarks.items():
+                record_benchmark(self.output, name, tasks)
+
+    def _keep_evidence(self) -> ZooError | None:
+        """Keep queries and documents of the tasks, and what zoo models' embeddings decode to; returns what failed, if anything did."""
+        from genzoo.leaderboards.searches import keep_readings, measured_searches, write_judgements
+        from genzoo.tasks.records import model_key
+
+        log.info("keeping the queries, documents and pairs behind the scores")
+        if failed := write_judgements(self.grid.tasks, self.output):
+            log.warning("no single searches and no intervals for %s", ", ".join(failed))
+        named = zip(self.request.distinct_models, self.grid.metas, strict=True)
+        zoo = {name: meta for name, meta in named if self.grid.facts[model_key(meta)]["role"] == "zoo"}
+        searches = measured_searches(self.output, self.grid.metas) if zoo else {}
+        undecoded = []
+        for name, meta in zoo.items():
+            if model_key(meta) not in searches:
+                continue  # nothing of it was measured
+            try:
+                keep_readings(
+                    name,
+                    meta,
+                    self.output,
+                    searches[model_key(meta)],
+                    device=self.options["device"],
+                    overwrite=self.options["overwrite"],
+                )
+            except Exception as error:  # noqa: BLE001  (a model may fail in any way; the other models have their turn)
+                undecoded.append(f"{meta.name} ({type(error).__name__}: {error})")
+                log.warning("no decoded texts of %s", undecoded[-1])
+        if not undecoded:
+            return None
+        return ZooError(
+            f"the scores are in {self.output}, but not every embedding could be decoded: {'; '.join(undecoded)}. Run the same "
+            "command again, or add --no-evidence"
+        )
+
+
+def plan_evaluation(
+    models: Any,
+    tasks: Any = None,
+    *,
+    benchmark: Any = None,
+    output: Path | str = "results",
+    data: Sequence[str] | Mapping[str, Path | str] = (),
+    prompts: Path | str | None = None,
+    strict_prompts: bool = False,
+    batch_size: int = 32,
+    device: str | None = None,
+    processes: int = 1,
+    shard: str = "1/1",
+    ray: str | None = None,
+    cache_embeddings: bool = True,
+    overwrite: bool = False,
+    evidence: bool = True,
+) -> Evaluation:
+    """Find the models and tasks of an evaluation, without running it.
+
+    Takes what `genzoo.evaluate` takes and raises the same errors.
+
+    Returns:
+        An evaluation: its `plan` says what it will cost, its `run` runs it.
+    """
+    if ray is not None and shard != "1/1":
+        raise InputError("ray and shard both share out the work: give one of them")
+    Shard.parse(shard)
+    if ray is None:  # else other machines compute
+        check_device(device)
+    options = {
+        "batch_size": batch_size,
+        "device": device,
+        "processes": processes,
+        "shard": shard,
+        "ray": ray,
+        "cache_embeddings": cache_embeddings,
+        "overwrite": overwrite,
+        "evidence": evidence,
+    }
+    choices = [f"{task}={folder}" for task, folder in data.items()] if isinstance(data, Mapping) else list(data)
+    with job("loading mteb"):
+        from genzoo.tasks.request import Request
+
+        chosen = str(prompts) if prompts is not None else None
+        request = Request(_models(models), benchmark, _several(tasks), tuple(choices), chosen, strict_prompts)
+        if ray is not None and request.has_objects:
+            raise InputError("other machines can only look up names: with ray, give models and tasks by name")
+        grid = request.resolve(log.info, log.warning)
+    return Evaluation(request, grid, Path(output), options)
+
+
+def evaluate(
+    models: Any,
+    tasks: Any = None,
+    *,
+    benchmark: Any = None,
+    output: Path | str = "results",
+    data: Sequence[str] | Mapping[str, Path | str] = (),
+    prompts: Path | str | None = None,
+    strict_prompts: bool = False,
+    batch_size: int = 32,
+    device: str | None = None,
+    processes: int = 1,
+    shard: str = "1/1",
+    ray: str | None = None,
+    cache_embeddings: bool = True,
+    overwrite: bool = False,
+    evidence: bool = True,
+) -> Results:
+    """Measure models on mteb's tasks or ours. Call it again to go on after a stop: finished tasks are not run again.
+
+    Args:
+        models: One or several of: a zoo model, teacher or baseline by name; a folder; ``org/name[@commit]`` on the Hub; a
+            SentenceTransformer or another mteb encoder; an mteb.ModelMeta. A mapping of names to models names objects. Results of
+            an object go by a digest of its weights, tokenizer and prompts.
+        tasks: One or several of: the name of a task or of a benchmark; a task or a Benchmark of mteb. With `benchmark`: which of
+            its tasks.
+        benchmark: A benchmark, by name or as mteb's object.
+        output: The results folder; finished tasks in it are kept.
+        data: Task to a folder of your own (corpus.jsonl, queries.jsonl, qrels), measured under a name of its own, or to
+            ``@COMMIT``, which pins its data sets.
+        prompts: Other prompts than the models' own: "tasks" (one per task), "general", or a JSON file.
+        strict_prompts: Refuse a task that has no prompt of its own.
+        batch_size: Texts per batch.
+        device: Where named models are loaded, their own choice if None; a model that comes as an object stays where it is.
+        processes: Processes that encode side by side: one per GPU, or on the CPU.
+        shard: ``i/n``: take every n-th pair of model and task, beginning at the i-th; other machines take the rest.
+        ray: Address of a Ray cluster that shares out the pairs ("auto": the one that this machine is of).
+        cache_embeddings: Keep embeddings in the results folder, so that a stop loses none and none is made twice.
+        overwrite: Measure again what is already there.
+        evidence: Also keep queries and documents, and read some back from each zoo model's embeddings.
+
+    Returns:
+        The results folder, opened.
+
+    Raises:
+        UnknownNameError: A model, task or benchmark that is not known, with the nearest names.
+        InputError: Anything else that cannot be measured as given; both before anything is loaded.
+        FailedRunsError: Some pairs of model and task failed, after all others are done and kept.
+    """
+    return plan_evaluation(**locals()).run()
+
+
+def _several(given: Any) -> tuple[Any, ...]:
+    """One thing, or all things of a list, in a tuple; nothing in an empty one."""
+    if given is None:
+        return ()
+    return tuple(given) if isinstance(given, list | tuple | set | frozenset) else (given,)
+
+
+def _models(given: Any) -> tuple[Any, ...]:
+    """Names, objects, and pairs of a name and an object."""
+    if isinstance(given, Mapping):
+        return tuple(given.items())
+    return tuple(str(one) if isinstance(one, Path) else one for one in _several(given))

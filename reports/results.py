@@ -1,0 +1,290 @@
+"""A results folder as opened: rank, compare, report, write a site, submit."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from genzoo.errors import UnknownNameError, ZooError
+from genzoo.jobs import job
+from genzoo.leaderboards.facts import Problem
+from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
+from genzoo.leaderboards.naming import short_name
+from genzoo.leaderboards.opening import open_store
+from genzoo.leaderboards.reading.store import ResultStore
+from genzoo.reports.render.table import Table
+
+if TYPE_CHECKING:
+    from genzoo.tasks.submission import Submission
+
+BOARD_FORMATS = ("md", "csv", "json", "tex")
+
+
+class Tabular:
+    """What can be shown as a table exports it, and shows it in a notebook."""
+
+    def table(self, *, is_full: bool = False) -> Table:
+        """The table; with `is_full` every column, as machines read it."""
+        raise NotImplementedError
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas frame with every column: a row for each row under its name, raw values, NaN where one is missing."""
+        return self.table(is_full=True).to_frame()
+
+    def to_markdown(self) -> str:
+        """A GitHub-flavoured Markdown table."""
+        return self.table().to_markdown()
+
+    def to_latex(self) -> str:
+        """A booktabs tabular."""
+        return self.table().to_latex()
+
+    def to_csv(self) -> str:
+        """Comma-separated raw values, every column."""
+        return self.table(is_full=True).to_csv()
+
+    def to_json(self) -> str:
+        """Columns with directions, and rows of raw values with their provenance, every column."""
+        return self.table(is_full=True).to_json()
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+@dataclass(frozen=True, repr=False)
+class Board(Tabular, Leaderboard):
+    """A leaderboard with the results behind it, so that it can show where a score comes from."""
+
+    store: ResultStore | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"<leaderboard: {self.benchmark or 'every task'}, {len(self.rows)} models, {self.total} tasks>"
+
+    def table(self, *, is_full: bool = False) -> Table:
+        """The models with their means, rank intervals, difference to the reference and coverage; with `is_full` every task too."""
+        from genzoo.reports import leaderboard_table
+
+        return leaderboard_table(self, self.store, is_full=is_full)
+
+    def write(self, folder: Path | str, formats: Iterable[str] = BOARD_FORMATS) -> list[Path]:
+        """Write `leaderboard.md`, `.csv`, `.json` and `.tex`, and return the paths."""
+        from genzoo.reports import write_leaderboard
+
+        return write_leaderboard(self, folder, store=self.store, formats=formats)
+
+
+@dataclass(frozen=True, repr=False)
+class ModelComparison(Tabular):
+    """Two models, task by task. Differences are the first minus the second; scores are fractions of 1.
+
+    Attributes:
+        board: The leaderboard of the two alone.
+        row: The first model.
+        reference: The second.
+        store: Their results.
+    """
+
+    board: Leaderboard
+    row: LeaderboardRow
+    reference: LeaderboardRow
+    store: ResultStore
+
+    def __repr__(self) -> str:
+        return f"<{self.row.label} against {self.reference.label}: {self.board.total} tasks>"
+
+    def table(self, *, is_full: bool = False) -> Table:
+        """The tasks with both scores and their difference."""
+        from genzoo.reports.comparison import comparison_table
+
+        if self.row.comparison is None:
+            raise ZooError(f"{self.row.label} and {self.reference.label} share no task")
+        return comparison_table(self.board, self.row.comparison, self.row, self.reference)
+
+    def report(self, folder: Path | str, formats: Iterable[str] = ("html", "md")) -> list[Path]:
+        """Write `compare-<first>-<second>.html` and `.md` with figures, and return the paths."""
+        from genzoo.reports import compare
+
+        first, second = (f"{row.key.model}@{row.key.revision}" for row in (self.row, self.reference))
+        return compare(self.store, first, second, folder, formats=formats)
+
+
+class Results:
+    """A results folder, as `genzoo.open_results` or `genzoo.evaluate` returns it. It is read when it is first asked.
+
+    Attributes:
+        root: The folder, or a CSV file of scores.
+    """
+
+    def __init__(self, root: Path | str, *, by_revision: bool = False, reported: bool = False) -> None:
+        self.root = Path(root)
+        self._options: dict[str, Any] = {"by_revision": by_revision, "reported": reported}
+        self._described: dict[str, ResultStore] = {}
+
+    def __repr__(self) -> str:
+        return f"genzoo.open_results({str(self.root)!r})"
+
+    @functools.cached_property
+    def store(self) -> ResultStore:
+        """Everything that the folder says."""
+        return open_store(self.root, **self._options)
+
+    @property
+    def models(self) -> list[str]:
+        """The models, by the shortest names that tell them apart."""
+        return list(self.store.labels.values())
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that some model has a score on."""
+        return list(self.store.task_names())
+
+    @property
+    def benchmarks(self) -> list[str]:
+        """The benchmarks that the folder knows the tasks of."""
+        return list(self.store.benchmarks)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Files, or parts of one, that could not be used, each with the reason."""
+        return self.store.problems
+
+    def leaderboard(
+        self, benchmark: str | None = None, tasks: Sequence[str] | str | None = None, reference: str | None = None
+    ) -> Board:
+        """Rank every model that has a score.
+
+        Args:
+            benchmark: Whose tasks count, every task of the folder by default. What the folder does not know, mteb is asked.
+            tasks: Only these tasks.
+            reference: The model that all others are compared with; by default, or as "teacher", each with its own teacher.
+
+        Raises:
+            UnknownNameError: A benchmark, task or model that is not there.
+        """
+        store = self._with(benchmark)
+        if tasks is not None:
+            store, benchmark = _only_tasks(store, [tasks] if isinstance(tasks, str) else tasks, benchmark), None
+        if reference == "teacher" and all(short_name(key.model) != reference for key in store.models):
+            reference = None
+        return dataclasses.replace(Board.from_store(store, benchmark, reference), store=store)
+
+    def compare(self, a: str, b: str) -> ModelComparison:
+        """Compare two models over the tasks that both have.
+
+        Args:
+            a: The model of interest: full name, short name, or ``name@revision``.
+            b: What it is compared with.
+        """
+        from genzoo.reports.comparison import pair_board
+
+        pair, board, row, reference = pair_board(self.store, a, b)
+        return ModelComparison(board, row, reference, pair)
+
+    def report(
+        self,
+        path: Path | str = "report",
+        *,
+        benchmark: str | None = None,
+        reference: str | None = None,
+        title: str = "Generative embeddings report",
+        studies: Path | str | None = None,
+        figures: Iterable[str] = (),
+    ) -> list[Path]:
+        """Write one self-contained HTML report and the same in Markdown, and return the paths.
+
+        Args:
+            path: A file that ends in .html or .md, or a folder for `report.html` and `report.md`.
+            benchmark: Whose tasks count, every task of the folder by default.
+            reference: The model that all others are compared with; each with its own teacher by default.
+            title: Of the report.
+            studies: Folder that `genzoo study` wrote; `studies` in the results folder by default, if there is one.
+            figures: Of "png", "svg" and "pdf": each figure also as a file, for a paper.
+        """
+        from genzoo.reports import build_report
+
+        options: dict[str, Any] = {"title": title, "studies": studies, "figures": figures}
+        path, kind = Path(path), Path(path).suffix.lower().removeprefix(".")
+        if kind in ("html", "md"):
+            path, options = path.parent, options | {"name": path.stem, "formats": [kind]}
+        with job("drawing the report"):
+            return build_report(self._with(benchmark), path, benchmark=benchmark, reference=reference, **options)
+
+    def site(self, folder: Path | str = "site", *, title: str = "Generative embeddings") -> list[Path]:
+        """Write a static site, a page for each benchmark and each model, and return the paths."""
+        from genzoo.reports import build_site
+
+        with job("drawing the site"):
+            return build_site(self.store, folder, title=title)
+
+    def submit(
+        self, folder: Path | str = "submission", *, models: Sequence[str] = (), benchmark: str = "MTEB(eng, v2)"
+    ) -> list[Submission]:
+        """Write what the MTEB results repository takes, the ModelMeta for mteb, and a checklist of what is missing.
+
+        Args:
+            folder: A new or empty folder.
+            models: ``org/name`` each; all models of the folder by default.
+            benchmark: The benchmark whose missing tasks the checklist names.
+
+        Returns:
+            What is submitted of each model, and what has to be mended first.
+        """
+        with job("loading mteb"):
+            from genzoo.leaderboards.reading.tree import tree_root
+            from genzoo.tasks.submission import write_submission
+
+            return write_submission(tree_root(self.root), Path(folder), list(models), benchmark)
+
+    def to_frame(self, *, all_metrics: bool = False) -> pd.DataFrame:
+        """A tidy frame: a row for each main score of a model, revision, task, split and subset, or for each number of any metric."""
+        return self.store.frame if all_metrics else self.store.main_scores.copy()
+
+    def _repr_html_(self) -> str:
+        return self.leaderboard()._repr_html_()
+
+    def _with(self, benchmark: str | None) -> ResultStore:
+        """The results, with what mteb knows of a benchmark that the folder does not."""
+        if benchmark is None or benchmark in self.store.benchmarks:
+            return self.store
+        if benchmark not in self._described:
+            self._described[benchmark] = open_store(self.root, benchmark, **self._options)
+        return self._described[benchmark]
+
+
+def _only_tasks(store: ResultStore, names: Sequence[str], benchmark: str | None) -> ResultStore:
+    """The same results on some of the tasks."""
+    known = store.task_names(benchmark)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
+            raise UnknownNameError(f"no task {name!r} in {store.root}: it holds {', '.join(near)}")
+    main = store.main_scores
+    return dataclasses.replace(
+        store,
+        main_scores=main[main["task"].isin(names)].reset_index(drop=True),
+        tasks={name: facts for name, facts in store.tasks.items() if name in names},
+        benchmarks={},
+    )
+
+
+def open_results(folder: Path | str, *, by_revision: bool = False, reported: bool = False) -> Results:
+    """Open a results folder: one that `genzoo.evaluate` or mteb wrote, a clone of somebody else's, or a CSV file of scores.
+
+    Args:
+        folder: The folder or the file.
+        by_revision: Keep the revisions of a published model apart; by default they are one row, as on mteb's boards.
+        reported: Add what the authors of upstream models report about its tasks, marked as reported.
+
+    Raises:
+        ZooError: There is nothing to read, with what is expected there.
+    """
+    results = Results(folder, by_revision=by_revision, reported=reported)
+    _ = results.store  # a folder that holds none is an error now, not later
+    return results

@@ -1,0 +1,269 @@
+"""Commands that measure and show results: evaluate, leaderboard, report, compare, site, submit, tasks, benchmarks."""
+
+from __future__ import annotations
+
+import json as json_library
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genzoo.cli.console import err, many_objects, out, print_json, print_rows
+from genzoo.cli.models import Device, Json
+from genzoo.text import clean
+
+if TYPE_CHECKING:
+    from genzoo.reports.measuring import Evaluation
+    from genzoo.reports.results import Results as OpenResults
+
+PANEL = "Measuring"
+Results = Annotated[Path, typer.Argument(help="Folder that genzoo evaluate wrote.")]
+BenchmarkName = Annotated[str | None, typer.Option("--benchmark", "-b", help='Benchmark, such as "GenZoo(mini, v1)".')]
+Reference = Annotated[str | None, typer.Option(help="Model to compare with; each model's own teacher by default.")]
+ByRevision = Annotated[
+    bool, typer.Option("--by-revision", help="Keep the revisions of a published model apart, not joined as mteb does.")
+]
+Reported = Annotated[
+    bool, typer.Option("--reported", help="Add what the authors of upstream models report, marked as reported.")
+]
+Pattern = Annotated[str, typer.Argument(help='Shell pattern, such as "*Retrieval".')]
+_PROBLEMS = 5  # that are printed
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register this group's commands."""
+    for command in (evaluate, leaderboard, report, compare, site, submit):
+        app.command(rich_help_panel=PANEL)(command)
+    app.command("tasks", rich_help_panel=PANEL)(tasks_)
+    app.command("benchmarks", rich_help_panel=PANEL)(benchmarks_)
+
+
+def evaluate(
+    models: Annotated[
+        list[str],
+        typer.Option(
+            "--model",
+            "-m",
+            help="Zoo model, teacher (minilm), baseline (smollm2-135m-mean, -echo, -hyde, -untrained, bm25, random), folder, or org/name "
+            "on the Hub.",
+        ),
+    ],
+    benchmark: BenchmarkName = None,
+    tasks: Annotated[
+        list[str] | None, typer.Option("--task", "-t", help="mteb task name or one of ours; may be repeated.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Results folder; finished tasks in it are kept.")
+    ] = Path("output/results"),
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch.")] = 32,
+    device: Device = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes that encode side by side: one per GPU, or on the CPU.")
+    ] = 1,
+    shard: Annotated[
+        str,
+        typer.Option(
+            help="i/n: take every n-th pair of model and task, beginning at the i-th; other machines the rest."
+        ),
+    ] = "1/1",
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Share the pairs out over a Ray cluster instead (auto: the one that this machine is of). All its machines need "
+            "the results folder.",
+        ),
+    ] = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option(help='Other prompts than the model\'s own: "tasks" (one per task), "general", or a JSON file.'),
+    ] = None,
+    strict_prompts: Annotated[
+        bool, typer.Option("--strict-prompts", help="Refuse a task that has no prompt of its own.")
+    ] = False,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="TASK=FOLDER measures a retrieval or reranking task on a folder of yours (corpus.jsonl, queries.jsonl, qrels.jsonl or "
+            "qrels/*.tsv), under a name of its own; TASK=@COMMIT,COMMIT pins its data sets."
+        ),
+    ] = None,
+    cache_embeddings: Annotated[
+        bool,
+        typer.Option(help="Keep embeddings in the results folder, so that a stop loses none and none is made twice."),
+    ] = True,
+    plan: Annotated[bool, typer.Option("--plan", help="Print what would be run, and stop.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Measure again what is already there.")] = False,
+    evidence: Annotated[
+        bool, typer.Option(help="Also keep queries and documents, and read some back from each zoo model's embeddings.")
+    ] = True,
+) -> None:
+    """Measure models on mteb tasks or ours. Run the same command again to go on after a stop."""
+    from genzoo.reports.measuring import plan_evaluation
+
+    ahead = plan_evaluation(
+        models,
+        tasks,
+        benchmark=benchmark,
+        output=output,
+        data=data or (),
+        prompts=prompts,
+        strict_prompts=strict_prompts,
+        batch_size=batch_size,
+        device=device,
+        processes=processes,
+        shard=shard,
+        ray=ray,
+        cache_embeddings=cache_embeddings,
+        overwrite=overwrite,
+        evidence=evidence,
+    )
+    _print_plan(ahead)
+    if plan:
+        return
+    ahead.run()
+    out.print(
+        f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report",
+        highlight=False,
+    )
+
+
+def _print_plan(ahead: Evaluation) -> None:
+    """Say how many texts and tokens lie ahead, and about how long each model will take."""
+    from genzoo.jobs import as_time
+
+    found, grid = ahead.plan, ahead.grid
+    texts = [task.texts for task in found.tasks]
+    known = f"{sum(n or 0 for n in texts):,} texts" + (" and more" if None in texts else "")
+    tokens = f", about {found.tokens:,} tokens" if found.tokens is not None else ""
+    err.print(f"plan: {len(grid.metas)} models x {len(grid.tasks)} tasks; per model {known}{tokens}", highlight=False)
+    for name, seconds in found.seconds.items():
+        err.print(f"  {name}: {as_time(seconds)}", highlight=False)
+
+
+def _opened(results: Path, by_revision: bool, reported: bool = False) -> OpenResults:
+    """The folder; which files, rows and columns could not be used is said, of many the first, as the report lists them all."""
+    from genzoo.reports.results import open_results
+
+    found = open_results(results, by_revision=by_revision, reported=reported)
+    for problem in found.problems[:_PROBLEMS]:
+        err.print(f"note: {problem.source}: {problem.reason}", markup=False, highlight=False)
+    if (more := len(found.problems) - _PROBLEMS) > 0:
+        err.print(f"note: {more:,} more problems; genzoo report lists them all", markup=False, highlight=False)
+    return found
+
+
+def _print_written(paths: list[Path]) -> None:
+    for path in paths:
+        out.print(f"wrote {path}", highlight=False)
+
+
+def leaderboard(
+    results: Results,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for leaderboard.md, .csv, .json and .tex.")
+    ] = None,
+    benchmark: BenchmarkName = None,
+    reference: Reference = None,
+    by_revision: ByRevision = False,
+    reported: Reported = False,
+    json: Json = False,
+) -> None:
+    """Rank the models of a results folder; print it, or write Markdown, CSV, JSON and LaTeX."""
+    with many_objects():
+        board = _opened(results, by_revision, reported).leaderboard(benchmark, reference=reference)
+        table = board.table(is_full=json)
+    if output is not None:
+        for path in board.write(output):
+            (err if json else out).print(f"wrote {path}", highlight=False)
+    if json:
+        print_json(json_library.loads(table.to_json()))
+    elif output is None:
+        out.print(table.to_markdown(), markup=False, highlight=False)
+        for line in board.caveats:
+            err.print(f"note: {line.text}", markup=False, highlight=False)
+
+
+def report(
+    results: Results,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for report.html and report.md.")] = Path(
+        "output/report"
+    ),
+    benchmark: BenchmarkName = None,
+    reference: Reference = None,
+    title: Annotated[str, typer.Option(help="Title of the report.")] = "Generative embeddings report",
+    studies: Annotated[
+        Path | None, typer.Option(help="Folder that genzoo study wrote; RESULTS/studies by default, if there is one.")
+    ] = None,
+    figures: Annotated[
+        list[str] | None, typer.Option("--figures", help="png, svg or pdf: figures for a paper too; may be repeated.")
+    ] = None,
+    by_revision: ByRevision = False,
+    reported: Reported = False,
+) -> None:
+    """Write one self-contained HTML report, and the same in Markdown."""
+    paths = _opened(results, by_revision, reported).report(
+        output, benchmark=benchmark, reference=reference, title=title, studies=studies, figures=figures or ()
+    )
+    _print_written(paths)
+
+
+def compare(
+    results: Results,
+    model: Annotated[str, typer.Argument(help="First model, as the leaderboard names it.")],
+    other: Annotated[str, typer.Argument(help="Second model.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the comparison.")] = Path(
+        "output/comparison"
+    ),
+    by_revision: ByRevision = False,
+) -> None:
+    """Compare two models task by task."""
+    _print_written(_opened(results, by_revision).compare(model, other).report(output))
+
+
+def site(
+    results: Results,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the site.")] = Path("output/site"),
+    title: Annotated[str, typer.Option(help="Title of the site.")] = "Generative embeddings",
+    by_revision: ByRevision = False,
+    reported: Reported = False,
+) -> None:
+    """Write a static leaderboard site: a page per benchmark and a page per model, for any web server or none."""
+    paths = _opened(results, by_revision, reported).site(output, title=title)
+    out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}", highlight=False)
+
+
+def submit(
+    results: Results,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder for the submission.")] = Path(
+        "output/submission"
+    ),
+    models: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="org/name; all models of the folder by default.")
+    ] = None,
+    benchmark: Annotated[
+        str, typer.Option("--benchmark", "-b", help="Name the tasks of this benchmark that are missing.")
+    ] = "MTEB(eng, v2)",
+) -> None:
+    """Write what the MTEB results repository takes, the ModelMeta for mteb, and a checklist of what is missing."""
+    from genzoo.reports.results import Results as OpenResults
+
+    for part in OpenResults(results).submit(output, models=models or (), benchmark=benchmark):
+        out.print(
+            f"{clean(part.name)}: {len(part.taken)} results, {len(part.problems)} things to mend", highlight=False
+        )
+    out.print(f"wrote {output}. Next: read {output / 'CHECKLIST.md'}", highlight=False)
+
+
+def tasks_(pattern: Pattern = "*", json: Json = False) -> None:
+    """List the tasks that can be measured, mteb's and ours."""
+    from genzoo.tasks.sets.catalogue import TaskSummary, list_tasks
+
+    print_rows(TaskSummary._fields, list_tasks(pattern), json)
+
+
+def benchmarks_(pattern: Pattern = "*", json: Json = False) -> None:
+    """List the benchmarks that can be measured, mteb's and ours."""
+    from genzoo.tasks.sets.catalogue import BenchmarkSummary, list_benchmarks
+
+    print_rows(BenchmarkSummary._fields, list_benchmarks(pattern), json)
