@@ -32,7 +32,7 @@ def write(folder: Path) -> None:
 
 def _fragments() -> Iterator[tuple[str, str]]:
     from genzoo.models.entries import ENTRIES
-    from genzoo.tasks.sets.benchmarks import BENCHMARKS
+    from genzoo.tasks.sets.benchmarks import own_benchmarks
 
     yield "python.md", python()
     yield "command-line.md", command_line()
@@ -43,7 +43,7 @@ def _fragments() -> Iterator[tuple[str, str]]:
     yield "models.md", models()
     for entry in ENTRIES:
         yield f"model-{entry.name}.md", model_facts(entry)
-    for benchmark in BENCHMARKS:
+    for benchmark in own_benchmarks():
         yield f"{benchmark.aliases[0]}.md", benchmark_tasks(benchmark)
         if cards := data_cards(benchmark):
             yield f"{benchmark.aliases[0]}-cards.md", cards
@@ -67,7 +67,7 @@ GROUPS = {
     "Training": ("training", "recipes", "leaderboards.study_runs"),
     "Measuring": ("tasks", "leaderboards", "reports"),
     "Figures": ("reports.plots",),
-    "Publishing": ("publishing", "reports.publishing"),
+    "Publishing": ("publishing", "reports.publishing", "tasks.submission"),
     "Progress and errors": ("",),
 }
 """Heading of the Python reference -> packages below `genzoo` whose public names it lists; the longest package decides."""
