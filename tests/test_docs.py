@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,9 @@ def test_every_page_is_reachable_and_holds_no_address_to_load_from(site):
 
 def test_every_public_name_and_command_has_its_entry(site):
     python = (site / "site" / "reference" / "python.html").read_text(encoding="utf-8")
-    assert not [name for name in genzoo.__all__ if name != "__version__" and f'id="genzoo.{name}"' not in python]
+    names = {name for name in genzoo.__all__ if name not in ("__version__", "plots")}
+    names |= {f"plots.{name}" for name in genzoo.plots.__all__}
+    assert not [name for name in names if f'id="genzoo.{name}"' not in python]
     from typer.main import get_command
 
     from genzoo.cli.app import app
@@ -102,13 +105,26 @@ def test_paths_of_the_repository_exist(page):
     assert page.name != "README.md" or text.count("\n") <= 150
 
 
-def test_a_recipe_field_without_a_docstring_is_an_error():
+@dataclass
+class _Undescribed:
+    """A group of fields.
+
+    Attributes:
+        steps: How many.
+    """
+
+    steps: int = 1
+    batch: int = 2
+
+
+def test_a_recipe_field_without_a_description_is_an_error():
     sys.path.insert(0, str(ROOT / "docs"))
     try:
         import generate
     finally:
         sys.path.remove(str(ROOT / "docs"))
     table = generate.recipe_fields()
-    assert "| `optim.steps` | `5000` | whole number, ≥ 1 | Optimiser steps. |" in table
-    assert "| `response.source` | `own` | `own`, `echo`, `none` |" in table
-    assert "||" not in table.replace(" ", "")
+    assert "| `optim.steps` | `5000` | whole number, ≥ 1 | " in table
+    assert "| `response.source` | `own` | `own`, `echo`, `none` | " in table
+    with pytest.raises(KeyError, match="batch"):
+        list(generate._field_tables(_Undescribed, ""))
