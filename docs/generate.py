@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 import python_reference
 
 ROOT = Path(__file__).resolve().parents[1]
+TOP_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md")
 
 
 def write(folder: Path) -> None:
@@ -47,7 +48,8 @@ def _fragments() -> Iterator[tuple[str, str]]:
         yield f"{benchmark.aliases[0]}.md", benchmark_tasks(benchmark)
         if cards := data_cards(benchmark):
             yield f"{benchmark.aliases[0]}-cards.md", cards
-    yield "changelog.md", _changelog()
+    for name in TOP_PAGES:
+        yield name.lower(), without_title(name)
 
 
 def _table(heading: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -260,11 +262,9 @@ def _card(bundled: Any) -> str:
     return re.sub(r"^# ", "## Data card: ", text.strip(), flags=re.M)
 
 
-def _changelog() -> str:
-    """The project's changelog without its title."""
-    path = ROOT / "CHANGELOG.md"
-    text = path.read_text(encoding="utf-8") if path.is_file() else "# Changelog\n\nThere is no release yet.\n"
-    return text.partition("\n")[2].lstrip()
+def without_title(name: str) -> str:
+    """A page that the repository keeps at its top, without its title."""
+    return (ROOT / name).read_text(encoding="utf-8").partition("\n")[2].lstrip()
 
 
 if __name__ == "__main__":

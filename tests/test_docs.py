@@ -30,8 +30,8 @@ def site(tmp_path_factory):
         pytest.importorskip(package, reason=f"needs {package}: pip install 'genzoo[docs]'")
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("generated", "__pycache__"))
-    if (ROOT / "CHANGELOG.md").is_file():
-        shutil.copy(ROOT / "CHANGELOG.md", folder)
+    for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
+        shutil.copy(ROOT / name, folder)
     done = build(folder)
     assert done.returncode == 0, done.stderr
     return folder
