@@ -40,7 +40,8 @@ def register_tasks() -> None:
     tasks, _ = _registries()
     if sum(_add(tasks._TASKS_REGISTRY, task.metadata.name, task, "task") for task in TASKS):
         _forget_tables()
-    tasks.TASK_LIST = tuple(dict.fromkeys((*tasks.TASK_LIST, *TASKS)))
+    if not set(TASKS) <= set(tasks.TASK_LIST):
+        tasks.TASK_LIST = tuple(dict.fromkeys((*tasks.TASK_LIST, *TASKS)))
 
 
 def register_model(meta: ModelMeta) -> None:
