@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import importlib.metadata
-import json
 import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from genzoo.errors import UnknownNameError, ZooError
-from genzoo.files import cache_root, write_text
+from genzoo.errors import UnknownNameError
+from genzoo.files import made_once, write_json
 from genzoo.leaderboards.reading.reported import ReportedMeans, ReportedScore
 from genzoo.leaderboards.reading.result_files import read_object
 from genzoo.leaderboards.reading.revisions import has_rivals, join_revisions
@@ -87,7 +85,7 @@ def lay_together(folders: Sequence[Path | str], target: Path) -> None:
         for name in ("tasks.json", "benchmarks.json"):
             earlier, own = (read_object(each / name, name, []) for each in (target, root))
             if own:
-                write_text(target / name, json.dumps(own | earlier) + "\n")
+                write_json(target / name, own | earlier)
 
 
 def _lay(source: Path, target: Path) -> None:
@@ -122,18 +120,14 @@ def _describe(benchmark: str, folder: Path, store: ResultStore) -> None:
 
 def _registered() -> Mapping[str, str | None]:
     """The revision that mteb's registry names for each model; kept in the cache, as importing mteb takes seconds."""
-    path = cache_root() / "leaderboards" / f"registered-{importlib.metadata.version('mteb')}.json"
-    with contextlib.suppress(OSError, ValueError):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(kept, dict):
-            return kept
-    log.info("asking mteb which revisions are registered")
-    from genzoo.tasks.sets.registration import registered_revisions
 
-    found = registered_revisions()
-    with contextlib.suppress(ZooError):  # the record saves time, no more
-        write_text(path, json.dumps(found, indent=0, sort_keys=True) + "\n")
-    return found
+    def ask() -> dict[str, str | None]:
+        log.info("asking mteb which revisions are registered")
+        from genzoo.tasks.sets.registration import registered_revisions
+
+        return registered_revisions()
+
+    return made_once(f"leaderboards/registered-{importlib.metadata.version('mteb')}.json", ask)
 
 
 def upstream_scores() -> list[ReportedScore]:

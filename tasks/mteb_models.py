@@ -22,7 +22,7 @@ from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, find_entry
 from genzoo.models.loading import find_checkpoint, load, loaded_content
 from genzoo.models.prompts import all_prompts
-from genzoo.names import ModelName
+from genzoo.names import ModelName, is_commit
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 from genzoo.teachers.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
 
@@ -89,6 +89,21 @@ def resolve_model(name: str) -> tuple[ModelMeta, Lineage]:
     known = f"there are {', '.join(names)}, folders, and org/name on the Hub."
     meant = f"did you mean {', '.join(near)}?" if near else known
     raise UnknownNameError(f"unknown model {name!r}; {meant} See: genzoo list")
+
+
+def is_pinned(name: str) -> bool:
+    """Whether a name that is no folder always stands for the same model: no branch of the Hub has to be looked up for it."""
+    import mteb
+
+    own = {entry.hub_id for entry in ENTRIES} | {teacher.hub_id for teacher in TEACHERS}
+    own |= {baseline_id(backbone, baseline) for backbone in BACKBONES for baseline in BASELINES}
+    repo_id, _, revision = name.partition("@")
+    if "/" not in name or name in own or is_commit(revision):
+        return True
+    try:
+        return mteb.get_model_meta(repo_id, revision=revision or None, fetch_from_hf=False).loader is not None
+    except (KeyError, ValueError):
+        return False
 
 
 def baseline_id(backbone: Backbone, baseline: Baseline) -> str:
@@ -173,6 +188,15 @@ def _from_entry(entry: ZooEntry) -> tuple[ModelMeta, Lineage]:
         adapted_from=backbone.hub_id,
     )
     return meta, Lineage("zoo", TEACHERS.get(entry.teacher).hub_id, backbone.hub_id, checkpoint.n_parameters)
+
+
+def lineage_of(name: str) -> Lineage:
+    """What a model that the caller holds was made from, where it is called as a model of the zoo is."""
+    for entry in ENTRIES:
+        if entry.hub_id == name:
+            teacher, backbone = TEACHERS.get(entry.teacher).hub_id, BACKBONES.get(entry.backbone).hub_id
+            return Lineage("other", teacher, backbone, find_checkpoint(entry.name).n_parameters)
+    return Lineage("other")
 
 
 def _teacher_datasets(teacher: Teacher) -> set[str]:

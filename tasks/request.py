@@ -17,7 +17,7 @@ from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 from genzoo.errors import InputError
 from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
-from genzoo.tasks.mteb_models import Lineage, resolve_model
+from genzoo.tasks.mteb_models import Lineage, lineage_of, resolve_model
 from genzoo.tasks.random_state import making_tasks
 from genzoo.tasks.ready_models import describe_model
 from genzoo.tasks.records import labels, model_key
@@ -148,7 +148,8 @@ def _resolve(given: Any) -> tuple[ModelMeta, Lineage]:
     if isinstance(given, str):
         return resolve_model(given)
     name, model = given if isinstance(given, tuple) else (None, given)
-    return describe_model(model, name), Lineage("other")
+    meta = describe_model(model, name)
+    return meta, lineage_of(str(meta.name))
 
 
 @dataclass(frozen=True)

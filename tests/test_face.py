@@ -66,9 +66,11 @@ site = results.site("site")
 """
 
 
-def test_a_notebook_goes_from_queries_to_a_report_and_nothing_prints(llama, tiny_teacher, tmp_path):
+def test_a_notebook_goes_from_queries_to_a_report_and_nothing_prints(llama, tiny_teacher, monkeypatch, tmp_path):
     nbformat = pytest.importorskip("nbformat", reason="a notebook needs the extra dev: pip install 'genzoo[dev]'")
     nbclient = pytest.importorskip("nbclient", reason="a notebook needs the extra dev: pip install 'genzoo[dev]'")
+    for name in ("TRANSFORMERS_VERBOSITY", "HF_HUB_DISABLE_PROGRESS_BARS"):
+        monkeypatch.delenv(name, raising=False)  # a notebook of somebody else does not set them
     queries = [f"{text} {number}" for number, text in enumerate(SENTENCES)]
     given = f"QUERIES, BACKBONE, TEACHER = {queries!r}, {str(llama)!r}, {str(tiny_teacher)!r}"
     sources = [given, *CELLS.split("---\n")]

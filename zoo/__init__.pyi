@@ -13,6 +13,7 @@ from genzoo.models.entries import ZooEntry as ZooEntry
 from genzoo.models.entries import get_entry as get_entry
 from genzoo.models.entries import list_models as list_models
 from genzoo.models.loading import decode as decode
+from genzoo.models.loading import describe as describe
 from genzoo.models.loading import explain as explain
 from genzoo.models.loading import export as export
 from genzoo.models.loading import load as load

@@ -1,4 +1,4 @@
-"""Long work: who is told how far it is, the share that one of several machines takes, how fast it goes, how long it still takes."""
+"""Long work: reports of progress, the share of one of several machines or processes, speed, and the time left."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Reporter = Callable[[str, int, int, str], None]
 
 @dataclass
 class _Listener:
-    """Who is told how far long work is: nobody, unless `genzoo.progress` or `reporting_to` says so."""
+    """What hears of progress: nothing, unless `genzoo.progress` or `reporting_to` says so."""
 
     report: Reporter | None = None
     end: Callable[[], None] = lambda: None

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr
 
 from genzoo.intervals import mean_interval
 from genzoo.leaderboards.facts import SAFETY, Problem, TaskFacts, tasks_of
@@ -217,6 +216,8 @@ def _tested(found: Mapping[str, list[tuple[Effect, float]]]) -> dict[str, tuple[
 
 
 def _p_value(paired: Sequence[float]) -> float:
+    from scipy.special import stdtr  # a quarter of a second, and most reports show no study
+
     spread = float(np.std(paired, ddof=1)) / len(paired) ** 0.5
     return 2 * float(stdtr(len(paired) - 1, -abs(float(np.mean(paired))) / spread))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Collection
 from operator import attrgetter
 from pathlib import Path
 
@@ -50,13 +51,17 @@ def meant(root: Path) -> str:
     return ""
 
 
-def find_results(root: Path, problems: list[Problem]) -> list[ResultFile]:
+def find_results(
+    root: Path, problems: list[Problem], only: Collection[tuple[str, str]] | None = None
+) -> list[ResultFile]:
     """Every result file below `root/results` (or `root`, where the results folder itself was given), in order.
 
     Args:
         root: The tree.
         problems: Grows by what cannot be used.
+        only: Name and revision of the models whose folders are looked into, all by default.
     """
+    wanted = None if only is None else {(folder_name(model), revision) for model, revision in only}
     base = root / "results" if (root / "results").is_dir() else root
     prefix = "" if base == root else "results/"
     files: list[ResultFile] = []
@@ -67,6 +72,8 @@ def find_results(root: Path, problems: list[Problem]) -> list[ResultFile]:
             _leave_out(organisation, prefix + organisation.name, problems)
             continue
         for revision in _entries(organisation.path, prefix + organisation.name, problems):
+            if wanted is not None and (organisation.name, revision.name) not in wanted:
+                continue
             source = f"{prefix}{organisation.name}/{revision.name}"
             if not revision.is_dir() or _is_other_level(organisation.name, revision.name):
                 _leave_out(revision, source, problems)
@@ -74,6 +81,15 @@ def find_results(root: Path, problems: list[Problem]) -> list[ResultFile]:
             key = ModelKey(_model_name(Path(revision.path), source, problems), revision.name)
             _walk(revision.path, source, key, (), files, problems)
     return files
+
+
+def folder_name(model: str) -> str:
+    """The folder of a model's results, as mteb names it.
+
+    >>> folder_name("org/my model")
+    'org__my_model'
+    """
+    return model.replace("/", "__").replace(" ", "_")
 
 
 def _is_other_level(organisation: str, revision: str) -> bool:
@@ -136,6 +152,6 @@ def _is_revision(folder: Path) -> bool:
 def _model_name(folder: Path, source: str, problems: list[Problem]) -> str:
     """The name in `model_meta.json` where it belongs to the folder, else the folder's own."""
     name = read_object(folder / "model_meta.json", f"{source}/model_meta.json", problems).get("name")
-    if isinstance(name, str) and name.replace("/", "__").replace(" ", "_") == folder.parent.name:
+    if isinstance(name, str) and folder_name(name) == folder.parent.name:
         return name
     return folder.parent.name.replace("__", "/", 1)

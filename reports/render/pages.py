@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
-from matplotlib.figure import Figure
 
 from genzoo.reports.render.document import (
     Block,
+    DecodedExample,
     Drawing,
-    Example,
     Listing,
     Prose,
     Report,
@@ -20,8 +20,8 @@ from genzoo.reports.render.document import (
     Searches,
     TableBlock,
 )
-from genzoo.reports.render.style import NARROW, PAGE, PAPER, WIDE, figure_style, to_svg, to_svg_file
-from genzoo.text import breakable_html, clean, escape_markdown, prose_html, prose_markdown, telling
+from genzoo.reports.render.style import NARROW, VARIABLES, WIDE, figure_style
+from genzoo.text import breakable_html, clean, escape_html, escape_markdown, prose_html, prose_markdown, telling
 
 FIGURE_FORMATS = ("png", "svg", "pdf")
 _WIDTHS = {"one-column": NARROW, "two-columns": WIDE}
@@ -41,15 +41,16 @@ def render_figures(report: Report, formats: Sequence[str]) -> dict[str, bytes | 
 
 def render_figure(drawing: Drawing, width: float, kind: str) -> bytes | str:
     """One figure, `width` inches wide, on white; the same data give the same bytes."""
-    figure = drawing.draw(width, PAPER)
-    figure.patch.set(facecolor=PAPER.surface, alpha=1.0)
-    with figure_style(PAPER):
-        if kind == "svg":
-            return to_svg_file(figure)
-        buffer = io.BytesIO()
-        metadata = {"CreationDate": None, "Creator": None, "Producer": None} if kind == "pdf" else {"Software": None}
-        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
-        return buffer.getvalue()
+    if kind == "svg":
+        opening, rest = drawing.svg(width).split(">", 1)
+        return (
+            f'<?xml version="1.0" encoding="utf-8"?>\n{opening}><rect width="100%" height="100%" fill="#ffffff"/>{rest}'
+        )
+    buffer = io.BytesIO()
+    metadata = {"CreationDate": None, "Creator": None, "Producer": None} if kind == "pdf" else {"Software": None}
+    with figure_style():
+        drawing.figure(width).savefig(buffer, format=kind, dpi=_DPI, metadata=metadata, facecolor="#ffffff")
+    return buffer.getvalue()
 
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -71,22 +72,33 @@ def render_html(report: Report) -> str:
     return environment.get_template("report.html.j2").render(report=report)
 
 
-def inline_svg(drawing: Drawing, size: str) -> str:
-    """A drawing as inline SVG, "wide" for a desk or "narrow" for a phone; both stand in the page, one is shown."""
-    asked = WIDE if size == "wide" else NARROW
-    figure = drawing.draw(asked, PAGE)
-    with figure_style(PAGE):
-        svg = to_svg(
-            figure, title=drawing.title, description=drawing.description, identity=f"{drawing.identity}-{size}"
-        )
-    return svg.replace("<svg ", f'<svg style="{_box(figure, asked)}" ', 1)
+def inline_svg(drawing: Drawing) -> str:
+    """A drawing as inline SVG: ids of its own, alternative text, the page's font and colours.
+
+    It keeps the size at which its text is legible: on a narrower page it scrolls in its box, as tables do.
+    """
+    identity = f"figure-{drawing.identity}"
+    style = f"width: {drawing.figure(WIDE).get_figwidth() * _PIXELS:.0f}px"
+    svg = re.sub(r"<style.*?</style>", "", drawing.svg(WIDE), flags=re.DOTALL)
+    # Only within tags: the text between them is names, which stay as they are.
+    opening, rest = re.sub(r"<[^>]+>", lambda tag: _adapted(tag[0], identity), svg).split(">", 1)
+    opening = re.sub(r' (?:width|height|version)="[^"]*"', "", opening).removeprefix("<svg")
+    return (
+        f'<svg style="{style}" role="img" aria-labelledby="{identity}-title {identity}-desc"{opening}>'
+        f'<title id="{identity}-title">{escape_html(drawing.title)}</title>'
+        f'<desc id="{identity}-desc">{escape_html(drawing.description)}</desc>{rest}'
+    )
 
 
-def _box(figure: Figure, asked: float) -> str:
-    """Natural width; a figure that could not be made as narrow as asked keeps its size and scrolls in its box."""
-    width = figure.get_figwidth()
-    natural = f"max-width: {width * _PIXELS:.0f}px"
-    return f"{natural}; min-width: {width * _PIXELS:.0f}px" if width > asked * 1.01 else natural
+def _adapted(tag: str, identity: str) -> str:
+    """One tag of a figure for the page."""
+    tag = re.sub(r'(\bid=")', rf"\g<1>{identity}-", tag)
+    tag = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{identity}-", tag)
+    for color, variable in VARIABLES.items():
+        tag = tag.replace(color, f"var({variable})")
+    # The page's own font; DejaVu, which the layout was measured in, is wider than nearly all of them.
+    tag = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]+;", r"font-size: \g<1>;", tag)
+    return re.sub(r"font-family: [^;\"]+; ?", "", tag)
 
 
 _MARKDOWN_LENS = 3  # tokens shown for each position
@@ -121,14 +133,11 @@ def _block(block: Block, heading: str, folder: str, figures: dict[str, str]) -> 
 
 def _drawing(drawing: Drawing, folder: str, figures: dict[str, str]) -> str:
     path = f"{folder}/{drawing.identity}.svg"
-    figure = drawing.draw(WIDE, PAPER)
-    figure.patch.set(facecolor=PAPER.surface, alpha=1.0)  # a viewer may be dark, this palette is not
-    with figure_style(PAPER):
-        figures[path] = to_svg_file(figure)
+    figures[path] = str(render_figure(drawing, WIDE, "svg"))
     return f"![{escape_markdown(drawing.description)}]({path})\n\n*{escape_markdown(drawing.caption)}*"
 
 
-def _example(example: Example) -> str:
+def _example(example: DecodedExample) -> str:
     lines = [f"> {escape_markdown(example.text)}"]
     for label, reading in example.readings:
         words = filter(None, map(telling, reading.logit_lens))
@@ -146,8 +155,8 @@ def _search(card: SearchCard) -> str:
         "",
     ]
     for row in card.rows:
-        found = f" On top: {escape_markdown(row.found)}" if row.found else ""
+        found = f" Ranked first: {escape_markdown(row.found)}" if row.found else ""
         lines.append(f"- **{escape_markdown(row.model)}.** {escape_markdown(row.verdict)}.{found}")
         lines += [f"  - {escape_markdown(row.why)}"] if row.why else []
-        lines += [f"  - Decoded, {heading}: {escape_markdown(text)}" for heading, text in row.reads]
+        lines += [f"  - {heading}, decoded: {escape_markdown(text)}" for heading, text in row.reads]
     return "\n".join(lines)

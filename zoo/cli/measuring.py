@@ -137,6 +137,9 @@ def _print_plan(ahead: Evaluation) -> None:
     """Say how many texts and tokens lie ahead, and about how long each model will take."""
     from genzoo.jobs import as_time
 
+    if ahead.finished:
+        err.print(f"plan: nothing to measure, {ahead.finished.pairs} of {ahead.finished.pairs} results are there")
+        return
     found, grid = ahead.plan, ahead.grid
     texts = [task.texts for task in found.tasks]
     known = f"{sum(n or 0 for n in texts):,} texts" + (" and more" if None in texts else "")
@@ -207,9 +210,10 @@ def report(
     reported: Reported = False,
 ) -> None:
     """Write one self-contained HTML report, and the same in Markdown."""
-    paths = _opened(results, by_revision, reported).report(
-        output, benchmark=benchmark, reference=reference, title=title, studies=studies, figures=figures or ()
-    )
+    with many_objects():
+        paths = _opened(results, by_revision, reported).report(
+            output, benchmark=benchmark, reference=reference, title=title, studies=studies, figures=figures or ()
+        )
     _print_written(paths)
 
 
@@ -234,7 +238,8 @@ def site(
     reported: Reported = False,
 ) -> None:
     """Write a static leaderboard site: a page per benchmark and a page per model, for any web server or none."""
-    paths = _opened(results, by_revision, reported).site(output, title=title)
+    with many_objects():
+        paths = _opened(results, by_revision, reported).site(output, title=title)
     out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}", highlight=False)
 
 

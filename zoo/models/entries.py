@@ -39,6 +39,11 @@ class UpstreamModel:
         """What makes it loadable; the commits are the user's to choose, for a branch can change."""
         return f"genzoo convert {self.hub_id}@<commit> DIR --backbone {self.backbone}@<commit>"
 
+    @property
+    def reported_figures(self) -> str:
+        """The figures of the paper in a line."""
+        return "; ".join(f"{name} {score}" for name, (score, _) in self.reported.items())
+
 
 UPSTREAM: Registry[UpstreamModel] = Registry("upstream model", "genzoo list --upstream")
 

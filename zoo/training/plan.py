@@ -10,6 +10,7 @@ from typing import Any
 from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone, local_backbone
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
+from genzoo.frames import facts_to_html
 from genzoo.jobs import CHARACTERS_PER_TOKEN, as_time, measure_speed
 from genzoo.names import ModelName
 from genzoo.recipes.fields import ResponseOptions
@@ -264,6 +265,9 @@ class TrainingPlan:
                 f"about {as_time(sum(times.values()))}, and the teacher's; measured at {self.speed / 1e9:.0f} GFLOP/s",
             ),
         ]
+
+    def _repr_html_(self) -> str:
+        return facts_to_html(self.rows())
 
 
 def make_plan(recipe: Recipe, queries: Sequence[Query], speed: float, is_bfloat16: bool = False) -> TrainingPlan:

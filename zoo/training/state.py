@@ -16,10 +16,10 @@ from torch import Tensor
 from genzoo.backbones.forward import Memory, remember
 from genzoo.errors import TrainingError, ZooError, system_message
 from genzoo.files import parts_digest, replace_file, strict_json, write_text
-from genzoo.training.examples import Example
+from genzoo.training.examples import TrainingExample
 
 
-def examples_content(examples: Iterable[Example]) -> str:
+def examples_content(examples: Iterable[TrainingExample]) -> str:
     """16 hex characters over every training example, in order."""
     return parts_digest(f"{one.text}\0{one.target}\0{one.ended}" for one in examples)
 

@@ -19,7 +19,7 @@ from genzoo.errors import TrainingError
 from genzoo.jobs import Pace, Processes, as_time, report
 from genzoo.recipes.recipes import Recipe
 from genzoo.training.examples import (
-    Example,
+    TrainingExample,
     chosen_for_recon,
     has_recon,
     phase_at,
@@ -75,7 +75,7 @@ class TokenTrainer:
         recipe: Recipe,
         model: Any,
         tokenizer: Any,
-        examples: Sequence[Example],
+        examples: Sequence[TrainingExample],
         targets: Mapping[str, torch.Tensor],
         folder: Path,
         processes: Processes | None = None,
@@ -127,11 +127,11 @@ class TokenTrainer:
             group["full_lr"] = group["lr"]
         return torch.optim.AdamW(groups, weight_decay=0.0)
 
-    def text_ids(self, batch: Sequence[Example]) -> list[list[int]]:
+    def text_ids(self, batch: Sequence[TrainingExample]) -> list[list[int]]:
         """Token ids of the texts, cut so that the trained tokens still fit."""
         return plain_ids(self.tokenizer, [one.text for one in batch], self.recipe.max_tokens - len(self.heads.rows))
 
-    def response_ids(self, batch: Sequence[Example], limit: int) -> list[list[int]]:
+    def response_ids(self, batch: Sequence[TrainingExample], limit: int) -> list[list[int]]:
         """Token ids of the targets, cut to the limit; an end token only where the text truly ended there."""
         made = self.tokenizer([one.target for one in batch], add_special_tokens=False, split_special_tokens=True)[
             "input_ids"
@@ -139,11 +139,11 @@ class TokenTrainer:
         end = self.tokenizer.eos_token_id
         return [([*ids, end] if one.ended else ids)[:limit] or [end] for ids, one in zip(made, batch, strict=True)]
 
-    def target_rows(self, batch: Sequence[Example]) -> torch.Tensor:
+    def target_rows(self, batch: Sequence[TrainingExample]) -> torch.Tensor:
         """``(batch, D)`` targets of unit variance."""
         return torch.stack([self.targets[one.target] for one in batch]).to(self.heads.rows.device) * self.target_scale
 
-    def states(self, batch: Sequence[Example]) -> torch.Tensor:
+    def states(self, batch: Sequence[TrainingExample]) -> torch.Tensor:
         """Last hidden states at the trained tokens, ``(batch, n, H)``, with whatever is trained in the encoding pass."""
         ids, memory = self.text_ids(batch), None
         if self.lora is None and self.texts is not None and can_pack(self.model):
@@ -164,7 +164,7 @@ class TokenTrainer:
         targets = None if self.dim is None else self.target_rows(ordered)
         self.heads.start_from(torch.cat(states), targets, self.recipe.optim.ridge)
 
-    def backward(self, batch: Sequence[Example], step: int) -> tuple[float | None, float | None, torch.Tensor]:
+    def backward(self, batch: Sequence[TrainingExample], step: int) -> tuple[float | None, float | None, torch.Tensor]:
         """Put the gradient of the whole batch's loss into the parameters of every process.
 
         A process sees its share of the batch, a micro-batch at a time; each part is weighted so that the sum is the whole.

@@ -49,6 +49,17 @@ def test_explain_says_who_won(folder):
     assert lost.as_dict() == found.as_dict()
 
 
+def test_describe_says_what_is_known(folder):
+    facts = genzoo.describe(folder)
+    assert facts["trained tokens"] == "0 thought + 4 compression"
+    assert facts["held-out controls"] == "not measured"
+    assert "licence" not in facts
+    facts = genzoo.describe("smollm2-135m")
+    assert facts["licence"] == "apache-2.0"
+    assert facts["held-out controls"]["n"] == 200
+    assert facts["checkpoint digest"] == genzoo.get_entry("smollm2-135m").revision
+
+
 @pytest.mark.parametrize("merge", [False, True])
 def test_an_exported_folder_is_the_same_model(folder, tmp_path, merge):
     made = genzoo.export(folder, tmp_path / "model", merge)

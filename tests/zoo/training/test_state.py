@@ -200,10 +200,15 @@ def test_hub_names_are_pinned_and_keys_stay(monkeypatch):
 
 
 def test_all_of_an_example_is_part_of_its_digest():
-    from genzoo.training.examples import Example
+    from genzoo.training.examples import TrainingExample
     from genzoo.training.state import examples_content
 
-    rows = [Example("a", "b", True), Example("a", "b", False), Example("a", "c", True), Example("ab", "", True)]
+    rows = [
+        TrainingExample("a", "b", True),
+        TrainingExample("a", "b", False),
+        TrainingExample("a", "c", True),
+        TrainingExample("ab", "", True),
+    ]
     assert len({examples_content([row]) for row in rows}) == len(rows)
     assert examples_content(rows) != examples_content(rows[::-1])
 
