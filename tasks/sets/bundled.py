@@ -42,7 +42,7 @@ class BundledSet:
         try:
             return source.read_text(encoding="utf-8")
         except OSError as error:
-            raise InputError(f"cannot read {self.path}/{file} ({error.strerror}): reinstall genzoo") from error
+            raise InputError(f"{self.path}/{file} cannot be read ({error.strerror}): reinstall genzoo") from error
 
     def rows(self, file: str) -> list[dict[str, Any]]:
         """The records of one JSONL file."""

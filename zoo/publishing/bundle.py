@@ -112,7 +112,7 @@ def _pack_from_hub(name: str, new: Path, caches: list[str]) -> PackedModel:
     named = ModelName.parse(name)
     repo_id, revision = named.base, named.revision
     if not named.commit:
-        raise InputError(f"{name} names no commit, which can move: write {repo_id}@<40-hex commit>")
+        raise InputError(f"{name} has no full revision, and a branch can move: write {repo_id}@<40-hex commit>")
     taken = fetch_commit(name, PATTERNS)
     shutil.copytree(taken, _snapshot(new, repo_id, revision), dirs_exist_ok=True)
     if (taken / "adapter_config.json").is_file():
