@@ -115,18 +115,26 @@ def _interest(search: Search) -> tuple[float, float]:
     return (min(scores) - max(scores), min(misses, default=1.0))
 
 
-def write_judgements(tasks: Sequence[AbsTask], output: Path) -> list[str]:
+def write_judgements(tasks: Sequence[AbsTask], output: Path, metas: Iterable[ModelMeta] | None = None) -> list[str]:
     """Write `judgements/<Task>.json` for each task on searches or pairs that has predictions; the names of tasks that failed.
 
-    A file is left as it is while it has the task's data revision and the text of every document on top of a ranking.
+    A file is left as it is while it has the task's data revision and the text of every document on top of a ranking. What it
+    holds for the rankings of other models stays in it.
+
+    Args:
+        tasks: The tasks.
+        output: The results folder.
+        metas: Models whose rankings are read, all of the folder by default.
     """
     from mteb.abstasks import AbsTaskPairClassification, AbsTaskRetrieval, AbsTaskSTS
 
+    folders = ["*/*"] if metas is None else [f"{meta.model_name_as_path()}/{meta.revision}" for meta in metas]
     failed = []
     for shared in tasks:
         task = copy.copy(shared)  # its data and revision must not outlive this call
         name = task.metadata.name
-        rankings = [read_kept(path) for path in sorted((output / "predictions").glob(f"*/*/{name}_predictions.json"))]
+        found = (output.glob(f"predictions/{folder}/{name}_predictions.json") for folder in folders)
+        rankings = [read_kept(path) for paths in found for path in sorted(paths)]
         is_search = isinstance(task, AbsTaskRetrieval)
         if not rankings or not (is_search or isinstance(task, AbsTaskSTS | AbsTaskPairClassification)):
             continue
@@ -135,10 +143,13 @@ def write_judgements(tasks: Sequence[AbsTask], output: Path) -> list[str]:
             if resolve_revision := getattr(task, "resolve_revision", None):
                 resolve_revision()
             revision = task.metadata.revision
-            if _is_current(read_kept(path), revision, rankings):
+            kept = read_kept(path)
+            if _is_current(kept, revision, rankings):
                 continue
+            if kept.get("data_revision") != revision:
+                kept = {}
             task.load_data()
-            content = {"parts": _parts(task, rankings)} if is_search else {"pairs": _gold(task)}
+            content = {"parts": _parts(task, rankings, kept)} if is_search else {"pairs": _gold(task)}
             facts = {"task": name, "data_revision": revision}
             write_text(path, strict_json(facts | content) + "\n")
         except Exception as error:  # noqa: BLE001  (a data set may fail in any way; the results stand without it)
@@ -150,7 +161,7 @@ def measured_searches(root: Path, metas: Iterable[ModelMeta]) -> dict[tuple[str,
     """Each of some models that has a result in a folder, by name and revision -> the searches that tell most about these models."""
     wanted = {(str(meta.name), str(meta.revision)) for meta in metas}
     try:
-        store = ResultStore.load(root)
+        store = ResultStore.load(root, only=wanted)
     except ZooError:
         return {}  # nothing was measured
     keys = [key for key in store.models if key in wanted]
@@ -253,14 +264,16 @@ def _top(rankings: list[dict[str, Any]], subset: str, split: str) -> list[str]:
     return list(found)
 
 
-def _parts(task: Any, rankings: list[dict[str, Any]]) -> dict[str, Any]:
-    """Queries, relevance and the texts that matter, by subset and split."""
+def _parts(task: Any, rankings: list[dict[str, Any]], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Queries, relevance and the texts that matter, now or for what was kept before, by subset and split."""
     parts: dict[str, Any] = {}
     for subset, splits in task.dataset.items():
         for split, data in splits.items():
             relevance = {str(query): dict(right) for query, right in data["relevant_docs"].items()}
             right = {name for grades in relevance.values() for name, grade in grades.items() if grade > 0}
             wanted = right | set(_top(rankings, subset, split))
+            with contextlib.suppress(AttributeError, KeyError, TypeError):  # damaged, or without these
+                wanted |= set(kept["parts"][subset][split]["documents"])
             queries = {str(row["id"]): _text(row) for row in data["queries"]}
             places = [place for place, name in enumerate(data["corpus"]["id"]) if name in wanted]
             documents = {str(row["id"]): _text(row)[:_LONGEST] for row in data["corpus"].select(places)}

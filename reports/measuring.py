@@ -13,6 +13,7 @@ from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.jobs import Shard, check_device, job, report
 from genzoo.leaderboards.naming import short_name
 from genzoo.reports.results import Results
+from genzoo.tasks.finished import Finished, noted, recall, remember
 
 if TYPE_CHECKING:
     from genzoo.tasks.request import EvaluationPlan, Grid, Request
@@ -25,16 +26,32 @@ class Evaluation:
     """An evaluation that is ready to run: its models and tasks are found and its data are checked.
 
     Attributes:
-        request: What was asked for.
-        grid: The models and tasks.
+        asked: What is to be measured: models, tasks, data and prompts, as `genzoo.evaluate` takes them, in tuples.
         output: The results folder.
         options: How models encode and what is kept, as `genzoo.evaluate` takes it.
+        finished: What a run will say that has nothing to measure; None where something may be left to do.
     """
 
-    request: Request
-    grid: Grid
+    asked: Mapping[str, Any]
     output: Path
     options: Mapping[str, Any]
+    finished: Finished | None = None
+
+    @functools.cached_property
+    def request(self) -> Request:
+        """What was asked for."""
+        from genzoo.tasks.request import Request
+
+        return Request(**self.asked)
+
+    @functools.cached_property
+    def grid(self) -> Grid:
+        """The models and tasks."""
+        with job("loading mteb"):
+            if self.options["ray"] is not None and self.request.has_objects:
+                raise InputError("other machines can only look up names: with ray, give models and tasks by name")
+            with noted() as self.__dict__["_notes"]:
+                return self.request.resolve(log.warning)
 
     @functools.cached_property
     def plan(self) -> EvaluationPlan:
@@ -44,15 +61,22 @@ class Evaluation:
 
     def run(self) -> Results:
         """Measure every model on every task; see `genzoo.evaluate`."""
+        for note in self.finished.notes if self.finished else ():
+            log.warning(note)
+        if self.finished:
+            return Results(self.output)
         with job():
             failure: ZooError | None = None
             try:
                 self._measure()
             except FailedRunsError as error:
                 failure = error  # what finished gets its evidence all the same
-            missing = self._keep_evidence() if self.options["evidence"] else None
-        if failure or missing:
-            raise failure or missing  # type: ignore[misc]
+            with noted() as unkept:
+                missing = self._keep_evidence() if self.options["evidence"] else None
+            if failure or missing:
+                raise failure or missing  # type: ignore[misc]
+            if not unkept:
+                remember(self.output, _question(self.asked, self.options), self.grid, self.__dict__["_notes"])
         return Results(self.output)
 
     def _measure(self) -> None:
@@ -107,7 +131,7 @@ class Evaluation:
         from genzoo.tasks.records import model_key
 
         log.info("keeping the queries, documents and pairs behind the scores")
-        if failed := write_judgements(self.grid.tasks, self.output):
+        if failed := write_judgements(self.grid.tasks, self.output, self.grid.metas):
             log.warning("no single searches and no intervals for %s", ", ".join(failed))
         named = zip(self.request.distinct_models, self.grid.metas, strict=True)
         zoo = {name: meta for name, meta in named if self.grid.facts[model_key(meta)]["role"] == "zoo"}
@@ -132,7 +156,7 @@ class Evaluation:
             return None
         return ZooError(
             f"the scores are in {self.output}, but not every embedding could be decoded: {'; '.join(undecoded)}. Run the same "
-            "command again, or add --no-evidence"
+            "again, or leave the evidence out (--no-evidence)"
         )
 
 
@@ -177,15 +201,24 @@ def plan_evaluation(
         "evidence": evidence,
     }
     choices = [f"{task}={folder}" for task, folder in data.items()] if isinstance(data, Mapping) else list(data)
-    with job("loading mteb"):
-        from genzoo.tasks.request import Request
+    asked = {
+        "models": _models(models),
+        "benchmark": benchmark,
+        "tasks": _several(tasks),
+        "data": tuple(choices),
+        "prompts": str(prompts) if prompts is not None else None,
+        "strict_prompts": strict_prompts,
+    }
+    finished = None if overwrite else recall(Path(output), _question(asked, options))
+    evaluation = Evaluation(asked, Path(output), options, finished)
+    if finished is None:
+        _ = evaluation.grid  # whatever cannot be found is an error now, not later
+    return evaluation
 
-        chosen = str(prompts) if prompts is not None else None
-        request = Request(_models(models), benchmark, _several(tasks), tuple(choices), chosen, strict_prompts)
-        if ray is not None and request.has_objects:
-            raise InputError("other machines can only look up names: with ray, give models and tasks by name")
-        grid = request.resolve(log.info, log.warning)
-    return Evaluation(request, grid, Path(output), options)
+
+def _question(asked: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """All that decides what there is to measure and to keep."""
+    return {**asked, "shard": options["shard"], "evidence": options["evidence"]}
 
 
 def evaluate(

@@ -20,26 +20,14 @@ from mteb.results import ModelResult, TaskResult
 from mteb.types import EncodeKwargs
 
 from genzoo.errors import FailedRunsError, InputError, ZooError
-from genzoo.jobs import WHOLE, Shard
+from genzoo.jobs import WHOLE, Shard, silent_libraries
 from genzoo.tasks import records
 from genzoo.tasks.bounded_search import with_bounded_search
 from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
 from genzoo.tasks.random_state import kept_random_state, seeded
-from genzoo.tasks.results_folder import ResultsFolder, StandingNotes, UnwritableFolderError
-from genzoo.tasks.sets.registration import register_tasks
-
-
-@contextmanager
-def quiet_datasets() -> Iterator[None]:
-    """Hide the bars of `datasets`, which would tear the caller's own."""
-    shown = datasets.is_progress_bar_enabled()
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown:
-            datasets.enable_progress_bars()
+from genzoo.tasks.results_folder import ResultsFolder, ReuseNotes, UnwritableFolderError
+from genzoo.tasks.sets.registration import lean_evaluation, register_tasks
 
 
 @contextmanager
@@ -130,7 +118,7 @@ def evaluate(
         shard.size(len(metas) * len(todo)),
         records.labels(metas),
     )
-    with quiet_datasets(), kept_random_state():
+    with silent_libraries(), kept_random_state():
         with run.recording():
             records.record_tasks(run.folder.root, todo, {})
             if benchmark_name:
@@ -165,7 +153,7 @@ class _Run:
         """Run one model on all tasks; it is loaded when the first task needs it, once."""
         session = ModelSession(meta, self.settings)
         found: list[TaskResult] = []
-        notes = StandingNotes(self._label(meta))
+        notes = ReuseNotes(self._label(meta))
         try:
             for task in self.tasks:
                 self.seen += 1
@@ -186,7 +174,7 @@ class _Run:
         return ModelResult(model_name=str(meta.name), model_revision=str(meta.revision), task_results=found)
 
     def _task(
-        self, session: ModelSession, task: AbsTask, facts: Mapping[str, Any], notes: StandingNotes
+        self, session: ModelSession, task: AbsTask, facts: Mapping[str, Any], notes: ReuseNotes
     ) -> TaskResult | None:
         """Reuse or run one task; a failure is noted and gives None."""
         try:
@@ -195,10 +183,10 @@ class _Run:
                 resolve_revision()
             if not self.overwrite:
                 now = Measurement.of(task, session.prompts, session.content)
-                standing = self.folder.standing(session.meta, task, now)
-                notes.see(task.metadata.name, standing)
-                if standing.result is not None:
-                    return standing.result
+                reuse = self.folder.reuse(session.meta, task, now)
+                notes.see(task.metadata.name, reuse)
+                if reuse.result is not None:
+                    return reuse.result
             session.load()
             with unconverged(lambda fits: self.on_note(_told_fits(self._label(session.meta), task, fits))):
                 result = self._run_task(session, task)
@@ -217,7 +205,7 @@ class _Run:
         before = session.meter.texts if session.meter else 0
         measured = seeded(task)
         how: EncodeKwargs = {"batch_size": self.settings.batch_size, "show_progress_bar": False}
-        with self.folder.staging() as stage:
+        with self.folder.staging() as stage, lean_evaluation():
             outcome = mteb.evaluate(
                 with_bounded_search(session.model, task),
                 measured,

@@ -18,6 +18,7 @@ from mteb.models import ModelMeta
 from genzoo.backbones.whole import check_embeddings, check_tokenizers, whole_models
 from genzoo.errors import ZooError
 from genzoo.tasks.embedding_cache import EmbeddingCache
+from genzoo.tasks.measurement import card_prompts
 from genzoo.tasks.mteb_models import MTEB_BASELINES, model_content
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
 
@@ -188,12 +189,9 @@ class ModelSession:
 
     @property
     def prompts(self) -> Mapping[str, str | None] | None:
-        """The model's prompts by mteb's keys; of a model that is not loaded those on its card, None if it names none.
-
-        The prompts of a model that comes from a commit are in that commit, so that its card need not name them.
-        """
+        """The model's prompts by mteb's keys; of a model that is not loaded those on its card, None if it names none."""
         if self.model is None:
-            return (self.meta.loader_kwargs or {}).get("model_prompts")
+            return card_prompts(self.meta)
         inner = getattr(self.model, "model", None)
         return getattr(self.model, "model_prompts", None) or getattr(inner, "prompts", None) or {}
 

@@ -12,14 +12,16 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from mteb.abstasks import AbsTask
-from mteb.models import ModelMeta
+from typing import TYPE_CHECKING, Any
 
 from genzoo.errors import ZooError
 from genzoo.files import strict_json
-from genzoo.tasks.model_session import EncodeMeter
+
+if TYPE_CHECKING:
+    from mteb.abstasks import AbsTask
+    from mteb.models import ModelMeta
+
+    from genzoo.tasks.model_session import EncodeMeter
 
 _FACTS = {"role": "other", "teacher": None, "backbone": None, "n_trained_parameters": None}
 _SHORT = 7  # characters of a revision

@@ -27,7 +27,7 @@ from genzoo.tasks.records import environment_path, read_json, write_json
 
 
 @dataclass(frozen=True)
-class Standing:
+class Reuse:
     """What became of a result that may lie in the folder already.
 
     Attributes:
@@ -42,12 +42,12 @@ class Standing:
 
 
 @dataclass
-class StandingNotes:
-    r"""The standings of one model's results, in few lines.
+class ReuseNotes:
+    r"""What became of one model's results, in few lines.
 
-    >>> notes = StandingNotes("org/model")
-    >>> notes.see("STS12", Standing(outdated="the model's prompts changed"))
-    >>> notes.see("STS14", Standing(drift="mteb 2.26.0 -> 2.27.1"))
+    >>> notes = ReuseNotes("org/model")
+    >>> notes.see("STS12", Reuse(outdated="the model's prompts changed"))
+    >>> notes.see("STS14", Reuse(drift="mteb 2.26.0 -> 2.27.1"))
     >>> print(*notes.lines(), sep="\n")
     org/model: measured again, as the model's prompts changed: STS12
     org/model: kept, but measured otherwise (mteb 2.26.0 -> 2.27.1): STS14. --overwrite measures them again
@@ -57,12 +57,12 @@ class StandingNotes:
     _outdated: dict[str, list[str]] = field(default_factory=dict)
     _drifted: dict[str, list[str]] = field(default_factory=dict)
 
-    def see(self, task: str, standing: Standing) -> None:
-        """Note the standing of one task."""
-        if standing.outdated:
-            self._outdated.setdefault(standing.outdated, []).append(task)
-        if standing.drift:
-            self._drifted.setdefault(standing.drift, []).append(task)
+    def see(self, task: str, reuse: Reuse) -> None:
+        """Note what became of one task."""
+        if reuse.outdated:
+            self._outdated.setdefault(reuse.outdated, []).append(task)
+        if reuse.drift:
+            self._drifted.setdefault(reuse.drift, []).append(task)
 
     def lines(self) -> Iterator[str]:
         """A line for each reason."""
@@ -116,7 +116,7 @@ class ResultsFolder:
         """Where it is written how one result was measured."""
         return environment_path(self.root, meta).with_suffix("") / f"{task.metadata.name}.json"
 
-    def standing(self, meta: ModelMeta, task: AbsTask, now: Measurement) -> Standing:
+    def reuse(self, meta: ModelMeta, task: AbsTask, now: Measurement) -> Reuse:
         """Whether the result of a task can stand as it is.
 
         mteb itself would reuse a result of other data, prompts or metrics, and would not make up for missing predictions.
@@ -132,7 +132,7 @@ class ResultsFolder:
         """
         path = self.result_path(meta, task)
         if not path.is_file():
-            return Standing()
+            return Reuse()
         try:
             result = TaskResult.from_disk(path)
         except (ValueError, KeyError, AttributeError, OSError) as error:
@@ -140,8 +140,8 @@ class ResultsFolder:
             raise ZooError(f"{path} is no readable result ({reason}): delete it, or run with overwrite") from error
         record = read_json(self.record_path(meta, task))
         if outdated := self._outdated(meta, task, result, record, now):
-            return Standing(outdated=outdated)
-        return Standing(result, drift=now.drift(record))
+            return Reuse(outdated=outdated)
+        return Reuse(result, drift=now.drift(record))
 
     def _outdated(
         self, meta: ModelMeta, task: AbsTask, result: TaskResult, record: dict[str, Any], now: Measurement

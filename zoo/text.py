@@ -5,6 +5,7 @@ Names, texts and decoded words from files are data, never markup or a path.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import html
 import os
@@ -63,6 +64,7 @@ _LATEX = {
 _NAME_LENGTH = 60  # characters of a file name that are readable
 
 
+@functools.lru_cache(maxsize=4096)
 def is_hiding(char: str) -> bool:
     """Whether a character is no part of a text, but hides, reorders or breaks what is shown around it."""
     return _HIDING.fullmatch(char) is not None

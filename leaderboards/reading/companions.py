@@ -20,9 +20,7 @@ from genzoo.leaderboards.facts import (
     read_task_facts,
 )
 from genzoo.leaderboards.metrics import metric
-from genzoo.leaderboards.reading.result_files import LARGEST, ResultFile, read_object, read_result
-
-_SAFETY_MARKS = (b'"safety_at_', b'"harmful_', b'"any_harmful_at_', b'"refusal_affinity"')
+from genzoo.leaderboards.reading.result_files import ResultFile, read_object, read_result
 
 
 def declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
@@ -43,15 +41,9 @@ def with_safety_metric(task: TaskFacts, file: ResultFile) -> TaskFacts:
     A result file does not name its main score either, so a metric that has the same value is taken for it: one of safety, and
     any other for a task whose name alone would make it one of safety.
     """
-    if task.main_score != UNNAMED or not file.path or file.size > LARGEST:
+    if task.main_score != UNNAMED or not file.path:
         return task
-    try:
-        content = Path(file.path).read_bytes()
-    except OSError:
-        return task
-    is_named, is_marked = is_safety_by_name(task), any(mark in content for mark in _SAFETY_MARKS)
-    if not is_named and not is_marked:  # most files: no need to take them apart
-        return task
+    is_named = is_safety_by_name(task)
     records = [record.scores for record in read_result(file, {}, []) if record.task == task.name]
     names = {name for scores in records for name in scores if metric(name).is_known and name != UNNAMED}
     wanted = sorted((name for name in names if is_named or metric(name).is_safety), key=_likelihood)
@@ -89,7 +81,8 @@ def read_models(
         if folder is None:
             facts[key] = ModelFacts(key, is_reported=True)
             continue
-        meta = read_object(folder / "model_meta.json", "model_meta.json", [])  # its problems were noted with its name
+        source = (folder / "model_meta.json").relative_to(root).as_posix()
+        meta = read_object(folder / "model_meta.json", source, [])  # its problems were noted with its name
         below = f"environment/{folder.parent.name}/{folder.name}.json"
         facts[key] = read_model_facts(key, meta, read_object(root / below, below, problems))
     return facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
@@ -28,6 +29,10 @@ LARGEST_PREDICTIONS = 2_000_000_000
 # How far a score that is made of predictions may lie from the stated one, which mteb rounds: documents of equal similarity may
 # swap places too.
 SCORE_TOLERANCE = 2e-3
+
+_NOBODY = ModelKey("", "")  # whose a file beside the results is
+# Bytes of a file that is kept in memory once it was read; of 2,050 published result files, all but a few are smaller.
+_SMALL = 250_000
 
 # What stands for a version or revision that a file does not state.
 UNKNOWN = "unknown"
@@ -116,11 +121,25 @@ def read_object(path: Path | str, source: str, problems: list[Problem]) -> dict[
     """Like `read_json` for files that must hold a JSON object; a missing file is an empty one."""
     if not is_there(path):
         return {}
-    data = read_json(path, source, problems)
+    state = os.stat(path)  # noqa: PTH116
+    data, wrong = _content_of(ResultFile(os.fspath(path), source, _NOBODY, state.st_size, state.st_mtime_ns))
+    problems += wrong
     if data is None or isinstance(data, dict):
         return data or {}
     problems.append(Problem(source, f"holds a JSON {type(data).__name__}, an object is expected"))
     return {}
+
+
+@functools.lru_cache(maxsize=1024)
+def _content(file: ResultFile) -> tuple[Any, list[Problem]]:
+    """What a file holds, and why it cannot be used, as long as it has this size and time of change."""
+    problems: list[Problem] = []
+    return read_json(file.path, file.source, problems), problems
+
+
+def _content_of(file: ResultFile) -> tuple[Any, list[Problem]]:
+    """`_content`, kept in memory where that is small: a report asks for the same files several times."""
+    return _content(file) if file.size <= _SMALL else _content.__wrapped__(file)
 
 
 def read_result(
@@ -136,7 +155,8 @@ def read_result(
         problems: Grows by one line for each thing that could not be used.
         only_main: Leave out all numbers but the main score, which is all that a leaderboard needs.
     """
-    data = read_json(file.path, file.source, problems)
+    data, wrong = _content_of(file)
+    problems += wrong
     if data is None:
         return []
     if not isinstance(data, dict):

@@ -9,12 +9,10 @@ import contextlib
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -159,6 +157,9 @@ def _read_all(files: Sequence[ResultFile], main_scores: Mapping[str, str]) -> li
     read = partial(_read_one, main_scores=dict(main_scores))
     if len(files) < _WORTH_SHARING or cores < 2 or sys.platform != "linux":
         return list(map(read, files))
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     with warnings.catch_warnings():
         # The children only read files and never touch what another thread may hold.
         warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class ResultStore:
         predictions: Number of per-query prediction files beside the results.
         problems: Files, or parts of one, that could not be used. Nothing is dropped without a line here.
         claims: Means that somebody reports for a whole benchmark; shown on its board, without scores by task.
+        kept: What was read of single searches and pairs so far.
     """
 
     root: Path
@@ -70,6 +71,7 @@ class ResultStore:
     predictions: int
     problems: tuple[Problem, ...]
     claims: tuple[ReportedMeans, ...] = ()
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def load(
@@ -79,6 +81,7 @@ class ResultStore:
         reported: Sequence[ReportedScore] = (),
         catalogue: Path | None = None,
         is_kept: bool = True,
+        only: Collection[tuple[str, str]] | None = None,
     ) -> ResultStore:
         """Read the folder that `genzoo evaluate -o` or mteb's ResultCache wrote, or a CSV file of scores.
 
@@ -89,18 +92,19 @@ class ResultStore:
             reported: Scores that a source outside of the folder reports.
             catalogue: Folder with a `tasks.json` and a `benchmarks.json` for what the tree's own do not say.
             is_kept: Whether to remember in the user's cache what large folders hold, so that the next load is fast.
+            only: Name and revision of the models whose folders are read, all by default.
         """
         root, problems = Path(root), list[Problem]()
         table = root if root.suffix.lower() == ".csv" and root.is_file() else None
         root = table.parent if table else tree_root(root)
-        files = [] if table else find_results(root, problems)
+        files = [] if table else find_results(root, problems, only)
         shelves = [folder for folder in (catalogue, None if table else root) if folder is not None]
         declared = {name: facts for folder in shelves for name, facts in declared_tasks(folder, problems).items()}
         tables = [table] if table else sorted((root / "reported").glob("*.csv"))
         rows = [row for path in tables for row in read_csv(path, path.relative_to(root).as_posix(), problems, declared)]
         claimed, extra = as_files([*rows, *reported])
         main_names = {name: facts.main_score for name, facts in declared.items()}
-        found = read_scores(files, main_names, problems, root=root, extra=extra, is_kept=is_kept)
+        found = read_scores(files, main_names, problems, root=root, extra=extra, is_kept=is_kept and only is None)
         files += claimed
         if not len(found):
             how = TABLES if table else f"{expected(root)}.{meant(root)}"
@@ -197,48 +201,65 @@ class ResultStore:
         )
 
     @functools.cached_property
-    def _searches(self) -> dict[tuple[str, ...], Any]:
+    def _tasks_read(self) -> dict[str, tuple[tuple[Part, ...], frozenset[str]]]:
         return {}
+
+    def _read(self, task: str) -> tuple[tuple[Part, ...], frozenset[str]]:
+        """The ground of a task, and the revisions of its data that result files state."""
+        if task not in self._tasks_read:
+            rows = self.main_scores[self.main_scores["task"] == task]
+            grounds = score_matrix(rows, self.models, [task], self.tasks).grounds
+            used = grounds[task].used if task in grounds else ()
+            self._tasks_read[task] = used, frozenset(map(str, rows["data_revision"].unique()))
+        return self._tasks_read[task]
+
+    def _once(self, read: Callable[[], Any], *place: Any) -> Any:
+        """What a file says, read when it is first asked for: by this store or one that was made of it."""
+        if place not in self.kept:
+            self.kept[place] = read()
+        return self.kept[place]
+
+    def _metric_name(self, task: str) -> str:
+        return self.tasks[task].main_score if task in self.tasks else ""
 
     def ground(self, task: str) -> tuple[Part, ...]:
         """The splits and subsets that a leaderboard averages a task's score over; empty for a task without results."""
-        place = (task, "ground")
-        if place not in self._searches:
-            rows = self.main_scores[self.main_scores["task"] == task]
-            grounds = score_matrix(rows, self.models, [task], self.tasks).grounds
-            self._searches[place] = grounds[task].used if task in grounds else ()
-        return self._searches[place]
+        return self._read(task)[0]
 
     def judgements(self, task: str) -> Judgements | None:
         """The queries behind a retrieval task's score and what is right for them; None where the folder does not say."""
-        if (task,) not in self._searches:
-            found = read_judgements(self.root, task, [])
-            stated = {str(name) for name in self.main_scores.loc[self.main_scores["task"] == task, "data_revision"]}
-            is_usable = found is not None and found.data_revision in stated
-            self._searches[(task,)] = found.over(self.ground(task)) if found is not None and is_usable else None
-        return self._searches[(task,)]
+        found = self._once(lambda: read_judgements(self.root, task, []), "judgements", task)
+        ground, stated = self._read(task) if found is not None else ((), ())
+        if found is None or found.data_revision not in stated:
+            return None
+        return self._once(lambda: found.over(ground), "judgements", task, ground)  # type: ignore[no-any-return]
 
     def outcomes(self, key: ModelKey, task: str) -> dict[QueryKey, Outcome]:
         """How each query of a task went for a model; empty unless predictions and judgements give its main score."""
-        place = (*key, task)
-        if place not in self._searches:
-            judgements, metric_name = self.judgements(task), self.tasks[task].main_score if task in self.tasks else ""
-            found = read_outcomes(self.root, key, judgements, metric_name, []) if judgements is not None else {}
-            self._searches[place] = found if agrees(found, self.value(key, task, "main_score")) else {}
-        return self._searches[place]
+        judgements, metric_name = self.judgements(task), self._metric_name(task)
+        if judgements is None:
+            return {}
+
+        def read() -> dict[QueryKey, Outcome]:
+            found = read_outcomes(self.root, key, judgements, metric_name, [])
+            return found if agrees(found, self.value(key, task, "main_score")) else {}
+
+        place = key, task, metric_name, self.ground(task), self.sources(key, task)
+        return self._once(read, "outcomes", *place)  # type: ignore[no-any-return]
 
     def pairs(self, key: ModelKey, task: str) -> PairScore | None:
         """The pairs behind a model's score of an STS or pair classification task; None unless they give that score."""
-        place = (*key, task, "pairs")
-        if place not in self._searches:
-            stated = {str(name) for name in self.main_scores.loc[self.main_scores["task"] == task, "data_revision"]}
-            data_revision, gold = read_gold(self.root, task, [])
-            ground = self.ground(task) if data_revision in stated and task in self.tasks else ()
-            usable = {part: gold[part] for part in ground if part in gold}
-            metric_name = self.tasks[task].main_score if task in self.tasks else ""
+        data_revision, gold = self._once(lambda: read_gold(self.root, task, []), "gold", task)
+        ground, stated = self._read(task) if gold else ((), ())
+        metric_name, is_usable = self._metric_name(task), data_revision in stated and task in self.tasks
+        usable = {part: gold[part] for part in ground if part in gold} if is_usable else {}
+
+        def read() -> PairScore | None:
             value = self.value(key, task, "main_score") if usable and len(usable) == len(ground) else None
-            self._searches[place] = read_pairs(self.root, key, task, usable, metric_name, value)
-        return self._searches[place]
+            return read_pairs(self.root, key, task, usable, metric_name, value)
+
+        place = key, task, metric_name, ground, is_usable, self.sources(key, task)
+        return self._once(read, "pairs", *place)  # type: ignore[no-any-return]
 
     def value(self, key: ModelKey, task: str, metric_name: str) -> float | None:
         """The mean of any metric over the splits and subsets of `ground`; None where the model's files lack one of them."""

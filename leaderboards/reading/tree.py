@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Collection
 from operator import attrgetter
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from genzoo.names import is_commit
 # What mteb and genzoo write beside the results of a revision, and beside the results folder.
 _COMPANIONS = {"model_meta.json"}
 _EXPERIMENTS = "experiments"
-_SIBLINGS = {"environment", "evidence", "judgements", "predictions", "reported", "studies"}
+# What lies beside the results in a results folder.
+SIBLINGS = {"environment", "evidence", "judgements", "predictions", "reported", "studies"}
 _SEARCHED, _LOOKED_AT = 9, 2000  # depths below a folder, and files of each
 
 
@@ -49,23 +51,29 @@ def meant(root: Path) -> str:
     return ""
 
 
-def find_results(root: Path, problems: list[Problem]) -> list[ResultFile]:
+def find_results(
+    root: Path, problems: list[Problem], only: Collection[tuple[str, str]] | None = None
+) -> list[ResultFile]:
     """Every result file below `root/results` (or `root`, where the results folder itself was given), in order.
 
     Args:
         root: The tree.
         problems: Grows by what cannot be used.
+        only: Name and revision of the models whose folders are looked into, all by default.
     """
+    wanted = None if only is None else {(folder_name(model), revision) for model, revision in only}
     base = root / "results" if (root / "results").is_dir() else root
     prefix = "" if base == root else "results/"
     files: list[ResultFile] = []
     for organisation in _entries(base, prefix, problems):
-        if base == root and (organisation.name in _SIBLINGS or not organisation.is_dir()):
+        if base == root and (organisation.name in SIBLINGS or not organisation.is_dir()):
             continue  # tasks.json and the like lie in the root itself
         if not organisation.is_dir():
             _leave_out(organisation, prefix + organisation.name, problems)
             continue
         for revision in _entries(organisation.path, prefix + organisation.name, problems):
+            if wanted is not None and (organisation.name, revision.name) not in wanted:
+                continue
             source = f"{prefix}{organisation.name}/{revision.name}"
             if not revision.is_dir() or _is_other_level(organisation.name, revision.name):
                 _leave_out(revision, source, problems)
@@ -73,6 +81,15 @@ def find_results(root: Path, problems: list[Problem]) -> list[ResultFile]:
             key = ModelKey(_model_name(Path(revision.path), source, problems), revision.name)
             _walk(revision.path, source, key, (), files, problems)
     return files
+
+
+def folder_name(model: str) -> str:
+    """The folder of a model's results, as mteb names it.
+
+    >>> folder_name("org/my model")
+    'org__my_model'
+    """
+    return model.replace("/", "__").replace(" ", "_")
 
 
 def _is_other_level(organisation: str, revision: str) -> bool:
@@ -135,6 +152,6 @@ def _is_revision(folder: Path) -> bool:
 def _model_name(folder: Path, source: str, problems: list[Problem]) -> str:
     """The name in `model_meta.json` where it belongs to the folder, else the folder's own."""
     name = read_object(folder / "model_meta.json", f"{source}/model_meta.json", problems).get("name")
-    if isinstance(name, str) and name.replace("/", "__").replace(" ", "_") == folder.parent.name:
+    if isinstance(name, str) and folder_name(name) == folder.parent.name:
         return name
     return folder.parent.name.replace("__", "/", 1)

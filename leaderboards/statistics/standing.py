@@ -11,7 +11,7 @@ import numpy.typing as npt
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import Part
-from genzoo.leaderboards.statistics.significance import holm, least_p, mean_test
+from genzoo.leaderboards.statistics.significance import blocks, holm, least_p, mean_test
 from genzoo.leaderboards.statistics.ties import DECIMALS
 
 Floats = npt.NDArray[np.float64]
@@ -56,7 +56,7 @@ def _deviations(store: ResultStore, key: ModelKey, task: str) -> Floats | None:
 
 _Pairs = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 LEVEL = 0.05
-_DRAWS, _BLOCK = 2_000, 4_000_000
+_DRAWS, _BLOCK = 2_000, 500_000  # numbers held at once: a block that fits into the cache is four times as fast
 _MOST_DRAWN = 256
 """Models up to which pairs are tested jointly by resampling: the cost grows with the square of their number, to 130 MB and 2 s."""
 _MANY_PAIRS = 2_016
@@ -158,15 +158,9 @@ def _by_resampling(scores: Floats, pairs: _Pairs, observed: Floats, seed: int) -
     left, size, _ = np.linalg.svd(scores - scores.mean(axis=1, keepdims=True), full_matrices=False)
     factor = (left * size)[:, size > 0] / (n - 1) ** 0.5
     n_draws = _DRAWS if len(observed) <= _MANY_PAIRS else _DRAWS // 2
-    rng, step = np.random.default_rng(seed), max(1, _BLOCK // max(scores.size, len(observed)))
-    drawn = np.concatenate(
-        [
-            _moderated(*_moments(factor @ rng.standard_normal((rows, factor.shape[1], n)), pairs), m, n).astype(
-                np.float32
-            )
-            for rows in (min(step, n_draws - start) for start in range(0, n_draws, step))
-        ]
-    )
+    rng, width = np.random.default_rng(seed), max(scores.size, len(observed))
+    samples = (factor @ rng.standard_normal((rows, factor.shape[1], n)) for rows in blocks(n_draws, width, _BLOCK))
+    drawn = np.concatenate([_moderated(*_moments(each, pairs), m, n).astype(np.float32) for each in samples])
     differs = np.zeros(len(observed), dtype=bool)
     while not differs.all():
         largest = np.sort(drawn[:, ~differs].max(axis=1))
@@ -196,7 +190,8 @@ def _of_pairs(covariance: Floats, pairs: _Pairs) -> Floats:
 def _moderated(difference: Floats, variance: Floats, n_models: int, n: int) -> Floats:
     some = variance[..., :: max(1, variance.shape[-1] // _MANY_PAIRS)]
     # Of three models two pairs have any one of them: the median would be that of an erratic model, the smallest is not.
-    added = np.quantile(some, min(0.5, 1 - 2 / n_models), axis=-1, keepdims=True, method="lower")
+    place = int(min(0.5, 1 - 2 / n_models) * (some.shape[-1] - 1))
+    added = np.partition(some, place, axis=-1)[..., place : place + 1]  # np.quantile's "lower", four times as fast
     return _over_error(difference, variance + added, n)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -40,7 +41,7 @@ def register_tasks() -> None:
     tasks, _ = _registries()
     if sum(_add(tasks._TASKS_REGISTRY, task.metadata.name, task, "task") for task in TASKS):
         _forget_tables()
-    tasks.TASK_LIST = tuple(dict.fromkeys((*tasks.TASK_LIST, *TASKS)))
+    tasks.TASK_LIST += tuple(task for task in TASKS if task not in tasks.TASK_LIST)
 
 
 def register_model(meta: ModelMeta) -> None:
@@ -90,6 +91,26 @@ def _known_mteb() -> Iterator[None]:
         raise ZooError(f"mteb {installed} has other registries ({error}): pip install 'mteb>=2.26,<3'") from error
 
 
+@contextmanager
+def lean_evaluation() -> Iterator[None]:
+    """Meanwhile `mteb.evaluate` does not import sentence-transformers, three seconds, just to see that a model is none of its classes."""
+    evaluation = importlib.import_module("mteb.evaluate")  # `mteb.evaluate` is the function of that name
+    look = getattr(evaluation, "_sanitize_model", None)
+    if look is None or "sentence_transformers" in sys.modules:
+        yield
+        return
+
+    def look_less(model: Any) -> Any:
+        meta = getattr(model, "mteb_model_meta", None)
+        return (model, meta, meta.name, meta.revision) if isinstance(meta, ModelMeta) else look(model)
+
+    evaluation._sanitize_model = look_less
+    try:
+        yield
+    finally:
+        evaluation._sanitize_model = look
+
+
 def _registries() -> tuple[Any, dict[str, Any]]:
     """Return mteb's task module and models."""
     with _known_mteb():
@@ -133,9 +154,6 @@ def _forget_tables() -> None:
             getattr(owner, name).cache_clear()
 
 
-_HINT = "See: genzoo evaluate --help"
-
-
 def resolve_tasks(
     benchmark: str | Benchmark | None, tasks: Sequence[str | AbsTask | Benchmark]
 ) -> tuple[list[AbsTask], str | None]:
@@ -154,7 +172,7 @@ def resolve_tasks(
         InputError: Neither a benchmark nor a task was named, or two tasks of one name with other splits or languages.
     """
     if not benchmark and not tasks:
-        raise InputError("no task was named: give a benchmark (such as 'GenZoo(mini, v1)') or tasks. " + _HINT)
+        raise InputError("no task was named: give a benchmark (such as 'GenZoo(mini, v1)') or tasks. See: genzoo tasks")
     with making_tasks():
         if not benchmark:
             whole = benchmarks_among(tasks)
@@ -229,4 +247,5 @@ def _unknown(kind: str, name: str, shelf: Iterable[str]) -> UnknownNameError:
     by_lower = {entry.lower(): entry for entry in shelf}
     near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
     meant = f"did you mean {' or '.join(repr(entry) for entry in near)}?" if near else f"{len(by_lower)} are known."
-    return UnknownNameError(f"unknown {kind} {name!r}; {meant} {_HINT}")
+    hint = "genzoo benchmarks" if kind == "benchmark" else "genzoo tasks"
+    return UnknownNameError(f"unknown {kind} {name!r}; {meant} See: {hint}")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Dense
-from sentence_transformers.sentence_transformer.modules import Pooling, WordWeights
 from torch import nn
 
 from genzoo.backbones.entries import warn_of_other_weights
@@ -23,6 +20,11 @@ from genzoo.errors import BackboneError, CheckpointError
 from genzoo.files import read_json, replace_folder, write_json, write_text
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.text import code_markdown, escape_markdown
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Dense
+    from sentence_transformers.sentence_transformer.modules import WordWeights
 
 Form = Literal["merged", "adapter"]
 
@@ -56,6 +58,9 @@ def assemble(
     Raises:
         BackboneError: When the backbone has another width, or no spare row for the adapter form.
     """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
     warn_of_other_weights(backbone, checkpoint.backbone_digest)
     transformer = _transformer(checkpoint, backbone, dtype)
     if form == "adapter" and checkpoint.lora:
@@ -125,6 +130,8 @@ def _add_adapter(model: Any, checkpoint: TokenCheckpoint) -> None:
 
 
 def _dense(weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype) -> Dense:
+    from sentence_transformers.base.modules import Dense
+
     return Dense(
         weight.shape[1],
         weight.shape[0],
@@ -136,6 +143,8 @@ def _dense(weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype) -> Dens
 
 
 def _word_weights(checkpoint: TokenCheckpoint, tokenizer: Any) -> WordWeights:
+    from sentence_transformers.sentence_transformer.modules import WordWeights
+
     spec = checkpoint.spec
     pooled = set(spec.ids[spec.n_thought :])
     names = [f"row {row}" for row in range(max(len(tokenizer), max(spec.ids) + 1))]
