@@ -10,13 +10,14 @@ import hashlib
 import html
 import os
 import re
-import unicodedata
 from collections.abc import Iterable
 
 # Control, surrogate and bidi-override characters hide or reorder the text around them, and XML forbids the
 # noncharacters; letters of any script stay.
-_HIDING = frozenset(
-    map(chr, (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x2070), *range(0xFFF9, 0xFFFC)))
+_NONCHARACTERS = "".join(chr(plane << 16 | end) for plane in range(17) for end in (0xFFFE, 0xFFFF))
+_HIDING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufff9-\ufffb\ufdd0-\ufdef"
+    f"{_NONCHARACTERS}]"
 )
 REPLACEMENT = "\ufffd"
 _SPACE = re.compile(r"[^\S\u00a0]+")  # a no-break space is meant
@@ -66,9 +67,7 @@ _NAME_LENGTH = 60  # characters of a file name that are readable
 @functools.lru_cache(maxsize=4096)
 def is_hiding(char: str) -> bool:
     """Whether a character is no part of a text, but hides, reorders or breaks what is shown around it."""
-    point = ord(char)
-    is_noncharacter = point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
-    return char in _HIDING or is_noncharacter or unicodedata.category(char) in {"Cc", "Cs"}
+    return _HIDING.fullmatch(char) is not None
 
 
 def clean(text: str) -> str:
@@ -91,7 +90,7 @@ def for_terminal(text: str) -> str:
 
 
 def _replaced(text: str, kept: str) -> str:
-    return "".join(REPLACEMENT if char not in kept and is_hiding(char) else char for char in text)
+    return _HIDING.sub(lambda found: found[0] if found[0] in kept else REPLACEMENT, text)
 
 
 def escape_markdown(text: str) -> str:

@@ -41,7 +41,7 @@ def evidence_section(board: Leaderboard, store: ResultStore) -> Section:
 def _search_blocks(board: Leaderboard, store: ResultStore) -> list[Block]:
     rows = sorted(board.rows, key=lambda row: row.facts.role != "zoo")[:_MOST_MODELS]
     labels = {row.key: row.label for row in board.rows if row in rows}
-    searches = telling_searches(store, list(labels), list(board.tasks))
+    searches = telling_searches(store, list(labels), list(board.tasks)) if store.predictions else ()
     if not searches:
         return []
     lead = (
