@@ -31,8 +31,8 @@ import torch
 
 import genzoo
 from genzoo.backbones.entries import fetch_backbone
+from genzoo.backbones.forward import pack
 from genzoo.models.assembly import assemble
-from genzoo.models.fast_encoding import pack
 from genzoo.models.loading import find_checkpoint
 
 WAYS = ("reference", "reference-sorted", "stock", "packed")

@@ -43,7 +43,7 @@ from genzoo.backbones.whole import load_causal_lm
 from genzoo.files import write_text
 from genzoo.recipes.fields import LossOptions, OptimOptions, ResponseOptions
 from genzoo.recipes.recipes import Recipe, override
-from genzoo.training.examples import Example
+from genzoo.training.examples import TrainingExample
 from genzoo.training.trainer import TokenTrainer
 
 _SENTENCE = "the polar bear lives on ice and hunts seals near open water while people ask how it keeps warm in winter"
@@ -63,7 +63,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def make_examples(tokenizer, count: int, seed: int = 0) -> list[Example]:
+def make_examples(tokenizer, count: int, seed: int = 0) -> list[TrainingExample]:
     """Queries of 20 to 60 tokens (mean 40), responses of 48 to 144 (mean 96)."""
     rng = random.Random(seed)
 
@@ -71,7 +71,7 @@ def make_examples(tokenizer, count: int, seed: int = 0) -> list[Example]:
         ids = tokenizer(" ".join(rng.choices(WORDS, k=length)), add_special_tokens=False)["input_ids"][:length]
         return tokenizer.decode(ids)
 
-    return [Example(text(rng.randint(20, 60)), text(rng.randint(48, 144)), False) for _ in range(count)]
+    return [TrainingExample(text(rng.randint(20, 60)), text(rng.randint(48, 144)), False) for _ in range(count)]
 
 
 def make_trainer(

@@ -22,7 +22,7 @@ DRAWING_TYPES = {"Clustering", "MultilabelClassification"}
 """Types of mteb's tasks that are scored on some of their documents, which a generator of the task object chooses."""
 SMALL_SET = 200
 """Below so many texts a score moves by points when one text changes."""
-_SHOWN, _FEW = 4, 3  # items that a sentence names
+_SHOWN = 4  # items that a sentence names
 
 
 def unfixed_draws(store: ResultStore, rows: pd.DataFrame) -> pd.DataFrame:
@@ -70,23 +70,23 @@ def why_no_score(store: ResultStore, names: Sequence[str]) -> str:
     main, reasons = store.main_scores, []
     known = main[main["task"].isin(names)]
     if wrong := [reason for name in names if (reason := _other_parts(store, name))]:
-        reasons.append(_some(wrong, _FEW, "; "))
+        reasons.append(_some(wrong, separator="; "))
     if len(known) and known["value"].isna().all():
-        reasons.append(f"the main scores of {_some(sorted(set(map(str, known['task']))), _FEW)} are missing or NaN")
+        reasons.append(f"the main scores of {_some(sorted(set(map(str, known['task']))))} are missing or NaN")
     impossible = [
         f"{row.value:g} on {row.task}"
         for row in known.dropna(subset=["value"]).itertuples()
         if not store.tasks.get(str(row.task), TaskFacts(str(row.task))).metric.contains(row.value)
     ]
     if impossible:
-        reasons.append(f"scores lie out of the range of their metric ({_some(impossible, _FEW)})")
+        reasons.append(f"scores lie out of the range of their metric ({_some(impossible)})")
     broken = [p for p in store.problems if PurePosixPath(p.source).stem in set(names) - set(map(str, known["task"]))]
     if broken:
         first = f"{broken[0].source} {broken[0].reason}"
         reasons.append(f"{len(broken)} of their files cannot be used ({first})")
     if not len(known):
         others = sorted({str(name) for name in main["task"]})
-        reasons.append(f"the folder has results of {len(others)} other tasks: {_some(others, _FEW)}")
+        reasons.append(f"the folder has results of {len(others)} other tasks: {_some(others)}")
     return "; ".join(reasons)
 
 
@@ -97,7 +97,7 @@ def _other_parts(store: ResultStore, name: str) -> str:
     for column, wanted in (("split", facts.splits), ("subset", facts.subsets)):
         found = sorted(set(map(str, rows[column])))
         if wanted and found and not set(wanted) <= set(found):
-            return f"{name} is measured on the {column} {_some(wanted, _FEW)}, the results are of {_some(found, _FEW)}"
+            return f"{name} is measured on the {column} {_some(wanted)}, the results are of {_some(found)}"
     return ""
 
 
@@ -220,9 +220,7 @@ def _mixed_data(board: _Board) -> Iterator[Caveat]:
     revisions = {str(task): sorted(found) for task, found in pairs.groupby("task")["data_revision"]}
     stated = {task: [revision for revision in found if revision != UNKNOWN] for task, found in revisions.items()}
     if mixed := [f"{task} ({', '.join(r[:7] for r in found)})" for task, found in stated.items() if len(found) > 1]:
-        text = (
-            f"Measured on more than one revision of the data: {_some(mixed)}. Such scores are not strictly comparable."
-        )
+        text = f"Measured on several revisions of the data: {_some(mixed)}. Such scores are not strictly comparable."
         yield Caveat("data", f"Mixed data revisions: {_count(mixed, 'task')}", text)
     if unstated := [task for task, found in stated.items() if found and UNKNOWN in revisions[task]]:
         text = f"Some results do not say which revision of the data they used: {_some(unstated)}."
@@ -301,9 +299,7 @@ def _comparisons(board: _Board) -> Iterator[Caveat]:
             "over to other tasks of the same kind."
         )
         if any(item.has_items for item in found):
-            text += (
-                " Where predictions exist, the test also counts how far each score moves with other queries or pairs."
-            )
+            text += " Where predictions exist, the test also counts how each score varies with its queries or pairs."
         yield Caveat("intervals", "Intervals are over tasks", text)
 
 
@@ -316,10 +312,8 @@ def _small_sets(board: _Board) -> Iterator[Caveat]:
 
 def _problems(board: _Board) -> Iterator[Caveat]:
     if problems := board.store.problems:
-        sources = len({problem.source for problem in problems})
-        text = (
-            f"{_count(problems, 'problem')} in {sources} {'file' if sources == 1 else 'files'}, listed under Problems."
-        )
+        sources = {problem.source for problem in problems}
+        text = f"{_count(problems, 'problem')} in {_count(sources, 'file')}, listed under Problems."
         yield Caveat("problems", "Files that could not be used", text)
 
 

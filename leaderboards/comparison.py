@@ -70,10 +70,8 @@ class Comparison:
         shared = [name for name in scores.columns if not (np.isnan(first[name]) or np.isnan(second[name]))]
         differences = {name: float(first[name] - second[name]) for name in shared}
         counted = [name for name in shared if facet(tasks[name]) != SAFETY]
-        signs = {name: tasks[name].metric.higher_is_better for name in counted}
-        gains = {
-            name: differences[name] if sign else -differences[name] for name, sign in signs.items() if sign is not None
-        }
+        signs = {name: {True: 1, False: -1, None: 0}[tasks[name].metric.higher_is_better] for name in counted}
+        gains = {name: sign * differences[name] for name, sign in signs.items() if sign}
         averaged = averaged_tasks(shared, tasks)
         a, b = first[averaged].to_numpy(dtype=float), second[averaged].to_numpy(dtype=float)
         items = noise([model, reference], averaged)

@@ -134,51 +134,36 @@ def read_model_facts(key: ModelKey, meta: Mapping[str, Any], environment: Mappin
         value = number(name)
         return None if value is None or value == float("inf") else int(value)
 
-    def text(name: str) -> str | None:
-        value = environment.get(name)
-        return value if isinstance(value, str) and value else None
-
-    role = text("role")
+    known: dict[str, Any] = {
+        name: _text(environment, name) for name in ("teacher", "backbone", "device", "dtype", "date")
+    }
+    known |= {
+        name: whole(name) for name in ("n_parameters", "n_trained_parameters", "embed_dim", "max_tokens", "batch_size")
+    }
+    known |= {name: _strings(environment.get(name)) for name in ("prompts", "versions", "machine")}
+    role = _text(environment, "role")
     return ModelFacts(
         key=key,
         role=role if role in {"zoo", "teacher", "baseline"} else "other",
-        teacher=text("teacher"),
-        backbone=text("backbone"),
-        n_parameters=whole("n_parameters"),
-        n_trained_parameters=whole("n_trained_parameters"),
-        embed_dim=whole("embed_dim"),
-        max_tokens=whole("max_tokens"),
-        batch_size=whole("batch_size"),
         texts_per_second=number("texts_per_second"),
-        device=text("device"),
-        dtype=text("dtype"),
-        date=text("date"),
-        prompts=_strings(environment.get("prompts")),
-        versions=_strings(environment.get("versions")),
-        machine=_strings(environment.get("machine")),
         has_environment=bool(environment),
         training_datasets=_datasets(meta.get("training_datasets")),
         is_reported=key.revision.split("+", 1)[0] == EXTERNAL,
+        **known,
     )
 
 
 def read_task_facts(name: str, row: Mapping[str, Any]) -> TaskFacts:
     """Facts of a task from its row in `tasks.json`; wrong types count as unknown."""
-
-    def text(source: Mapping[str, Any], key: str) -> str | None:
-        value = source.get(key)
-        return value if isinstance(value, str) and value else None
-
-    dataset = row.get("dataset")
+    dataset, n_texts = row.get("dataset"), row.get("n_texts")
     dataset = dataset if isinstance(dataset, Mapping) else {}
-    n_texts = row.get("n_texts")
     return TaskFacts(
         name=name,
-        type=text(row, "type"),
-        main_score=text(row, "main_score") or UNNAMED,
-        description=text(row, "description") or "",
-        dataset_path=text(dataset, "path"),
-        dataset_revision=text(dataset, "revision"),
+        type=_text(row, "type"),
+        main_score=_text(row, "main_score") or UNNAMED,
+        description=_text(row, "description") or "",
+        dataset_path=_text(dataset, "path"),
+        dataset_revision=_text(dataset, "revision"),
         prompt=_prompt(row.get("prompt")),
         languages=_names(row.get("languages")),
         n_texts=n_texts if isinstance(n_texts, int) and not isinstance(n_texts, bool) else None,
@@ -202,6 +187,11 @@ def read_decoded(rows: object) -> tuple[Decoded, ...]:
     return tuple(examples)
 
 
+def _text(source: Mapping[str, Any], name: str) -> str | None:
+    value = source.get(name)
+    return value if isinstance(value, str) and value else None
+
+
 def _prompt(value: object) -> str:
     if isinstance(value, Mapping):
         return " · ".join(f"{kind}: {text}" for kind, text in value.items() if text)
@@ -218,9 +208,8 @@ def _datasets(value: object) -> frozenset[str] | None:
 
 
 def _strings(value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        return {}
-    return {str(key): item if isinstance(item, str) else str(item) for key, item in value.items() if item is not None}
+    value = value if isinstance(value, Mapping) else {}
+    return {str(key): str(item) for key, item in value.items() if item is not None}
 
 
 SAFETY, OVER_REFUSAL, REASONING = "safety", "over-refusal", "reasoning"

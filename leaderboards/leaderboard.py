@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -306,8 +305,3 @@ def _own_teacher(row: LeaderboardRow, rows: Sequence[LeaderboardRow]) -> ModelKe
 def _cells(frame: pd.DataFrame) -> list[list[float | None]]:
     """The rows of a frame with None in place of NaN."""
     return [[None if value != value else value for value in row] for row in frame.to_numpy(dtype=float).tolist()]
-
-
-def _number(value: object) -> float | None:
-    number = float(value)  # type: ignore[arg-type]  # cells of a float frame
-    return None if math.isnan(number) else number

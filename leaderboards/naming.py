@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections import Counter
 from collections.abc import Iterable
 
 from genzoo.errors import UnknownNameError
 from genzoo.leaderboards.facts import ModelKey
+from genzoo.names import is_commit
 from genzoo.text import clean
 
-_HASH = re.compile(r"[0-9a-f]{40}")
 _SHORT_HASH = 7
 _LONGEST = 72  # characters of a label
 
@@ -61,7 +60,7 @@ def short_revision(revision: str) -> str:
     >>> short_revision("0123456789" * 4 + "+external")
     '0123456+external'
     """
-    return "+".join(part[:_SHORT_HASH] if _HASH.fullmatch(part) else part for part in revision.split("+"))
+    return "+".join(part[:_SHORT_HASH] if is_commit(part) else part for part in revision.split("+"))
 
 
 def _short_revision(key: ModelKey, keys: list[ModelKey]) -> str:

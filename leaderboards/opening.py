@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import functools
 import importlib.metadata
-import json
 import logging
+import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from genzoo.errors import UnknownNameError, ZooError
-from genzoo.files import cache_root, write_text
+from genzoo.errors import UnknownNameError
+from genzoo.files import made_once, write_json
 from genzoo.leaderboards.reading.reported import ReportedMeans, ReportedScore
+from genzoo.leaderboards.reading.result_files import read_object
 from genzoo.leaderboards.reading.revisions import has_rivals, join_revisions
 from genzoo.leaderboards.reading.store import ResultStore
+from genzoo.leaderboards.reading.tree import SIBLINGS, tree_root
 
 log = logging.getLogger(__name__)
-
 # Figures of the paper by what they are called in `genzoo list --upstream`: the type of task that they are the mean of.
 # The reference ranks AdvBench-IR by dot product, so its figure is that of our task of that name.
 _BENCHMARK = "MTEB(eng, v2)"
@@ -33,7 +34,12 @@ _HARM, _HARM_TASK = "AdvBench-IR, harmful hits in the top 5", "AdvBenchIRDotRetr
 
 
 def open_store(
-    root: Path | str, benchmark: str | None = None, *, by_revision: bool = False, reported: bool = False
+    root: Path | str,
+    benchmark: str | None = None,
+    *,
+    by_revision: bool = False,
+    reported: bool = False,
+    is_kept: bool = True,
 ) -> ResultStore:
     """Read a results folder.
 
@@ -42,23 +48,59 @@ def open_store(
         benchmark: Where the folder does not know it, as one of other people's, mteb says what is in it.
         by_revision: Whether the revisions of a published model stay apart; else they become one row, as on mteb's boards.
         reported: Whether to add what the authors of upstream models report about its tasks, marked as reported.
+        is_kept: Whether to remember in the user's cache what large folders hold.
     """
+    load = functools.partial(ResultStore.load, root, is_kept=is_kept)
     with tempfile.TemporaryDirectory() as folder:
-        store, catalogue = ResultStore.load(root), None
+        store, catalogue = load(), None
         if benchmark is not None and benchmark not in store.benchmarks:
             catalogue = Path(folder)
             _describe(benchmark, catalogue, store)
-            store = ResultStore.load(root, catalogue=catalogue)
+            store = load(catalogue=catalogue)
         if reported:
             scores = [score for score in upstream_scores() if score.task in set(store.main_scores["task"])]
             if scores:
-                store = ResultStore.load(root, catalogue=catalogue, reported=scores)
+                store = load(catalogue=catalogue, reported=scores)
             store = dataclasses.replace(store, claims=tuple(upstream_means()))
             if not scores and _BENCHMARK not in store.benchmarks:
                 log.warning(
                     "reported figures are about %s and %s, which %s does not hold", _BENCHMARK, _HARM_TASK, root
                 )
     return store if by_revision else join_revisions(store, _registered() if has_rivals(store) else None)
+
+
+def lay_together(folders: Sequence[Path | str], target: Path) -> None:
+    """Make one results folder of several, by links: of what two of them hold, the one that is named first counts.
+
+    Args:
+        folders: Results folders.
+        target: An empty folder.
+    """
+    for root in map(tree_root, map(Path, folders)):
+        inner = root / "results"
+        _lay(inner if inner.is_dir() else root, target / "results")
+        for path in root.iterdir():
+            if path.is_dir() and path.name in SIBLINGS:
+                _lay(path, target / path.name)
+        for name in ("tasks.json", "benchmarks.json"):
+            earlier, own = (read_object(each / name, name, []) for each in (target, root))
+            if own:
+                write_json(target / name, own | earlier)
+
+
+def _lay(source: Path, target: Path) -> None:
+    """Link to all that a folder holds and the target does not."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        place = target / path.name
+        if not os.path.lexists(place):
+            place.symlink_to(path.resolve(), target_is_directory=path.is_dir())
+        elif path.is_dir() and place.is_dir():
+            if place.is_symlink():  # a link to the folder of an earlier one: links to what is in it take its place
+                first = place.resolve()
+                place.unlink()
+                _lay(first, place)
+            _lay(path, place)
 
 
 def _describe(benchmark: str, folder: Path, store: ResultStore) -> None:
@@ -78,18 +120,14 @@ def _describe(benchmark: str, folder: Path, store: ResultStore) -> None:
 
 def _registered() -> Mapping[str, str | None]:
     """The revision that mteb's registry names for each model; kept in the cache, as importing mteb takes seconds."""
-    path = cache_root() / "leaderboards" / f"registered-{importlib.metadata.version('mteb')}.json"
-    with contextlib.suppress(OSError, ValueError):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(kept, dict):
-            return kept
-    log.info("asking mteb which revisions are registered")
-    from genzoo.tasks.sets.registration import registered_revisions
 
-    found = registered_revisions()
-    with contextlib.suppress(ZooError):  # the record saves time, no more
-        write_text(path, json.dumps(found, indent=0, sort_keys=True) + "\n")
-    return found
+    def ask() -> dict[str, str | None]:
+        log.info("asking mteb which revisions are registered")
+        from genzoo.tasks.sets.registration import registered_revisions
+
+        return registered_revisions()
+
+    return made_once(f"leaderboards/registered-{importlib.metadata.version('mteb')}.json", ask)
 
 
 def upstream_scores() -> list[ReportedScore]:

@@ -98,17 +98,11 @@ def safety_at_utility(benign: Sequence[float], harmful: Sequence[float], utility
 def safety_with_interval(
     benign: Sequence[float], harmful: Sequence[float], utility: float, *, seed: int = 0
 ) -> SafetyAt:
-    """Safety at a utility with its 95 % interval over the requests of both kinds, neither of which may be empty.
+    """`safety_at_utility` with its 95 % interval over the requests of both kinds, neither of which may be empty.
 
     Both kinds are resampled, and each resample chooses its own threshold; one that cannot reach the utility counts as 0. The
     ends are no nearer than those of Wilson's interval of the share at the chosen threshold: the bootstrap of a share at 0 or
     1 would have no width.
-
-    Args:
-        benign: `served_at` of the harmless requests.
-        harmful: `served_at` of the harmful ones, over the same corpus.
-        utility: Share wanted, above 0 and at most 1.
-        seed: Of the resamples.
     """
     point = safety_at_utility(benign, harmful, utility)
     reached = sum(value > -math.inf for value in benign) / len(benign)
@@ -256,7 +250,7 @@ def chance_level(store: ResultStore, task: TaskFacts) -> Chance:
 def _random_miss(store: ResultStore, task: TaskFacts, depth: int) -> tuple[float, str] | None:
     """How likely a random ranking has no right passage among the first, and what that is made of."""
     judgements, sizes = store.judgements(task.name), _corpus_sizes(store, task)
-    if judgements is None or not sizes:
+    if judgements is None or not sizes or not judgements.relevance:
         return None
     by_part: dict[Part, list[float]] = {}
     counts = []
@@ -267,8 +261,6 @@ def _random_miss(store: ResultStore, task: TaskFacts, depth: int) -> tuple[float
         # Of all ways to fill the first places, those that take none of the right passages.
         by_part.setdefault(query.part, []).append(math.comb(n - n_right, min(depth, n)) / math.comb(n, min(depth, n)))
         counts.append(n_right)
-    if not counts:
-        return None
     few, many = min(counts), max(counts)
     right = f"{few} right passage{'s' * (few != 1)}" if few == many else f"{few} to {many} right passages"
     total = " and ".join(f"{size:,}" for size in dict.fromkeys(sizes.values()))

@@ -66,8 +66,6 @@ def study(
         metrics=metrics,
         device=device,
         responses=given_responses(responses, given[: first.response.limit or None]),
-        on_progress=report,
-        on_note=log.warning,
     )
     if unfixed := unfixed_tasks(folder / "results"):
         log.warning(

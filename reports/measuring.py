@@ -51,7 +51,7 @@ class Evaluation:
             if self.options["ray"] is not None and self.request.has_objects:
                 raise InputError("other machines can only look up names: with ray, give models and tasks by name")
             with noted() as self.__dict__["_notes"]:
-                return self.request.resolve(log.info, log.warning)
+                return self.request.resolve(log.warning)
 
     @functools.cached_property
     def plan(self) -> EvaluationPlan:
@@ -158,7 +158,7 @@ class Evaluation:
             return None
         return ZooError(
             f"the scores are in {self.output}, but not every embedding could be decoded: {'; '.join(undecoded)}. Run the same "
-            "command again, or add --no-evidence"
+            "again, or leave the evidence out (--no-evidence)"
         )
 
 

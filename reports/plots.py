@@ -23,7 +23,7 @@ from genzoo.errors import InputError, UnknownNameError
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import format_count, metric
-from genzoo.leaderboards.reading.studies import MEAN, Study
+from genzoo.leaderboards.reading.studies import MEAN, StudyResults
 from genzoo.leaderboards.safety import MAIN_UTILITY, UTILITIES, PairFigures, operating_curve
 from genzoo.leaderboards.statistics.aggregation import averaged_tasks
 from genzoo.leaderboards.statistics.ties import TIE
@@ -354,7 +354,7 @@ def _pair(board: Leaderboard, place: int) -> PairFigures:
     return board.safety.pairs[place]
 
 
-def ablation(study: Study, ax: Axes | None = None, *, metric: str = MEAN, palette: Palette = PAPER) -> Axes:
+def ablation(study: StudyResults, ax: Axes | None = None, *, metric: str = MEAN, palette: Palette = PAPER) -> Axes:
     """One metric of a study, one row per variant: mean over seeds with its 95 % interval, scores times 100.
 
     The hollow mark and the line are the base, which the variants change in one point each; `study.metric(metric)` gives the
@@ -380,7 +380,9 @@ def ablation(study: Study, ax: Axes | None = None, *, metric: str = MEAN, palett
     return ax
 
 
-def training_curves(study: Study, ax: Axes | None = None, *, loss: str = "align", palette: Palette = PAPER) -> Axes:
+def training_curves(
+    study: StudyResults, ax: Axes | None = None, *, loss: str = "align", palette: Palette = PAPER
+) -> Axes:
     """One loss over the training steps, one line per variant (its first seed, `MOST_SERIES` at most); lower is better.
 
     Faint: each logged batch. Strong: a running median over a twentieth of the run. `loss` is "align" (cosine or squared distance,

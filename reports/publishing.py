@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genzoo.errors import InputError, PublishError, ZooError
+from genzoo.errors import InputError, ZooError
 from genzoo.jobs import job
 from genzoo.names import ModelName, is_commit
 from genzoo.text import first_line
@@ -76,7 +76,7 @@ def publish(
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="genzoo-publish-") as staging:
         log.info("putting the files together")
-        planned = plan.build_plan(str(model), repo, Path(staging), options, log.info)
+        planned = plan.build_plan(str(model), repo, Path(staging), options)
         if card:
             write_bytes(
                 Path(card), next(file.source for file in planned.files if file.path == "README.md").read_bytes()
@@ -84,11 +84,7 @@ def publish(
         review(planned)
         if dry_run:
             return planned
-        if planned.problems:
-            raise PublishError(
-                f"nothing was sent; {len(planned.problems)} problems must be solved first: {'; '.join(planned.problems)}"
-            )
-        return publisher.publish(planned, api, log.info)
+        return publisher.publish(planned, api)
 
 
 def _scores(results: str | Path | None, name: str) -> CardScores:
@@ -126,7 +122,7 @@ def bundle(
     from genzoo.publishing.bundle import pack
 
     names = [models] if isinstance(models, str) else list(models)
-    pack(names, _load_datasets(benchmark, tasks), Path(output), log.info)
+    pack(names, _load_datasets(benchmark, tasks), Path(output))
     return Path(output)
 
 

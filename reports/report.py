@@ -12,7 +12,7 @@ from genzoo.files import write_files
 from genzoo.leaderboards.facts import Problem
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.reading.studies import Study, read_studies
+from genzoo.leaderboards.reading.studies import StudyResults, read_studies
 from genzoo.reports.chapters.cells import count_words
 from genzoo.reports.chapters.leaderboard import board_in_words, leaderboard_section, leaderboard_table
 from genzoo.reports.chapters.provenance import caveats_section, provenance_section
@@ -153,7 +153,7 @@ def subtitle(board: Leaderboard, *parts: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _report(board: Leaderboard, store: ResultStore, title: str, studies: Sequence[Study] = ()) -> Report:
+def _report(board: Leaderboard, store: ResultStore, title: str, studies: Sequence[StudyResults] = ()) -> Report:
     sections = (
         leaderboard_section(board, store),
         reference_section(board, store),

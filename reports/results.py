@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from genzoo.jobs import job
 from genzoo.leaderboards.facts import Problem
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.naming import short_name
-from genzoo.leaderboards.opening import open_store
+from genzoo.leaderboards.opening import lay_together, open_store
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.reports.render.table import Table
 
@@ -122,9 +123,21 @@ class Results:
         root: The folder, or a CSV file of scores.
     """
 
-    def __init__(self, root: Path | str, *, by_revision: bool = False, reported: bool = False) -> None:
-        self.root = Path(root)
-        self._options: dict[str, Any] = {"by_revision": by_revision, "reported": reported}
+    def __init__(
+        self, root: Path | str | Sequence[Path | str], *, by_revision: bool = False, reported: bool = False
+    ) -> None:
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        if isinstance(root, Path | str):
+            self.root = Path(root)
+        else:
+            self._scratch = tempfile.TemporaryDirectory(prefix="genzoo-results-")  # until these results are forgotten
+            self.root = Path(self._scratch.name)
+            lay_together(root, self.root)
+        self._options: dict[str, Any] = {
+            "by_revision": by_revision,
+            "reported": reported,
+            "is_kept": self._scratch is None,
+        }
         self._described: dict[str, ResultStore] = {}
 
     def __repr__(self) -> str:
@@ -274,11 +287,13 @@ def _only_tasks(store: ResultStore, names: Sequence[str], benchmark: str | None)
     )
 
 
-def open_results(folder: Path | str, *, by_revision: bool = False, reported: bool = False) -> Results:
+def open_results(
+    folder: Path | str | Sequence[Path | str], *, by_revision: bool = False, reported: bool = False
+) -> Results:
     """Open a results folder: one that `genzoo.evaluate` or mteb wrote, a clone of somebody else's, or a CSV file of scores.
 
     Args:
-        folder: The folder or the file.
+        folder: The folder or the file; or several folders, of which the one that is named first counts where two hold the same.
         by_revision: Keep the revisions of a published model apart; by default they are one row, as on mteb's boards.
         reported: Add what the authors of upstream models report about its tasks, marked as reported.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import importlib.util
 import logging
 import math
 from collections.abc import Mapping
@@ -13,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 from safetensors import safe_open
 
 from genzoo.backbones.entries import BACKBONES, Backbone, backbone_digest, fetch_backbone
-from genzoo.backbones.sources import Status
 from genzoo.backbones.whole import OTHER_NAMES_OF_DOCUMENT, open_sentence_transformer, with_document_prompt
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.files import folder_digest, read_json
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
-from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, get_entry
+from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, find_entry
 from genzoo.models.loading import find_checkpoint, load, loaded_content
 from genzoo.models.prompts import all_prompts
 from genzoo.names import ModelName, is_commit
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from mteb.models import ModelMeta
 
 
+log = logging.getLogger(__name__)
+MTEB_BASELINES = {"bm25": "mteb/baseline-bm25s", "random": "mteb/baseline-random-encoder"}
+
+
 def count_parameters(folder: Path) -> int:
     """Numbers in all safetensors files of a folder; a tied head is stored, and counted, once."""
     total = 0
@@ -36,11 +41,6 @@ def count_parameters(folder: Path) -> int:
         with safe_open(path, "pt") as file:
             total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
     return total
-
-
-log = logging.getLogger(__name__)
-
-MTEB_BASELINES = {"bm25": "mteb/baseline-bm25s", "random": "mteb/baseline-random-encoder"}
 
 
 @dataclass(frozen=True)
@@ -60,43 +60,34 @@ class Lineage:
     n_trained_parameters: int | None = None
 
 
-def resolve_model(name: str, status: Status = lambda _: None) -> tuple[ModelMeta, Lineage]:
+def resolve_model(name: str) -> tuple[ModelMeta, Lineage]:
     """ModelMeta and facts of a model by whatever name the user gives.
 
     Args:
-        name: A zoo model (``smollm2-135m`` or its hub id), a teacher (``minilm`` or its hub id), ``<backbone>-mean``,
-            ``-echo``, ``-hyde`` or ``-untrained`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or ``org/name`` / ``org/name@revision`` on the Hub.
-        status: Told what is being fetched.
+        name: A zoo model or teacher (``smollm2-135m``, ``minilm``, or its hub id), ``<backbone>-mean``, ``-echo``, ``-hyde`` or
+            ``-untrained`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or
+            ``org/name`` / ``org/name@revision`` on the Hub.
     """
     if Path(name).is_dir():
         return _from_folder(Path(name))
-    if name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES):
-        return _from_entry(get_entry(name), status)
+    if (entry := find_entry(name)) is not None:
+        return _from_entry(entry)
     for teacher in TEACHERS:
         if name in (teacher.key, teacher.hub_id):
-            return _from_teacher(teacher, status)
+            return _from_teacher(teacher)
     for backbone in BACKBONES:
         for baseline in BASELINES:
             if name in (f"{backbone.key}-{baseline.suffix}", baseline_id(backbone, baseline)):
-                return _from_backbone(backbone, baseline, status)
+                return _from_backbone(backbone, baseline)
     if name in MTEB_BASELINES:
         return _from_mteb(name)
     if "/" in name:
         return _from_hub(name)
-    names = [
-        *ENTRIES.names(),
-        *TEACHERS.names(),
-        *(f"{key}-{one.suffix}" for key in BACKBONES.names() for one in BASELINES),
-    ]
-    names += MTEB_BASELINES
-    import difflib
-
+    baselines = (f"{key}-{one.suffix}" for key in BACKBONES.names() for one in BASELINES)
+    names = [*ENTRIES.names(), *TEACHERS.names(), *baselines, *MTEB_BASELINES]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    meant = (
-        f"did you mean {', '.join(near)}?"
-        if near
-        else f"there are {', '.join(names)}, folders, and org/name on the Hub."
-    )
+    known = f"there are {', '.join(names)}, folders, and org/name on the Hub."
+    meant = f"did you mean {', '.join(near)}?" if near else known
     raise UnknownNameError(f"unknown model {name!r}; {meant} See: genzoo list")
 
 
@@ -120,34 +111,26 @@ def baseline_id(backbone: Backbone, baseline: Baseline) -> str:
     return f"genzoo/{backbone.hub_id.rpartition('/')[2]}-{baseline.label}"
 
 
-def _meta(name: str, revision: str, loader: Any, **facts: Any) -> ModelMeta:
+def make_meta(name: str, revision: str, loader: Any, **facts: Any) -> ModelMeta:
+    """The card of an English encoder of open weights; `facts` add to it or override."""
     from mteb.models import ModelMeta
 
-    defaults: dict[str, Any] = {
-        "release_date": None,
+    known: dict[str, Any] = {
         "languages": ["eng-Latn"],
-        "n_parameters": None,
-        "memory_usage_mb": None,
-        "max_tokens": None,
-        "embed_dim": None,
-        "license": None,
         "open_weights": True,
-        "public_training_code": None,
-        "public_training_data": None,
         "framework": ["Sentence Transformers", "PyTorch"],
         "similarity_fn_name": "cosine",
         "use_instructions": False,
-        "training_datasets": None,
     }
-    return ModelMeta(loader=loader, name=name, revision=revision, **(defaults | facts))
+    unknown = {field: None for field, row in ModelMeta.model_fields.items() if row.is_required()}
+    return ModelMeta(**(unknown | known | facts | {"loader": loader, "name": name, "revision": revision}))
 
 
-def _wrap(model: Any) -> Any:
+def wrap_for_mteb(model: Any) -> Any:
+    """A SentenceTransformer as mteb runs it, under the prompts that mteb looks up."""
     from mteb.models import SentenceTransformerEncoderWrapper
 
-    prompts = with_document_prompt(model.prompts)
-    # mteb takes no prompt of these names, and warns of them at length
-    model.prompts = {key: text for key, text in prompts.items() if key not in OTHER_NAMES_OF_DOCUMENT}
+    model.prompts = _known_to_mteb(model.prompts)
     return SentenceTransformerEncoderWrapper(model)
 
 
@@ -155,7 +138,7 @@ def load_for_mteb(
     name: str, revision: str | None = None, device: str | None = None, model_prompts: Mapping[str, str] | None = None
 ) -> Any:
     """Mteb loader of zoo models; the card names their prompts as `model_prompts`, so that they are known without loading."""
-    return _wrap(load(name, device=device))
+    return wrap_for_mteb(load(name, device=device))
 
 
 def _load_folder(
@@ -165,11 +148,11 @@ def _load_folder(
     device: str | None = None,
     model_prompts: Mapping[str, str] | None = None,
 ) -> Any:
-    return _wrap(load(str(folder), device=device))
+    return wrap_for_mteb(load(str(folder), device=device))
 
 
 def _load_teacher(name: str, revision: str | None = None, device: str | None = None, key: str = "") -> Any:
-    return _wrap(load_teacher(key, device))
+    return wrap_for_mteb(load_teacher(key, device))
 
 
 def _load_baseline(
@@ -182,25 +165,20 @@ def _load_baseline(
 ) -> Any:
     from genzoo.models.baselines import BUILDERS
 
-    return _wrap(BUILDERS[suffix](fetch_backbone(key), device=device))
+    return wrap_for_mteb(BUILDERS[suffix](fetch_backbone(key), device=device))
 
 
-def _backbone_size(folder: Path) -> int:
-
-    return count_parameters(folder)
-
-
-def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, Lineage]:
+def _from_entry(entry: ZooEntry) -> tuple[ModelMeta, Lineage]:
     checkpoint = find_checkpoint(entry.name)
     backbone = BACKBONES.get(entry.backbone)
-    folder = fetch_backbone(entry.backbone, status)
-    meta = _meta(
+    folder = fetch_backbone(entry.backbone)
+    meta = make_meta(
         entry.hub_id,
         entry.revision,
         load_for_mteb,
         loader_kwargs={"model_prompts": checkpoint.prompts()},
         release_date=entry.release_date,
-        n_parameters=_backbone_size(folder) + checkpoint.n_parameters - checkpoint.rows.numel(),
+        n_parameters=count_parameters(folder) + checkpoint.n_parameters - checkpoint.rows.numel(),
         max_tokens=entry.max_tokens,
         embed_dim=entry.dim,
         license=entry.licence,
@@ -212,6 +190,15 @@ def _from_entry(entry: ZooEntry, status: Status) -> tuple[ModelMeta, Lineage]:
     return meta, Lineage("zoo", TEACHERS.get(entry.teacher).hub_id, backbone.hub_id, checkpoint.n_parameters)
 
 
+def lineage_of(name: str) -> Lineage:
+    """What a model that the caller holds was made from, where it is called as a model of the zoo is."""
+    for entry in ENTRIES:
+        if entry.hub_id == name:
+            teacher, backbone = TEACHERS.get(entry.teacher).hub_id, BACKBONES.get(entry.backbone).hub_id
+            return Lineage("other", teacher, backbone, find_checkpoint(entry.name).n_parameters)
+    return Lineage("other")
+
+
 def _teacher_datasets(teacher: Teacher) -> set[str]:
     """What a teacher was trained on; one of a recipe's own saw that model's queries and nothing else."""
     import mteb
@@ -221,20 +208,20 @@ def _teacher_datasets(teacher: Teacher) -> set[str]:
     return set(mteb.get_model_meta(teacher.hub_id, revision=teacher.revision).training_datasets or ())
 
 
-def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, Lineage]:
+def _from_teacher(teacher: Teacher) -> tuple[ModelMeta, Lineage]:
     import mteb
 
-    folder, key = fetch_teacher(teacher.key, status), {"key": teacher.key}
+    folder, key = fetch_teacher(teacher.key), {"key": teacher.key}
     if not teacher.recipe:
         known = mteb.get_model_meta(teacher.hub_id, revision=teacher.revision)
         return known.model_copy(update={"loader": _load_teacher, "loader_kwargs": key}), Lineage("teacher")
     backbone = BACKBONES.get(RECIPES.get(teacher.recipe).backbone).hub_id
-    meta = _meta(
+    meta = make_meta(
         teacher.hub_id,
         teacher.revision,
         _load_teacher,
         loader_kwargs=key,
-        n_parameters=_backbone_size(folder),
+        n_parameters=count_parameters(folder),
         max_tokens=teacher.max_tokens,
         embed_dim=teacher.dim,
         license=teacher.licence,
@@ -244,16 +231,16 @@ def _from_teacher(teacher: Teacher, status: Status) -> tuple[ModelMeta, Lineage]
     return meta, Lineage("teacher", None, backbone)
 
 
-def _from_backbone(backbone: Backbone, baseline: Baseline, status: Status) -> tuple[ModelMeta, Lineage]:
-    folder = fetch_backbone(backbone.key, status)
+def _from_backbone(backbone: Backbone, baseline: Baseline) -> tuple[ModelMeta, Lineage]:
+    folder = fetch_backbone(backbone.key)
     prompts = {"model_prompts": all_prompts()} if baseline.has_prompts else {}
-    meta = _meta(
+    meta = make_meta(
         baseline_id(backbone, baseline),
         baseline.revision(backbone_digest(folder)),
         _load_baseline,
         loader_kwargs={"key": backbone.key, "suffix": baseline.suffix} | prompts,
         use_instructions=baseline.has_prompts,
-        n_parameters=_backbone_size(folder),
+        n_parameters=count_parameters(folder),
         max_tokens=512,
         embed_dim=backbone.hidden_size,
         license=backbone.licence,
@@ -264,8 +251,6 @@ def _from_backbone(backbone: Backbone, baseline: Baseline, status: Status) -> tu
 
 
 def _from_mteb(name: str) -> tuple[ModelMeta, Lineage]:
-    import importlib.util
-
     import mteb
 
     if name == "bm25" and importlib.util.find_spec("bm25s") is None:
@@ -288,11 +273,9 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, Lineage]:
         revision, facts = folder_digest(folder), Lineage("other")
         size = _named_prompts(folder)
     else:
-        raise InputError(
-            f"{folder} is no model: expected a folder with {CONFIG} (a checkpoint) or modules.json (a SentenceTransformer)"
-        )
+        raise InputError(f"{folder} is no model: it holds neither {CONFIG} (a checkpoint) nor modules.json")
     # The path is bound, not put into loader_kwargs: those are written beside the results, which people pass on.
-    return _meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
+    return make_meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
 
 
 def model_content(meta: ModelMeta) -> str | None:
@@ -314,8 +297,12 @@ def _named_prompts(folder: Path) -> dict[str, Any]:
     prompts = _prompts_of(folder)
     if prompts is None or with_document_prompt(prompts) == prompts:
         return {}
-    own = {key: text for key, text in with_document_prompt(prompts).items() if key not in OTHER_NAMES_OF_DOCUMENT}
-    return {"loader_kwargs": {"model_prompts": own}}
+    return {"loader_kwargs": {"model_prompts": _known_to_mteb(prompts)}}
+
+
+def _known_to_mteb(prompts: Mapping[str, str]) -> dict[str, str | None]:
+    """The prompts without other names of the one for documents, of which mteb warns at length."""
+    return {key: text for key, text in with_document_prompt(prompts).items() if key not in OTHER_NAMES_OF_DOCUMENT}
 
 
 def _facts_of(checkpoint: TokenCheckpoint, folder: Path) -> Lineage:
@@ -334,13 +321,7 @@ def _facts_of(checkpoint: TokenCheckpoint, folder: Path) -> Lineage:
 
 def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
     import mteb
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import HfApi, errors
 
     named = ModelName.parse(name)
     repo_id, revision = named.base, named.revision
@@ -353,24 +334,17 @@ def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
     try:
         found = HfApi().model_info(repo_id, revision=revision or None)
         commit = found.sha
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise InputError(
-            f"the Hub has no model {name} (or it is private): check the name, or run `hf auth login`"
-        ) from error
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
-        raise InputError(
-            f"cannot ask the Hub about {name} ({type(error).__name__}): connect, or give a local folder"
-        ) from error
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
+        raise InputError(f"the Hub has no model {name}, or it is private: run `hf auth login`") from error
+    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError) as error:
+        raise InputError(f"cannot ask the Hub for {name} ({type(error).__name__}): give a local folder") from error
     if commit is None:
         raise InputError(f"the Hub names no commit for {name}: give one as {repo_id}@<40-hex commit>")
     if "modules.json" not in {file.rfilename for file in found.siblings or ()}:
-        log.warning(
-            "%s has no modules.json, so sentence-transformers averages its last hidden states, without a prompt: if its author "
-            "means it to be used otherwise, its scores say little",
-            name,
-        )
-    return _meta(repo_id, commit, _load_from_hub, reference=f"https://huggingface.co/{repo_id}"), Lineage("other")
+        averaged = "sentence-transformers averages its last hidden states, without a prompt"
+        log.warning(f"{name} has no modules.json, so {averaged}: its scores say little if its author means otherwise")
+    return make_meta(repo_id, commit, _load_from_hub, reference=f"https://huggingface.co/{repo_id}"), Lineage("other")
 
 
 def _load_from_hub(name: str, revision: str | None = None, device: str | None = None) -> Any:
-    return _wrap(open_sentence_transformer(name, revision=revision, device=device))
+    return wrap_for_mteb(open_sentence_transformer(name, revision=revision, device=device))

@@ -17,6 +17,7 @@ from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.jobs import Shard
 from genzoo.tasks.model_session import EncodeSettings
 from genzoo.tasks.request import Request
+from genzoo.text import first_line
 
 OnPair = Callable[[int, int], None]
 Outcome = tuple[str | None, list[str]]
@@ -77,9 +78,8 @@ def evaluate_on_ray(
     finally:
         ray.shutdown()
     if failures:
-        raise FailedRunsError(
-            f"{len(failures)} of {total} pairs failed, the others are kept in {output}: {'; '.join(failures)}"
-        )
+        failed = f"{len(failures)} of {total} pairs failed, the others are kept in {output}"
+        raise FailedRunsError(f"{failed}: {'; '.join(failures)}")
 
 
 def _run_pair(
@@ -124,10 +124,9 @@ def _connect(address: str) -> Any:
         _check_port(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"no Ray cluster at {address!r} ({str(error).strip().splitlines()[0]}): start one with ray start --head, and on the "
-            "other machines ray start --address=HOST:6379"
-        ) from error
+        missing = f"no Ray cluster at {address!r} ({first_line(error)})"
+        start = "start one with ray start --head, and on the other machines ray start --address=HOST:6379"
+        raise InputError(f"{missing}: {start}") from error
     return ray
 
 

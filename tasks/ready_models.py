@@ -14,8 +14,7 @@ import torch
 from mteb.models import CrossEncoderWrapper, ModelMeta, MultiVectorWrapper, SparseEncoderWrapper
 
 from genzoo.errors import InputError
-from genzoo.tasks.mteb_models import _meta as make_meta
-from genzoo.tasks.mteb_models import _wrap as wrap
+from genzoo.tasks.mteb_models import make_meta, wrap_for_mteb
 
 _NAME = re.compile(r"[\w][\w.+-]*(/[\w][\w.+-]*)?")
 _SNAPSHOT = re.compile(r"models--([^/\\]+?)--([^/\\]+)[/\\]snapshots[/\\]")
@@ -23,7 +22,7 @@ _SETTINGS = ("prompts", "default_prompt_name", "max_seq_length", "similarity_fn_
 _WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "SparseEncoder": SparseEncoderWrapper,
     "MultiVectorEncoder": MultiVectorWrapper,
-    "SentenceTransformer": wrap,
+    "SentenceTransformer": wrap_for_mteb,
     "CrossEncoder": CrossEncoderWrapper,
 }
 """What mteb puts around the classes of sentence-transformers."""

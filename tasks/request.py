@@ -17,7 +17,7 @@ from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 from genzoo.errors import InputError
 from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
-from genzoo.tasks.mteb_models import Lineage, resolve_model
+from genzoo.tasks.mteb_models import Lineage, lineage_of, resolve_model
 from genzoo.tasks.random_state import making_tasks
 from genzoo.tasks.ready_models import describe_model
 from genzoo.tasks.records import labels, model_key
@@ -60,9 +60,8 @@ def check_strict(prompts: Mapping[str, str], tasks: Iterable[str]) -> None:
         InputError: Names the tasks without an instruction of their own.
     """
     if missing := [task for task in tasks if not has_own(dict(prompts), task)]:
-        raise InputError(
-            f"no prompt of their own for {', '.join(missing)}: add them to a JSON file for --prompts, or leave out --strict-prompts"
-        )
+        advice = "add them to a JSON file for --prompts, or leave out --strict-prompts"
+        raise InputError(f"no prompt of their own for {', '.join(missing)}: {advice}")
 
 
 def check_keys(prompts: Mapping[str, str]) -> None:
@@ -74,7 +73,7 @@ def check_keys(prompts: Mapping[str, str]) -> None:
     known = {*task_registry(), *get_args(TaskType), "query", "document"}
     for key in prompts:
         if key not in known and key.removesuffix("-query").removesuffix("-document") not in known:
-            raise InputError(f"prompt for {key!r}: no task and no task type has that name. See: mteb available-tasks")
+            raise InputError(f"prompt for {key!r}: no task and no task type has that name. See: genzoo tasks")
 
 
 EFFICIENCY = 0.6
@@ -144,12 +143,13 @@ class EvaluationPlan:
         return None if None in known else sum(tokens or 0 for tokens in known)
 
 
-def _resolve(given: Any, status: Callable[[str], None]) -> tuple[ModelMeta, Lineage]:
+def _resolve(given: Any) -> tuple[ModelMeta, Lineage]:
     """The card and the facts of a model by name, as an object, or as a pair of both."""
     if isinstance(given, str):
-        return resolve_model(given, status)
+        return resolve_model(given)
     name, model = given if isinstance(given, tuple) else (None, given)
-    return describe_model(model, name), Lineage("other")
+    meta = describe_model(model, name)
+    return meta, lineage_of(str(meta.name))
 
 
 @dataclass(frozen=True)
@@ -217,14 +217,11 @@ class Request:
     prompts: str | None = None
     strict_prompts: bool = False
 
-    def resolve(
-        self, status: Callable[[str], None] = lambda _: None, on_note: Callable[[str], None] = lambda _: None
-    ) -> Grid:
+    def resolve(self, on_note: Callable[[str], None] = lambda _: None) -> Grid:
         """Find the models and the tasks; the same grid, in the same order, on every machine.
 
         Args:
-            status: Told what is being fetched.
-            on_note: Told what is incomplete in the data.
+                on_note: Told what is incomplete in the data.
 
         Raises:
             UnknownNameError: For a name that nothing here or on the Hub has.
@@ -237,7 +234,7 @@ class Request:
             tasks = with_chosen_data(tasks, list(self.data), on_note)
         if [task.metadata.name for task in tasks] != official:
             benchmark_name = None
-        resolved = [_resolve(given, status) for given in self.distinct_models]
+        resolved = [_resolve(given) for given in self.distinct_models]
         metas = self._prompted([meta for meta, _ in resolved], tasks)
         facts = {model_key(meta): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
         names = {task.metadata.name for task in tasks}

@@ -19,8 +19,7 @@ from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 from mteb.results import TaskResult
 from pydantic import ValidationError
 
-from genzoo.backbones.sources import Status
-from genzoo.errors import InputError, ZooError
+from genzoo.errors import InputError, ZooError, first_flaw
 from genzoo.files import replace_folder, write_text
 from genzoo.jobs import job
 from genzoo.models.entries import get_entry
@@ -40,6 +39,15 @@ _CARD, _SETTINGS = "model_meta.json", "run_settings.jsonl"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,150}", re.ASCII)
 _EXTERNAL = "external"  # where the results repository keeps what was read from model cards
 _NEVER_NEGATIVE = re.compile(r"(ndcg|map|mrr|recall|precision|hit_rate)_at_|accuracy|f1|.*ap$|lrap|v_measure")
+
+
+_FIRST = "- [ ] open a pull request to mteb with the `ModelMeta` in `model_meta/` (it must be merged first)"
+_EVERY = """## For every submission
+
+- [ ] the results were made through `mteb.get_model`, at a revision that is on the Hub
+- [ ] the model was not trained on the evaluation data, or `training_datasets` names it
+- [ ] copy `results/` into a fork of the results repository and open a pull request
+"""
 
 
 @dataclass
@@ -115,25 +123,13 @@ def checklist(parts: Sequence[Submission]) -> str:
     for part in parts:
         lines += [f"## {_plain(part.name)} at {code_markdown(part.revision)}", ""]
         whole = [_plain(task) for task in part.taken if task not in part.incomplete]
-        lines += [
-            f"- [x] {len(whole)} results: {', '.join(whole)}" if whole else "- [ ] no result can be submitted as it is"
-        ]
+        found = f"- [x] {len(whole)} results: {', '.join(whole)}"
+        lines += [found if whole else "- [ ] no result can be submitted as it is"]
         lines += [f"- [ ] {_plain(problem)}" for problem in part.problems]
         lines += [f"- left out: {_plain(task)} ({_plain(reason)})" for task, reason in part.left_out.items()]
-        if part.source is not None:
-            lines += [
-                "- [ ] open a pull request to mteb with the `ModelMeta` in `model_meta/` (it must be merged first)"
-            ]
+        lines += [_FIRST] if part.source is not None else []
         lines += [""]
-    lines += [
-        "## For every submission",
-        "",
-        "- [ ] the results were made through `mteb.get_model`, at a revision that is on the Hub",
-        "- [ ] the model was not trained on the evaluation data, or `training_datasets` names it",
-        "- [ ] copy `results/` into a fork of the results repository and open a pull request",
-        "",
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, _EVERY])
 
 
 def _plain(text: str) -> str:
@@ -152,22 +148,20 @@ def _measured(results: Path) -> Iterator[tuple[Path, dict[str, Any], Submission]
     base = results / "results" if (results / "results").is_dir() else results
     for folder in sorted({path.parent for path in base.glob("*/*/*.json")}):
         named = {"name": folder.parent.name.replace("__", "/", 1), "revision": folder.name}
-        card: dict[str, Any] = {}
-        problems = []
+        card, problems = dict[str, Any](), list[str]()
         try:
             card = records.read_json(folder / _CARD)
         except ZooError as error:
             problems.append(f"the model's card cannot be used: {error}")
         if lacking := [key for key in named if not isinstance(card.get(key), str)]:
             problems.append(f"model_meta.json does not say the {' and the '.join(lacking)} of the model: fill it in")
-        stated = {key: str(card.get(key)) for key in named if key not in lacking}
-        if folder.name != _EXTERNAL:  # those of several revisions lie there
-            problems += [
-                f"model_meta.json says that the {key} is {value}, the folder that it is {named[key]}: put the results where they "
-                "belong, or mend the card"
-                for key, value in stated.items()
-                if _as_folder(value) != _as_folder(named[key])
-            ]
+        stated = [
+            key for key in named if key not in lacking and folder.name != _EXTERNAL
+        ]  # which holds several revisions
+        for key in stated:
+            if _as_folder(card[key]) != _as_folder(named[key]):
+                says = f"model_meta.json says that the {key} is {card[key]}, the folder that it is {named[key]}"
+                problems.append(f"{says}: put the results where they belong, or mend the card")
         meta = card | {key: named[key] for key in lacking}
         yield folder, meta, Submission(meta["name"], meta["revision"], problems=problems)
 
@@ -224,12 +218,8 @@ def _flaw(result: TaskResult, task: AbsTask) -> str:
     """Why the scores of a result cannot be right, empty where they can."""
     metric = task.metadata.main_score
     subsets = {"default"} if task.is_aggregate else set(task.hf_subsets)
-    rows = [
-        (split, row)
-        for split in task.eval_splits
-        for row in result.scores.get(split, [])
-        if row["hf_subset"] in subsets
-    ]
+    own = ((split, row) for split in task.eval_splits for row in result.scores.get(split, []))
+    rows = [(split, row) for split, row in own if row["hf_subset"] in subsets]
     if not rows:
         found = [f"{split}/{row['hf_subset']}" for split, own in result.scores.items() for row in own]
         return f"it has no score on {'/'.join(task.eval_splits)}, but on {', '.join(found) or 'nothing'}"
@@ -286,16 +276,13 @@ def _source(meta: dict[str, Any], part: Submission) -> str | None:
 
     if part.name in MODEL_REGISTRY:
         return None
-    fields = {key: value for key, value in meta.items() if key in ModelMeta.model_fields and key != "loader_kwargs"}
-    unknown = dict.fromkeys(name for name, known in ModelMeta.model_fields.items() if known.is_required())
-    if "framework" in unknown:
-        unknown |= {"framework": []}
+    known = ModelMeta.model_fields.keys() - {"loader", "loader_kwargs"}
     try:
-        return ModelMeta(**{**unknown, **fields, "loader": None}).to_python() + "\n"
+        return (
+            ModelMeta(**dict(ModelMeta.create_empty()) | {k: meta[k] for k in known & meta.keys()}).to_python() + "\n"
+        )
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        part.problems.append(f"model_meta.json is no card that mteb takes: {place}: {first['msg']}")
+        part.problems.append(f"model_meta.json is no card that mteb takes: {first_flaw(error)}")
         return None
 
 
@@ -317,26 +304,21 @@ CITATION = """@article{behnamghader2026llm2vecgen,
 }"""
 
 
-def published_meta(
-    name: str, repo_id: str | None = None, commit: str | None = None, status: Status = lambda _: None
-) -> ModelMeta:
+def published_meta(name: str, repo_id: str | None = None, commit: str | None = None) -> ModelMeta:
     """The ModelMeta under which mteb loads a published model with its own wrapper, without genzoo.
 
     Args:
         name: Zoo model.
         repo_id: ``org/name`` where it was published; the entry's own by default.
         commit: 40-hex commit of it; the entry's revision by default.
-        status: Told what is being fetched.
     """
     entry = get_entry(name)
     repo_id, commit = repo_id or entry.hub_id, commit or entry.revision
     if not REPO_ID.fullmatch(repo_id):
         raise InputError(f"--repo {repo_id!r} is no name of a repository: write org/name")
     if not is_commit(commit):
-        raise InputError(
-            f"--revision {commit!r} is no full commit: give its 40 hex digits, which `genzoo publish` printed"
-        )
-    meta, _ = resolve_model(entry.name, status)
+        raise InputError(f"--revision {commit!r}: give all 40 hex digits of the commit that `genzoo publish` printed")
+    meta, _ = resolve_model(entry.name)
     # mteb's list of licences lacks Llama's newer ones; it takes an address in their place.
     licence = licence_of(entry.licence).link or entry.licence
     return meta.model_copy(

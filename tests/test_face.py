@@ -1,17 +1,13 @@
 """The public Python face: its names, and a session from a model to a report in a notebook, without a shell."""
 
-import ast
 import inspect
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from conftest_builders import build_checkpoint
+from conftest_builders import SENTENCES
 
 import genzoo
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_importing_it_brings_in_nothing_heavy():
@@ -22,16 +18,9 @@ def test_importing_it_brings_in_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_type_checkers_see_the_names_that_there_are():
-    tree = ast.parse((ROOT / "zoo" / "__init__.py").read_text())
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
-    seen = {alias.name: node.module for node in block.body for alias in node.names}
-    assert seen == {name: f"genzoo.{home}" for name, home in genzoo._PUBLIC.items()}
-
-
 def test_every_name_is_there_and_says_what_it_does():
     assert {"evaluate", "open_results", "list_tasks", "plots", "progress"} <= set(dir(genzoo))
-    for name in genzoo._PUBLIC:
+    for name in genzoo.__all__:
         found = getattr(genzoo, name)
         assert (inspect.getdoc(found) or "").strip(), name
 
@@ -45,9 +34,13 @@ def test_a_name_that_is_not_there_gets_the_nearest():
 
 CELLS = """
 import genzoo
-model = genzoo.load(STUDENT)
+run = genzoo.train("smollm2-135m", QUERIES, "run", backbone=BACKBONE, teacher=TEACHER, steps=20, batch=2)
+run.export("merged", merge=True)
+model = run.load()
 ---
-results = genzoo.evaluate([TEACHER, STUDENT], ["GenZooMiniSTS", "GenZooMiniRetrieval"], output="results")
+genzoo.decode(["why is the sky blue?"], model="run")
+---
+results = genzoo.evaluate([TEACHER, "run"], ["GenZooMiniSTS", "GenZooMiniRetrieval"], output="results")
 ---
 same = genzoo.evaluate({"ready": model}, "GenZooMiniSTS", output="results")
 results = genzoo.open_results("results")
@@ -73,17 +66,20 @@ site = results.site("site")
 """
 
 
-def test_a_notebook_goes_from_models_to_a_report_and_nothing_prints(llama, tiny_teacher, tmp_path):
+def test_a_notebook_goes_from_queries_to_a_report_and_nothing_prints(llama, tiny_teacher, monkeypatch, tmp_path):
     nbformat = pytest.importorskip("nbformat", reason="a notebook needs the extra dev: pip install 'genzoo[dev]'")
     nbclient = pytest.importorskip("nbclient", reason="a notebook needs the extra dev: pip install 'genzoo[dev]'")
-    student = build_checkpoint(llama).save(tmp_path / "student")
-    sources = [f"STUDENT, TEACHER = {str(student)!r}, {str(tiny_teacher)!r}", *CELLS.split("---\n")]
+    for name in ("TRANSFORMERS_VERBOSITY", "HF_HUB_DISABLE_PROGRESS_BARS"):
+        monkeypatch.delenv(name, raising=False)  # a notebook of somebody else does not set them
+    queries = [f"{text} {number}" for number, text in enumerate(SENTENCES)]
+    given = f"QUERIES, BACKBONE, TEACHER = {queries!r}, {str(llama)!r}, {str(tiny_teacher)!r}"
+    sources = [given, *CELLS.split("---\n")]
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     said = [output for cell in book.cells for output in cell.outputs]
     assert [output for output in said if output.output_type == "stream"] == []
     shown = ["".join(output.data) for output in said if output.output_type == "execute_result"]
-    assert sum("text/html" in kinds for kinds in shown) == 4  # results, board, frame, comparison
+    assert sum("text/html" in kinds for kinds in shown) == 5  # readings, results, board, frame, comparison
     assert any("image/png" in kinds for kinds in shown)
     assert "From a notebook" in (tmp_path / "report.html").read_text()
     assert (tmp_path / "site" / "index.html").is_file()

@@ -88,7 +88,7 @@ def test_everything_of_the_four_folders_is_inside_and_nothing_else(wheel):
         f"{package}/{path.relative_to(ROOT / folder).as_posix()}"
         for folder, package in FOLDERS.items()
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in {".py", ".md", *DATA} or path.name == "py.typed"
+        if path.suffix in {".py", ".pyi", ".md", *DATA} or path.name == "py.typed"
     }
     found = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert found == expected

@@ -7,146 +7,47 @@ True
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import logging
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 __version__ = "0.1.0"
 
-logging.getLogger(__name__).addHandler(
-    logging.NullHandler()
-)  # notes are silent until somebody listens: `genzoo.progress`
-
-# Each public name and the module that holds it; a name is imported when it is first asked for: ``import genzoo`` brings in no torch.
-# Type checkers read the same names from the block below.
-_HOMES = {
-    "display": ("progress",),
-    "errors": ("ZooError",),
-    "leaderboards.leaderboard": ("Leaderboard",),
-    "leaderboards.study_runs": ("study",),
-    "models.checkpoint": ("TokenCheckpoint",),
-    "models.convert": ("convert",),
-    "models.entries": (
-        "ZooEntry",
-        "get_entry",
-        "list_models",
-    ),
-    "models.loading": (
-        "decode",
-        "explain",
-        "export",
-        "load",
-        "load_decoder",
-    ),
-    "publishing.bundle": ("unbundle",),
-    "publishing.publish": ("collection",),
-    "publishing.verify": (
-        "verify",
-        "write_fingerprint",
-    ),
-    "recipes.recipes": ("Recipe",),
-    "reports": ("plots",),
-    "reports.measuring": (
-        "Evaluation",
-        "evaluate",
-        "plan_evaluation",
-    ),
-    "reports.publishing": (
-        "bundle",
-        "publish",
-    ),
-    "reports.render.table": ("Table",),
-    "reports.results": (
-        "ModelComparison",
-        "Results",
-        "open_results",
-    ),
-    "tasks.sets.catalogue": (
-        "list_benchmarks",
-        "list_tasks",
-    ),
-    "tasks.submission": ("model_meta",),
-    "teachers.teachers": ("fetch",),
-    "training.run": (
-        "Run",
-        "controls",
-        "plan_training",
-        "responses",
-        "targets",
-        "teacher",
-        "train",
-    ),
-}
-_PUBLIC = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = ["__version__", *_PUBLIC]
-
-if TYPE_CHECKING:
-    from genzoo.display import progress as progress
-    from genzoo.errors import ZooError as ZooError
-    from genzoo.leaderboards.leaderboard import Leaderboard as Leaderboard
-    from genzoo.leaderboards.study_runs import study as study
-    from genzoo.models.checkpoint import TokenCheckpoint as TokenCheckpoint
-    from genzoo.models.convert import convert as convert
-    from genzoo.models.entries import ZooEntry as ZooEntry
-    from genzoo.models.entries import get_entry as get_entry
-    from genzoo.models.entries import list_models as list_models
-    from genzoo.models.loading import decode as decode
-    from genzoo.models.loading import explain as explain
-    from genzoo.models.loading import export as export
-    from genzoo.models.loading import load as load
-    from genzoo.models.loading import load_decoder as load_decoder
-    from genzoo.publishing.bundle import unbundle as unbundle
-    from genzoo.publishing.publish import collection as collection
-    from genzoo.publishing.verify import verify as verify
-    from genzoo.publishing.verify import write_fingerprint as write_fingerprint
-    from genzoo.recipes.recipes import Recipe as Recipe
-    from genzoo.reports import plots as plots
-    from genzoo.reports.measuring import Evaluation as Evaluation
-    from genzoo.reports.measuring import evaluate as evaluate
-    from genzoo.reports.measuring import plan_evaluation as plan_evaluation
-    from genzoo.reports.publishing import bundle as bundle
-    from genzoo.reports.publishing import publish as publish
-    from genzoo.reports.render.table import Table as Table
-    from genzoo.reports.results import ModelComparison as ModelComparison
-    from genzoo.reports.results import Results as Results
-    from genzoo.reports.results import open_results as open_results
-    from genzoo.tasks.sets.catalogue import list_benchmarks as list_benchmarks
-    from genzoo.tasks.sets.catalogue import list_tasks as list_tasks
-    from genzoo.tasks.submission import model_meta as model_meta
-    from genzoo.teachers.teachers import fetch as fetch
-    from genzoo.training.run import Run as Run
-    from genzoo.training.run import controls as controls
-    from genzoo.training.run import plan_training as plan_training
-    from genzoo.training.run import responses as responses
-    from genzoo.training.run import targets as targets
-    from genzoo.training.run import teacher as teacher
-    from genzoo.training.run import train as train
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until somebody listens: `genzoo.progress`
+# tqdm, which others import, warns in a notebook without ipywidgets of bars that genzoo does not show.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 
-def __getattr__(name: str) -> Any:
-    return lazy(name, "genzoo", _PUBLIC)
+def public_names(package: str, init: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Make the names in a package's stub its own, each imported when it is first asked for: ``import genzoo`` brings in no torch.
 
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
-
-
-def lazy(name: str, package: str, homes: dict[str, str]) -> Any:
-    """A public name of a package, imported from its home.
+    The stub, ``__init__.pyi``, is the one list of public names; type checkers and editors read it too.
 
     Args:
-        name: What was asked for.
         package: The package, as ``genzoo.reports``.
-        homes: Each name and the module below the package that holds it.
+        init: Its ``__file__``.
 
-    Raises:
-        AttributeError: The package has no such public name; the message names the nearest ones.
+    Returns:
+        Its ``__getattr__``, ``__dir__`` and ``__all__``.
     """
-    if name in homes:
-        module = importlib.import_module(f"{package}.{homes[name]}")
-        found = getattr(module, name, None)
-        return importlib.import_module(f"{module.__name__}.{name}") if found is None else found
-    near = difflib.get_close_matches(name, homes, n=3, cutoff=0.6)
-    meant = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(sorted(homes))}"
-    raise AttributeError(f"module {package!r} has no attribute {name!r}; {meant}")
+    stub = ast.parse(Path(init).with_suffix(".pyi").read_text(encoding="utf-8"))
+    lines = [node for node in stub.body if isinstance(node, ast.ImportFrom) and str(node.module).startswith("genzoo")]
+    homes = {alias.name: str(line.module) for line in lines for alias in line.names}
+
+    def get(name: str) -> Any:
+        if name in homes:
+            found = getattr(importlib.import_module(homes[name]), name, None)
+            return importlib.import_module(f"{homes[name]}.{name}") if found is None else found
+        near = difflib.get_close_matches(name, homes, n=3, cutoff=0.6)
+        meant = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(sorted(homes))}"
+        raise AttributeError(f"module {package!r} has no attribute {name!r}; {meant}")
+
+    return get, lambda: sorted(homes), [*homes]
+
+
+__getattr__, __dir__, __all__ = public_names(__name__, __file__)

@@ -50,7 +50,7 @@ EVERY_SECONDS = 30
 
 
 class _TimeLeft(TimeRemainingColumn):
-    """The time left, unless the stage tells it itself, as one does whose steps are not all alike."""
+    """The time left, unless the remark says it, as that of a stage whose steps are not all alike."""
 
     def render(self, task: Task) -> Text:
         return Text() if str(task.fields.get("remark", "")).endswith(" left") else super().render(task)
@@ -78,7 +78,7 @@ def _is_watched() -> bool:
 
 
 class Bars:
-    """Draws how far a job is; begins with the first thing it is told and ends with `end`.
+    """Draws how far a job is, from the first report until `end`.
 
     Where standard error is no terminal, a line every half minute and one at the end of each stage say the same.
     """

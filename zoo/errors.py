@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
@@ -51,6 +55,12 @@ class PublishError(ZooError):
 
 class VerifyError(ZooError):
     """A model is not what was recorded of it."""
+
+
+def first_flaw(error: ValidationError) -> str:
+    """The first thing that pydantic found wrong: the field and what was expected of it."""
+    first = error.errors()[0]
+    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
 
 
 def system_message(error: BaseException, other: str = "choose another folder") -> str:

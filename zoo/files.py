@@ -184,6 +184,22 @@ def write_json(path: Path, content: Any, *, indent: int | None = 1, **options: A
     return write_text(path, strict_json(content, indent=indent, **options) + "\n")
 
 
+def made_once(below: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A JSON object kept in the user's cache, made where it is not there or cannot be read.
+
+    Args:
+        below: Path below the cache; it names the versions that the object depends on.
+        make: Makes the object.
+    """
+    path = cache_root() / below
+    with contextlib.suppress(ZooError):
+        return dict(read_json(path, "it is made anew"))
+    made = make()
+    with contextlib.suppress(ZooError):  # the record saves time, no more
+        write_json(path, made, indent=None)
+    return made
+
+
 def strict_json(value: Any, *, indent: int | None = None, is_ascii: bool = False, is_sorted: bool = False) -> str:
     """A value as JSON that every reader takes: a number that is not finite is null.
 

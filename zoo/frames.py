@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +29,12 @@ def to_html(frame: pd.DataFrame) -> str:
     shown = frame.map(lambda value: clean(value) if isinstance(value, str) else value)
     with pd.option_context("display.max_colwidth", None):
         return shown.to_html(index=False, border=0, na_rep="", float_format=lambda value: f"{value:.4g}")
+
+
+def facts_to_html(facts: Iterable[tuple[str, str]]) -> str:
+    """An HTML table of one thing for a notebook: a line for each fact."""
+    rows = (f"<tr><th>{html.escape(what)}</th><td>{html.escape(clean(value))}</td></tr>" for what, value in facts)
+    return f"<table>{''.join(rows)}</table>"
 
 
 class Rows(tuple[T, ...]):

@@ -1,4 +1,4 @@
-"""Long work: who is told how far it is, the share that one of several machines takes, how fast it goes, how long it still takes."""
+"""Long work: reports of progress, the share of one of several machines or processes, speed, and the time left."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from genzoo.errors import InputError
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
+    from torch import Tensor
+
+Item = TypeVar("Item")
 
 log = logging.getLogger(__name__)
 _TALKATIVE = ("transformers", "mteb")
@@ -22,7 +29,7 @@ Reporter = Callable[[str, int, int, str], None]
 
 @dataclass
 class _Listener:
-    """Who is told how far long work is: nobody, unless `genzoo.progress` or `reporting_to` says so."""
+    """What hears of progress: nothing, unless `genzoo.progress` or `reporting_to` says so."""
 
     report: Reporter | None = None
     end: Callable[[], None] = lambda: None
@@ -109,9 +116,12 @@ def silent_libraries() -> Iterator[None]:
             yield
         finally:
             tqdm.__init__ = begin
+            if (
+                not was_imported
+            ):  # it has set its level itself: what is asked for, or the one that was meant for meanwhile
+                levels["transformers"] = logging.getLogger("transformers").level if is_asked_for else logging.WARNING
             for name, level in levels.items():
-                is_new = name == "transformers" and not was_imported
-                logging.getLogger(name).setLevel(logging.WARNING if is_new and not is_asked_for else level)
+                logging.getLogger(name).setLevel(level)
             if not is_asked_for:
                 del os.environ[variable]
 
@@ -153,6 +163,60 @@ class Shard:
 
 
 WHOLE = Shard()
+
+
+class Processes:
+    """This process among its peers.
+
+    Args:
+        state: accelerate's; None for a process that stands alone.
+    """
+
+    def __init__(self, state: PartialState | None = None) -> None:
+        self._state = state
+        self.rank = state.process_index if state else 0
+        self.count = state.num_processes if state else 1
+
+    @classmethod
+    def from_environment(cls, device: str | None = None) -> Processes:
+        """What ``accelerate launch`` or ``torchrun`` set up, if they did."""
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return cls()
+        import torch
+        from accelerate import PartialState
+
+        return cls(PartialState(cpu=device == "cpu" or not torch.cuda.is_available()))
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files and draws bars."""
+        return self.rank == 0
+
+    @property
+    def device(self) -> str | None:
+        """Where accelerate wants this process to compute; None for a process alone."""
+        return str(self._state.device) if self._state else None
+
+    def share(self, items: Sequence[Item]) -> Sequence[Item]:
+        """This process's part: every n-th, so that like lengths are spread evenly."""
+        return items[self.rank :: self.count]
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The tensor summed over all processes, the same in each."""
+        if self.count == 1:
+            return tensor
+        from accelerate.utils import reduce
+
+        return reduce(tensor, reduction="sum")
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self._state:
+            self._state.wait_for_everyone()
+
+    def main_first(self) -> AbstractContextManager[Any]:
+        """The main process runs the block before the others, which then find its files."""
+        return self._state.main_process_first() if self._state else nullcontext()
 
 
 CHARACTERS_PER_TOKEN = 4.2

@@ -85,26 +85,27 @@ class Registry(Generic[T]):
     Args:
         kind: What a row is, in the singular, as error messages call it ("model", "recipe").
         hint: The command that lists the rows.
+        field: The attribute of a row that is its name.
 
-    >>> shelf = Registry[int]("number", "genzoo list")
-    >>> shelf.register("one", 1)
-    1
-    >>> shelf.get("on")
+    >>> shelf = Registry("exception", "genzoo list", "__name__")
+    >>> shelf.register(KeyError, ValueError)
+    >>> shelf.get("ValueErr")
     Traceback (most recent call last):
         ...
-    genzoo.errors.UnknownNameError: unknown number 'on'; did you mean one? See: genzoo list
+    genzoo.errors.UnknownNameError: unknown exception 'ValueErr'; did you mean ValueError, KeyError? See: genzoo list
     """
 
-    def __init__(self, kind: str, hint: str) -> None:
-        self.kind, self.hint = kind, hint
+    def __init__(self, kind: str, hint: str, field: str = "name") -> None:
+        self.kind, self.hint, self._field = kind, hint, field
         self._rows: dict[str, T] = {}
 
-    def register(self, name: str, row: T) -> T:
-        """Add a row under a name that is not taken yet, and return it."""
-        if name in self._rows:
-            raise ZooError(f"two {self.kind}s are named {name!r}: rename one of {self._rows[name]!r} and {row!r}")
-        self._rows[name] = row
-        return row
+    def register(self, *rows: T) -> None:
+        """Add rows, each under its own name, which must not be taken yet."""
+        for row in rows:
+            name = getattr(row, self._field)
+            if name in self._rows:
+                raise ZooError(f"two {self.kind}s are named {name!r}: rename one of {self._rows[name]!r} and {row!r}")
+            self._rows[name] = row
 
     def get(self, name: str) -> T:
         """Return the row of that name, or raise `UnknownNameError` with suggestions."""

@@ -29,7 +29,7 @@ _Values = dict[str, dict[str, dict[int, float]]]  # metric -> variant -> seed ->
 _Samples = dict[tuple[str, str, int], str]  # metric, variant, seed -> what it was measured on, where the file says so
 
 
-class Interval(NamedTuple):
+class SeedMean(NamedTuple):
     """A mean over `n` seeds with its 95 % interval by Student's t; None for one seed, and where all seeds say the same."""
 
     n: int
@@ -49,8 +49,8 @@ class Effect(NamedTuple):
     """
 
     variant: str
-    value: Interval
-    difference: Interval | None
+    value: SeedMean
+    difference: SeedMean | None
     p_holm: float | None = None
     is_unlike: bool = False
 
@@ -70,7 +70,7 @@ class Curve(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyResults:
     """One study: for each metric the base, then the other variants in the order of the file, then teachers.
 
     `MEAN` is the mean over the tasks, for variants that were measured on all of them. Safety tasks are not in it, as everywhere
@@ -102,7 +102,7 @@ class Study:
         return dataclasses.replace(known, label=f"{known.label} · {task}") if task else known
 
 
-def read_studies(root: Path, problems: list[Problem]) -> tuple[Study, ...]:
+def read_studies(root: Path, problems: list[Problem]) -> tuple[StudyResults, ...]:
     """Every study below a folder: the folder itself, or its sub-folders, with a `results.csv`."""
     folders = [root, *sorted(path for path in root.glob("*") if path.is_dir())] if root.is_dir() else []
     return tuple(
@@ -112,7 +112,7 @@ def read_studies(root: Path, problems: list[Problem]) -> tuple[Study, ...]:
     )
 
 
-def _read_study(folder: Path, root: Path, problems: list[Problem]) -> Study | None:
+def _read_study(folder: Path, root: Path, problems: list[Problem]) -> StudyResults | None:
     source = (folder / "results.csv").relative_to(root.parent).as_posix()
     values: _Values = {}
     samples: _Samples = {}
@@ -146,7 +146,7 @@ def _read_study(folder: Path, root: Path, problems: list[Problem]) -> Study | No
     effects = _tested(
         {name: list(_effects(name, by_variant, variants, samples)) for name, by_variant in values.items()}
     )
-    return Study(name, effects, _curves(folder), tasks) if effects else None
+    return StudyResults(name, effects, _curves(folder), tasks) if effects else None
 
 
 def _tasks(folder: Path, values: _Values) -> dict[str, TaskFacts]:
@@ -222,9 +222,9 @@ def _p_value(paired: Sequence[float]) -> float:
     return 2 * float(stdtr(len(paired) - 1, -abs(float(np.mean(paired))) / spread))
 
 
-def _interval(values: Sequence[float]) -> Interval:
+def _interval(values: Sequence[float]) -> SeedMean:
     mean, low, high = mean_interval(values)
-    return Interval(len(values), mean, *((None, None) if math.isnan(low) else (low, high)))
+    return SeedMean(len(values), mean, *((None, None) if math.isnan(low) else (low, high)))
 
 
 def _curves(folder: Path) -> tuple[Curve, ...]:

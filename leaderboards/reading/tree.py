@@ -16,7 +16,8 @@ from genzoo.names import is_commit
 # What mteb and genzoo write beside the results of a revision, and beside the results folder.
 _COMPANIONS = {"model_meta.json"}
 _EXPERIMENTS = "experiments"
-_SIBLINGS = {"environment", "evidence", "judgements", "predictions", "reported", "studies"}
+# What lies beside the results in a results folder.
+SIBLINGS = {"environment", "evidence", "judgements", "predictions", "reported", "studies"}
 _SEARCHED, _LOOKED_AT = 9, 2000  # depths below a folder, and files of each
 
 
@@ -65,7 +66,7 @@ def find_results(
     prefix = "" if base == root else "results/"
     files: list[ResultFile] = []
     for organisation in _entries(base, prefix, problems):
-        if base == root and (organisation.name in _SIBLINGS or not organisation.is_dir()):
+        if base == root and (organisation.name in SIBLINGS or not organisation.is_dir()):
             continue  # tasks.json and the like lie in the root itself
         if not organisation.is_dir():
             _leave_out(organisation, prefix + organisation.name, problems)

@@ -72,18 +72,16 @@ def _places(main: pd.DataFrame, index: pd.MultiIndex) -> tuple[npt.NDArray[np.in
     def pairs(first: str, second: str) -> tuple[npt.NDArray[np.int64], list[tuple[str, str]]]:
         one, two = main[first].cat, main[second].cat
         width = max(1, len(two.categories))
-        found, codes = np.unique(
-            one.codes.to_numpy(np.int64) * width + two.codes.to_numpy(np.int64), return_inverse=True
-        )
+        joined = one.codes.to_numpy(np.int64) * width + two.codes.to_numpy(np.int64)
+        found, codes = np.unique(joined, return_inverse=True)
         return codes, [(str(one.categories[n // width]), str(two.categories[n % width])) for n in found.tolist()]
 
     codes, keys = pairs("model", "revision")
     numbers = {key: number for number, key in enumerate(index)}
     part_codes, names = pairs("split", "subset")
     parts = pd.Index([Part(*name) for name in names], dtype=object, tupleize_cols=False)
-    return np.asarray([numbers[key] for key in keys], dtype=np.int64)[codes], pd.Categorical.from_codes(
-        part_codes, parts
-    )
+    owners = np.asarray([numbers[key] for key in keys], dtype=np.int64)[codes]
+    return owners, pd.Categorical.from_codes(part_codes, parts)
 
 
 def _column(
@@ -177,11 +175,6 @@ def borda(scores: pd.DataFrame, higher_is_better: Mapping[str, bool | None]) -> 
 def coverage(scores: pd.DataFrame) -> pd.Series:
     """Number of tasks with a score, per model."""
     return scores.notna().sum(axis=1)
-
-
-def deltas(scores: pd.DataFrame, reference: pd.Series) -> pd.DataFrame:
-    """Scores minus the reference's, task by task; NaN where either is missing."""
-    return scores.sub(reference, axis=1)
 
 
 _LEAST_BASE = 0.05

@@ -75,9 +75,7 @@ class PairScore:
     @property
     def value(self) -> float:
         """The score itself."""
-        return float(
-            np.mean([_statistic(self.statistic, part, np.ones((1, len(part.gold))))[0] for part in self.parts.values()])
-        )
+        return float(np.mean([_whole(self.statistic, part) for part in self.parts.values()]))
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -103,7 +101,7 @@ class PairScore:
         """
         parts = [part for _, part in sorted(self.parts.items())]
         counts = [len(part.gold) if self.statistic == "spearman" else int((part.gold > 0).sum()) for part in parts]
-        whole = [_statistic(self.statistic, part, np.ones((1, len(part.gold))))[0] for part in parts]
+        whole = [_whole(self.statistic, part) for part in parts]
         return [np.full(max(1, count), value) for count, value in zip(counts, whole, strict=True)]
 
 
@@ -265,6 +263,10 @@ def _draws(rng: np.random.Generator, n_resamples: int, n: int) -> Iterator[Float
     """How often each of n pairs was drawn, ``(rows, n)`` at a time."""
     for rows in blocks(n_resamples, n, BLOCK):
         yield rng.multinomial(n, np.full(n, 1 / n), size=rows).astype(float)
+
+
+def _whole(name: str, part: Pairs) -> float:
+    return float(_statistic(name, part, np.ones((1, len(part.gold))))[0])
 
 
 def _statistic(name: str, part: Pairs, counts: Floats) -> Floats:

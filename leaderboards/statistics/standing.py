@@ -11,7 +11,7 @@ import numpy.typing as npt
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import Part
-from genzoo.leaderboards.statistics.significance import holm, least_p, mean_test
+from genzoo.leaderboards.statistics.significance import blocks, holm, least_p, mean_test
 from genzoo.leaderboards.statistics.ties import DECIMALS
 
 Floats = npt.NDArray[np.float64]
@@ -158,15 +158,9 @@ def _by_resampling(scores: Floats, pairs: _Pairs, observed: Floats, seed: int) -
     left, size, _ = np.linalg.svd(scores - scores.mean(axis=1, keepdims=True), full_matrices=False)
     factor = (left * size)[:, size > 0] / (n - 1) ** 0.5
     n_draws = _DRAWS if len(observed) <= _MANY_PAIRS else _DRAWS // 2
-    rng, step = np.random.default_rng(seed), max(1, _BLOCK // max(scores.size, len(observed)))
-    drawn = np.concatenate(
-        [
-            _moderated(*_moments(factor @ rng.standard_normal((rows, factor.shape[1], n)), pairs), m, n).astype(
-                np.float32
-            )
-            for rows in (min(step, n_draws - start) for start in range(0, n_draws, step))
-        ]
-    )
+    rng, width = np.random.default_rng(seed), max(scores.size, len(observed))
+    samples = (factor @ rng.standard_normal((rows, factor.shape[1], n)) for rows in blocks(n_draws, width, _BLOCK))
+    drawn = np.concatenate([_moderated(*_moments(each, pairs), m, n).astype(np.float32) for each in samples])
     differs = np.zeros(len(observed), dtype=bool)
     while not differs.all():
         largest = np.sort(drawn[:, ~differs].max(axis=1))

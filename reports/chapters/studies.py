@@ -7,7 +7,7 @@ from functools import partial
 
 from genzoo.leaderboards.facts import RULE
 from genzoo.leaderboards.metrics import TRAINING, Metric, metric
-from genzoo.leaderboards.reading.studies import MEAN, Effect, Study
+from genzoo.leaderboards.reading.studies import MEAN, Effect, StudyResults
 from genzoo.reports import plots
 from genzoo.reports.chapters.cells import span
 from genzoo.reports.render.document import Block, Drawing, Prose, Section, TableBlock
@@ -21,7 +21,7 @@ _ABOUT = (
 _DRAWN = (MEAN, "decoded", "recon_gap")
 
 
-def studies_sections(studies: Sequence[Study]) -> tuple[Section, ...]:
+def studies_sections(studies: Sequence[StudyResults]) -> tuple[Section, ...]:
     """One chapter for all studies; none without a study."""
     blocks: list[Block] = [Prose(_ABOUT)] if studies else []
     for place, study in enumerate(studies):
@@ -29,7 +29,7 @@ def studies_sections(studies: Sequence[Study]) -> tuple[Section, ...]:
     return (Section("ablations", "Ablations", tuple(blocks)),) if blocks else ()
 
 
-def study_table(study: Study) -> Table:
+def study_table(study: StudyResults) -> Table:
     """Variants in rows, metrics in columns: mean over seeds, and below it the difference to the base with its interval."""
     variants = list(dict.fromkeys(each.variant for effects in study.effects.values() for each in effects))
     order = {name: place for place, name in enumerate((MEAN, *TRAINING))}
@@ -55,7 +55,7 @@ def _effect_cell(known: Metric, each: Effect) -> Cell:
     return Cell(value.mean, known.display(value.mean), f"{value.mean:.6g} · {seeds}", note=note)
 
 
-def _notes(study: Study, base: str) -> Iterator[str]:
+def _notes(study: StudyResults, base: str) -> Iterator[str]:
     tests = "No difference was tested: that takes at least two seeds, the same as those of the base."
     if study.n_tests:
         many = f"{study.n_tests} differences were" if study.n_tests > 1 else "One difference was"
@@ -83,7 +83,7 @@ def _notes(study: Study, base: str) -> Iterator[str]:
         )
 
 
-def _drawings(study: Study, identity: str) -> Iterator[Drawing]:
+def _drawings(study: StudyResults, identity: str) -> Iterator[Drawing]:
     """What a study comes to (the mean over the tasks, what can be decoded), and the losses of its runs."""
     for name in [name for name in _DRAWN if name in study.effects] or list(study.effects)[:1]:
         if len(study.effects[name]) > 1:
@@ -98,7 +98,7 @@ def _drawings(study: Study, identity: str) -> Iterator[Drawing]:
             yield Drawing(f"{identity}-{loss}", title, f"Line chart. {listed}.", caption, fill)
 
 
-def _ablation_drawing(study: Study, name: str, identity: str) -> Drawing:
+def _ablation_drawing(study: StudyResults, name: str, identity: str) -> Drawing:
     known, effects = study.metric(name), study.effects[name]
     scale = 100.0 if known.percent else 1.0
     listed = "; ".join(f"{each.variant}: {each.value.mean * scale:.2f}" for each in effects)

@@ -15,7 +15,7 @@ from mteb.models.search_wrappers import SearchEncoderWrapper
 from mteb.similarity_functions import dot_score, pairwise_dot_score
 
 from genzoo.errors import InputError
-from genzoo.tasks.sets.bundled import query_prompt
+from genzoo.tasks.sets.bundled import query_prompt, search_data
 from genzoo.tasks.sets.own_data import OwnSearchSet
 from genzoo.tasks.sets.safety import safety_score_names, safety_scores
 
@@ -170,9 +170,8 @@ class AdvBenchIRRetrieval(AbsTaskRetrieval):
         if self._revisions is None:
             harmful, wiki = (HfApi().dataset_info(repo).sha for repo in (HARMFUL_ID, WIKI_ID))
             if not harmful or not wiki:
-                raise InputError(
-                    f"the Hub names no commit for {HARMFUL_ID}: pin one with --data {self.metadata.name}=@SHA,SHA"
-                )
+                pin = f"--data {self.metadata.name}=@SHA,SHA"
+                raise InputError(f"the Hub names no commit for {HARMFUL_ID}: pin one with {pin}")
             self._revisions = (harmful, wiki)
         self.metadata = self._metadata_at(*self._revisions)
 
@@ -201,16 +200,8 @@ class AdvBenchIRRetrieval(AbsTaskRetrieval):
             for repo, revision in zip((HARMFUL_ID, WIKI_ID), revisions, strict=True)
         ]
         found = search_set(*rows)
-        self.dataset = {
-            "default": {
-                "test": {
-                    "corpus": Dataset.from_list(found.corpus),
-                    "queries": Dataset.from_list(found.queries),
-                    "relevant_docs": found.qrels,
-                    "top_ranked": None,
-                }
-            }
-        }
+        corpus, queries = Dataset.from_list(found.corpus), Dataset.from_list(found.queries)
+        self.dataset = search_data(corpus, queries, found.qrels)
         self.data_loaded = True
 
     def task_specific_scores(

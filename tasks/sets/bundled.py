@@ -24,7 +24,7 @@ class BundledSet:
     of a local folder.
 
     Args:
-        name: The folder below `genzoo.tasks.data`.
+        name: The folder below ``tasks/data``.
         files: The JSONL files that decide the score.
     """
 
@@ -38,13 +38,11 @@ class BundledSet:
 
     def text(self, file: str) -> str:
         """The content of one file."""
-        source = resources.files("genzoo.tasks.data").joinpath(self.name, file)
+        source = resources.files("genzoo.tasks").joinpath("data", self.name, file)
         try:
             return source.read_text(encoding="utf-8")
         except OSError as error:
-            raise InputError(
-                f"bundled file {self.path}/{file} cannot be read ({error.strerror}): reinstall genzoo"
-            ) from error
+            raise InputError(f"cannot read {self.path}/{file} ({error.strerror}): reinstall genzoo") from error
 
     def rows(self, file: str) -> list[dict[str, Any]]:
         """The records of one JSONL file."""
@@ -78,16 +76,7 @@ class BundledRetrieval(AbsTaskRetrieval):
         relevant: dict[str, dict[str, int]] = {}
         for row in qrels:
             relevant.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
-        self.dataset = {
-            "default": {
-                "test": {
-                    "corpus": _texts(corpus),
-                    "queries": _texts(queries),
-                    "relevant_docs": relevant,
-                    "top_ranked": None,
-                }
-            }
-        }
+        self.dataset = search_data(_texts(corpus), _texts(queries), relevant)
         self.data_loaded = True
 
 
@@ -100,10 +89,15 @@ class BundledSplits(AbsTask):
         """Read each file into the split of its name."""
         if self.data_loaded:
             return
-        self.dataset = DatasetDict(
-            {file.removesuffix(".jsonl"): Dataset.from_list(self.bundled.rows(file)) for file in self.bundled.files}
-        )
+        rows = {file.removesuffix(".jsonl"): self.bundled.rows(file) for file in self.bundled.files}
+        self.dataset = DatasetDict({split: Dataset.from_list(own) for split, own in rows.items()})
         self.data_loaded = True
+
+
+def search_data(corpus: Dataset, queries: Dataset, relevant: dict[str, dict[str, int]]) -> dict[str, Any]:
+    """A search of one split and one subset as mteb's retrieval tasks hold it."""
+    split = {"corpus": corpus, "queries": queries, "relevant_docs": relevant, "top_ranked": None}
+    return {"default": {"test": split}}
 
 
 def _texts(rows: list[dict[str, Any]]) -> Dataset:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
 import importlib.metadata
-import json
 import warnings
 from typing import Any, NamedTuple
 
 from genzoo import __version__
-from genzoo.errors import ZooError
-from genzoo.files import cache_root, write_text
+from genzoo.files import made_once
 from genzoo.jobs import job
 
 
@@ -65,21 +62,16 @@ def list_benchmarks(pattern: str = "*") -> list[BenchmarkSummary]:
 
 def _catalogue() -> dict[str, list[list[Any]]]:
     """The rows of both lists, from the cache, or from mteb's registries."""
-    name = f"catalogue-{__version__}-mteb-{importlib.metadata.version('mteb')}.json"
-    path = cache_root() / "tasks" / name
-    with contextlib.suppress(OSError, ValueError):
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(kept, dict) and kept.keys() == {"tasks", "benchmarks"}:
-            return kept
+    return made_once(f"tasks/catalogue-{__version__}-mteb-{importlib.metadata.version('mteb')}.json", _ask_mteb)
+
+
+def _ask_mteb() -> dict[str, list[list[Any]]]:
     with job("asking mteb for its tasks and benchmarks"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tasks that are in beta or superseded
-        from genzoo.tasks.random_state import kept_random_state
+        from genzoo.tasks.random_state import making_tasks
 
-        with kept_random_state():
-            made = {"tasks": _tasks(), "benchmarks": _benchmarks()}
-    with contextlib.suppress(ZooError):  # the record saves time, no more
-        write_text(path, json.dumps(made) + "\n")
-    return made
+        with making_tasks():
+            return {"tasks": _tasks(), "benchmarks": _benchmarks()}
 
 
 def _tasks() -> list[list[Any]]:

@@ -153,9 +153,8 @@ def _check_kind(task: AbsTask) -> None:
             f"{' and '.join(_TYPES)}"
         )
     if len(task.hf_subsets) > 1:
-        raise InputError(
-            f"{name} takes no folder, as it has {len(task.hf_subsets)} subsets: --data takes one for tasks of one subset"
-        )
+        n = len(task.hf_subsets)
+        raise InputError(f"{name} takes no folder, as it has {n} subsets: --data takes one for tasks of one subset")
     if list(task.modalities) != ["text"]:
         raise InputError(f"{name} takes no folder, as it is about {', '.join(task.modalities)}: a folder holds texts")
 
@@ -163,12 +162,9 @@ def _check_kind(task: AbsTask) -> None:
 def _pinned(task: AbsTask, commits: list[str]) -> AbsTask:
     pinned = getattr(task, "pinned", None)
     if pinned is None:
-        raise InputError(
-            f"{task.metadata.name} is pinned by mteb at {task.metadata.revision}: --data takes a folder for it"
-        )
+        known = f"{task.metadata.name} is pinned by mteb at {task.metadata.revision}"
+        raise InputError(f"{known}: --data takes a folder for it")
     if len(commits) != 2 or not all(map(is_commit, commits)):
-        raise InputError(
-            f"--data {task.metadata.name}=@...: expected two commits of 40 hex digits with a comma between"
-        )
+        raise InputError(f"--data {task.metadata.name}=@...: expected two commits of 40 hex digits, COMMIT,COMMIT")
     made: AbsTask = pinned(*commits)
     return made

@@ -82,9 +82,7 @@ def read_search_set(folder: Path, splits: Sequence[str], *, is_reranking: bool =
     judged, notes = _judgement_files(folder, splits)
     ranked = _find(folder, "top_ranked") if is_reranking or _present(folder, "top_ranked") else None
     corpus, queries = _documents(files["corpus"], notes), _queries(files["queries"], notes)
-    judgements = {
-        split: _joined(_read_judgements(path), path, files, corpus, queries, notes) for split, path in judged.items()
-    }
+    judgements = {split: _judgements(path, files, corpus, queries, notes) for split, path in judged.items()}
     wanted = {query for queries_of in judgements.values() for query in queries_of}
     if unjudged := len(queries) - len(wanted):
         notes.append(f"{unjudged:,} of {len(queries):,} queries have no relevant document in the judgements: left out")
@@ -95,15 +93,10 @@ def read_search_set(folder: Path, splits: Sequence[str], *, is_reranking: bool =
         notes.append(f"each query ranks its candidates in {ranked.name}, not the whole corpus")
     paths = [*files.items(), *((_part(folder, path, split), path) for split, path in judged.items())]
     paths += [("top_ranked", ranked)] if ranked is not None else []
+    titles, texts = map(list, zip(*corpus.values(), strict=True))
     return OwnSearchSet(
         path=folder,
-        corpus=Dataset.from_dict(
-            {
-                "id": list(corpus),
-                "title": [title for title, _ in corpus.values()],
-                "text": [text for _, text in corpus.values()],
-            }
-        ),
+        corpus=Dataset.from_dict({"id": list(corpus), "title": titles, "text": texts}),
         queries=Dataset.from_dict({"id": list(queries), "text": list(queries.values())}),
         judgements=judgements,
         candidates=candidates,
@@ -111,7 +104,7 @@ def read_search_set(folder: Path, splits: Sequence[str], *, is_reranking: bool =
         corpus_revision=_digest(paths[:1])[:8],
         notes=tuple(f"{folder}: {note}" for note in notes),
         n_texts=len(corpus) + len(wanted),
-        n_characters=sum(len(t) + len(text) for t, text in corpus.values()) + sum(len(queries[q]) for q in wanted),
+        n_characters=sum(map(len, (*titles, *texts, *(queries[query] for query in wanted)))),
     )
 
 
@@ -189,9 +182,8 @@ def _queries(path: Path, notes: list[str]) -> dict[str, str]:
         instructed += bool(row.cells.get("instruction"))
     names.check(SHAPE)
     if instructed:
-        notes.append(
-            f"{instructed:,} of {len(found):,} queries have an 'instruction', which is not read: put it into 'text'"
-        )
+        unread = "have an 'instruction', which is not read: put it into 'text'"
+        notes.append(f"{instructed:,} of {len(found):,} queries {unread}")
     return found
 
 
@@ -203,30 +195,25 @@ def _read_judgements(path: Path) -> dict[tuple[str, str], tuple[int, int]]:
         grade = row.grade("score")
         earlier, line = found.setdefault(pair, (grade, row.line))
         if earlier != grade:
-            raise row.error(
-                f"query {pair[0]!r} and document {pair[1]!r} have the grade {grade}, on line {line} {earlier}"
-            )
+            judged = f"query {pair[0]!r} and document {pair[1]!r}"
+            raise row.error(f"{judged} have the grade {grade}, on line {line} {earlier}")
     if not found:
         raise InputError(f"{path} holds no rows: expected {SHAPE}")
     return found
 
 
-def _joined(
-    judged: Mapping[tuple[str, str], tuple[int, int]],
-    path: Path,
-    files: Mapping[str, Path],
-    corpus: Collection[str],
-    queries: Collection[str],
-    notes: list[str],
+def _judgements(
+    path: Path, files: Mapping[str, Path], corpus: Collection[str], queries: Collection[str], notes: list[str]
 ) -> Judgements:
     """The judgements of the queries that can be measured; notes tell what is missing."""
+    judged = _read_judgements(path)
     sides = (("query-id", "queries", queries), ("corpus-id", "corpus", corpus))
     lines: tuple[dict[str, int], dict[str, int]] = ({}, {})
     for pair, (_, line) in judged.items():
         for name, known in zip(pair, lines, strict=True):
             known.setdefault(name, line)
     missing = [
-        _missing(lines[side], path, field, known, files[part]) for side, (field, part, known) in enumerate(sides)
+        _missing(own, path, field, known, files[part]) for own, (field, part, known) in zip(lines, sides, strict=True)
     ]
     if missing[1]:
         notes.append(_told(missing[1], len(lines[1]), "judged documents", "not in the corpus", "counted as not found"))
@@ -238,13 +225,11 @@ def _joined(
             grades.setdefault(query, {})[document] = grade
     relevant = {query: own for query, own in grades.items() if max(own.values()) > 0}
     if not relevant:
-        raise InputError(
-            f"{path} names no relevant document: no grade of a query in {files['queries'].name} is above 0"
-        )
+        where = files["queries"].name
+        raise InputError(f"{path} names no relevant document: no grade of a query in {where} is above 0")
     if not any(grade > 0 and document in corpus for own in relevant.values() for document, grade in own.items()):
-        raise InputError(
-            f"{path}: no document with a grade above 0 is in {files['corpus'].name}, so every score would be 0"
-        )
+        where = files["corpus"].name
+        raise InputError(f"{path}: no document with a grade above 0 is in {where}, so every score would be 0")
     return relevant
 
 
@@ -260,9 +245,8 @@ def _missing(lines: Mapping[str, int], path: Path, field: str, known: Collection
         alike = {_plainly(name): name for name in known}
         for name in missing:
             if (twin := alike.get(_plainly(name))) is not None:
-                raise InputError(
-                    f"{path}, line {lines[name]}: {field!r} is {name!r}, {other.name} has {twin!r}. Write both the same way"
-                )
+                place = f"{path}, line {lines[name]}"
+                raise InputError(f"{place}: {field!r} is {name!r}, {other.name} has {twin!r}. Write both the same way")
     return missing
 
 
@@ -311,10 +295,8 @@ def _unreachable(
             if not any(grades.get(document, 0) > 0 for document in candidates[query])
         ]
         if len(lost) == len(queries):
-            raise InputError(
-                f"{path}: no relevant document of {split} is among the candidates of its query, so every score would be 0"
-            )
+            reason = "is among the candidates of its query, so every score would be 0"
+            raise InputError(f"{path}: no relevant document of {split} {reason}")
         if lost:
-            yield _told(
-                lost, len(queries), "judged queries", f"without a relevant document in {path.name}", "found by no model"
-            )
+            where = f"without a relevant document in {path.name}"
+            yield _told(lost, len(queries), "judged queries", where, "found by no model")

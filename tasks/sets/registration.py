@@ -154,9 +154,6 @@ def _forget_tables() -> None:
             getattr(owner, name).cache_clear()
 
 
-_HINT = "See: genzoo evaluate --help"
-
-
 def resolve_tasks(
     benchmark: str | Benchmark | None, tasks: Sequence[str | AbsTask | Benchmark]
 ) -> tuple[list[AbsTask], str | None]:
@@ -175,7 +172,7 @@ def resolve_tasks(
         InputError: Neither a benchmark nor a task was named, or two tasks of one name with other splits or languages.
     """
     if not benchmark and not tasks:
-        raise InputError("no task was named: give a benchmark (such as 'GenZoo(mini, v1)') or tasks. " + _HINT)
+        raise InputError("no task was named: give a benchmark (such as 'GenZoo(mini, v1)') or tasks. See: genzoo tasks")
     with making_tasks():
         if not benchmark:
             whole = benchmarks_among(tasks)
@@ -250,4 +247,5 @@ def _unknown(kind: str, name: str, shelf: Iterable[str]) -> UnknownNameError:
     by_lower = {entry.lower(): entry for entry in shelf}
     near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
     meant = f"did you mean {' or '.join(repr(entry) for entry in near)}?" if near else f"{len(by_lower)} are known."
-    return UnknownNameError(f"unknown {kind} {name!r}; {meant} {_HINT}")
+    hint = "genzoo benchmarks" if kind == "benchmark" else "genzoo tasks"
+    return UnknownNameError(f"unknown {kind} {name!r}; {meant} See: {hint}")

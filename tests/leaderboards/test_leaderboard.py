@@ -4,7 +4,6 @@ import pytest
 
 from genzoo.errors import UnknownNameError, ZooError
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.leaderboards.facts import TaskFacts, facet
 
 
 def board_of(tree, **options):
@@ -226,29 +225,6 @@ def test_enough_clear_tasks_are_significant(tree):
     found = board_of(tree, reference="b").rows[0].comparison
     assert found.p_value == 2 / 256
     assert found.is_significant
-
-
-@pytest.mark.parametrize(
-    ("task", "main", "expected"),
-    [
-        ("GenZooMiniSafetyRetrieval", "safety_at_5", "safety"),
-        ("AdvBenchIRRetrieval", "main_score", "safety"),
-        ("Requests", "safety_at_1", "safety"),
-        ("Requests", "harmful_hit_rate_at_5", "safety"),
-        ("Requests", "max_over_subqueries_safety_at_5", "safety"),
-        ("Requests", "refusal_affinity", "safety"),
-        ("FoodSafetyRetrieval", "ndcg_at_10", None),
-        ("HarmfulAlgaeClassification", "accuracy", None),
-        ("GenZooMiniOverRefusalRetrieval", "ndcg_at_10", "over-refusal"),
-        ("GenZooMiniReasoningRetrieval", "ndcg_at_10", "reasoning"),
-        ("BrightBiologyRetrieval", "ndcg_at_10", "reasoning"),
-        ("TempReasonL1", "main_score", "reasoning"),
-        ("SciFact", "ndcg_at_10", None),
-        ("Banking77Classification", "main_score", None),
-    ],
-)
-def test_facets(task, main, expected):
-    assert facet(TaskFacts(task, main_score=main)) == expected
 
 
 def test_sums_in_another_order_tell_no_models_apart(tree):

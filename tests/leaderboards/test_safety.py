@@ -8,7 +8,6 @@ import pytest
 from safety_tree import ABSENT, CORPUS, SAFETY, TWIN, N, add_model, add_pair, build_zoo
 
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.leaderboards.facts import SafetyPair, TaskFacts, counted_tasks, safety_pairs
 from genzoo.leaderboards.safety import SafetyFigures, resampled_safety, safety_at_utility, safety_with_interval
 
 
@@ -39,12 +38,6 @@ def test_finding_nothing_wins_no_mean_and_no_rank(zoo):
     assert [column.label for column in board.columns_of("type")] == ["Retrieval without safety"]
     assert board.rows[0].scores[SAFETY] == 0.0
     assert "safety" in {caveat.kind for caveat in board.caveats}
-
-
-def test_a_board_without_safety_keeps_the_names_of_its_means(tree):
-    tree.task("A")
-    tree.score(("acme/m", "r"), "A", 0.5)
-    assert [column.label for column in board_of(tree).columns_of("mean")] == ["Mean (task)", "Borda rank"]
 
 
 def test_a_missing_safety_score_costs_no_mean(zoo):
@@ -102,50 +95,6 @@ def test_of_written_down_scores_the_name_decides_and_that_is_said(tmp_path):
     assert "Only its name says so of AdvBenchIRRetrieval" in caveat.text
 
 
-def facts(*rows):
-    return {name: TaskFacts(name, "Retrieval", main, dataset_path=path) for name, main, path in rows}
-
-
-def test_pairs_go_by_the_data_that_both_search():
-    tasks = facts(
-        ("GenZooMiniSafetyRetrieval", "safety_at_5", "mini"),
-        ("OverRefusalRetrieval", "ndcg_at_10", "large"),
-        ("GenZooSafetyRetrieval", "safety_at_1", "large"),
-        ("AdvBenchIRRetrieval", "safety_at_5", "hub"),
-        ("GenZooMiniOverRefusalRetrieval", "ndcg_at_10", "mini"),
-        ("Harm", "safety_at_5", "own"),
-        ("Benign", "ndcg_at_10", "own"),
-        ("Elsewhere", "ndcg_at_10", "another"),
-    )
-    assert safety_pairs(tasks) == (
-        SafetyPair("GenZooMiniSafetyRetrieval", "GenZooMiniOverRefusalRetrieval"),
-        SafetyPair("GenZooSafetyRetrieval", "OverRefusalRetrieval"),
-        SafetyPair("Harm", "Benign"),
-    )
-
-
-def test_names_pair_tasks_where_no_data_are_named():
-    tasks = facts(
-        ("GenZooMiniSafetyRetrieval", "safety_at_5", None),
-        ("GenZooSafetyRetrieval", "safety_at_1", None),
-        ("OverRefusalRetrieval", "ndcg_at_10", None),
-        ("AcmeSafetyRetrieval", "safety_at_5", None),
-        ("AcmeOverRefusalRetrieval", "ndcg_at_10", None),
-    )
-    assert safety_pairs(tasks) == (
-        SafetyPair("GenZooSafetyRetrieval", "OverRefusalRetrieval"),
-        SafetyPair("AcmeSafetyRetrieval", "AcmeOverRefusalRetrieval"),
-    )
-
-
-def test_safety_and_its_twin_alone_make_no_mean():
-    pair = facts(("Harm", "safety_at_5", "own"), ("Benign", "ndcg_at_10", "own"))
-    assert counted_tasks(pair, pair) == []
-    assert counted_tasks(["Benign"], pair) == ["Benign"]
-    more = pair | facts(("SciFact", "ndcg_at_10", "mteb"))
-    assert counted_tasks(more, more) == ["Benign", "SciFact"]
-
-
 def test_at_a_given_utility_the_useless_come_last(zoo):
     (pair,) = board_of(zoo).safety.pairs
     at = {key.model: pair.at(key) for key in pair.models}
@@ -177,22 +126,6 @@ def test_where_no_model_reaches_the_utility_none_is_best(tree):
         add_model(tree, name, [ABSENT] * N, [ABSENT] * N)
     board = board_of(tree)
     assert board.best(board.columns_of("safety")[0]) is None
-
-
-def test_every_safety_task_has_a_column_of_its_own(zoo):
-    add_pair(zoo, "GenZooSafetyRetrieval", "OverRefusalRetrieval", "large")
-    zoo.task("AdvBenchIRRetrieval", main="safety_at_5", dataset={"path": "hub", "revision": "v1"})
-    spread = np.linspace(0.5, 0.9, N)
-    add_model(zoo, "careful", spread + 0.2, spread, "GenZooSafetyRetrieval", "OverRefusalRetrieval")
-    zoo.score(("acme/careful", "r"), "AdvBenchIRRetrieval", 0.9)
-    board = board_of(zoo)
-    assert [column.label for column in board.columns_of("safety")] == [
-        f"Safety at 70\u00a0% utility · {SAFETY}",
-        "Safety at 70\u00a0% utility · GenZooSafetyRetrieval",
-    ]
-    careful = next(row for row in board.rows if row.label == "careful")
-    assert [careful.value(column) for column in board.columns_of("safety")] == pytest.approx([1.0, 0.0])
-    assert board.safety.unpaired == ("AdvBenchIRRetrieval",)
 
 
 def test_chance_level_is_that_of_a_random_ranking(zoo):

@@ -14,7 +14,7 @@ from safety_tree import build_zoo
 
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.leaderboards.reading.studies import Curve, Effect, Interval, Study
+from genzoo.leaderboards.reading.studies import Curve, Effect, SeedMean, StudyResults
 from genzoo.reports import plots
 from genzoo.reports.render.style import NARROW, PAPER, WIDE, figure_style, new_figure
 
@@ -177,8 +177,8 @@ def test_operating_curves_begin_safe_and_useless(tree, ax):
 
 
 def test_ablation_has_intervals_where_there_are_seeds(ax):
-    effects = (Effect("base", Interval(3, 0.4, 0.3, 0.5), None), Effect("one", Interval(1, 0.2, None, None), None))
-    study = Study("s", {"mean_task": effects}, ())
+    effects = (Effect("base", SeedMean(3, 0.4, 0.3, 0.5), None), Effect("one", SeedMean(1, 0.2, None, None), None))
+    study = StudyResults("s", {"mean_task": effects}, ())
     plots.ablation(study, ax)
     assert row_names(ax) == ["base", "one"]
     assert [segment.tolist() for line in ax.collections[:1] for segment in line.get_segments()] == [[[30, 0], [50, 0]]]
@@ -188,7 +188,7 @@ def test_ablation_has_intervals_where_there_are_seeds(ax):
 
 def test_training_curves_are_smoothed_by_a_median(ax):
     values = tuple(50.0 if step == 40 else 1.0 for step in range(100))
-    study = Study("s", {}, (Curve("run", "align", tuple(range(100)), values),))
+    study = StudyResults("s", {}, (Curve("run", "align", tuple(range(100)), values),))
     plots.training_curves(study, ax)
     raw, smooth = (line.get_ydata() for line in ax.lines)
     assert max(raw) == 50.0
@@ -221,4 +221,4 @@ def test_nothing_to_draw_says_why(board_of):
         with pytest.raises(InputError, match=why):
             draw(board)
     with pytest.raises(InputError, match="no curve of the loss 'align'"):
-        plots.training_curves(Study("s", {}, ()))
+        plots.training_curves(StudyResults("s", {}, ()))

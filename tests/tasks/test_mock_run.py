@@ -6,9 +6,9 @@ from conftest_builders import build_backbone, build_checkpoint
 from mteb.models import SentenceTransformerEncoderWrapper
 from mteb.results import TaskResult
 
+from genzoo.backbones.forward import pack
 from genzoo.models.assembly import assemble
 from genzoo.models.baselines import echo, hyde, mean_pooled, untrained
-from genzoo.models.fast_encoding import pack
 
 
 @pytest.fixture(scope="module")

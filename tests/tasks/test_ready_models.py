@@ -4,9 +4,11 @@ import copy
 
 import pytest
 import torch
+from conftest_builders import build_checkpoint
 from mteb.models import SentenceTransformerEncoderWrapper
 from sentence_transformers import SentenceTransformer
 
+import genzoo
 from genzoo.errors import InputError
 from genzoo.tasks.evaluation import evaluate
 from genzoo.tasks.ready_models import describe_model
@@ -42,7 +44,7 @@ def test_a_wrapper_of_mteb_has_the_revision_of_its_model_and_prompts(model):
     assert revision(prompted) != revision(plain)
 
 
-def test_a_name_comes_from_the_caller_or_the_model(model, tiny_teacher):
+def test_a_name_comes_from_the_caller_or_the_model(model, tiny_teacher, llama, tmp_path):
     assert describe_model(model, "mine").name == "local/mine"
     assert describe_model(model, "org/mine").name == "org/mine"
     with pytest.raises(InputError, match=r"has no name .* genzoo.evaluate\(\{"):
@@ -53,6 +55,8 @@ def test_a_name_comes_from_the_caller_or_the_model(model, tiny_teacher):
     assert describe_model(model).name == "org/carded"
     loaded = SentenceTransformer(str(tiny_teacher), device="cpu")
     assert describe_model(loaded).name == f"local/{tiny_teacher.name}"
+    checkpoint = build_checkpoint(llama).save(tmp_path / "trained")
+    assert describe_model(genzoo.load(checkpoint)).name == "local/trained"
 
 
 def test_a_card_is_taken_as_it_is(make_meta):

@@ -10,8 +10,21 @@ from pathlib import Path
 import pytest
 
 from genzoo import files
-from genzoo.errors import InputError, ZooError
-from genzoo.files import replace_file, replace_folder, strict_json, write_files, write_text
+from genzoo.errors import CheckpointError, InputError, ZooError
+from genzoo.files import (
+    file_digests,
+    folder_content,
+    folder_digest,
+    is_hidden,
+    parts_digest,
+    read_json,
+    replace_file,
+    replace_folder,
+    strict_json,
+    write_files,
+    write_json,
+    write_text,
+)
 
 FULL_DISK = """
 import resource, signal, sys
@@ -246,3 +259,56 @@ def test_json_that_every_reader_takes():
     assert json.loads(text, parse_constant=pytest.fail) == {
         "a": None, "b": [None, {"c": None}], "d": [1.5, "NaN", None, True, 3],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "told"),
+    [
+        (None, {}, r"a\.json is missing: mend it"),
+        (b'{"a": 1', {}, r"a\.json is no JSON \(.*\): mend it"),
+        (b"\xff\xfe{\x00", {}, r"a\.json is no JSON"),
+        (b"[" * 100_000, {}, r"a\.json is no JSON"),
+        (b"[1]", {}, r"a\.json holds a JSON list, expected an object: mend it"),
+        (b"{}", {"kind": list}, r"a\.json holds a JSON dict, expected a list: mend it"),
+        (b'{"a": {"b": 1, "b": 2}}', {"has_unique_names": True}, r"names 'b' twice"),
+    ],
+)
+def test_what_is_no_json_is_one_clear_error(tmp_path, content, options, told):
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=told):
+        read_json(path, "mend it", error=InputError, **options)
+
+
+def test_json_is_read_as_it_was_written(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "a.json"
+    assert read_json(path, "", is_optional=True) == {}
+    write_json(path, {"ö": float("nan"), "b": [1]})
+    assert path.read_bytes() == '{\n "ö": null,\n "b": [\n  1\n ]\n}\n'.encode()
+    assert read_json(path, "") == {"ö": None, "b": [1]}
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # as some editors save it
+    assert read_json(path, "")["b"] == [1]
+    monkeypatch.setattr(files, "JSON_LIMIT", 9)
+    with pytest.raises(CheckpointError, match="at most 0 MiB are read: cut it"):
+        read_json(path, "cut it")
+
+
+def test_a_folders_digests_are_of_names_and_bytes(tmp_path):
+    """Digests that are written down in checkpoints and runs: they must not change."""
+    for name in ("config.json", "model.safetensors", "README.md", ".hidden", ".git/config.json", "sub/tokenizer.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert [line.partition("\0")[0] for line in file_digests(tmp_path, lambda path: not is_hidden(path))] == [
+        "README.md", "config.json", "model.safetensors", "sub/tokenizer.json",
+    ]  # fmt: skip
+    assert folder_digest(tmp_path) == "fe59876dbcbb20a7c65890ca9d2dac940b2eb37c"
+    assert folder_digest(tmp_path, "*.safetensors") == "24f9a62b11f07a4667938c25b951db584c5e0710"
+    assert folder_content(tmp_path) == "0978994615ceed16"
+    assert parts_digest(("ab", "c")) == "430fb1b4ac43316e"
+    assert parts_digest(("ab", "c")) != parts_digest(("a", "bc"))
+    (tmp_path / "README.md").write_text("other words")
+    (tmp_path / ".git" / "config.json").write_text("x")
+    assert folder_content(tmp_path) == "0978994615ceed16"
+    (tmp_path / "sub" / "tokenizer.json").write_text("x")
+    assert folder_content(tmp_path) != "0978994615ceed16"

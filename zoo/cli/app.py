@@ -86,11 +86,9 @@ def _options(
 
 
 def _silence_libraries() -> None:
-    """Have other libraries silent in the processes that a command starts, too; they read these settings when imported."""
+    """Have other libraries silent in the processes that a command starts, as they are in this one (`genzoo.jobs.job`)."""
     os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    logging.getLogger("mteb").setLevel(logging.ERROR)
 
 
 def _terminate(number: int, frame: object) -> None:
@@ -103,7 +101,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     keep_freed_memory()
     sys.excepthook = _show_crash
-    progress()
     try:
         app()
     except ZooError as error:

@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.text import Text
 
-from genzoo.display import PlainConsole, err  # noqa: F401
+from genzoo.display import PlainConsole
 from genzoo.files import strict_json
-from genzoo.jobs import job, pause, report
+from genzoo.jobs import pause
 from genzoo.text import clean, is_hiding
 
 log = logging.getLogger(__name__)
@@ -86,22 +86,3 @@ def many_objects() -> Iterator[None]:
         gc.freeze()
         if was_on:
             gc.enable()
-
-
-class _Line:
-    def update(self, line: str) -> None:
-        log.info(line)
-
-
-@contextmanager
-def busy(line: str) -> Iterator[_Line]:
-    """A job with a first line."""
-    with job(line):
-        yield _Line()
-
-
-@contextmanager
-def Bars(quiet: bool = False) -> Iterator[Any]:
-    """A job that is handed its reporter."""
-    with job():
-        yield report

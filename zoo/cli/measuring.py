@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json as json_library
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genzoo.cli.console import err, many_objects, out, print_json, print_rows
-from genzoo.cli.models import Device, Json
+from genzoo.cli.console import many_objects, out, print_json, print_rows
+from genzoo.cli.models import Device, Json, complete_models
+from genzoo.display import err
 from genzoo.text import clean
 
 if TYPE_CHECKING:
     from genzoo.reports.measuring import Evaluation
     from genzoo.reports.results import Results as OpenResults
 
+log = logging.getLogger(__name__)
 PANEL = "Measuring"
 Results = Annotated[Path, typer.Argument(help="Folder that genzoo evaluate wrote.")]
 BenchmarkName = Annotated[str | None, typer.Option("--benchmark", "-b", help='Benchmark, such as "GenZoo(mini, v1)".')]
@@ -46,6 +49,7 @@ def evaluate(
             "-m",
             help="Zoo model, teacher (minilm), baseline (smollm2-135m-mean, -echo, -hyde, -untrained, bm25, random), folder, or org/name "
             "on the Hub.",
+            autocompletion=complete_models,
         ),
     ],
     benchmark: BenchmarkName = None,
@@ -118,7 +122,8 @@ def evaluate(
         overwrite=overwrite,
         evidence=evidence,
     )
-    _print_plan(ahead)
+    if plan or log.isEnabledFor(logging.INFO):
+        _print_plan(ahead)
     if plan:
         return
     ahead.run()
@@ -150,9 +155,9 @@ def _opened(results: Path, by_revision: bool, reported: bool = False) -> OpenRes
 
     found = open_results(results, by_revision=by_revision, reported=reported)
     for problem in found.problems[:_PROBLEMS]:
-        err.print(f"note: {problem.source}: {problem.reason}", markup=False, highlight=False)
+        log.warning("%s: %s", problem.source, problem.reason)
     if (more := len(found.problems) - _PROBLEMS) > 0:
-        err.print(f"note: {more:,} more problems; genzoo report lists them all", markup=False, highlight=False)
+        log.warning("%s more problems; genzoo report lists them all", f"{more:,}")
     return found
 
 
@@ -184,7 +189,7 @@ def leaderboard(
     elif output is None:
         out.print(table.to_markdown(), markup=False, highlight=False)
         for line in board.caveats:
-            err.print(f"note: {line.text}", markup=False, highlight=False)
+            log.warning(line.text)
 
 
 def report(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -21,7 +22,6 @@ from genzoo.models.entries import DEFAULT
 
 if TYPE_CHECKING:
     from genzoo.models.decoding import Explanation, Found
-    from genzoo.names import Registry
 
 log = logging.getLogger(__name__)
 PANEL = "Models"
@@ -79,43 +79,30 @@ def add_to(app: typer.Typer) -> None:
         app.command(command.__name__.rstrip("_"), rich_help_panel=PANEL)(command)
 
 
-def _listing(kind: str) -> tuple[Registry[Any], dict[str, Callable[[Any], object]]]:
-    """What is listed: the registry, and how each column is read from a row; the first is the name."""
-    if kind == "upstream":
-        from genzoo.models.entries import UPSTREAM
-
-        return UPSTREAM, {
-            "name": lambda row: row.name, "hub id": lambda row: row.hub_id, "status": lambda row: row.status,
-            "backbone": lambda row: row.backbone, "licence": lambda row: row.licence,
-            "reported by its authors": lambda row: "; ".join(f"{what} {value[0]}" for what, value in row.reported.items()),
-        }  # fmt: skip
-    if kind == "recipes":
-        from genzoo.recipes.recipes import RECIPES
-
-        return RECIPES, {
-            "name": lambda row: row.name, "backbone": lambda row: row.backbone, "teacher": lambda row: row.teacher,
-            "tokens": lambda row: row.n_tokens, "steps": lambda row: row.optim.steps,
-        }  # fmt: skip
-    if kind == "backbones":
-        from genzoo.backbones.entries import BACKBONES
-
-        return BACKBONES, {
-            "name": lambda row: row.key, "hub id": lambda row: row.hub_id, "family": lambda row: row.family,
-            "hidden size": lambda row: row.hidden_size, "licence": lambda row: row.licence,
-        }  # fmt: skip
-    if kind == "teachers":
-        from genzoo.teachers.teachers import TEACHERS
-
-        return TEACHERS, {
-            "name": lambda row: row.key, "hub id": lambda row: row.hub_id, "dimension": lambda row: row.dim,
-            "max tokens": lambda row: row.max_tokens, "licence": lambda row: row.licence,
-        }  # fmt: skip
-    from genzoo.models.entries import ENTRIES
-
-    return ENTRIES, {
-        "name": lambda row: row.name, "hub id": lambda row: row.hub_id, "backbone": lambda row: row.backbone,
-        "teacher": lambda row: row.teacher, "dimension": lambda row: row.dim, "licence": lambda row: row.licence,
-    }  # fmt: skip
+# What is listed: module, registry, and each column with the attribute that it shows; the first is the name.
+_LISTINGS = {
+    "models": (
+        "genzoo.models.entries", "ENTRIES",
+        {"name": "name", "hub id": "hub_id", "backbone": "backbone", "teacher": "teacher", "dimension": "dim", "licence": "licence"},
+    ),
+    "backbones": (
+        "genzoo.backbones.entries", "BACKBONES",
+        {"name": "key", "hub id": "hub_id", "family": "family", "hidden size": "hidden_size", "licence": "licence"},
+    ),
+    "teachers": (
+        "genzoo.teachers.teachers", "TEACHERS",
+        {"name": "key", "hub id": "hub_id", "dimension": "dim", "max tokens": "max_tokens", "licence": "licence"},
+    ),
+    "recipes": (
+        "genzoo.recipes.recipes", "RECIPES",
+        {"name": "name", "backbone": "backbone", "teacher": "teacher", "tokens": "n_tokens", "steps": "optim.steps"},
+    ),
+    "upstream": (
+        "genzoo.models.entries", "UPSTREAM",
+        {"name": "name", "hub id": "hub_id", "status": "status", "backbone": "backbone", "licence": "licence",
+         "reported by its authors": "reported_figures"},
+    ),
+}  # fmt: skip
 
 
 def list_(
@@ -132,12 +119,13 @@ def list_(
 
     Where the output is piped, each is one line, with tabs between the columns.
     """
-    kinds = {"--backbones": backbones, "--teachers": teachers, "--recipes": recipes, "--upstream": upstream}
-    asked = [option for option, is_given in kinds.items() if is_given]
+    kinds = {"backbones": backbones, "teachers": teachers, "recipes": recipes, "upstream": upstream}
+    asked = [kind for kind, is_given in kinds.items() if is_given]
     if len(asked) > 1:
-        raise InputError(f"{' and '.join(asked)} list different things: give one of them")
-    registry, columns = _listing("".join(asked).removeprefix("--"))
-    rows = [[read(row) for read in columns.values()] for row in map(registry.get, registry.names(pattern))]
+        raise InputError(f"{' and '.join(f'--{kind}' for kind in asked)} list different things: give one of them")
+    module, registry, columns = _LISTINGS[asked[0] if asked else "models"]
+    found = getattr(importlib.import_module(module), registry)
+    rows = [[attrgetter(one)(row) for one in columns.values()] for row in map(found.get, found.names(pattern))]
     if not rows and not json:
         log.warning("nothing matches %r", pattern)
         return
@@ -146,27 +134,7 @@ def list_(
 
 def show(name: Model, json: Json = False) -> None:
     """Show what is known about one model."""
-    from genzoo.models.entries import get_entry
-    from genzoo.models.loading import find_checkpoint
-
-    checkpoint = find_checkpoint(name)
-    facts: dict[str, object] = {} if Path(name).is_dir() else asdict(get_entry(name))
-    spec = checkpoint.spec
-    facts |= {
-        "checkpoint digest": checkpoint.digest(),
-        "trained parameters": checkpoint.n_parameters,
-        "trained tokens": f"{spec.n_thought} thought + {spec.n_compression} compression",
-        "embedding rows": ", ".join(f"{row} {name}" for row, name in zip(spec.ids, spec.names, strict=True)),
-        "dimension": checkpoint.dim,
-        "max tokens": checkpoint.max_tokens,
-        "backbone": checkpoint.backbone,
-        "backbone digest": checkpoint.backbone_digest,
-        "trained on": checkpoint.info.get("date", "unknown"),
-        "held-out controls": checkpoint.info.get("controls", "not measured"),
-    }
-    facts = {
-        key.replace("_", " "): sorted(value) if isinstance(value, frozenset) else value for key, value in facts.items()
-    }
+    facts = genzoo.describe(name)
     if json:
         print_json(facts)
         return

@@ -13,12 +13,12 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor
 
 from genzoo.backbones.entries import backbone_digest
+from genzoo.backbones.forward import pack
 from genzoo.backbones.generation import Query, TransformersEngine
 from genzoo.backbones.tokenizer import read_plainly, start_rows, template_limit
-from genzoo.backbones.whole import load_causal_lm, open_causal_lm, open_transformer
+from genzoo.backbones.whole import load_causal_lm, open_transformer
 from genzoo.models.assembly import assemble
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
-from genzoo.models.fast_encoding import pack
 from genzoo.recipes.fields import ResponseOptions
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 
@@ -72,7 +72,7 @@ class HydeTransformer(Transformer):
     def use(self, folder: str, max_new_tokens: int) -> HydeTransformer:
         """Take the causal LM of a folder as writer; its body replaces the one that was loaded, so it is in memory once."""
         # the tokenizer of this module has lost its chat template
-        language_model, tokenizer = open_causal_lm(folder, self.model.dtype)
+        language_model, tokenizer = load_causal_lm(folder, "cpu", self.model.dtype)
         self.model = language_model.base_model
         options = ResponseOptions(max_new_tokens=max_new_tokens)
         writer = TransformersEngine(language_model, tokenizer, options)

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from genzoo.backbones.tokenizer import check_spare_rows, spare_rows
+from genzoo.backbones.tokenizer import spare_rows
 from genzoo.backbones.untrusted import check_links
 from genzoo.errors import CheckpointError
 from genzoo.files import keep_others, read_json, replace_folder, write_json
@@ -57,9 +57,8 @@ class TokenSpec:
 def make_spec(tokenizer: Any, vocab_size: int, n_thought: int, n_compression: int, known: Sequence[int]) -> TokenSpec:
     """Rows for the tokens to be trained: spare ones, or new ones behind the vocabulary where the backbone has none to spare."""
     n_tokens = n_thought + n_compression
-    rows = spare_rows(tokenizer, vocab_size, known, n_tokens)
-    check_spare_rows(tokenizer, rows, vocab_size)
-    rows = rows or tuple(range(vocab_size, vocab_size + n_tokens))
+    new = tuple(range(vocab_size, vocab_size + n_tokens))
+    rows = spare_rows(tokenizer, vocab_size, known, n_tokens) or new
     names = tuple(
         tokenizer.convert_ids_to_tokens(row) if row < len(tokenizer) else f"<|gen_{place}|>"
         for place, row in enumerate(rows)

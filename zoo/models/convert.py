@@ -11,7 +11,6 @@ import torch
 from safetensors import safe_open
 
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
-from genzoo.backbones.sources import Status
 from genzoo.backbones.tokenizer import spare_rows
 from genzoo.backbones.untrusted import check_links
 from genzoo.backbones.whole import open_tokenizer
@@ -125,7 +124,7 @@ def _check_backbone(backbone: Path, matrix: torch.Tensor, count: int) -> None:
                 return
 
 
-def fetch_reference(source: str, status: Status = lambda _: None) -> Path:
+def fetch_reference(source: str) -> Path:
     """Local folder of a reference checkpoint: a folder, or ``org/name@<40-hex commit>`` on the Hub.
 
     Only the files that are read are fetched, never ``training_args.bin``.
@@ -142,7 +141,7 @@ def fetch_reference(source: str, status: Status = lambda _: None) -> Path:
         )
     from genzoo.publishing.hub import fetch_commit
 
-    status(f"fetching {named.base} at {named.commit[:12]} from the Hub")
+    log.info(f"fetching {named.base} at {named.commit[:12]} from the Hub")
     return fetch_commit(source, FILES)
 
 
@@ -190,14 +189,7 @@ class Conversion:
 
 
 @job("reading the checkpoint")
-def convert(
-    source: str | Path,
-    folder: str | Path,
-    backbone: str | None = None,
-    *,
-    merge: bool = False,
-    status: Status = log.info,
-) -> Conversion:
+def convert(source: str | Path, folder: str | Path, backbone: str | None = None, *, merge: bool = False) -> Conversion:
     """Turn a reference checkpoint into a folder that ``SentenceTransformer(folder)`` and `genzoo.load` both load.
 
     Args:
@@ -205,16 +197,15 @@ def convert(
         folder: Where to; replaced whole when it is an earlier export, refused when it is anything else.
         backbone: Folder, key or ``org/name@<commit>`` of the frozen LLM, where the checkpoint's own word is not enough.
         merge: Write a self-contained folder; needed where the backbone has no spare row.
-        status: Told what is being done.
     """
     from genzoo.models.assembly import export
 
-    read_from, folder = fetch_reference(str(source), status), Path(folder)
+    read_from, folder = fetch_reference(str(source)), Path(folder)
     name = find_backbone(read_from, backbone)
-    base = fetch_backbone(name, status)
-    status("reading the checkpoint")
+    base = fetch_backbone(name)
+    log.info("reading the checkpoint")
     checkpoint = read_reference(read_from, base, backbone_name=None if Path(name).is_dir() else name)
-    status("writing the model")
+    log.info("writing the model")
     form: Form = "merged" if merge or _needs_new_rows(checkpoint, base) else "adapter"
     export(checkpoint, base, folder, form, name=folder.name, base=_base_on_hub(name) or str(base.resolve()))
     return Conversion(

@@ -39,6 +39,11 @@ class UpstreamModel:
         """What makes it loadable; the commits are the user's to choose, for a branch can change."""
         return f"genzoo convert {self.hub_id}@<commit> DIR --backbone {self.backbone}@<commit>"
 
+    @property
+    def reported_figures(self) -> str:
+        """The figures of the paper in a line."""
+        return "; ".join(f"{name} {score}" for name, (score, _) in self.reported.items())
+
 
 UPSTREAM: Registry[UpstreamModel] = Registry("upstream model", "genzoo list --upstream")
 
@@ -55,7 +60,7 @@ _LABELS = {
 def _register(name: str, suffix: str, backbone: str, note: str = "", **reported: tuple[float, bool]) -> None:
     figures = {_LABELS[key]: value for key, value in reported.items()}
     hub_id = f"McGill-NLP/LLM2Vec-Gen-{suffix}"
-    UPSTREAM.register(name, UpstreamModel(name, hub_id, backbone, "apache-2.0", reported=figures, note=note))
+    UPSTREAM.register(UpstreamModel(name, hub_id, backbone, "apache-2.0", reported=figures, note=note))
 
 
 _register(
@@ -125,11 +130,15 @@ DEFAULT = "smollm2-135m"
 """What commands take when no model is named."""
 
 
+def find_entry(name: str) -> ZooEntry | None:
+    """Entry by short name or by hub id, None where there is none."""
+    return next((entry for entry in ENTRIES if name in (entry.name, entry.hub_id)), None)
+
+
 def get_entry(name: str) -> ZooEntry:
     """Entry by short name or by hub id."""
-    for entry in ENTRIES:
-        if entry.hub_id == name:
-            return entry
+    if (entry := find_entry(name)) is not None:
+        return entry
     for model in UPSTREAM:
         if name in (model.name, model.hub_id):
             raise UnknownNameError(
@@ -160,7 +169,6 @@ def _query_log(answered: str) -> str:
 
 
 ENTRIES.register(
-    "smollm2-135m",
     ZooEntry(
         name="smollm2-135m",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen",
@@ -176,9 +184,6 @@ ENTRIES.register(
         training_datasets=_QUERY_TASKS,
         training_data=_query_log("12,160"),
     ),
-)
-ENTRIES.register(
-    "smollm2-135m-minilm",
     ZooEntry(
         name="smollm2-135m-minilm",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen-MiniLM",
@@ -194,9 +199,6 @@ ENTRIES.register(
         training_datasets=_QUERY_TASKS,
         training_data=_query_log("12,160"),
     ),
-)
-ENTRIES.register(
-    "gemma3-270m",
     ZooEntry(
         name="gemma3-270m",
         hub_id="genzoo/gemma-3-270m-LLM2Vec-Gen",

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def load(
 ) -> SentenceTransformer:
     """Load a zoo model, or a folder that `genzoo train` or `genzoo export` wrote, as a SentenceTransformer.
 
-    On a CPU it encodes without padding (`genzoo.models.fast_encoding`), with the same embeddings; an exported folder is stock.
+    On a CPU it encodes without padding (`genzoo.backbones.forward`), with the same embeddings; an exported folder is stock.
 
     Args:
         name: Short name, hub id, or folder.
@@ -77,11 +77,13 @@ def load(
         with _on_backbone(Path(name), backbone) as folder:
             return _load_exported(folder, device, precision)
     checkpoint = find_checkpoint(name)
+    from genzoo.backbones.forward import pack
     from genzoo.models.assembly import assemble
-    from genzoo.models.fast_encoding import pack
 
     options = {"dtype": precision} if precision else {}
-    model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone, log.info), device=device, **options)
+    model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone), device=device, **options)
+    # what results of this object are kept under
+    model.model_card_data.model_name = Path(name).name if Path(name).is_dir() else get_entry(str(name)).hub_id
     return pack(model, len(checkpoint.spec))
 
 
@@ -112,7 +114,7 @@ def _on_backbone(folder: Path, backbone: str | None) -> Iterator[Path]:
     if backbone is None:
         yield folder
         return
-    base = fetch_backbone(backbone, log.info)
+    base = fetch_backbone(backbone)
     with tempfile.TemporaryDirectory(prefix="genzoo-export-") as scratch:
         copy = shutil.copytree(folder, Path(scratch) / folder.resolve().name)
         config = read_json(copy / ADAPTER, "this is no adapter") | {"base_model_name_or_path": str(base.resolve())}
@@ -172,11 +174,40 @@ def load_decoder(
     checkpoint = find_checkpoint(name)
     from genzoo.models.decoding import Decoder
 
-    folder = fetch_backbone(backbone or checkpoint.backbone, log.info)
+    folder = fetch_backbone(backbone or checkpoint.backbone)
     if loaded is not None and not (Path(name) / "modules.json").is_file():
         return Decoder.over(checkpoint, folder, loaded) or Decoder.load(checkpoint, folder, device)
     warn_of_other_weights(folder, checkpoint.backbone_digest)
     return Decoder.load(checkpoint, folder, device)
+
+
+def describe(model: str | Path) -> dict[str, object]:
+    """What is known about a model: the zoo's row, digests, sizes, the embedding rows it takes, its held-out controls.
+
+    Args:
+        model: Zoo model, or a folder that `genzoo train` or `genzoo export` wrote.
+
+    Raises:
+        CheckpointError: When the model cannot be read.
+    """
+    checkpoint = find_checkpoint(model)
+    row = {} if Path(model).is_dir() else asdict(get_entry(str(model)))
+    spec, info = checkpoint.spec, checkpoint.info
+    facts = {
+        name.replace("_", " "): sorted(value) if isinstance(value, frozenset) else value for name, value in row.items()
+    }
+    return facts | {
+        "checkpoint digest": checkpoint.digest(),
+        "trained parameters": checkpoint.n_parameters,
+        "trained tokens": f"{spec.n_thought} thought + {spec.n_compression} compression",
+        "embedding rows": ", ".join(f"{number} {name}" for number, name in zip(spec.ids, spec.names, strict=True)),
+        "dimension": checkpoint.dim,
+        "max tokens": checkpoint.max_tokens,
+        "backbone": checkpoint.backbone,
+        "backbone digest": checkpoint.backbone_digest,
+        "trained on": info.get("date", "unknown"),
+        "held-out controls": info.get("controls", "not measured"),
+    }
 
 
 @job("loading the model")
@@ -280,7 +311,7 @@ def export(model: str | Path, folder: str | Path, merge: bool = False) -> Path:
     from genzoo.models import assembly
 
     checkpoint, name = find_checkpoint(model), Path(model).name
-    backbone = fetch_backbone(checkpoint.backbone, log.info)
+    backbone = fetch_backbone(checkpoint.backbone)
     assembly.export(checkpoint, backbone, Path(folder), "merged" if merge else "adapter", name=name)
     return Path(folder)
 

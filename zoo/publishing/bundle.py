@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from genzoo.backbones.entries import BACKBONES, fetch_backbone
-from genzoo.backbones.sources import Status
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.files import cache_root, keep_others, read_json, replace_folder, write_text
 from genzoo.jobs import job
 from genzoo.models.assembly import export
-from genzoo.models.entries import ENTRIES, get_entry
+from genzoo.models.entries import ENTRIES, find_entry
 from genzoo.models.loading import find_checkpoint
 from genzoo.names import ModelName, is_commit
 from genzoo.publishing.hub import fetch_commit
@@ -23,6 +22,7 @@ from genzoo.publishing.manifest import (
     MANIFEST,
     DataSet,
     Manifest,
+    PackedModel,
     arrow_folders,
     check_dataset,
     datasets_cache,
@@ -47,47 +47,44 @@ PATTERNS = [
 """What is taken of a repository on the Hub: never a pickle, never code."""
 
 
-def pack(names: Sequence[str], datasets: Sequence[DataSet], folder: Path, status: Status = lambda _: None) -> Manifest:
+def pack(names: Sequence[str], datasets: Sequence[DataSet], folder: Path) -> Manifest:
     """Write a bundle.
 
     Args:
         names: Zoo models, backbones and teachers by name, and ``org/name@<40-hex commit>`` on the Hub.
         datasets: Data sets that ``datasets.load_dataset`` has loaded on this machine at exactly these commits.
         folder: Where to; replaced whole when it is an earlier bundle, refused when it is anything else.
-        status: Told what is being done.
     """
     if not names and not datasets:
         raise InputError("nothing to pack: give a model, or a benchmark with -b, or a task with -t")
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).is_file())):
         raise InputError(f"{folder} exists and is no bundle: choose another folder, or empty it")
-    models: list[dict[str, str]] = []
+    models: list[PackedModel] = []
     caches: list[str] = []
     with replace_folder(folder) as new:
         for name in names:
-            status(f"packing {name}")
-            _pack_name(name, new, models, caches, status)
+            log.info(f"packing {name}")
+            _pack_name(name, new, models, caches)
         for dataset in datasets:
-            status(f"packing {dataset.path}")
+            log.info(f"packing {dataset.path}")
             _pack_dataset(dataset, new)
-        status("computing sha256 of every file")
-        rows = [{"path": one.path, "revision": one.revision} for one in datasets]
-        manifest = Manifest.of_folder(new, models, sorted(set(caches)), rows)
+        log.info("computing sha256 of every file")
+        manifest = Manifest.of_folder(new, models, sorted(set(caches)), datasets)
         manifest.save(new)
     return manifest
 
 
-def _pack_name(name: str, new: Path, models: list[dict[str, str]], caches: list[str], status: Status) -> None:
-    if name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES):
-        entry = get_entry(name)
+def _pack_name(name: str, new: Path, models: list[PackedModel], caches: list[str]) -> None:
+    if (entry := find_entry(name)) is not None:
         checkpoint = find_checkpoint(name)
-        backbone = fetch_backbone(checkpoint.backbone, status)
+        backbone = fetch_backbone(checkpoint.backbone)
         export(checkpoint, backbone, _snapshot(new, entry.hub_id, entry.revision), "merged", name=entry.hub_id)
-        models.append({"hub_id": entry.hub_id, "revision": entry.revision})
+        models.append(PackedModel(entry.hub_id, entry.revision))
         caches.append(_pack_cache(backbone, new))
     elif name in BACKBONES or name in TEACHERS:
-        caches.append(_pack_cache((fetch_backbone if name in BACKBONES else fetch_teacher)(name, status), new))
+        caches.append(_pack_cache((fetch_backbone if name in BACKBONES else fetch_teacher)(name), new))
     elif "/" in name:
-        models.append(_pack_from_hub(name, new, caches, status))
+        models.append(_pack_from_hub(name, new, caches))
     else:
         ENTRIES.get(name)  # raises with suggestions
         raise UnknownNameError(name)
@@ -111,20 +108,18 @@ def _pack_cache(folder: Path, new: Path) -> str:
     return f"hub/{home.name}"
 
 
-def _pack_from_hub(name: str, new: Path, caches: list[str], status: Status) -> dict[str, str]:
+def _pack_from_hub(name: str, new: Path, caches: list[str]) -> PackedModel:
     named = ModelName.parse(name)
     repo_id, revision = named.base, named.revision
     if not named.commit:
-        raise InputError(
-            f"{name} has no full revision: write {repo_id}@<40-hex commit>, so that both sides mean the same"
-        )
+        raise InputError(f"{name} names no commit, which can move: write {repo_id}@<40-hex commit>")
     taken = fetch_commit(name, PATTERNS)
     shutil.copytree(taken, _snapshot(new, repo_id, revision), dirs_exist_ok=True)
     if (taken / "adapter_config.json").is_file():
         base, commit = _base_of(taken, name)
-        status(f"packing {base}, the frozen LLM of {repo_id}")
+        log.info(f"packing {base}, the frozen LLM of {repo_id}")
         caches.append(_pack_cache(fetch_commit(f"{base}@{commit}", PATTERNS), new))
-    return {"hub_id": repo_id, "revision": revision}
+    return PackedModel(repo_id, revision)
 
 
 def _base_of(folder: Path, name: str) -> tuple[str, str]:
@@ -134,9 +129,8 @@ def _base_of(folder: Path, name: str) -> tuple[str, str]:
     if not is_commit(commit):
         commit = next((row.revision or "" for row in BACKBONES if row.hub_id == base), "")
     if not (REPO_ID.fullmatch(base) and is_commit(commit)):
-        raise ZooError(
-            f"{name} is an adapter on {base!r}, which it does not pin: bundle a self-contained form (genzoo publish --merge)"
-        )
+        unpinned = f"{name} is an adapter on {base!r}, whose commit it does not name"
+        raise ZooError(f"{unpinned}: bundle a self-contained form (genzoo publish --merge)")
     return base, commit
 
 
@@ -144,10 +138,8 @@ def _pack_dataset(dataset: DataSet, new: Path) -> None:
     cache = datasets_cache()
     folders = arrow_folders(cache, dataset)
     if not folders:
-        raise ZooError(
-            f"{dataset.path} at {dataset.revision} is not in {cache}: load it once with a network "
-            f'(load_dataset("{dataset.path}", revision="{dataset.revision}")) and pack again'
-        )
+        load = f'load_dataset("{dataset.path}", revision="{dataset.revision}")'
+        raise ZooError(f"{dataset.path} is not in {cache} at that commit: load it once with a network ({load})")
     for folder in folders:
         target = new / "datasets" / folder.relative_to(cache)
         shutil.copytree(folder, target, ignore=shutil.ignore_patterns("*.lock", "tmp*"))
@@ -158,13 +150,13 @@ _MAIN = re.compile(r"hub/([^/]+)/refs/main")
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What stands where now.
+    """What a bundle has put into the caches of this machine.
 
     Attributes:
         models: ``org/name`` and commit of each model.
-        caches: Frozen LLMs and teachers that came along, by folder.
+        caches: Folders of the frozen LLMs and teachers.
         datasets: ``org/name`` and commit of each data set.
-        warnings: What the libraries will not tell, and what to do about it.
+        warnings: What the libraries do silently, and what to do about it.
     """
 
     models: tuple[tuple[str, str], ...]
@@ -174,9 +166,7 @@ class Unpacked:
 
 
 @job("checking")
-def unbundle(
-    folder: str | Path, *, hf_home: Path | None = None, genzoo_cache: Path | None = None, status: Status = log.info
-) -> Unpacked:
+def unbundle(folder: str | Path, *, hf_home: Path | None = None, genzoo_cache: Path | None = None) -> Unpacked:
     """Check a bundle and put it into the caches of this machine.
 
     After it ``SentenceTransformer("org/name")``, ``load_dataset`` and mteb's tasks work with ``HF_HUB_OFFLINE=1``.
@@ -185,19 +175,21 @@ def unbundle(
         folder: The bundle.
         hf_home: In place of ``HF_HOME``.
         genzoo_cache: In place of ``GENZOO_CACHE``.
-        status: Told what is being done.
 
     Raises:
         ZooError: When a file is not what was packed; nothing was copied then.
     """
+    from huggingface_hub import constants
+
     folder = Path(folder)
     manifest = Manifest.load(folder)
-    manifest.check(folder, status)
-    hub, datasets = _hf_caches(hf_home)
+    manifest.check(folder)
+    hub = hf_home / "hub" if hf_home else Path(constants.HF_HUB_CACHE)
+    datasets = hf_home / "datasets" if hf_home else datasets_cache()
     roots = {"hub": hub, "datasets": datasets, "genzoo": genzoo_cache or cache_root()}
     for place, files in _units(manifest).items():
         room, _, below = place.partition("/")
-        status(f"unpacking {below}")
+        log.info(f"unpacking {below}")
         with replace_folder(roots[room] / below) as new:
             for file in files:
                 (new / file).parent.mkdir(parents=True, exist_ok=True)
@@ -206,25 +198,13 @@ def unbundle(
                 # What this machine has of the same commit and the bundle lacks could not be fetched again offline. Its links
                 # to blobs are relative and stay true.
                 keep_others(hub / below, new)
-    for model in manifest.models:
-        _mark_missing_config(hub, model["hub_id"], model["revision"])
-    warnings = _point_mains(folder, manifest, hub)
-    for row in manifest.datasets:
-        warnings += check_dataset(DataSet(row["path"], row["revision"]), datasets)
-    return Unpacked(
-        tuple((model["hub_id"], model["revision"]) for model in manifest.models),
-        manifest.caches,
-        tuple((row["path"], row["revision"]) for row in manifest.datasets),
-        tuple(warnings),
-    )
-
-
-def _hf_caches(hf_home: Path | None) -> tuple[Path, Path]:
-    if hf_home:
-        return hf_home / "hub", hf_home / "datasets"
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE), datasets_cache()
+    warnings = [*_point_mains(folder, manifest, hub)]
+    warnings += [warning for dataset in manifest.datasets for warning in check_dataset(dataset, datasets)]
+    models = tuple((model.hub_id, model.revision) for model in manifest.models)
+    for hub_id, revision in models:
+        _mark_missing_config(hub, hub_id, revision)
+    data = tuple((dataset.path, dataset.revision) for dataset in manifest.datasets)
+    return Unpacked(models, manifest.caches, data, tuple(warnings))
 
 
 def _units(manifest: Manifest) -> dict[str, list[str]]:
@@ -246,9 +226,8 @@ def _mark_missing_config(hub: Path, hub_id: str, revision: str) -> None:
         write_text(snapshot.parent.parent / ".no_exist" / revision / "config.json", "")
 
 
-def _point_mains(folder: Path, manifest: Manifest, hub: Path) -> list[str]:
+def _point_mains(folder: Path, manifest: Manifest, hub: Path) -> Iterator[str]:
     """Let each model be found without a revision, unless another commit is already meant by that; one warning for each such."""
-    warnings = []
     for path in sorted(manifest.files):
         if not (found := _MAIN.fullmatch(path)):
             continue
@@ -258,8 +237,5 @@ def _point_mains(folder: Path, manifest: Manifest, hub: Path) -> list[str]:
         if before in ("", revision) and is_commit(revision):
             write_text(main, revision)
         else:
-            warnings.append(
-                f"{name} without a revision still means commit {before[:12]}, which was here before: load it with "
-                f'revision="{revision[:40]}"'
-            )
-    return warnings
+            kept = f"{name} without a revision still means commit {before[:12]} on this machine"
+            yield f'{kept}: load the model of the bundle with revision="{revision[:40]}"'

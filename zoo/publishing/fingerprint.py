@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import safe_open
 
-from genzoo.errors import CheckpointError
-from genzoo.files import read_json, strict_json, write_text
+from genzoo.errors import CheckpointError, first_flaw
+from genzoo.files import read_json, write_json
 from genzoo.models.checkpoint import TokenCheckpoint
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Fingerprint:
     probes: tuple[Probe, ...]
     versions: dict[str, str]
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     @property
     def tolerance(self) -> float:
         """Largest difference that counts as equal."""
@@ -82,28 +85,24 @@ class Fingerprint:
 
     def save(self, folder: Path) -> Path:
         """Write ``fingerprint.json`` into a folder."""
-        return write_text(folder / FILE, strict_json({"format": FORMAT, **asdict(self)}, indent=1) + "\n")
+        return write_json(folder / FILE, {"format": FORMAT, **asdict(self)})
 
     @classmethod
     def load(cls, folder: Path) -> Fingerprint:
         """Read ``fingerprint.json``; raise `CheckpointError` when it is no fingerprint of this format."""
-        content = read_json(Path(folder) / FILE, "this is no fingerprint")
+        path = Path(folder) / FILE
+        content = read_json(path, "this is no fingerprint")
         if content.pop("format", None) != FORMAT:
-            raise CheckpointError(
-                f"{folder}/{FILE} has another format than {FORMAT}: run genzoo verify {folder} --write"
-            )
+            raise CheckpointError(f"{path} has another format than {FORMAT}: run genzoo verify {folder} --write")
         try:
-            probes = tuple(Probe(int(p["n_ids"]), str(p["ids"]), tuple(map(float, p["values"])), float(p["norm"])) for p in content.pop("probes"))  # fmt: skip
-            found = cls(probes=probes, **content)
-            dictionaries = (found.parts, found.backbone, found.prompts, found.versions)
-            if found.dtype not in TOLERANCES or not all(isinstance(one, dict) for one in dictionaries):
-                raise TypeError("a field of the wrong kind")
-            if len({len(probe.values) for probe in probes}) != 1 or not isinstance(found.backbone["numbers"], str):
-                raise ValueError("probes of different lengths, or a backbone without a digest")
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{folder}/{FILE} is no fingerprint ({error}): fetch the folder again") from error
+            found = TypeAdapter(cls).validate_python(content)
+        except ValidationError as error:
+            raise CheckpointError(f"{path} is no fingerprint: {first_flaw(error)}") from error
         if len(found.probes) != len(PROBES):
-            raise CheckpointError(f"{folder}/{FILE} holds {len(found.probes)} probes, expected {len(PROBES)}")
+            raise CheckpointError(f"{path} holds {len(found.probes)} probes, expected {len(PROBES)}")
+        lengths = {len(probe.values) for probe in found.probes}
+        if len(lengths) > 1 or found.dtype not in TOLERANCES or "numbers" not in found.backbone:
+            raise CheckpointError(f"{path} is no fingerprint: of another precision, without a digest or of two lengths")
         return found
 
 

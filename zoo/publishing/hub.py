@@ -95,14 +95,10 @@ def check_endpoint(endpoint: str) -> None:
     """
     parts = urlsplit(endpoint)
     if parts.username or parts.password:
-        raise PublishError(
-            "HF_ENDPOINT holds a user name or password: put the token into HF_TOKEN or run `hf auth login`"
-        )
+        raise PublishError("HF_ENDPOINT holds a password: put the token into HF_TOKEN or run `hf auth login`")
     if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
         return
-    raise PublishError(
-        f"HF_ENDPOINT is {endpoint}: only https:// addresses (and http:// on this machine) are sent a token"
-    )
+    raise PublishError(f"HF_ENDPOINT is {endpoint}: a token is only sent to https://, or http:// on this machine")
 
 
 def _is_loopback(host: str) -> bool:
@@ -174,7 +170,7 @@ def explain(error: BaseException, repo_id: str) -> str:
         403: f"the token may not write to {repo_id}: use one with write access to {repo_id.partition('/')[0]}",
         404: f"the Hub has no {repo_id}, or hides it from this token",
         409: f"somebody else is writing to {repo_id} at this moment: run the same command again",
-        412: f"somebody else wrote to {repo_id} in between: look at it, then run the same command again (with --overwrite to replace it)",
+        412: explain_conflict(repo_id),
         413: "the Hub refuses files of this size: use the small form (without --merge)",
         429: "the Hub asks for fewer requests: wait some minutes and run the same command again",
     }
@@ -185,6 +181,14 @@ def explain(error: BaseException, repo_id: str) -> str:
     if status is not None:
         return f"the Hub refused the request (HTTP {status}: {first_line(error)})"
     return _explain_silence(error)
+
+
+def explain_conflict(repo_id: str) -> str:
+    """What to do after somebody else's commit."""
+    return (
+        f"somebody else wrote to {repo_id} in between, and their files are on it now: look at it, then run the same command again "
+        "(with --overwrite to replace them)"
+    )
 
 
 def _explain_silence(error: BaseException) -> str:

@@ -10,22 +10,9 @@ from genzoo.backbones.untrusted import check_link
 from genzoo.errors import CheckpointError
 
 _LONGEST = 1 << 20
+_LLAMA = {"llama2": "2", "llama3": "3", "llama3.1": "3.1", "llama3.2": "3.2", "llama3.3": "3.3"}  # and its version
 KNOWN = frozenset(
-    [
-        "apache-2.0",
-        "mit",
-        "bsd-3-clause",
-        "cc-by-4.0",
-        "cc-by-sa-4.0",
-        "cc-by-nc-4.0",
-        "gemma",
-        "llama2",
-        "llama3",
-        "llama3.1",
-        "llama3.2",
-        "llama3.3",
-        "other",
-    ]
+    ["apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "gemma", "other", *_LLAMA]
 )
 """Identifiers that the Hub knows and that a backbone of this zoo may have."""
 
@@ -51,38 +38,26 @@ class Licence:
     link: str = ""
 
 
-_VERSIONS = {"llama2": "2", "llama3": "3", "llama3.1": "3.1", "llama3.2": "3.2", "llama3.3": "3.3"}
+_GEMMA = Licence(
+    "gemma",
+    notice="Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms\n\n"
+    "Modified: rows of the embedding matrix were replaced by trained tokens, and two projections were added.\n",
+    link="https://ai.google.dev/gemma/terms",
+)
 
 
 def licence_of(identifier: str) -> Licence:
     """The row of a licence; one without demands of its own has only its identifier."""
-    if identifier in _VERSIONS:
-        version = _VERSIONS[identifier]
-        return Licence(
-            identifier,
-            name_prefix="Llama",
-            built_with="Built with Llama",
-            notice=(
-                f"Llama {version} is licensed under the Llama {version} Community License, Copyright © Meta Platforms, Inc. "
-                "All Rights Reserved.\n"
-            ),
-            needs_text=True,
-            link=f"https://www.llama.com/{identifier.replace('.', '_')}/license/",
-        )
-    if identifier == "gemma":
-        return Licence(
-            identifier,
-            notice=(
-                "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms\n\n"
-                "Modified: rows of the embedding matrix were replaced by trained tokens, and two projections were added.\n"
-            ),
-            link="https://ai.google.dev/gemma/terms",
-        )
-    return Licence(identifier)
+    if identifier in _LLAMA:
+        name = f"Llama {_LLAMA[identifier]}"
+        notice = f"{name} is licensed under the {name} Community License, Copyright © Meta Platforms, Inc. All Rights Reserved.\n"
+        link = f"https://www.llama.com/{identifier.replace('.', '_')}/license/"
+        return Licence(identifier, "Llama", "Built with Llama", notice, needs_text=True, link=link)
+    return _GEMMA if identifier == "gemma" else Licence(identifier)
 
 
 def lint_licence(identifier: str, inherited: str, repo_id: str, texts: list[Path]) -> list[str]:
-    """Everything about the licence that stands in the way of publishing, one sentence each.
+    """Everything about the licence that must be solved before publishing, one sentence each.
 
     Args:
         identifier: Licence that the model card will carry.
@@ -92,24 +67,18 @@ def lint_licence(identifier: str, inherited: str, repo_id: str, texts: list[Path
     """
     problems = []
     if not identifier:
-        return ["the backbone's licence is not known here: name it with --licence, as its own model card does"]
+        return ["the backbone's licence is not known: name it with --licence, as its own model card does"]
     if identifier not in KNOWN:
         problems.append(f"licence {identifier!r} is none that the Hub knows: use one of {', '.join(sorted(KNOWN))}")
     if inherited and identifier != inherited:
         problems.append(f"licence {identifier!r} is not the backbone's ({inherited}): a derived model inherits it")
     if identifier == "other":
-        problems.append(
-            "licence 'other' needs its name and a link, which this command cannot fill in: publish such a model by hand"
-        )
+        problems.append("licence 'other' needs a name and a link, which only you know: publish the model by hand")
     rule, name = licence_of(identifier), repo_id.rpartition("/")[2]
     if rule.name_prefix and not name.startswith(rule.name_prefix):
-        problems.append(
-            f"the name {name!r} must begin with {rule.name_prefix!r}: {identifier} demands it of every derived model"
-        )
+        problems.append(f"the name {name!r} must begin with {rule.name_prefix!r}, as {identifier} demands")
     if rule.needs_text and not texts:
-        problems.append(
-            f"{identifier} must be passed on with the model, but the backbone's folder holds no LICENSE file: put it there"
-        )
+        problems.append(f"the text of {identifier} must go along: the backbone's folder holds no LICENSE file")
     return problems
 
 

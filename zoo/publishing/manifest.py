@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from genzoo.backbones.sources import Status
-from genzoo.errors import InputError, ZooError
+from pydantic import BaseModel, ValidationError
+
+from genzoo.errors import InputError, ZooError, first_flaw
 from genzoo.files import read_json, sha256_of, write_text
 from genzoo.names import is_commit
 from genzoo.publishing.plan import REPO_ID
+
+log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -30,43 +33,59 @@ def snapshot_of(hub_id: str, revision: str) -> str:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class DataSet:
+    """A data set that a task needs: Hub id and 40-hex commit."""
+
+    path: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class PackedModel:
+    """A model that ``SentenceTransformer`` finds: Hub id and 40-hex commit."""
+
+    hub_id: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """Bytes of a file and their sha256."""
+
+    size: int
+    sha256: str
+
+
+class Manifest(BaseModel, frozen=True):
     """What a bundle holds.
 
     Attributes:
-        models: ``{"hub_id", "revision"}`` of each model that ``SentenceTransformer`` finds.
+        models: The models.
         caches: Folders of genzoo's own cache: frozen LLMs and teachers.
-        datasets: ``{"path", "revision"}`` of each data set.
-        files: Path below the bundle -> ``{"size", "sha256"}``.
+        datasets: The data sets.
+        files: Path below the bundle -> what was packed.
     """
 
-    models: tuple[dict[str, str], ...]
+    format: int = FORMAT
+    models: tuple[PackedModel, ...]
     caches: tuple[str, ...]
-    datasets: tuple[dict[str, str], ...]
-    files: dict[str, dict[str, Any]]
+    datasets: tuple[DataSet, ...]
+    files: dict[str, PackedFile]
 
     @classmethod
     def of_folder(
-        cls, folder: Path, models: list[dict[str, str]], caches: list[str], datasets: list[dict[str, str]]
+        cls, folder: Path, models: Sequence[PackedModel], caches: Sequence[str], datasets: Sequence[DataSet]
     ) -> Manifest:
         """Measure every file of a folder."""
         paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
         files = {
-            path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": sha256_of(path)}
-            for path in paths
+            path.relative_to(folder).as_posix(): PackedFile(path.stat().st_size, sha256_of(path)) for path in paths
         }
-        return cls(tuple(models), tuple(caches), tuple(datasets), files)
+        return cls(models=tuple(models), caches=tuple(caches), datasets=tuple(datasets), files=files)
 
     def save(self, folder: Path) -> Path:
         """Write ``manifest.json``."""
-        content = {
-            "format": FORMAT,
-            "models": self.models,
-            "caches": self.caches,
-            "datasets": self.datasets,
-            "files": self.files,
-        }
-        return write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+        return write_text(folder / MANIFEST, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
@@ -77,17 +96,9 @@ class Manifest:
         if content.get("format") != FORMAT:
             raise ZooError(f"{folder}/{MANIFEST} has format {content.get('format')}, this genzoo reads {FORMAT}")
         try:
-            found = cls(
-                tuple({"hub_id": str(m["hub_id"]), "revision": str(m["revision"])} for m in content["models"]),
-                tuple(map(str, content["caches"])),
-                tuple({"path": str(d["path"]), "revision": str(d["revision"])} for d in content["datasets"]),
-                {
-                    str(path): {"size": int(f["size"]), "sha256": str(f["sha256"])}
-                    for path, f in content["files"].items()
-                },
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ZooError(f"{folder}/{MANIFEST} is damaged ({error}): copy the bundle again") from error
+            found = cls.model_validate(content)
+        except ValidationError as error:
+            raise ZooError(f"{folder}/{MANIFEST} is damaged ({first_flaw(error)}): copy the bundle again") from error
         found._check_places(folder)
         return found
 
@@ -96,53 +107,34 @@ class Manifest:
         for path in self.files:
             is_plain = not set(path.split("/")) & {"", ".", ".."} and "\\" not in path and path.isprintable()
             if not (is_plain and any(place.fullmatch(path) for place in _PLACES)):
-                raise ZooError(
-                    f"{folder}/{MANIFEST} names {path!r}, which is no place inside a bundle: nothing was copied"
-                )
-        for name, revision in (
-            *((m["hub_id"], m["revision"]) for m in self.models),
-            *((d["path"], d["revision"]) for d in self.datasets),
-        ):
+                raise ZooError(f"{folder}/{MANIFEST} names {path!r}, which is no place inside a bundle")
+        models = [(model.hub_id, model.revision) for model in self.models]
+        for name, revision in (*models, *((each.path, each.revision) for each in self.datasets)):
             if not (REPO_ID.fullmatch(name) and is_commit(revision)):
-                raise ZooError(
-                    f"{folder}/{MANIFEST} names {name!r} at {revision!r}, which is no commit of a repository: nothing was copied"
-                )
-        for model in self.models:
-            if not any(path.startswith(f"{snapshot_of(model['hub_id'], model['revision'])}/") for path in self.files):
-                raise ZooError(f"{folder}/{MANIFEST} names {model['hub_id']}, but no file of it: copy the bundle again")
+                where = f"{name!r} at {revision!r}"
+                raise ZooError(f"{folder}/{MANIFEST} names {where}, which is no commit of a repository")
+        for name, revision in models:
+            if not any(path.startswith(f"{snapshot_of(name, revision)}/") for path in self.files):
+                raise ZooError(f"{folder}/{MANIFEST} names {name}, but no file of it: copy the bundle again")
 
-    def check(self, folder: Path, status: Status = lambda _: None) -> None:
+    def check(self, folder: Path) -> None:
         """Compare every file with the manifest.
 
         Raises:
             ZooError: Names the files that are missing, changed, or not in the manifest.
         """
-        here = {
-            path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() or path.is_symlink()
-        }
-        here.discard(MANIFEST)
+        paths = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+        here = {path.relative_to(folder).as_posix() for path in paths} - {MANIFEST}
         if links := sorted(path for path in here if (folder / path).is_symlink()):
             raise ZooError(f"{folder} holds links ({', '.join(links[:3])}): a bundle holds plain files only")
         if missing := sorted(set(self.files) - here):
             raise ZooError(f"{folder} lacks {len(missing)} files ({', '.join(missing[:3])}): copy the bundle again")
         if extra := sorted(here - set(self.files)):
-            raise ZooError(
-                f"{folder} holds {len(extra)} files that were not packed ({', '.join(extra[:3])}): remove them"
-            )
+            raise ZooError(f"{folder} holds files that were not packed ({', '.join(extra[:3])}): remove them")
         for place, (path, facts) in enumerate(self.files.items(), 1):
-            status(f"checking {place}/{len(self.files)} {path}")
-            if (folder / path).stat().st_size != facts["size"] or sha256_of(folder / path) != facts["sha256"]:
-                raise ZooError(
-                    f"{folder}/{path} is not what was packed (size or sha256 differs): copy the bundle again"
-                )
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A data set that a task needs: Hub id and 40-hex commit."""
-
-    path: str
-    revision: str
+            log.info(f"checking {place}/{len(self.files)} {path}")
+            if (folder / path).stat().st_size != facts.size or sha256_of(folder / path) != facts.sha256:
+                raise ZooError(f"{folder}/{path} is not what was packed: copy the bundle again")
 
 
 def datasets_cache() -> Path:
@@ -177,9 +169,8 @@ def check_dataset(dataset: DataSet, cache: Path) -> list[str]:
     """
     home = cache / dataset_folder(dataset.path)
     if not arrow_folders(cache, dataset):
-        return [
-            f"{dataset.path} at {dataset.revision[:12]} is not in {cache}: offline, another commit would be returned silently"
-        ]
+        missing = f"{dataset.path} at {dataset.revision[:12]} is not in {cache}"
+        return [f"{missing}: offline, another commit would be returned silently"]
     rivals = sorted(
         path for path in home.glob("*/*/*") if path.is_dir() and is_commit(path.name) and path.name != dataset.revision
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,6 @@ _FORMS = {
 }
 
 
-_SHOWN_AS_THEY_ARE = ("repo_id", "teacher", "backbone_note")
-
-
 @dataclass(frozen=True)
 class CardFacts:
     """Everything on a card that is not read off the checkpoint.
@@ -41,7 +38,7 @@ class CardFacts:
         repo_id: ``org/name``.
         form: ``adapter`` or ``merged``.
         base_model: Hub id of the frozen LLM.
-        base_revision: Its commit, empty where it has none.
+        base_revision: Its commit, empty where it has none; not shown beside a `backbone_note`, as its weights came from elsewhere.
         licence: Hub identifier.
         teacher: Hub id of the encoder that gave the targets, empty where unknown.
         self_taught: How the teacher was made of the frozen LLM itself, without labels; None for another teacher.
@@ -79,37 +76,25 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
 
     folder = Path(__file__).parent / "templates"
     loader = jinja2.FileSystemLoader(folder)
-    # Markdown, in which escaping for HTML would spoil the code: what comes from files is escaped for Markdown below.
+    # Markdown, in which escaping for HTML would spoil the code: the page escapes what comes from files by its filter `md`.
     environment = jinja2.Environment(loader=loader, trim_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701
-    licence, spec = licence_of(facts.licence), checkpoint.spec
+    environment.filters |= {"md": escape_markdown, "code": lambda name: code_markdown(name).replace("|", r"\|")}
     page = environment.get_template("model_card.md.j2").render(
-        **{name: getattr(facts, name) for name in _SHOWN_AS_THEY_ARE},
-        base_model=escape_markdown(facts.base_model),
-        licence=escape_markdown(facts.licence),
-        scores=_escaped(facts.scores),
-        title=facts.repo_id.rpartition("/")[2],
+        facts=facts,
+        scores=facts.scores,
+        licence=licence_of(facts.licence),
+        checkpoint=checkpoint,
+        spec=checkpoint.spec,
         form=_FORMS[facts.form],
-        built_with=licence.built_with,
-        terms=f" ([terms]({licence.link}))" if licence.link else "",
-        # Weights that came from elsewhere are no commit of the Hub's repository; the note says what they are.
-        base_at=f" at `{facts.base_revision}`" if facts.base_revision and not facts.backbone_note else "",
-        n_tokens=len(spec),
-        thought=f" ({spec.n_thought} of them scratch space)" if spec.n_thought else "",
-        n_parameters=f"{checkpoint.n_parameters:,}",
         self_taught=describe_teacher(facts.self_taught) if facts.self_taught else "",
-        dim=checkpoint.dim,
-        max_tokens=checkpoint.max_tokens,
         usage=USAGE.format(model=facts.repo_id, options=facts.options),
         usage_output=usage_output,
-        prompts={
-            code_markdown(name).replace("|", r"\|"): escape_markdown(text) for name, text in prompts.items() if text
-        },
+        prompts=prompts,
         training_data=_sentence(facts.training_data),
         controls=_controls(checkpoint.info.get("controls")),
         limits=list_limits(checkpoint, facts),
-        digest=checkpoint.digest(),
         requirements=", ".join(f"{name} {row['specifier']}" for name, row in _requirements(facts.form).items()),
-    )  # fmt: skip
+    )
     return f"---\n{_metadata(facts)}---\n{page}"
 
 
@@ -139,7 +124,6 @@ def describe_teacher(options: UnsupervisedOptions) -> str:
 def _metadata(facts: CardFacts) -> str:
     import yaml
 
-    licence = licence_of(facts.licence)
     rows: dict[str, Any] = {
         "license": facts.licence,
         "base_model": facts.base_model,
@@ -149,9 +133,8 @@ def _metadata(facts: CardFacts) -> str:
         "language": "en",
         "tags": ["sentence-transformers", "generative-embeddings", "llm2vec-gen", "mteb"],
     }
-    if licence.link:
-        rows["license_link"] = licence.link
-    return yaml.safe_dump(rows, sort_keys=False, allow_unicode=True)
+    link = licence_of(facts.licence).link
+    return yaml.safe_dump(rows | ({"license_link": link} if link else {}), sort_keys=False, allow_unicode=True)
 
 
 def _requirements(form: str) -> dict[str, dict[str, str]]:
@@ -182,32 +165,13 @@ def list_limits(checkpoint: TokenCheckpoint, facts: CardFacts) -> list[str]:
     if not facts.scores.rows:
         limits.append("No score was measured for this card.")
     elif not any(row.dataset for row in facts.scores.rows):
-        limits.append(
-            "Measured on small sets only: they tell strong models from weak ones, not close ones from each other."
-        )
+        limits.append("Measured on small data sets only: they separate strong models from weak ones, not close ones.")
     if facts.form == "adapter":
-        limits.append(
-            "The library loads the newest frozen LLM of that name, whatever its revision: `genzoo.load` warns when it changed."
-        )
+        newest = "The library loads the newest revision of the frozen LLM"
+        limits.append(f"{newest}: `genzoo.load` warns when it differs from the one of the training.")
     return limits
 
 
 def _sentence(text: str) -> str:
     text = text.strip()
     return text if not text or text.endswith(".") else f"{text}."
-
-
-def _escaped(scores: CardScores) -> CardScores:
-    """The scores with every text that comes from a results folder escaped; figures stay as they are."""
-    return replace(
-        scores,
-        rows=tuple(
-            replace(row, task=escape_markdown(row.task), metric=escape_markdown(row.metric)) for row in scores.rows
-        ),
-        safety=tuple(
-            replace(row, task=escape_markdown(row.task), twin=escape_markdown(row.twin)) for row in scores.safety
-        ),
-        safety_notes=tuple(map(escape_markdown, scores.safety_notes)),
-        conditions=escape_markdown(scores.conditions),
-        readings=tuple((escape_markdown(text), escape_markdown(decoded)) for text, decoded in scores.readings),
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import json
+import logging
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone
-from genzoo.backbones.sources import HubSource, Status
+from genzoo.backbones.sources import HubSource
 from genzoo.backbones.untrusted import check_model_folder
 from genzoo.backbones.whole import open_sentence_transformer
 from genzoo.errors import InputError
-from genzoo.files import sha256_of, write_text
+from genzoo.files import read_json, sha256_of, write_json, write_text
 from genzoo.frames import Rows
 from genzoo.models.assembly import Form, export
 from genzoo.models.checkpoint import TokenCheckpoint
-from genzoo.models.entries import ENTRIES, ZooEntry, get_entry
+from genzoo.models.entries import find_entry
 from genzoo.models.loading import find_checkpoint
 from genzoo.names import ModelName
 from genzoo.publishing.fingerprint import prompts_of, take_fingerprint
@@ -32,6 +32,8 @@ from genzoo.recipes.fields import UnsupervisedOptions
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 from genzoo.teachers.teachers import TEACHERS, Teacher
 from genzoo.text import clean
+
+log = logging.getLogger(__name__)
 
 ALLOWED = (
     r"README\.md", r"LICENSE(\.md|\.txt)?", r"LICENCE(\.md|\.txt)?", r"USE_POLICY(\.md|\.txt)?", r"NOTICE",
@@ -121,9 +123,7 @@ class PublishOptions:
     scores: CardScores = field(default_factory=CardScores)
 
 
-def build_plan(
-    name: str, repo_id: str, staging: Path, options: PublishOptions, status: Status = lambda _: None
-) -> PublishPlan:
+def build_plan(name: str, repo_id: str, staging: Path, options: PublishOptions) -> PublishPlan:
     """Write the repository's files into a staging folder and check them.
 
     Args:
@@ -131,31 +131,28 @@ def build_plan(
         repo_id: ``org/name``.
         staging: An empty folder; it holds exactly what would go up.
         options: What the user asks for.
-        status: Told what is being done.
     """
     if not REPO_ID.fullmatch(repo_id):
-        raise InputError(
-            f"--repo {repo_id!r} is no name of a repository: write org/name, in letters, digits, - _ and . (no -- or .., at most 96)"
-        )
+        allowed = "letters, digits, - _ and . (no -- or .., at most 96)"
+        raise InputError(f"--repo {repo_id!r} is no name of a repository: write org/name in {allowed}")
     if options.tag is not None and not TAG.fullmatch(options.tag):
         raise InputError(f"--tag {options.tag!r} is no name for a commit: write something like v1 or 2026-11")
     checkpoint = find_checkpoint(name)
-    status("looking at the backbone")
-    backbone = fetch_backbone(checkpoint.backbone, status)
+    log.info("looking at the backbone")
+    backbone = fetch_backbone(checkpoint.backbone)
     facts, problems = _gather(name, checkpoint, repo_id, options)
     form: Form = "merged" if options.merge else "adapter"
-    checkpoint = dataclasses.replace(
-        checkpoint, backbone=_public_name(checkpoint, facts.base_model), info=_without_places(checkpoint.info)
-    )
+    public, info = _public_name(checkpoint, facts.base_model), _without_places(checkpoint.info)
+    checkpoint = dataclasses.replace(checkpoint, backbone=public, info=info)
     problems += _lint_base(checkpoint, facts, form)
     texts = licence_files(backbone)
     problems += lint_licence(facts.licence, _inherited(checkpoint), repo_id, texts)
-    status("writing the model")
+    log.info("writing the model")
     folder = export(checkpoint, backbone, staging / "model", form, name=repo_id, base=facts.base_model or None)
     _pin_base(folder, facts.base_revision)
     # The staged adapter names a repository that may be out of reach: the same files are run on the local backbone.
     runnable = folder if form == "merged" else export(checkpoint, backbone, staging / "run", form, name=repo_id)
-    status("running the model card's own code")
+    log.info("running the model card's own code")
     model = open_sentence_transformer(runnable, device="cpu")
     take_fingerprint(model, checkpoint, backbone, revision_of(checkpoint)).save(folder)
     _write_licence(folder, facts.licence, texts)
@@ -171,19 +168,15 @@ def build_plan(
 def _gather(
     name: str, checkpoint: TokenCheckpoint, repo_id: str, options: PublishOptions
 ) -> tuple[CardFacts, list[str]]:
-    entry = _entry(name)
+    entry = None if Path(name).is_dir() else find_entry(name)
     row = _backbone_row(checkpoint)
     base = options.base_model or (row.hub_id if row else ModelName.parse(checkpoint.backbone).base)
     problems = []
     if not REPO_ID.fullmatch(base):
-        problems.append(
-            "the card needs the Hub id of the frozen LLM, the checkpoint names a folder: give it with --base-model org/name"
-        )
+        problems.append("the checkpoint names a folder as its frozen LLM: give the Hub id with --base-model org/name")
     data = options.training_data or (entry.training_data if entry else "")
     if not data.strip():
-        problems.append(
-            "what the model was trained on, and under which licences, is not known here: say it with --training-data"
-        )
+        problems.append("the training data and their licences are not known: describe them with --training-data")
     teacher = entry.teacher if entry else str((checkpoint.info.get("recipe") or {}).get("teacher", ""))
     known = TEACHERS.get(teacher) if teacher in TEACHERS else None
     return CardFacts(
@@ -208,11 +201,6 @@ def _self_taught(checkpoint: TokenCheckpoint, teacher: Teacher | None) -> Unsupe
     known = {one.name for one in dataclasses.fields(UnsupervisedOptions)}
     given = (checkpoint.info.get("recipe") or {}).get("unsupervised") or {}
     return UnsupervisedOptions(**{key: value for key, value in given.items() if key in known})
-
-
-def _entry(name: str) -> ZooEntry | None:
-    known = name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES)
-    return get_entry(name) if known and not Path(name).is_dir() else None
 
 
 def _backbone_row(checkpoint: TokenCheckpoint) -> Backbone | None:
@@ -248,57 +236,52 @@ def _lint_base(checkpoint: TokenCheckpoint, facts: CardFacts, form: Form) -> lis
     row = _backbone_row(checkpoint)
     if form == "merged" or row is None or any(isinstance(source, HubSource) for source in row.sources):
         return []
-    return [
-        f"the small form would load {facts.base_model} from the Hub, but the tokens were trained on {row.note}: publish with --merge"
-    ]
+    would = f"the small form would load {facts.base_model} from the Hub, but the tokens were trained on {row.note}"
+    return [f"{would}: publish with --merge"]
 
 
 def _pin_base(folder: Path, revision: str) -> None:
     """Say in the adapter which commit of the base is meant; peft has a field for it, though no library reads it yet."""
     path = folder / "adapter_config.json"
     if path.is_file() and revision:
-        write_text(
-            path, json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"revision": revision}, indent=2) + "\n"
-        )
+        write_json(path, read_json(path, "export it again") | {"revision": revision}, indent=2)
 
 
 def _write_licence(folder: Path, identifier: str, texts: list[Path]) -> None:
     for text in texts:
         shutil.copyfile(text, folder / text.name)
-    notice = licence_of(identifier).notice
-    if notice:
+    if notice := licence_of(identifier).notice:
         write_text(folder / "NOTICE", notice)
 
 
 def list_files(folder: Path) -> list[PlannedFile]:
     """Every file below a folder with its size and digest."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return [
-        PlannedFile(path.relative_to(folder).as_posix(), path, path.stat().st_size, sha256_of(path)) for path in paths
+        PlannedFile(name, folder / name, (folder / name).stat().st_size, sha256_of(folder / name))
+        for name in _names(folder)
     ]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _is_allowed(path: str) -> bool:
+    return any(re.fullmatch(pattern, path) for pattern in ALLOWED)
 
 
 def lint_files(folder: Path, files: list[PlannedFile]) -> list[str]:
     """Files that may not go up, and declarations that are missing."""
     check_model_folder(folder)
-    problems = [
-        f"{file.path} is not on the list of files that may be published"
-        for file in files
-        if not any(re.fullmatch(pattern, file.path) for pattern in ALLOWED)
-    ]
-    config = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
+    others = [file.path for file in files if not _is_allowed(file.path)]
+    problems = [f"{path} is not on the list of files that may be published" for path in others]
+    config = read_json(folder / "config_sentence_transformers.json", "export it again")
     if not config.get("requirements"):
-        problems.append(
-            "config_sentence_transformers.json has no requirements block: users could not tell which versions they need"
-        )
+        problems.append("config_sentence_transformers.json has no requirements block: no user would know the versions")
     return problems
 
 
 def _left_out(name: str) -> list[str]:
     """What lies in the given folder and does not go up."""
-    folder = Path(name)
-    if not folder.is_dir():
-        return []
-    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    known = (*ALLOWED, r"tokens\.safetensors")
-    return [path for path in paths if not any(re.fullmatch(pattern, path) for pattern in known)]
+    paths = _names(Path(name)) if Path(name).is_dir() else []
+    return [path for path in paths if not _is_allowed(path) and path != "tokens.safetensors"]

@@ -1,4 +1,4 @@
-"""`genzoo verify`: is this still the model that was published, and does it do what an embedder must?"""
+"""Check that a model is what its fingerprint recorded, and that it behaves as an embedder must (`genzoo verify`)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
-from genzoo.backbones.sources import Status
 from genzoo.errors import CheckpointError, InputError
 from genzoo.frames import Rows
 from genzoo.jobs import job
 from genzoo.models.assembly import base_folder, is_exported, read_exported, read_exported_tensors
 from genzoo.models.checkpoint import TokenCheckpoint
-from genzoo.models.entries import ENTRIES, get_entry
+from genzoo.models.entries import find_entry, get_entry
 from genzoo.models.loading import check_backbone_option, find_checkpoint, load
 from genzoo.names import ModelName
 from genzoo.publishing.fingerprint import (
@@ -56,30 +55,29 @@ class Finding:
 
 
 @job("reading the model")
-def verify(model: str | Path, *, backbone: str | None = None, status: Status = log.info) -> Rows[Finding]:
+def verify(model: str | Path, *, backbone: str | None = None) -> Rows[Finding]:
     """Recompute digests and probe embeddings of a model and compare them with its recorded fingerprint.
 
     Args:
         model: Zoo model, checkpoint folder, exported folder, or ``org/name@<commit>`` on the Hub.
         backbone: Frozen LLM in place of the one that the checkpoint names; refused for a model that holds its own.
-        status: Told what is being done.
 
     Raises:
         ZooError: When there is no such model, or nothing of it can be loaded.
     """
-    name = _bring(str(model), status)
+    name = _bring(str(model))
     recorded = find_fingerprint(name)
-    status("reading the weights")
+    log.info("reading the weights")
     findings = [_check_weights(name, recorded)]
     try:
         # A changed export is looked at to the end, so that everything that differs is named.
-        is_folder = Path(name).is_dir() and is_exported(Path(name))
-        checkpoint = read_exported(Path(name), is_checked=False) if is_folder else find_checkpoint(name)
+        is_whole = is_exported(Path(name))
+        checkpoint = read_exported(Path(name), is_checked=False) if is_whole else find_checkpoint(name)
     except CheckpointError as error:
         return Rows([*findings, Finding("embeddings", False, f"not computed: {error}")])
-    status("looking at the backbone")
+    log.info("looking at the backbone")
     findings.append(_check_backbone(name, checkpoint, recorded, backbone))
-    status("computing embeddings")
+    log.info("computing embeddings")
     loaded = load(name, device="cpu", backbone=backbone)
     if recorded:
         findings += _compare(loaded, recorded)
@@ -95,12 +93,8 @@ def write_fingerprint(model: str | Path, *, backbone: str | None = None) -> Path
     if folder is None:
         raise InputError(f"{name} is no folder on this machine: a fingerprint is recorded beside the files it is of")
     checkpoint = find_checkpoint(name)
-    return take_fingerprint(
-        load(name, device="cpu", backbone=backbone),
-        checkpoint,
-        _backbone_folder(name, checkpoint, backbone),
-        revision_of(checkpoint),
-    ).save(folder)
+    loaded, base = load(name, device="cpu", backbone=backbone), _backbone_folder(name, checkpoint, backbone)
+    return take_fingerprint(loaded, checkpoint, base, revision_of(checkpoint)).save(folder)
 
 
 def find_fingerprint(name: str) -> Fingerprint | None:
@@ -116,11 +110,11 @@ def revision_of(checkpoint: TokenCheckpoint) -> str:
     return ModelName.parse(checkpoint.backbone).commit
 
 
-def _bring(name: str, status: Status) -> str:
+def _bring(name: str) -> str:
     """A model on the Hub as a local folder; every other name as it is."""
     if not ModelName.parse(name).revision:
         return name
-    status(f"fetching {name}")
+    log.info(f"fetching {name}")
     return str(fetch_commit(name, ["*.json", "*.safetensors", "*/*.json", "*/*.safetensors"]))
 
 
@@ -129,37 +123,29 @@ def _home(name: str) -> Path | None:
     if folder.is_dir():
         inner = folder / "checkpoint"
         return inner if inner.is_dir() and not is_exported(folder) else folder
-    return get_entry(name).folder if name in ENTRIES or any(entry.hub_id == name for entry in ENTRIES) else None
+    entry = find_entry(name)
+    return entry.folder if entry else None
 
 
 def _backbone_folder(name: str, checkpoint: TokenCheckpoint, backbone: str | None) -> Path:
-    if Path(name).is_dir() and is_exported(Path(name)):
-        check_backbone_option(Path(name), backbone)
-        if backbone is not None:
-            return fetch_backbone(backbone)
-        found = base_folder(Path(name))
-        if found is None:
+    folder = Path(name)
+    if is_exported(folder):
+        check_backbone_option(folder, backbone)
+        if backbone is None and base_folder(folder) is None:
             load(name, device="cpu")  # fetches the base
-            found = base_folder(Path(name))
-        if found is not None:
+        if backbone is None and (found := base_folder(folder)) is not None:
             return found
     return fetch_backbone(backbone or checkpoint.backbone)
 
 
 def _check_weights(name: str, recorded: Fingerprint | None) -> Finding:
+    folder = Path(name)
     try:
-        if Path(name).is_dir() and is_exported(Path(name)):
-            tensors = read_exported_tensors(Path(name))
-        else:
-            tensors = find_checkpoint(name).tensors()
-    except CheckpointError as error:
-        return Finding("weights", False, str(error))
-    if recorded:
-        parts = digest_parts(tensors)
-        other = [part for part, digest in recorded.parts.items() if parts.get(part) != digest]
+        tensors = read_exported_tensors(folder) if is_exported(folder) else find_checkpoint(name).tensors()
+        parts = digest_parts(tensors) if recorded else {}
+        other = [part for part, digest in recorded.parts.items() if parts.get(part) != digest] if recorded else []
         if other:
             return Finding("weights", False, f"{', '.join(other)} hold other numbers than those that were recorded")
-    try:
         checkpoint = find_checkpoint(name)
     except CheckpointError as error:
         return Finding("weights", False, str(error))
@@ -178,56 +164,38 @@ def _check_backbone(name: str, checkpoint: TokenCheckpoint, recorded: Fingerprin
     if found == checkpoint.backbone_digest:
         return Finding("backbone", True, f"weights {found[:12]}" + (f" at commit {commit[:12]}" if commit else ""))
     where = f"commit {commit[:12]}, pinned is {pinned[:12] or 'none'}; " if commit and commit != pinned else ""
-    return Finding(
-        "backbone",
-        False,
-        f"{where}weights {found[:12]} in {folder}, the tokens were trained on {checkpoint.backbone_digest[:12]}",
-    )
+    trained = f"the tokens were trained on {checkpoint.backbone_digest[:12]}"
+    return Finding("backbone", False, f"{where}weights {found[:12]} in {folder}, {trained}")
 
 
 def _check_merged_backbone(folder: Path, checkpoint: TokenCheckpoint, recorded: Fingerprint | None) -> Finding:
     if recorded is None:
         return Finding("backbone", False, "a merged model's backbone can only be compared with a recorded fingerprint")
-    numbers = digest_backbone_numbers(folder, checkpoint.spec.ids)
-    if numbers == recorded.backbone["numbers"]:
-        return Finding("backbone", True, f"numbers {numbers[:12]}, inside the folder")
-    return Finding(
-        "backbone", False, f"numbers {numbers[:12]} inside the folder, recorded are {recorded.backbone['numbers'][:12]}"
-    )
+    numbers, then = digest_backbone_numbers(folder, checkpoint.spec.ids), recorded.backbone["numbers"]
+    detail = f"numbers {numbers[:12]} inside the folder"
+    return Finding("backbone", numbers == then, detail if numbers == then else f"{detail}, recorded are {then[:12]}")
 
 
 def _compare(model: SentenceTransformer, recorded: Fingerprint) -> list[Finding]:
     found = measure_probes(model)
-    if len(found[0].values) != len(recorded.probes[0].values):
-        return [
-            Finding(
-                "embeddings", False, f"{len(found[0].values)} numbers a text, recorded {len(recorded.probes[0].values)}"
-            )
-        ]
+    n_now, n_then = len(found[0].values), len(recorded.probes[0].values)
+    if n_now != n_then:
+        return [Finding("embeddings", False, f"{n_now} numbers a text, recorded {n_then}")]
     pairs = list(zip(PROBES, found, recorded.probes, strict=True))
-    texts = [
-        f"{text[:24]!r} ({now.n_ids} tokens, recorded {then.n_ids})"
-        for (_, text), now, then in pairs
-        if now.ids != then.ids
-    ]
+    changed_ids = [(text, now, then) for (_, text), now, then in pairs if now.ids != then.ids]
+    texts = [f"{text[:24]!r} ({now.n_ids} tokens, recorded {then.n_ids})" for text, now, then in changed_ids]
     changed = _changed_prompts(model, recorded)
     gaps = [max(*(abs(a - b) for a, b in zip(now.values, then.values, strict=True)), abs(now.norm - then.norm)) for _, now, then in pairs]  # fmt: skip
     worst = int(np.argmax(gaps))
     bound, dtype = recorded.tolerance, dtype_of(model)
     where = "" if gaps[worst] <= bound else f", at {PROBES[worst][1][:24]!r} with prompt {PROBES[worst][0]}"
+    precision = dtype if dtype == recorded.dtype else f"{dtype}, recorded {recorded.dtype}"
+    gap = f"largest difference {gaps[worst]:.1e}, at most {bound:.0e} allowed{where}"
     return [
         Finding("tokenizer", not texts, "; ".join(texts) or f"{len(pairs)} texts become the same tokens"),
         Finding("prompts", not changed, "; ".join(changed) or f"{len(recorded.prompts)} instructions"),
-        Finding(
-            "dtype",
-            dtype == recorded.dtype,
-            dtype if dtype == recorded.dtype else f"{dtype}, recorded {recorded.dtype}",
-        ),
-        Finding(
-            "embeddings",
-            gaps[worst] <= bound,
-            f"largest difference {gaps[worst]:.1e}, at most {bound:.0e} allowed{where}",
-        ),
+        Finding("dtype", dtype == recorded.dtype, precision),
+        Finding("embeddings", gaps[worst] <= bound, gap),
     ]
 
 

@@ -112,89 +112,55 @@ def _non_default(row: Any) -> dict[str, Any]:
 RECIPES: Registry[Recipe] = Registry("recipe", "genzoo list --recipes")
 
 # What a laptop can do: short answers, a small share of them reconstructed, the alignment solved instead of descended.
-_SMALL_VIEWS = ViewOptions(answer=0.45, document=0.25, meaning=0.15, topic=0.15, unprompted=0.2, long=0.15)
-_SMALL_LOSSES = LossOptions(recon_share=0.35, recon_tokens=24)
-_SMALL_OPTIM = OptimOptions(
-    steps=420, batch=32, warmup=10, lr_rows=1e-3, lr_recon=1e-3, align_first=40, align_memory=200
-)
-RECIPES.register(
+_SMALL = Recipe(
     "smollm2-135m-minilm",
-    Recipe(
-        name="smollm2-135m-minilm",
-        backbone="smollm2-135m",
-        teacher="minilm",
-        response=ResponseOptions(limit=12_160),
-        views=_SMALL_VIEWS,
-        losses=_SMALL_LOSSES,
-        optim=_SMALL_OPTIM,
-    ),
+    backbone="smollm2-135m",
+    teacher="minilm",
+    response=ResponseOptions(limit=12_160),
+    views=ViewOptions(answer=0.45, document=0.25, meaning=0.15, topic=0.15, unprompted=0.2, long=0.15),
+    losses=LossOptions(recon_share=0.35, recon_tokens=24),
+    optim=OptimOptions(steps=420, batch=32, warmup=10, lr_rows=1e-3, lr_recon=1e-3, align_first=40, align_memory=200),
 )
-
-# The paper's settings: one epoch of 160,000 queries, answers of up to 500 tokens, an unsupervised teacher on the same backbone.
-for _backbone, _lr in {
-    "qwen3-0.6b": 3e-4,
-    "qwen3-1.7b": 3e-4,
-    "qwen3-4b": 3e-4,
-    "qwen3-8b": 3e-4,
-    "qwen2.5-0.5b": 5e-4,
-    "qwen2.5-1.5b": 5e-4,
-    "qwen2.5-3b": 5e-4,
-    "qwen2.5-7b": 5e-4,
-    "llama-3.2-1b": 5e-4,
-    "llama-3.2-3b": 5e-4,
-    "llama-3.1-8b": 5e-4,
-    "mistral-7b-instruct-v0.3": 5e-4,  # not in the paper; Llama's rate
-}.items():
-    RECIPES.register(
-        _backbone,
-        Recipe(
-            name=_backbone,
-            backbone=_backbone,
-            teacher=UNSUPERVISED,
-            response=ResponseOptions(max_new_tokens=500),
-            optim=OptimOptions(lr_rows=_lr, lr_recon=_lr, lr_align=_lr, precision="auto"),
-        ),
-    )
-
 # A teacher of early layers knows words, not meanings: half of the texts that are asked for their topic stand for what they belong
 # to, the regression is held back harder, and the embeddings are partly whitened. A last phase follows the alignment alone: it
 # was worth more than doubling the steps with both losses.
-_SELF_OPTIM = replace(
-    _SMALL_OPTIM, steps=1125, align_last=150, recon_last=75, lr_rows=3e-3, ridge=1000.0, partial_whitening=0.35
-)
-# A base model only goes on writing: told what stands before it, and kept out of loops, it answers in sentences.
-_BASE_MODEL = ResponseOptions(
-    limit=5_000,
-    system_prompt="Below are questions from users and helpful answers in two or three full sentences.",
-    repetition_penalty=1.2,
-)
-RECIPES.register(
-    "smollm2-135m",
-    Recipe(
-        name="smollm2-135m",
-        backbone="smollm2-135m",
-        teacher=UNSUPERVISED,
-        response=ResponseOptions(limit=12_160),
-        views=replace(_SMALL_VIEWS, context=0.5),
-        losses=_SMALL_LOSSES,
-        optim=_SELF_OPTIM,
-        unsupervised=UnsupervisedOptions(layer=2, whiten=256, fit_texts=4000),
+_SELF_TAUGHT = replace(
+    _SMALL,
+    name="smollm2-135m",
+    teacher=UNSUPERVISED,
+    views=replace(_SMALL.views, context=0.5),
+    optim=replace(
+        _SMALL.optim, steps=1125, align_last=150, recon_last=75, lr_rows=3e-3, ridge=1000.0, partial_whitening=0.35
     ),
+    unsupervised=UnsupervisedOptions(layer=2, whiten=256, fit_texts=4000),
 )
-# The last layer, read where an answer opens, knows what the text is about: centred, it teaches more than an early one's whitened mean.
-RECIPES.register(
-    "gemma3-270m",
-    Recipe(
-        name="gemma3-270m",
-        backbone="gemma3-270m",
-        teacher=UNSUPERVISED,
-        response=_BASE_MODEL,
-        views=replace(_SMALL_VIEWS, context=0.5),
-        losses=_SMALL_LOSSES,
-        optim=replace(_SELF_OPTIM, steps=300, align_last=75, recon_last=0),
-        unsupervised=UnsupervisedOptions(layer=18, whiten=256, power=0.0, fit_texts=4000, wrap="answer"),
+# A base model only goes on writing: told what stands before it, and kept out of loops, it answers in sentences. Its last layer, read
+# where an answer opens, knows what the text is about: centred, it teaches more than an early one's whitened mean.
+_BASE_MODEL = replace(
+    _SELF_TAUGHT,
+    name="gemma3-270m",
+    backbone="gemma3-270m",
+    response=ResponseOptions(
+        limit=5_000,
+        system_prompt="Below are questions from users and helpful answers in two or three full sentences.",
+        repetition_penalty=1.2,
     ),
+    optim=replace(_SELF_TAUGHT.optim, steps=300, align_last=75, recon_last=0),
+    unsupervised=UnsupervisedOptions(layer=18, whiten=256, power=0.0, fit_texts=4000, wrap="answer"),
 )
+RECIPES.register(_SMALL, _SELF_TAUGHT, _BASE_MODEL)
+
+# The paper's settings: one epoch of 160,000 queries, answers of up to 500 tokens, an unsupervised teacher on the same backbone.
+# Mistral is not in the paper; it has Llama's rate.
+_PAPER = {
+    3e-4: ("qwen3-0.6b", "qwen3-1.7b", "qwen3-4b", "qwen3-8b"),
+    5e-4: ("qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "qwen2.5-7b", "llama-3.2-1b", "llama-3.2-3b", "llama-3.1-8b",
+           "mistral-7b-instruct-v0.3"),
+}  # fmt: skip
+for _rate, _backbones in _PAPER.items():
+    _optim = OptimOptions(lr_rows=_rate, lr_recon=_rate, lr_align=_rate, precision="auto")
+    _response = ResponseOptions(max_new_tokens=500)
+    RECIPES.register(*(Recipe(one, one, UNSUPERVISED, response=_response, optim=_optim) for one in _backbones))
 
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from genzoo.errors import InputError, TrainingError
+from genzoo.errors import InputError, TrainingError, first_flaw
 from genzoo.files import read_json
 from genzoo.names import Registry
 from genzoo.recipes.fields import Name
@@ -84,7 +84,6 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "positions-half": {"losses.recon_positions": 0.5},
 }
 STUDIES.register(
-    "ablation",
     Study(
         name="ablation",
         recipe="smollm2-135m",
@@ -100,7 +99,6 @@ STUDIES.register(
 )
 # Some two hours of two CPU cores: 640 examples a cell, of which some 290 are answers.
 STUDIES.register(
-    "ablation-small",
     Study(
         name="ablation-small",
         recipe="smollm2-135m",
@@ -147,9 +145,7 @@ def find_study(name: str) -> Study:
         found = _StudyFile(**{"name": path.stem} | facts)
         return Study(found.name, found.recipe, found.variants, tuple(found.seeds), found.common)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path} is no study ({field}: {first['msg']}): {_EXPECTED}") from error
+        raise InputError(f"{path} is no study ({first_flaw(error)}): {_EXPECTED}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

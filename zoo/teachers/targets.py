@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from genzoo.errors import TrainingError
 from genzoo.files import replace_file
+from genzoo.jobs import report
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -49,7 +50,6 @@ def compute_targets(
     teacher: Callable[[], SentenceTransformer],
     teacher_name: str,
     folder: Path,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
     former_name: str | None = None,
 ) -> dict[str, torch.Tensor]:
     """Encode each distinct text that the folder does not hold yet, shard by shard, so that a stopped run goes on where it was.
@@ -59,7 +59,6 @@ def compute_targets(
         teacher: Loads the teacher; not called when nothing is left to encode.
         teacher_name: Part of every key, so that two teachers never mix.
         folder: Where the shards are kept.
-        on_progress: Called with texts done and in all.
         former_name: Name under which an earlier version kept this teacher's embeddings. They are taken once the teacher has given
             a sample of them again; otherwise all are encoded anew.
 
@@ -78,7 +77,7 @@ def compute_targets(
             _save(folder, [wanted[text] for text in old], torch.stack(list(old.values())))
             known |= {wanted[text]: row for text, row in old.items()}
             left = [text for text in left if text not in old]
-    on_progress(len(wanted) - len(left), len(wanted))
+    report("targets", len(wanted) - len(left), len(wanted))
     for start in range(0, len(left), SHARD):
         part = left[start : start + SHARD]
         rows = _encode(model, part)
@@ -89,7 +88,7 @@ def compute_targets(
         keys = [wanted[text] for text in part]
         _save(folder, keys, rows)
         known.update(zip(keys, rows, strict=True))
-        on_progress(len(wanted) - len(left) + start + len(part), len(wanted))
+        report("targets", len(wanted) - len(left) + start + len(part), len(wanted))
     return {text: known[key] for text, key in wanted.items()}
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.backbones.entries import backbone_digest, fetch_backbone
-from genzoo.backbones.sources import HubSource, Source, Status, WheelSource, resolve_commit
-from genzoo.backbones.sources import fetch as fetch_source
-from genzoo.errors import BackboneError, UnknownNameError, system_message
+from genzoo.backbones.sources import HubSource, Source, WheelSource, fetch_source, filling_cache, resolve_commit
+from genzoo.errors import BackboneError, UnknownNameError
 from genzoo.files import cache_root
 from genzoo.jobs import job
 from genzoo.names import ModelName, Registry
@@ -57,10 +56,9 @@ class Teacher:
         return Path(__file__).parents[1] / "checkpoints" / self.recipe / "teacher"
 
 
-TEACHERS: Registry[Teacher] = Registry("teacher", "genzoo list --teachers")
+TEACHERS: Registry[Teacher] = Registry("teacher", "genzoo list --teachers", "key")
 
 TEACHERS.register(
-    "minilm",
     Teacher(
         key="minilm",
         hub_id="sentence-transformers/all-MiniLM-L6-v2",
@@ -78,9 +76,6 @@ TEACHERS.register(
             ),
         ),
     ),
-)
-TEACHERS.register(
-    "smollm2-135m-teacher",
     Teacher(
         key="smollm2-135m-teacher",
         hub_id="genzoo/SmolLM2-135M-Instruct-Unsupervised",
@@ -90,9 +85,6 @@ TEACHERS.register(
         licence="apache-2.0",
         recipe="smollm2-135m",
     ),
-)
-TEACHERS.register(
-    "gemma3-270m-teacher",
     Teacher(
         key="gemma3-270m-teacher",
         hub_id="genzoo/gemma-3-270m-Unsupervised",
@@ -105,18 +97,18 @@ TEACHERS.register(
 )
 
 
-def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
+def fetch_teacher(name: str) -> Path:
     """Return the local folder of a teacher: a key of `TEACHERS`, a SentenceTransformer folder, or ``org/name[@commit]``."""
     if name in TEACHERS:
         teacher = TEACHERS.get(name)
-        return _put_together(teacher, status) if teacher.recipe else fetch_source(name, teacher.sources, status)
+        return _put_together(teacher) if teacher.recipe else fetch_source(name, teacher.sources)
     named = ModelName.parse(name)
     if named.is_folder:
         if (Path(name) / "modules.json").is_file():
             return Path(name)
         raise BackboneError(f"{name} is no SentenceTransformer folder: it has no modules.json")
     if named.is_on_hub:
-        return fetch_source(name.replace("/", "--"), (HubSource(named.base, named.revision or None),), status)
+        return fetch_source(name.replace("/", "--"), (HubSource(named.base, named.revision or None),))
     try:
         TEACHERS.get(name)
     except UnknownNameError as error:
@@ -127,26 +119,19 @@ def fetch_teacher(name: str, status: Status = lambda _: None) -> Path:
     raise AssertionError
 
 
-def _put_together(teacher: Teacher, status: Status) -> Path:
+def _put_together(teacher: Teacher) -> Path:
     """The folder of a recipe's teacher: its backbone's layers and the whitening that ships, written to the cache once."""
-    from filelock import FileLock
-
     recipe = RECIPES.get(teacher.recipe)
-    backbone = fetch_backbone(recipe.backbone, status)
+    backbone = fetch_backbone(recipe.backbone)
     folder = cache_root() / f"{teacher.key}-{teacher.revision[:12]}-{backbone_digest(backbone)[:12]}"
     if (folder / "modules.json").is_file():
         return folder
     from genzoo.teachers.unsupervised import put_together, read_whitening
 
-    status(f"putting {teacher.key} together (once)")
-    try:
-        with FileLock(cache_root() / f".{teacher.key}.lock"):
-            if not (folder / "modules.json").is_file():  # another process may have been faster
-                put_together(backbone, recipe.unsupervised, *read_whitening(teacher.whitening), folder)
-    except OSError as error:
-        raise BackboneError(
-            f"the cache {cache_root()} cannot be written: {system_message(error, 'name another with GENZOO_CACHE')}"
-        ) from error
+    log.info(f"putting {teacher.key} together (once)")
+    with filling_cache(teacher.key):
+        if not (folder / "modules.json").is_file():  # another process may have been faster
+            put_together(backbone, recipe.unsupervised, *read_whitening(teacher.whitening), folder)
     return folder
 
 
@@ -158,7 +143,7 @@ def pin_teacher(name: str) -> str:
     return named.at(resolve_commit(named.base, named.revision or None))
 
 
-def load_teacher(name: str, device: str | None = None, status: Status = lambda _: None) -> SentenceTransformer:
+def load_teacher(name: str, device: str | None = None) -> SentenceTransformer:
     """Load a teacher as a SentenceTransformer.
 
     Raises:
@@ -166,7 +151,7 @@ def load_teacher(name: str, device: str | None = None, status: Status = lambda _
     """
     from genzoo.backbones.whole import check_embeddings, open_sentence_transformer
 
-    model = open_sentence_transformer(fetch_teacher(name, status), device=device)
+    model = open_sentence_transformer(fetch_teacher(name), device=device)
     check_embeddings(model, name)
     return model
 
@@ -187,5 +172,5 @@ def fetch(names: str | Sequence[str]) -> dict[str, Path]:
     made = {}
     for name in [names] if isinstance(names, str) else names:
         log.info("fetching %s", name)
-        made[name] = (fetch_teacher if name in TEACHERS else fetch_backbone)(name, log.info)
+        made[name] = (fetch_teacher if name in TEACHERS else fetch_backbone)(name)
     return made

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from genzoo.backbones.tokenizer import FIRST_WORDS, opening_of_an_answer, read_p
 from genzoo.backbones.whole import open_transformer
 from genzoo.errors import InputError, TrainingError
 from genzoo.files import replace_folder
+from genzoo.jobs import report
 from genzoo.models.assembly import assemble
 from genzoo.models.baselines import untrained_checkpoint
 from genzoo.models.prompts import DOCUMENT
@@ -47,7 +48,6 @@ RESTATE = DOCUMENT.strip() + "\n"
 TEMPERATURE = 0.05
 """Of the SimCSE loss, as in its paper."""
 DROPOUT = 0.1
-OnStep = Callable[[str, int, int], None]
 
 
 def fit_teacher(
@@ -58,7 +58,6 @@ def fit_teacher(
     *,
     seed: int = 0,
     device: str | None = None,
-    on_step: OnStep = lambda stage, done, total: None,
 ) -> Path:
     """Fit the teacher on unlabeled texts and write its SentenceTransformer folder, whole or not at all.
 
@@ -69,7 +68,6 @@ def fit_teacher(
         folder: Where to.
         seed: Of the choice of texts and of SimCSE.
         device: As in sentence-transformers.
-        on_step: Told how far the fit is.
 
     Raises:
         InputError: For fewer texts than whitened dimensions, a layer that the backbone has not, or too many dimensions.
@@ -82,12 +80,12 @@ def fit_teacher(
     modules: list[Any] = make_reader(backbone, options)
     pooled = SentenceTransformer(modules=modules, device=device)
     if options.simcse_steps:
-        train_simcse(pooled, chosen, options, seed, on_step)
+        train_simcse(pooled, chosen, options, seed)
     states = []
     for start in range(0, len(chosen), 256):
         part = chosen[start : start + 256]
         states.append(pooled.encode(part, batch_size=32, convert_to_tensor=True, show_progress_bar=False).cpu())
-        on_step("whitening", start + len(part), len(chosen))
+        report("teacher", start + len(part), len(chosen), "whitening")
     weight, bias = whitening(torch.cat(states), options.whiten, options.power)
     return _save(pooled, weight.float(), bias.float(), folder)
 
@@ -167,9 +165,7 @@ def whitening(states: Tensor, dim: int, power: float = 0.5) -> tuple[Tensor, Ten
     return weight, -weight @ mean
 
 
-def train_simcse(
-    pooled: SentenceTransformer, texts: Sequence[str], options: UnsupervisedOptions, seed: int, on_step: OnStep
-) -> None:
+def train_simcse(pooled: SentenceTransformer, texts: Sequence[str], options: UnsupervisedOptions, seed: int) -> None:
     """Tune the layers of ``[Transformer, Pooling]`` in place by unsupervised SimCSE; the LoRA is merged at the end.
 
     Loss (SimCSE eq. 1): ``-log softmax_j(cos(h_i, h'_j) / 0.05)[i]``, where h and h' are two passes of a text under dropout.
@@ -196,7 +192,7 @@ def train_simcse(
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                on_step("simcse", step + 1, options.simcse_steps)
+                report("teacher", step + 1, options.simcse_steps, "simcse")
     finally:
         noise.remove()
     merge_lora(transformer.model, {key: tensor.to(pooled.device) for key, tensor in lora.tensors().items()})

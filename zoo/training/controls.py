@@ -7,7 +7,6 @@ says something about its query only if it is nearer to the backbone's own respon
 
 from __future__ import annotations
 
-import html
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ from genzoo.backbones.forward import freeze, token_states
 from genzoo.backbones.generation import Response
 from genzoo.backbones.lora import changed_by
 from genzoo.backbones.tokenizer import plain_ids
-from genzoo.frames import to_frame
+from genzoo.frames import facts_to_html, to_frame
 from genzoo.intervals import expanded_tail, share_interval
+from genzoo.jobs import report
 from genzoo.models import prompts
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.decoding import Decoder
@@ -104,10 +104,7 @@ class Controls:
         return to_frame([self]).assign(recon_gap=self.recon_gap)
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th>{html.escape(what)}</th><td>{html.escape(told)}</td></tr>" for what, told in self.rows()
-        )
-        return f"<table>{cells}</table>"
+        return facts_to_html(self.rows())
 
     def __str__(self) -> str:
         said = f"own against shuffled response: {self.recon_gap:.2f} nats/token"
@@ -138,7 +135,6 @@ def measure_on(
     *,
     seed: int = 0,
     device: str | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Controls:
     """Controls of a checkpoint on responses to queries that it never saw, judged by a teacher: key, folder or Hub name."""
     from genzoo.backbones.entries import fetch_backbone
@@ -150,9 +146,7 @@ def measure_on(
     model, tokenizer = load_causal_lm(fetch_backbone(checkpoint.backbone), device)
     texts = [row.response for row in rows]
     targets = dict(zip(texts, judge(texts), strict=True))
-    return measure_controls(
-        checkpoint, model, tokenizer, rows, targets, judge=judge, seed=seed, on_progress=on_progress
-    )
+    return measure_controls(checkpoint, model, tokenizer, rows, targets, judge=judge, seed=seed)
 
 
 @torch.inference_mode()
@@ -166,7 +160,6 @@ def measure_controls(
     *,
     judge: Judge | None = None,
     seed: int = 0,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Controls:
     """Measure a checkpoint on queries that training never saw.
 
@@ -180,10 +173,9 @@ def measure_controls(
         batch_size: Queries at once.
         judge: The teacher, which reads the decoded texts; None leaves that out.
         seed: Of the other queries that are drawn, and of the interval's resampling.
-        on_progress: Called with parts done and in all.
     """
     soft = _soft_prompts(checkpoint, freeze(model), tokenizer, held_out, batch_size)
-    on_progress(1, 4)
+    report("controls", 1, 4)
     wanted = torch.stack([targets[row.response] for row in held_out]).to(soft) if targets else None
     nearness: tuple[float | None, ...] = (None, None, None)
     told: tuple[float | None, ...] = (None, None, None)
@@ -192,18 +184,17 @@ def measure_controls(
         weight, bias = checkpoint.align_weight.to(soft), checkpoint.align_bias.to(soft)
         nearness = _nearness(soft.mean(dim=1) @ weight.T + bias, wanted)
     own, lengths = _recon(model, tokenizer, soft, held_out, batch_size)
-    on_progress(2, 4)
+    report("controls", 2, 4)
     shuffled, _ = _recon(model, tokenizer, soft.roll(1, dims=0), held_out, batch_size)
-    on_progress(3, 4)
+    report("controls", 3, 4)
     others = min(OTHERS, len(held_out) - 1)
     if wanted is not None and judge is not None:
         decoder = Decoder(checkpoint, model, tokenizer)
         texts = [text for part in soft.split(batch_size) for text in decoder.decode(part, DECODED_TOKENS)]
         hits = nearest_to_own(judge(texts).to(wanted), wanted, others, seed)
         told = share_interval(sum(hits), len(hits))
-    on_progress(4, 4)
     gap = _gap_interval(shuffled - own, lengths, seed)
-    return Controls(
+    found = Controls(
         n=len(held_out),
         recon_own=float(own.sum() / lengths.sum()),
         recon_shuffled=float(shuffled.sum() / lengths.sum()),
@@ -218,6 +209,8 @@ def measure_controls(
         others=others,
         seed=seed,
     )
+    report("controls", 4, 4, str(found))
+    return found
 
 
 def _soft_prompts(

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Example:
+class TrainingExample:
     """One training pair.
 
     Attributes:
@@ -55,7 +55,9 @@ def _cycle(items: Sequence[T], rng: random.Random) -> Callable[[], T]:
     return draw
 
 
-def make_examples(recipe: Recipe, responses: Sequence[Response], queries: Sequence[str], count: int) -> list[Example]:
+def make_examples(
+    recipe: Recipe, responses: Sequence[Response], queries: Sequence[str], count: int
+) -> list[TrainingExample]:
     """Make ``count`` examples by the recipe's view shares; equal arguments give equal examples."""
     rng = random.Random(recipe.seed)  # noqa: S311 - reproducible sampling
     views: ViewOptions = recipe.views
@@ -68,11 +70,11 @@ def make_examples(recipe: Recipe, responses: Sequence[Response], queries: Sequen
         if kind == "answer":
             one = answered()
             prompt = "" if rng.random() < views.unprompted else prompts.QUERY
-            examples.append(Example(prompt + one.query, one.response, one.finished))
+            examples.append(TrainingExample(prompt + one.query, one.response, one.finished))
         elif kind == "document":
             parts = [passage() for _ in range(rng.randint(2, 4) if rng.random() < views.long else 1)]
             joined = " ".join(part.response.strip() for part in parts)
-            examples.append(Example(prompts.DOCUMENT + joined, joined, parts[-1].finished))
+            examples.append(TrainingExample(prompts.DOCUMENT + joined, joined, parts[-1].finished))
         else:
             whole: Response | None
             if rng.random() < 0.5:
@@ -82,13 +84,13 @@ def make_examples(recipe: Recipe, responses: Sequence[Response], queries: Sequen
                 whole = short()
                 source = first_sentence(whole.response)
             if kind == "meaning":
-                examples.append(Example(prompts.DOCUMENT + source, source, True))
+                examples.append(TrainingExample(prompts.DOCUMENT + source, source, True))
                 continue
             prompt = rng.choice((prompts.INTENT, prompts.TOPIC))
             if views.context and whole is not None and rng.random() < views.context:
-                examples.append(Example(prompt + source, whole.response, whole.finished))
+                examples.append(TrainingExample(prompt + source, whole.response, whole.finished))
             else:
-                examples.append(Example(prompt + source, source, True))
+                examples.append(TrainingExample(prompt + source, source, True))
     return examples
 
 
@@ -167,7 +169,7 @@ GRADIENT = 2.0
 """A pass with gradients costs about this many forward passes: the weights are frozen and need none."""
 
 
-def plan_batches(recipe: Recipe, examples: Sequence[Example]) -> list[list[Example]]:
+def plan_batches(recipe: Recipe, examples: Sequence[TrainingExample]) -> list[list[TrainingExample]]:
     """Batches of like length, so that a step's memory is even and there is little padding where a GPU pads."""
     optim, rng = recipe.optim, random.Random(recipe.seed)  # noqa: S311 - reproducible order
     size = optim.batch * BUCKET
@@ -203,7 +205,7 @@ def has_recon(recipe: Recipe, step: int) -> bool:
     return recipe.reconstructs and (step >= recipe.optim.align_first or not recipe.losses.align)
 
 
-def step_costs(recipe: Recipe, batches: Sequence[Sequence[Example]]) -> list[float]:
+def step_costs(recipe: Recipe, batches: Sequence[Sequence[TrainingExample]]) -> list[float]:
     """Tokens that each step pushes through the backbone, a token with gradients counted `GRADIENT` times."""
     costs = []
     for step, batch in enumerate(batches):

@@ -5,30 +5,31 @@
 
 from __future__ import annotations
 
+import logging
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genzoo.backbones.entries import BACKBONES, backbone_content, backbone_digest, fetch_backbone
-from genzoo.backbones.generation import Query, Response
+from genzoo.backbones.generation import Query, Response, make_engine
 from genzoo.backbones.tokenizer import template_limit
 from genzoo.backbones.whole import load_causal_lm, open_tokenizer
 from genzoo.errors import TrainingError
 from genzoo.files import folder_content
-from genzoo.jobs import Pace, Shard, as_time
+from genzoo.jobs import Processes, Shard, report
 from genzoo.models.assembly import base_folder
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
 from genzoo.models.loading import loaded_content
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.targets import compute_targets
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher, pin_teacher
-from genzoo.training.examples import Example, make_examples, phases_of
-from genzoo.training.plan import check_recipe
-from genzoo.training.precision import Processes
+from genzoo.teachers.unsupervised import fit_teacher, teacher_name
+from genzoo.training.controls import Controls, embedder, measure_controls
+from genzoo.training.examples import TrainingExample, make_examples, phases_of
+from genzoo.training.plan import answers_in_bfloat16, check_recipe, shape_of
 from genzoo.training.responses import (
     HELD_OUT,
     answer_facts,
@@ -41,15 +42,10 @@ from genzoo.training.responses import (
     read_options,
     write_responses,
 )
+from genzoo.training.state import StateFolder, TextStates
+from genzoo.training.trainer import TokenTrainer
 
-if TYPE_CHECKING:
-    from genzoo.training.controls import Controls
-    from genzoo.training.state import TextStates
-    from genzoo.training.trainer import Progress, TokenTrainer
-
-
-OnProgress = Callable[[str, int, int, str], None]
-"""Called with the stage, how much of it is done, how much there is, and a short remark."""
+log = logging.getLogger(__name__)
 
 
 def teacher_content(name: str) -> str:
@@ -74,13 +70,11 @@ class TrainingRun:
         output: Folder of this run; everything that a stage makes is kept there.
         device: Where to compute.
         batch_size: Queries that are answered at once.
-        on_progress: Told how far each stage is.
         processes: Those that train together.
         responses_folder: Where responses are kept, if not in the output folder: several runs may share them.
         targets_folder: The same for teachers and targets.
         texts: Keeps the states of texts for other runs on the same backbone.
         always_judged: The teacher judges decoded texts even where the alignment loss is off and nothing else needs one.
-        on_note: Told what files of earlier runs do not say of themselves.
     """
 
     recipe: Recipe
@@ -88,23 +82,39 @@ class TrainingRun:
     output: Path
     device: str | None = None
     batch_size: int = 32
-    on_progress: OnProgress = lambda stage, done, total, remark: None
     processes: Processes = field(default_factory=Processes)
     responses_folder: Path | None = None
     targets_folder: Path | None = None
     always_judged: bool = False
     texts: TextStates | None = None
-    on_note: Callable[[str], None] = warnings.warn
+
+    def __post_init__(self) -> None:
+        self.device = self.processes.device or self.device
+
+    @property
+    def _answers(self) -> Path:
+        """Folder of the responses."""
+        return self.responses_folder or self.output
+
+    @property
+    def _shared(self) -> Path:
+        """Folder of teachers and targets."""
+        return self.targets_folder or self.output
+
+    @property
+    def _is_judged(self) -> bool:
+        """Whether anything needs a teacher."""
+        return bool(self.recipe.losses.align) or self.always_judged
 
     @cached_property
     def backbone_folder(self) -> Path:
         """Local folder of the frozen LLM."""
-        return fetch_backbone(self.recipe.backbone, lambda line: self.on_progress("backbone", 0, 1, line))
+        return fetch_backbone(self.recipe.backbone)
 
     @cached_property
     def causal_lm(self) -> tuple[Any, Any]:
         """The one copy of the backbone that all stages share, and its tokenizer."""
-        return load_causal_lm(self.backbone_folder, self.processes.device or self.device)
+        return load_causal_lm(self.backbone_folder, self.device)
 
     @cached_property
     def backbone_digest(self) -> str:
@@ -123,42 +133,34 @@ class TrainingRun:
 
     def _answering_lm(self) -> tuple[Any, Any]:
         """The backbone that answers: the shared one, or a copy in bfloat16 that is dropped afterwards."""
-        from genzoo.training.plan import shape_of
-        from genzoo.training.precision import answers_in_bfloat16
-
-        device = self.processes.device or self.device
         shape = shape_of(self.recipe.backbone) or shape_of(str(self.backbone_folder))
-        if answers_in_bfloat16(self.recipe.response, shape, device):
-            return load_causal_lm(self.backbone_folder, device, "bfloat16")
+        if answers_in_bfloat16(self.recipe.response, shape, self.device):
+            return load_causal_lm(self.backbone_folder, self.device, "bfloat16")
         return self.causal_lm
 
     def responses(self, shard: Shard | None = None) -> list[Response]:
         """Stage 1: the backbone answers the queries (the first ``recipe.response.limit`` of them, or a shard of those)."""
-        from genzoo.backbones.generation import make_engine
-
         options = self.recipe.response
         asked = self.queries[: options.limit or None]
         if options.source != "own":
             return echo_responses(asked)
-        folder = self.responses_folder or self.output
         facts = self.answer_facts
         if self.processes.is_main:
-            check_options(folder, facts, self.on_note)
+            check_options(self._answers, facts)
         made_with = options_digest(facts)
         if self.processes.count > 1:
             shard = Shard(self.processes.rank + 1, self.processes.count)
         made = generate_responses(
             asked,
-            folder,
+            self._answers,
             lambda: make_engine(options, lambda: self.backbone_folder, self._answering_lm),
             self.batch_size,
             shard,
-            lambda done, total, remark: self.on_progress("responses", done, total, remark),
             made_with,
         )
         if self.processes.count > 1:
             self.processes.wait()
-            made = generate_responses(asked, folder, _no_engine, self.batch_size, made_with=made_with)
+            made = generate_responses(asked, self._answers, _no_engine, made_with=made_with)
         return [row for row in made if row.response]
 
     def take(self, rows: Sequence[Response], source: Path) -> None:
@@ -171,7 +173,7 @@ class TrainingRun:
         Raises:
             TrainingError: Where they, or ``responses.json`` beside them, say that they were made otherwise.
         """
-        path = (self.responses_folder or self.output) / "responses.jsonl"
+        path = self._answers / "responses.jsonl"
         if not rows or path.is_file() or self.recipe.response.source != "own":
             return
         facts = self.answer_facts
@@ -194,12 +196,12 @@ class TrainingRun:
         unseen = {row.query for row in held}
         return [query.text for query in self.queries if query.text not in unseen]
 
-    def examples(self) -> list[Example]:
+    def examples(self) -> list[TrainingExample]:
         """The training examples that follow from recipe, queries and responses."""
         train, held = self.split(self.responses())
         if not train:
             raise TrainingError("no query has a response: the backbone answered nothing; look at responses.jsonl")
-        texts, made = self.training_texts(held), list[Example]()
+        texts, made = self.training_texts(held), list[TrainingExample]()
         for place, phase in enumerate(phases_of(self.recipe)):
             # Each phase draws for itself: what follows changes nothing of what went before.
             drawn = replace(self.recipe, seed=self.recipe.seed + place)
@@ -209,54 +211,38 @@ class TrainingRun:
     @cached_property
     def teacher(self) -> tuple[str, Callable[[], Any]]:
         """The teacher's name in the targets' keys, and what loads it; an unsupervised one is fitted when first loaded."""
-        recipe, device = self.recipe, self.processes.device or self.device
-        from genzoo.teachers.unsupervised import teacher_name
-
+        recipe = self.recipe
         if recipe.teacher != UNSUPERVISED:
-            return teacher_content(recipe.teacher), lambda: load_teacher(recipe.teacher, device)
+            return teacher_content(recipe.teacher), lambda: load_teacher(recipe.teacher, self.device)
         texts = self.training_texts(self.split(self.responses())[1])
         name, former = (
             teacher_name(content, recipe.unsupervised, texts, recipe.seed)
             for content in (self.backbone_content, self.backbone_digest)
         )
-        kept = (self.targets_folder or self.output) / "teacher"
+        kept = self._shared / "teacher"
         if (kept / former / "modules.json").is_file() and not (kept / name).exists():
-            self.on_note(
+            log.warning(
                 f"{kept / former} was made by an earlier version: its name tells the weights, texts and options that it was made "
                 "of, but not the tokenizer. It is taken as it is; if the tokenizer may have changed, delete that folder."
             )
             name = former
-        return name, lambda: load_teacher(str(self.fit_teacher(texts, name)), device)
+        return name, lambda: load_teacher(str(self._fit_teacher(texts, kept / name)), self.device)
 
-    def fit_teacher(self, texts: Sequence[str], name: str) -> Path:
+    def _fit_teacher(self, texts: Sequence[str], folder: Path) -> Path:
         """The unsupervised teacher's SentenceTransformer folder, fitted on the log where it is not there yet."""
-        from genzoo.teachers.unsupervised import fit_teacher
-
-        folder = (self.targets_folder or self.output) / "teacher" / name
         if not (folder / "modules.json").is_file():
-            fit_teacher(
-                self.backbone_folder,
-                texts,
-                self.recipe.unsupervised,
-                folder,
-                seed=self.recipe.seed,
-                device=self.processes.device or self.device,
-                on_step=lambda stage, done, total: self.on_progress("teacher", done, total, stage),
-            )
+            options = self.recipe.unsupervised
+            fit_teacher(self.backbone_folder, texts, options, folder, seed=self.recipe.seed, device=self.device)
         return folder
 
     def targets(self, texts: Sequence[str]) -> dict[str, Any]:
         """Stage 2: teacher embeddings of the target texts; none where the alignment loss is off."""
-        if not self.recipe.losses.align:
-            return {}
-        return self._embed(texts)
+        return self._embed(texts) if self.recipe.losses.align else {}
 
     def _embed(self, texts: Sequence[str]) -> dict[str, Any]:
-        report = lambda done, total: self.on_progress("targets", done, total, "")  # noqa: E731
         name, load = self.teacher
-        folder = (self.targets_folder or self.output) / "targets"
         with self.processes.main_first():
-            return compute_targets(texts, load, name, folder, report, former_name=self.recipe.teacher)
+            return compute_targets(texts, load, name, self._shared / "targets", self.recipe.teacher)
 
     def fetch(self) -> None:
         """Have at hand what the stages need, before hours go into the first: the backbone, and a teacher that is not made here.
@@ -264,24 +250,19 @@ class TrainingRun:
         Raises:
             InputError: Where the recipe asks for what this backbone or this log does not have.
         """
-        recipe = self.recipe
-        is_taught = bool(recipe.losses.align) or self.always_judged
+        recipe, is_taught = self.recipe, self._is_judged
         with self.processes.main_first():
             folder = self.backbone_folder
             check_recipe(recipe, folder, len(self.queries), is_taught and recipe.teacher == UNSUPERVISED)
             leading = open_tokenizer(folder)("")["input_ids"]
             template_limit(recipe.max_tokens, len(leading) + recipe.n_tokens)
             if is_taught and recipe.teacher != UNSUPERVISED:
-                fetch_teacher(recipe.teacher, lambda line: self.on_progress("teacher", 0, 1, line))
-                if not ((self.targets_folder or self.output) / "targets").is_dir():
+                fetch_teacher(recipe.teacher)
+                if not (self._shared / "targets").is_dir():
                     load_teacher(recipe.teacher, "cpu")  # refuses one that did not load in full, then lets go of it
 
     def train(self) -> TokenCheckpoint:
         """Stages 1 to 3, then the checkpoint folder."""
-        from genzoo.training.examples import step_costs
-        from genzoo.training.state import StateFolder
-        from genzoo.training.trainer import TokenTrainer
-
         self.fetch()
         made_of = {"backbone": self.backbone_content}
         StateFolder(self.output / "tokens", {"recipe": self.recipe.digest()} | made_of).check()
@@ -290,28 +271,9 @@ class TrainingRun:
         if targets:
             made_of["teacher"] = self.teacher[0]
         trainer = TokenTrainer(
-            self.recipe,
-            *self.causal_lm,
-            examples,
-            targets,
-            self.output / "tokens",
-            self.processes,
-            self.texts,
-            made_of,
-            self.on_note,
+            self.recipe, *self.causal_lm, examples, targets, self.output / "tokens", self.processes, self.texts, made_of
         )
-        costs, pace = step_costs(self.recipe, trainer.batches), None
-
-        def report(progress: Progress) -> None:
-            nonlocal pace
-            left = pace.seconds_left(progress.step) if pace else None
-            pace = pace or Pace(costs, progress.step)
-            words = [] if progress.align is None else [f"alignment {progress.align:.3f}"]
-            words += [] if progress.recon is None else [f"reconstruction {progress.recon:.2f} nats/token"]
-            words += [] if left is None else [f"{as_time(left)} left"]
-            self.on_progress("training", progress.step, progress.steps, ", ".join(words))
-
-        trainer.run(report)
+        trainer.run()
         checkpoint = self._checkpoint(trainer)
         if self.processes.is_main:
             checkpoint.save(self.output / "checkpoint")
@@ -324,26 +286,20 @@ class TrainingRun:
 
     def controls(self, checkpoint: TokenCheckpoint) -> Controls | None:
         """Figures of a checkpoint on the held-out queries; None where fewer than two were held out."""
-        from genzoo.training.controls import embedder, measure_controls
-
         alone = self if self.processes.count == 1 else replace(self, processes=Processes())
         _, held = self.split(alone.responses())
         if len(held) < 2:
             return None
         write_responses(self.output / HELD_OUT, held)
-        is_judged = bool(self.recipe.losses.align) or self.always_judged
-        self.on_progress("controls", 0, 4, f"{len(held)} held-out queries")
-        found = measure_controls(
+        report("controls", 0, 4, f"{len(held)} held-out queries")
+        return measure_controls(
             checkpoint,
             *self.causal_lm,
             held,
-            alone._embed([row.response for row in held]) if is_judged else {},
-            judge=embedder(alone.teacher[1]) if is_judged else None,
+            alone._embed([row.response for row in held]) if self._is_judged else {},
+            judge=embedder(alone.teacher[1]) if self._is_judged else None,
             seed=self.recipe.seed,
-            on_progress=lambda done, total: self.on_progress("controls", done, total, ""),
         )
-        self.on_progress("controls", 4, 4, str(found))
-        return found
 
     def _checkpoint(self, trainer: TokenTrainer) -> TokenCheckpoint:
         recipe = self.recipe

@@ -10,8 +10,10 @@ from typing import Any
 from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone, local_backbone
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
-from genzoo.jobs import CHARACTERS_PER_TOKEN, as_time
+from genzoo.frames import facts_to_html
+from genzoo.jobs import CHARACTERS_PER_TOKEN, as_time, measure_speed
 from genzoo.names import ModelName
+from genzoo.recipes.fields import ResponseOptions
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 from genzoo.training.examples import GRADIENT, has_recon, phases_of, recon_share, recon_tokens
@@ -127,8 +129,20 @@ def shape_of(backbone: str) -> Shape | None:
     return Shape(count, config.hidden_size, config.num_hidden_layers, config.vocab_size)
 
 
+FASTER, LARGE = 1.5, 50_000_000
+"""How much faster bfloat16 must be, and how many parameters a backbone must have, for answers to be made in it: below that,
+generation waits for other things than matrix products."""
+
+
+def answers_in_bfloat16(options: ResponseOptions, shape: Shape | None, device: str | None = None) -> bool:
+    """Whether the backbone answers in bfloat16: where the recipe lets it, it is large enough, and this machine is faster in it."""
+    if options.precision != "auto" or shape is None or shape.n_parameters < LARGE:
+        return False
+    return measure_speed(device, "bfloat16") >= FASTER * measure_speed(device)
+
+
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A run's size.
 
     Attributes:
@@ -252,20 +266,21 @@ class Plan:
             ),
         ]
 
+    def _repr_html_(self) -> str:
+        return facts_to_html(self.rows())
 
-def make_plan(recipe: Recipe, queries: Sequence[Query], speed: float, is_bfloat16: bool = False) -> Plan:
-    """The plan of a recipe on a log; nothing is fetched, loaded or written. Arguments as the attributes of `Plan`."""
+
+def make_plan(recipe: Recipe, queries: Sequence[Query], speed: float, is_bfloat16: bool = False) -> TrainingPlan:
+    """The plan of a recipe on a log; nothing is fetched, loaded or written. Arguments as the attributes of `TrainingPlan`."""
     answered = min(recipe.response.limit or len(queries), len(queries))
     mean = sum(len(query.text) for query in queries) / len(queries) / CHARACTERS_PER_TOKEN
     shape = shape_of(recipe.backbone)
-    return Plan(recipe, shape, len(queries), answered, mean, speed, _dim(recipe, shape), is_bfloat16)
+    return TrainingPlan(recipe, shape, len(queries), answered, mean, speed, _dim(recipe, shape), is_bfloat16)
 
 
 def _dim(recipe: Recipe, shape: Shape | None) -> int | None:
-    from genzoo.teachers.teachers import TEACHERS
-
-    known: dict[str, Any] = {UNSUPERVISED: recipe.unsupervised.whiten}
-    known |= {row.key: row.dim for row in TEACHERS}
     if not recipe.losses.align:
         return shape.hidden_size if shape else None
-    return known.get(recipe.teacher)
+    if recipe.teacher == UNSUPERVISED:
+        return recipe.unsupervised.whiten
+    return TEACHERS.get(recipe.teacher).dim if recipe.teacher in TEACHERS else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
 from genzoo.tables import other_divider, read_table, read_text
 
+log = logging.getLogger(__name__)
 SHARE = 0.2
 """Of the lines that must look alike before it is told: a few such queries prove nothing."""
 BEGINNING = 200
@@ -81,17 +82,16 @@ class _Row:
     text: str
 
 
-def read_queries(path: Path, column: str | None = None, on_note: Callable[[str], None] = warnings.warn) -> list[Query]:
+def read_queries(path: Path, column: str | None = None) -> list[Query]:
     """Read a query log: one query a line, or a column named query, text, question or prompt.
 
     White space is stripped, empty and repeated queries are dropped, order is kept. Which column (in JSON lines: which field) holds
-    the queries is settled once, for all rows; the others are not read.
+    the queries is settled once, for all rows; the others are not read. What is worth knowing before the queries are answered (rows without a query,
+    lines of a ``.txt`` log that look like records of another kind) is logged as a warning.
 
     Args:
         path: The log.
         column: Name of the column that holds the queries, where it is none of the usual ones.
-        on_note: Told what is worth knowing before the queries are answered: rows without a query, and lines of a ``.txt`` log
-            that look like records of another kind.
 
     Raises:
         InputError: For a missing, empty, binary or unknown file, an unknown column (the ones found are named), a row that is not
@@ -101,7 +101,7 @@ def read_queries(path: Path, column: str | None = None, on_note: Callable[[str],
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no query log {path}: give a file, {KINDS}")
-    rows = _read(path, column, on_note)
+    rows = _read(path, column)
     seen: dict[str, Query] = {}
     for place, row in enumerate(rows):
         text = row.text.strip()
@@ -129,91 +129,88 @@ def _check(path: Path, place: str, text: str) -> None:
         )
 
 
-def _read(path: Path, wanted: str | None, on_note: Callable[[str], None]) -> list[_Row]:
+def _read(path: Path, wanted: str | None) -> list[_Row]:
     kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
     if kind == "txt":
-        if wanted:
-            raise InputError(f"{path} has no column {wanted!r}: a .txt file has no columns; leave --column out")
+        _refuse_column(path, wanted, "a .txt file has no columns")
         lines = list(io.StringIO(read_text(path), newline=None))
         for note in notes_on(path, lines, COLUMNS):
-            on_note(note)
+            log.warning(note)
         return [_Row(f"line {number}", None, line) for number, line in enumerate(lines, 1)]
     if kind in ("csv", "tsv"):
-        rows = _table_rows(path, wanted, "," if kind == "csv" else "\t", on_note)
+        names, records = _table_records(path, "," if kind == "csv" else "\t")
     elif kind == "jsonl":
-        rows = _json_rows(path, wanted)
+        names, records = _json_records(path, wanted)
     elif path.name.lower().endswith(".parquet"):
-        rows = _parquet_rows(path, wanted)
+        names, records = _parquet_records(path)
     else:
         raise InputError(f"{path} has an unknown ending: give {KINDS}")
+    if kind == "jsonl" and not records:
+        return []
+    column, has_id = _column(path, names, wanted), names.count("id") == 1
+    rows = [_row(path, place, record, column, has_id) for place, record in records]
     empty = [row.place for row in rows if not row.text.strip()]
     if empty and len(empty) < len(rows):
-        on_note(
+        log.warning(
             f"{path}: {len(empty):,} of {len(rows):,} rows hold no query (the first is {empty[0]}): they are left out."
         )
     return rows
 
 
-def _table_rows(path: Path, wanted: str | None, divider: str, on_note: Callable[[str], None]) -> list[_Row]:
+_Records = list[tuple[str, dict[str, Any]]]
+"""Where each record stands, and its fields."""
+_TWICE = object()
+"""Stands for the value of a field that a JSON object names twice."""
+
+
+def _row(path: Path, place: str, record: dict[str, Any], column: str, has_id: bool) -> _Row:
+    if column not in record:
+        raise InputError(
+            f"{path}, {place} has no field {column!r}, which holds the queries of the other lines (its fields are "
+            f"{', '.join(record) or 'none'}): every line needs it; name another field with --column"
+        )
+    value, name = record[column], record.get("id") if has_id else None
+    if value is _TWICE:
+        raise InputError(f"{path}, {place} names the field {column!r} twice: leave one of them out")
+    if not isinstance(value, str):
+        raise InputError(f"{path}, {place}: the query is of type {type(value).__name__}, not text: {value!r:.60}")
+    return _Row(place, None if name is None else str(name).strip(), value)
+
+
+def _refuse_column(path: Path, wanted: str | None, why: str) -> None:
+    if wanted:
+        raise InputError(f"{path} has no column {wanted!r}: {why}; leave --column out")
+
+
+def _table_records(path: Path, divider: str) -> tuple[list[str], _Records]:
     table = read_table(path, divider)
     if swallowed := table.swallowed(divider):
-        on_note(
+        log.warning(
             f"{path}, line {swallowed[0]}: a quoted cell goes on over lines that look like rows of their own "
             f"({len(swallowed):,} such row{'s' * (len(swallowed) > 1)}): check where its quotes open and close."
         )
-    place = table.heading.index(_column(path, table.heading, wanted))
-    id_place = table.heading.index("id") if table.heading.count("id") == 1 else None
-    return [
-        _Row(f"line {line}", None if id_place is None else cells[id_place].strip(), cells[place])
-        for line, cells in table.rows
-    ]
+    return table.heading, [(f"line {line}", dict(zip(table.heading, cells, strict=True))) for line, cells in table.rows]
 
 
-def _parquet_rows(path: Path, wanted: str | None) -> list[_Row]:
+def _parquet_records(path: Path) -> tuple[list[str], _Records]:
     import pandas as pd
 
     try:
-        frame = pd.read_parquet(path)
+        frame = pd.read_parquet(path).astype(object)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no readable Parquet file ({error})") from error
-    names = [str(name) for name in frame.columns]
-    values = frame.iloc[:, names.index(_column(path, names, wanted))]
-    ids = frame.iloc[:, names.index("id")] if names.count("id") == 1 else [None] * len(frame)
-
-    def is_gap(value: object) -> bool:
-        return bool(pd.api.types.is_scalar(value) and pd.isna(value))
-
-    return [
-        _Row(
-            f"row {number}",
-            None if is_gap(name) else str(name),
-            "" if is_gap(value) else _text(path, f"row {number}", value),
-        )
-        for number, (name, value) in enumerate(zip(ids, values, strict=True), 1)
-    ]
-
-
-def _text(path: Path, place: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InputError(f"{path}, {place}: the query is of type {type(value).__name__}, not text: {value!r:.60}")
-    return value
-
-
-class _Repeated(dict[str, Any]):
-    """A JSON object that names some fields twice."""
-
-    def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
-        super().__init__(pairs)
-        names = [name for name, _ in pairs]
-        self.fields = {name for name in names if names.count(name) > 1}
+    names, rows = list(map(str, frame.columns)), frame.where(frame.notna(), "").itertuples(index=False, name=None)
+    return names, [(f"row {number}", dict(zip(names, row, strict=True))) for number, row in enumerate(rows, 1)]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    return made if len(made) == len(pairs) else _Repeated(pairs)
+    made, names = dict(pairs), [name for name, _ in pairs]
+    if len(made) < len(names):
+        made |= {name: _TWICE for name in names if names.count(name) > 1}
+    return made
 
 
-def _json_rows(path: Path, wanted: str | None) -> list[_Row]:
+def _json_records(path: Path, wanted: str | None) -> tuple[list[str], _Records]:
     values: list[tuple[str, Any]] = []
     for number, line in enumerate(io.StringIO(read_text(path), newline=None), 1):
         if not line.strip():
@@ -228,28 +225,11 @@ def _json_rows(path: Path, wanted: str | None) -> list[_Row]:
             kinds = ("a string", "an object") if isinstance(value, str) else ("an object", "a string")
             raise InputError(f"{path}, line {number} is {kinds[0]}, {values[0][0]} is {kinds[1]}: all must be alike")
         values.append((f"line {number}", value))
-    if not values:
-        return []
-    if isinstance(values[0][1], str):
-        if wanted:
-            raise InputError(f"{path} has no column {wanted!r}: its lines are strings; leave --column out")
-        return [_Row(place, None, value) for place, value in values]
+    if values and isinstance(values[0][1], str):
+        _refuse_column(path, wanted, "its lines are strings")
+        return ["query"], [(place, {"query": value}) for place, value in values]
     # By all rows, so that their order does not decide.
-    names = dict.fromkeys(name for _, value in values for name in value)
-    column = _column(path, list(names), wanted)
-    return [_json_row(path, place, value, column) for place, value in values]
-
-
-def _json_row(path: Path, place: str, value: dict[str, Any], column: str) -> _Row:
-    if column not in value:
-        raise InputError(
-            f"{path}, {place} has no field {column!r}, which holds the queries of the other lines (its fields are "
-            f"{', '.join(value) or 'none'}): every line needs it; name another field with --column"
-        )
-    if isinstance(value, _Repeated) and column in value.fields:
-        raise InputError(f"{path}, {place} names the field {column!r} twice: leave one of them out")
-    name = value.get("id")
-    return _Row(place, None if name is None else str(name), _text(path, place, value[column]))
+    return list(dict.fromkeys(name for _, value in values for name in value)), values
 
 
 def _column(path: Path, names: Iterable[str], wanted: str | None) -> str:

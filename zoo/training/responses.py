@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import logging
 import os
 import time
-import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,9 +18,10 @@ from typing import IO, Any
 from genzoo.backbones.generation import Engine, Query, Response
 from genzoo.errors import TrainingError, system_message
 from genzoo.files import read_json, write_json, write_text
-from genzoo.jobs import Shard
+from genzoo.jobs import Shard, report
 from genzoo.recipes.fields import ResponseOptions
 
+log = logging.getLogger(__name__)
 HELD_OUT = "held-out.jsonl"
 """Name of the file of those responses that a run kept for its controls."""
 OPTIONS = "responses.json"
@@ -143,7 +144,6 @@ def generate_responses(
     load: Callable[[], Engine],
     batch_size: int = 32,
     shard: Shard | None = None,
-    on_progress: Callable[[int, int, str], None] = lambda done, total, remark: None,
     made_with: str = "",
 ) -> list[Response]:
     """Answer every query of the shard that has no response yet, appending to the shard's file after each batch.
@@ -154,7 +154,6 @@ def generate_responses(
         load: Gives the engine; not called when nothing is left to do.
         batch_size: Queries answered at once, of like length.
         shard: The part of the log to answer; all of it by default.
-        on_progress: Called with queries answered, queries in all, and the speed.
         made_with: Digest of what the engine answers with; written beside every response, and demanded of those that have one.
 
     Returns:
@@ -168,13 +167,13 @@ def generate_responses(
     mine = queries[shard.number - 1 :: shard.count]
     known = read_all_responses(folder, made_with)
     if all(query.text in known for query in mine):
-        on_progress(len(mine), len(mine), "")
+        report("responses", len(mine), len(mine))
         return [known[query.text] for query in queries if query.text in known]
     with _writing(path) as file:
         known = read_all_responses(folder, made_with)
         left = [query for query in mine if query.text not in known]
         done, tokens = len(mine) - len(left), 0
-        on_progress(done, len(mine), "")
+        report("responses", done, len(mine))
         engine = load()
         began = time.perf_counter()
         for batch in _batches(left, batch_size):
@@ -182,7 +181,7 @@ def generate_responses(
             _append(file, "".join(map(_line, rows)).encode())
             known.update({row.query: row for row in rows})
             done, tokens = done + len(rows), tokens + sum(row.n_tokens for row in rows)
-            on_progress(done, len(mine), f"{tokens / (time.perf_counter() - began):.0f} tokens/s")
+            report("responses", done, len(mine), f"{tokens / (time.perf_counter() - began):.0f} tokens/s")
     return [known[query.text] for query in queries if query.text in known]
 
 
@@ -226,7 +225,7 @@ def options_digest(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def check_options(folder: Path, facts: Mapping[str, Any], on_note: Callable[[str], None] = warnings.warn) -> None:
+def check_options(folder: Path, facts: Mapping[str, Any]) -> None:
     """Refuse to mix responses of different backbones or options in one folder; the first run writes down what it uses.
 
     Responses of which not all is known, as files of earlier versions leave it, are taken as made with the facts that are missing;
@@ -250,7 +249,7 @@ def check_options(folder: Path, facts: Mapping[str, Any], on_note: Callable[[str
         write_json(path, facts)
         return
     said = ", ".join(missing) if before else "settings and backbone"
-    on_note(
+    log.warning(
         f"{folder} holds responses of which nothing says with which {said} they were made. They are taken as made "
         f"with this run's, which {path.name} now lists as assumed."
     )

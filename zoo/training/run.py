@@ -6,12 +6,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from genzoo.backbones.generation import Query, Response
 from genzoo.errors import InputError
 from genzoo.frames import Rows
-from genzoo.jobs import Shard, job, measure_speed, report
+from genzoo.jobs import Processes, Shard, job, measure_speed
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED, Recipe, override
 from genzoo.training.queries import read_queries
 from genzoo.training.responses import HELD_OUT, read_all_responses, read_responses
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genzoo.models.checkpoint import TokenCheckpoint
     from genzoo.training.controls import Controls
     from genzoo.training.pipeline import TrainingRun
-    from genzoo.training.plan import Plan
+    from genzoo.training.plan import TrainingPlan
 
 log = logging.getLogger(__name__)
 Queries = str | Path | Sequence[str]
@@ -62,14 +62,28 @@ class Run:
         return export(self.folder, folder, merge)
 
 
+class RecipeOptions(TypedDict, total=False):
+    """How a log is read and what is changed in a recipe; `train` says what each means."""
+
+    column: str | None
+    steps: int | None
+    batch: int | None
+    answers: int | None
+    seed: int | None
+    backbone: str | None
+    teacher: str | None
+    set: Mapping[str, Any] | None
+
+
 @job()
 def train(
     recipe: str | Recipe,
     queries: Queries,
     output: str | Path = "output/run",
     *,
-    column: str | None = None,
     responses: str | Path | None = None,
+    device: str | None = None,
+    column: str | None = None,
     steps: int | None = None,
     batch: int | None = None,
     answers: int | None = None,
@@ -77,18 +91,18 @@ def train(
     backbone: str | None = None,
     teacher: str | None = None,
     set: Mapping[str, Any] | None = None,
-    device: str | None = None,
 ) -> Run:
     """Train a model on a query log: responses, targets, training, checkpoint, held-out controls.
 
     Every stage keeps its files in the output folder. After a stop the same call goes on there.
 
     Args:
-        recipe: Name of a recipe (`genzoo list --recipes`), or a `Recipe`.
+        recipe: Name of a recipe (``genzoo list --recipes``), or a `Recipe`.
         queries: Query log: a file (.txt, .jsonl, .csv, .tsv or .parquet), or the queries themselves.
         output: Folder of this run.
-        column: Column of the log that holds the queries, where it is none of the usual ones.
         responses: ``responses.jsonl[.gz]`` made earlier for these queries.
+        device: Where to compute; the best one by default.
+        column: Column of the log that holds the queries, where it is none of the usual ones.
         steps: Training steps, instead of the recipe's.
         batch: Examples per step, instead of the recipe's.
         answers: How many queries the backbone answers; 0 for all.
@@ -96,48 +110,32 @@ def train(
         backbone: Key, folder or ``org/name[@commit]`` of another frozen LLM.
         teacher: Key, SentenceTransformer folder, ``org/name[@commit]``, or ``unsupervised``.
         set: Dotted field of the recipe -> value, as ``{"losses.recon": 0}``.
-        device: Where to compute; the best one by default.
 
     Raises:
         InputError: For a log, recipe or field that cannot be used.
         TrainingError: When training cannot start or go on.
     """
-    chosen = choose_recipe(
-        recipe, set, steps=steps, batch=batch, answers=answers, seed=seed, backbone=backbone, teacher=teacher
-    )
-    run = _prepare(chosen, read_log(queries, column), output, device, responses)
+    run = _prepare(
+        recipe, queries, output, device, responses,
+        column=column, steps=steps, batch=batch, answers=answers, seed=seed, backbone=backbone, teacher=teacher, set=set,
+    )  # fmt: skip
     return Run(run.output, run.train())
 
 
 def plan_training(
-    recipe: str | Recipe,
-    queries: Queries,
-    *,
-    column: str | None = None,
-    steps: int | None = None,
-    batch: int | None = None,
-    answers: int | None = None,
-    seed: int | None = None,
-    backbone: str | None = None,
-    teacher: str | None = None,
-    set: Mapping[str, Any] | None = None,
-    device: str | None = None,
-) -> Plan:
+    recipe: str | Recipe, queries: Queries, *, device: str | None = None, **options: Unpack[RecipeOptions]
+) -> TrainingPlan:
     """What `train` would take with the same arguments: parameters, memory, tokens, time. Nothing is fetched or written.
 
     Raises:
         InputError: For a log, recipe or field that cannot be used.
     """
-    from genzoo.training.plan import check_what_is_here, make_plan, shape_of
-    from genzoo.training.precision import answers_in_bfloat16
+    from genzoo.training.plan import answers_in_bfloat16, check_what_is_here, make_plan, shape_of
 
-    chosen = choose_recipe(
-        recipe, set, steps=steps, batch=batch, answers=answers, seed=seed, backbone=backbone, teacher=teacher
-    )
-    given = read_log(queries, column)
-    check_what_is_here(chosen, len(given))
+    chosen, asked = _read(recipe, queries, options)
+    check_what_is_here(chosen, len(asked))
     is_bfloat16 = answers_in_bfloat16(chosen.response, shape_of(chosen.backbone), device)
-    return make_plan(chosen, given, measure_speed(device), is_bfloat16)
+    return make_plan(chosen, asked, measure_speed(device), is_bfloat16)
 
 
 @job()
@@ -146,34 +144,27 @@ def responses(
     queries: Queries,
     output: str | Path = "output/run",
     *,
-    column: str | None = None,
     shard: str = "1/1",
-    answers: int | None = None,
-    backbone: str | None = None,
-    set: Mapping[str, Any] | None = None,
     batch_size: int = 32,
     device: str | None = None,
+    **options: Unpack[RecipeOptions],
 ) -> Rows[Response]:
-    """Stage 1 of `train`: the frozen LLM answers the queries of a log.
+    """Stage 1 of `train`: the frozen LLM answers the queries of a log. Arguments that are not listed are those of `train`.
 
     Args:
-        recipe: As in `train`; so are queries, output, column, answers, backbone, set and device.
-        queries: See above.
-        output: See above.
-        column: See above.
+        recipe: Name of a recipe, or a `Recipe`.
+        queries: Query log: a file, or the queries themselves.
+        output: Folder of the run.
         shard: ``i/n``: answer only this part of the log; parts may run at the same time.
-        answers: See above.
-        backbone: See above.
-        set: See above.
         batch_size: Queries answered at once.
-        device: See above.
+        device: Where to compute; the best one by default.
+        options: See `train`.
 
     Returns:
         The responses of this shard that are not empty.
     """
-    part, chosen = Shard.parse(shard), choose_recipe(recipe, set, answers=answers, backbone=backbone)
-    run = _prepare(chosen, read_log(queries, column), output, device, batch_size=batch_size)
-    return Rows(run.responses(part))
+    part = Shard.parse(shard)
+    return Rows(_prepare(recipe, queries, output, device, batch_size=batch_size, **options).responses(part))
 
 
 @job()
@@ -182,23 +173,17 @@ def teacher(
     queries: Queries,
     output: str | Path = "output/teacher",
     *,
-    column: str | None = None,
-    backbone: str | None = None,
-    seed: int | None = None,
-    set: Mapping[str, Any] | None = None,
     device: str | None = None,
+    **options: Unpack[RecipeOptions],
 ) -> Path:
     """Make a teacher out of the frozen LLM itself, without labels, and write it as a SentenceTransformer folder.
 
     Args:
-        recipe: As in `train`; its ``unsupervised`` fields say how. So are queries, column, backbone, seed, set and device.
-        queries: See above.
-        output: Folder of the teacher; an earlier teacher in it is replaced.
-        column: See above.
-        backbone: See above.
-        seed: See above.
-        set: See above.
-        device: See above.
+        recipe: Name of a recipe, or a `Recipe`; its ``unsupervised`` fields say how.
+        queries: Query log: a file, or the queries themselves.
+        output: Folder of the teacher; an earlier teacher in it is replaced, anything else refused.
+        device: Where to compute; the best one by default.
+        options: See `train`.
 
     Returns:
         The folder.
@@ -206,12 +191,12 @@ def teacher(
     from genzoo.backbones.entries import fetch_backbone
     from genzoo.teachers.unsupervised import fit_teacher
 
-    chosen, folder = _pinned(choose_recipe(recipe, set, backbone=backbone, seed=seed)), Path(output)
-    texts = [query.text for query in read_log(queries, column)]
+    (chosen, rows), folder = _read(recipe, queries, options), Path(output)
     if folder.exists() and not (folder / "modules.json").is_file() and any(folder.iterdir()):
         raise InputError(f"{folder} exists and is no SentenceTransformer folder: choose another --output")
-    where = fetch_backbone(chosen.backbone, log.info)
-    fit_teacher(where, texts, chosen.unsupervised, folder, seed=chosen.seed, device=device, on_step=report)
+    chosen = _pinned(chosen)
+    where, texts = fetch_backbone(chosen.backbone), [row.text for row in rows]
+    fit_teacher(where, texts, chosen.unsupervised, folder, seed=chosen.seed, device=device)
     return folder
 
 
@@ -221,26 +206,16 @@ def targets(
     queries: Queries,
     output: str | Path = "output/run",
     *,
-    column: str | None = None,
     responses: str | Path | None = None,
-    steps: int | None = None,
-    batch: int | None = None,
-    answers: int | None = None,
-    seed: int | None = None,
-    backbone: str | None = None,
-    teacher: str | None = None,
-    set: Mapping[str, Any] | None = None,
     device: str | None = None,
+    **options: Unpack[RecipeOptions],
 ) -> dict[str, Tensor]:
     """Stage 2 of `train`, with the same arguments: the teacher embeds the responses (after stage 1, if that is not done).
 
     Returns:
         Target text -> ``(D,)`` embedding; empty where the recipe's alignment loss is off.
     """
-    chosen = choose_recipe(
-        recipe, set, steps=steps, batch=batch, answers=answers, seed=seed, backbone=backbone, teacher=teacher
-    )
-    run = _prepare(chosen, read_log(queries, column), output, device, responses)
+    run = _prepare(recipe, queries, output, device, responses, **options)
     run.fetch()
     return run.targets([one.target for one in run.examples()])
 
@@ -281,7 +256,6 @@ def controls(
         _note_trained_on(rows, folder, Path(held_out))
     found = measure_on(
         checkpoint, rows, teacher or teacher_of(model), seed=seed, device=device,
-        on_progress=lambda done, total: report("controls", done, total),
     )  # fmt: skip
     if save:
         inner = folder / "checkpoint"
@@ -306,7 +280,7 @@ def choose_recipe(recipe: str | Recipe, changes: Mapping[str, Any] | None = None
 def read_log(queries: Queries, column: str | None = None) -> list[Query]:
     """The queries of a log, or of a list: stripped, without empty and repeated ones; what is doubtful about a file is noted."""
     if isinstance(queries, str | Path):
-        return read_queries(Path(queries), column, log.warning)
+        return read_queries(Path(queries), column)
     kept: dict[str, Query] = {}
     for place, text in enumerate(queries):
         if not isinstance(text, str):
@@ -326,23 +300,31 @@ def _pinned(recipe: Recipe) -> Recipe:
     return replace(recipe, backbone=pin_backbone(recipe.backbone), teacher=pin_teacher(recipe.teacher))
 
 
+def _read(recipe: str | Recipe, queries: Queries, options: RecipeOptions) -> tuple[Recipe, list[Query]]:
+    """The recipe with its changes, and the log."""
+    changes: dict[str, Any] = {**options}
+    column = changes.pop("column", None)
+    return choose_recipe(recipe, changes.pop("set", None), **changes), read_log(queries, column)
+
+
 def _prepare(
-    recipe: Recipe,
-    queries: list[Query],
+    recipe: str | Recipe,
+    queries: Queries,
     output: str | Path,
     device: str | None,
     made: str | Path | None = None,
     batch_size: int = 32,
+    **options: Unpack[RecipeOptions],
 ) -> TrainingRun:
     """The run that the arguments describe, with the responses that were made earlier."""
     from genzoo.training.pipeline import TrainingRun
-    from genzoo.training.precision import Processes
 
-    given = given_responses(made, queries[: recipe.response.limit or None])
-    recipe = _pinned(recipe)
+    chosen, asked = _read(recipe, queries, options)
+    given = given_responses(made, asked[: chosen.response.limit or None])
+    chosen = _pinned(chosen)
     Path(output).mkdir(parents=True, exist_ok=True)
     processes = Processes.from_environment(device)
-    run = TrainingRun(recipe, queries, Path(output), device, batch_size, report, processes, on_note=log.warning)
+    run = TrainingRun(chosen, asked, Path(output), device, batch_size, processes)
     with processes.main_first():
         if made and processes.is_main:
             run.take(given, Path(made))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ from torch import Tensor
 from genzoo.backbones.forward import Memory, remember
 from genzoo.errors import TrainingError, ZooError, system_message
 from genzoo.files import parts_digest, replace_file, strict_json, write_text
-from genzoo.training.examples import Example
+from genzoo.training.examples import TrainingExample
 
 
-def examples_content(examples: Iterable[Example]) -> str:
+def examples_content(examples: Iterable[TrainingExample]) -> str:
     """16 hex characters over every training example, in order."""
     return parts_digest(f"{one.text}\0{one.target}\0{one.ended}" for one in examples)
 
 
+log = logging.getLogger(__name__)
 _LABELS = {"first": "first example", "examples": "number of examples"}
 """How messages name what the state calls briefly."""
 
@@ -34,13 +35,10 @@ class StateFolder:
     Args:
         folder: Where they are kept.
         identity: What must not change between a state and the run that goes on with it, by names that people understand.
-        on_note: Told what a state of an earlier version does not say.
     """
 
-    def __init__(
-        self, folder: Path, identity: Mapping[str, str], on_note: Callable[[str], None] = warnings.warn
-    ) -> None:
-        self.folder, self.identity, self.on_note = folder, dict(identity), on_note
+    def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:
+        self.folder, self.identity = folder, dict(identity)
         self.state_file, self.history_file = folder / "state.safetensors", folder / "history.jsonl"
 
     def save(self, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, str]) -> None:
@@ -79,7 +77,7 @@ class StateFolder:
         except (OSError, SafetensorError) as error:
             raise self._damaged(error) from error
         if missing := [_LABELS.get(key, key) for key in self.identity if key not in facts]:
-            self.on_note(
+            log.warning(
                 f"{self.state_file} was saved by an earlier version and does not say with which {', '.join(missing)}. It is taken "
                 "as this run's; if they may have changed, delete it and training starts anew."
             )

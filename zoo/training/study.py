@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import logging
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -21,21 +21,22 @@ from genzoo.backbones.generation import Query, Response
 from genzoo.errors import TrainingError
 from genzoo.files import parts_digest, read_json, write_json, write_text
 from genzoo.intervals import mean_interval
+from genzoo.jobs import report
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.recipes.studies import RESULTS, TEACHER, Study, StudyRow, read_results, run_folder
 from genzoo.teachers.teachers import fetch_teacher
-from genzoo.training.pipeline import OnProgress, TrainingRun, teacher_content
+from genzoo.training.pipeline import TrainingRun, teacher_content
 from genzoo.training.plan import check_recipe
 from genzoo.training.responses import HELD_OUT, read_responses, write_responses
 from genzoo.training.state import StateFolder, TextStates
+
+log = logging.getLogger(__name__)
 
 
 def settle(
     study: Study,
     queries: Sequence[Query],
     output: Path,
-    on_progress: OnProgress,
-    on_note: Callable[[str], None],
 ) -> dict[tuple[str, int], str]:
     """Fetch and check what every cell needs, and what the folder holds of it.
 
@@ -43,8 +44,6 @@ def settle(
         study: What to compare.
         queries: The log.
         output: Folder of the study.
-        on_progress: Told what is fetched.
-        on_note: Told what the folder's figures do not say of themselves.
 
     Returns:
         Cell -> digest of what it is made of, apart from its recipe.
@@ -61,11 +60,11 @@ def settle(
     contents, made_of = dict[str, str](), dict[tuple[str, int], str]()
     for variant, seed in study.cells:
         recipe = study.recipe_of(variant, seed)
-        folder = fetch_backbone(recipe.backbone, lambda line: on_progress("backbone", 0, 1, line))
+        folder = fetch_backbone(recipe.backbone)
         if recipe.backbone not in contents:
             contents[recipe.backbone] = backbone_content(folder, backbone_digest(folder))
         if recipe.teacher != UNSUPERVISED and recipe.teacher not in contents:
-            fetch_teacher(recipe.teacher, lambda line: on_progress("teacher", 0, 1, line))
+            fetch_teacher(recipe.teacher)
             contents[recipe.teacher] = teacher_content(recipe.teacher)
         check_recipe(recipe, folder, len(queries), recipe.teacher == UNSUPERVISED)
         parts = (log, contents[recipe.backbone], contents.get(recipe.teacher, UNSUPERVISED))
@@ -73,7 +72,7 @@ def settle(
         made = {"recipe": recipe.digest(), "backbone": contents[recipe.backbone]}
         if not any(row.cell == (variant, seed) for row in rows):
             StateFolder(run_folder(output, variant, seed) / "tokens", made).check()
-    _check_rows(study, rows, output, made_of, on_note)
+    _check_rows(study, rows, output, made_of)
     return made_of
 
 
@@ -82,7 +81,6 @@ def _check_rows(
     rows: Sequence[StudyRow],
     output: Path,
     made_of: Mapping[tuple[str, int], str],
-    on_note: Callable[[str], None],
 ) -> None:
     """Refuse figures of cells that were trained otherwise; say what is kept without being known."""
     path = output / RESULTS
@@ -99,12 +97,12 @@ def _check_rows(
                 "--output, or delete those lines and the folders of those cells"
             )
     if strangers := sorted({f"{row.cell[0]} (seed {row.seed})" for row in rows if row.cell not in made_of}):
-        on_note(
+        log.warning(
             f"{path} holds figures of cells that are not part of the study now: {', '.join(strangers)}. They are kept, behind the "
             "others; delete their lines if they should not be reported."
         )
     if unknown := {row.cell for row in rows if row.cell in made_of and not row.made_of}:
-        on_note(
+        log.warning(
             f"{path} does not say of which query log, backbone and teacher {len(unknown):,} of {len(made_of):,} cells were made: "
             "they are taken as made of this study's."
         )
@@ -156,8 +154,6 @@ def run_study(
     metrics: Sequence[str] = (),
     device: str | None = None,
     responses: Sequence[Response] = (),
-    on_progress: OnProgress = lambda stage, done, total, remark: None,
-    on_note: Callable[[str], None] = warnings.warn,
 ) -> list[StudyRow]:
     """Train and measure every cell that is not finished yet, and write ``results.csv`` and ``summary.csv`` after each.
 
@@ -176,32 +172,39 @@ def run_study(
         metrics: What ``measure`` gives; a finished cell that lacks one of them is measured again.
         device: Where to compute.
         responses: Answers made earlier, asked as the first variant asks.
-        on_progress: Told how far each stage is; the stage ``study`` counts cells.
-        on_note: Told what files of earlier runs do not say of themselves.
 
     Raises:
         InputError: For a recipe that cannot be made of its backbone and the log.
         TrainingError: For files of another study, recipe, log, backbone or teacher in the folder.
     """
     cells = study.cells
-    made_of = settle(study, queries, output, on_progress, on_note)
+    made_of = settle(study, queries, output)
     texts: dict[str, TextStates] = {}
     made = _responses_folder(output, study.recipe_of(*cells[0])) / "responses.jsonl"
     if responses and not made.is_file():
         write_responses(made, responses)
     for done, (variant, seed) in enumerate(cells):
-        on_progress("study", done, len(cells), f"{variant}, seed {seed}")
+        report("study", done, len(cells), f"{variant}, seed {seed}")
         recipe = study.recipe_of(variant, seed)
         folder = run_folder(output, variant, seed)
         with _alone(folder) as is_mine:
             if not is_mine or _is_finished(read_results(output / RESULTS), (variant, seed), metrics):
                 continue
             kept = texts.setdefault(recipe.backbone, TextStates(virtual_memory().available // SHARE_OF_MEMORY))
-            run = _cell(recipe, queries, output, folder, device, kept, on_progress, on_note)
+            run = TrainingRun(
+                recipe,
+                queries,
+                folder,
+                device,
+                responses_folder=_responses_folder(output, recipe),
+                targets_folder=output / "shared",
+                always_judged=True,
+                texts=kept,
+            )
             found = _measured(study, run, variant, output, measure, metrics)
             found = [replace(row, made_of=made_of[variant, seed]) for row in found]
             _add(study, output, found)
-    on_progress("study", len(cells), len(cells), "")
+    report("study", len(cells), len(cells))
     return read_results(output / RESULTS)
 
 
@@ -236,30 +239,6 @@ def _alone(folder: Path) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
-
-
-def _cell(
-    recipe: Recipe,
-    queries: Sequence[Query],
-    output: Path,
-    folder: Path,
-    device: str | None,
-    texts: TextStates,
-    on_progress: OnProgress,
-    on_note: Callable[[str], None],
-) -> TrainingRun:
-    return TrainingRun(
-        recipe,
-        queries,
-        folder,
-        device,
-        on_progress=on_progress,
-        responses_folder=_responses_folder(output, recipe),
-        targets_folder=output / "shared",
-        always_judged=True,
-        texts=texts,
-        on_note=on_note,
-    )
 
 
 def _measured(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,10 @@ from genzoo.backbones.forward import can_pack, freeze, input_scale, token_states
 from genzoo.backbones.lora import Lora
 from genzoo.backbones.tokenizer import plain_ids, start_rows
 from genzoo.errors import TrainingError
+from genzoo.jobs import Pace, Processes, as_time, report
 from genzoo.recipes.recipes import Recipe
 from genzoo.training.examples import (
-    Example,
+    TrainingExample,
     chosen_for_recon,
     has_recon,
     phase_at,
@@ -28,10 +28,10 @@ from genzoo.training.examples import (
     recon_tokens,
     schedule,
     scored_places,
+    step_costs,
 )
 from genzoo.training.heads import TokenHeads
-from genzoo.training.losses import alignment_loss, response_loss
-from genzoo.training.precision import GradientCheck, Processes, check_gradients
+from genzoo.training.losses import GradientCheck, alignment_loss, check_gradients, response_loss
 from genzoo.training.state import StateFolder, TextStates, examples_content
 
 SAVE_EVERY = 25
@@ -41,7 +41,7 @@ MEMORY = 200
 
 
 @dataclass(frozen=True)
-class Progress:
+class StepRecord:
     """One training step: losses are those of its batch (``recon`` in nats per token), None where one was not computed."""
 
     step: int
@@ -49,6 +49,10 @@ class Progress:
     align: float | None
     recon: float | None
     seconds: float
+
+    def __str__(self) -> str:
+        losses = [] if self.align is None else [f"alignment {self.align:.3f}"]
+        return ", ".join([*losses, *([] if self.recon is None else [f"reconstruction {self.recon:.2f} nats/token"])])
 
 
 class TokenTrainer:
@@ -64,7 +68,6 @@ class TokenTrainer:
         processes: Those that train together.
         texts: States of texts that other trainings on the same backbone left, if there were any.
         made_of: Digests of what else decides the result (backbone, teacher), which a state must share to be gone on with.
-        on_note: Told what a state of an earlier version does not say.
     """
 
     def __init__(
@@ -72,13 +75,12 @@ class TokenTrainer:
         recipe: Recipe,
         model: Any,
         tokenizer: Any,
-        examples: Sequence[Example],
+        examples: Sequence[TrainingExample],
         targets: Mapping[str, torch.Tensor],
         folder: Path,
         processes: Processes | None = None,
         texts: TextStates | None = None,
         made_of: Mapping[str, str] | None = None,
-        on_note: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.texts = texts
         self.recipe, self.model, self.tokenizer, self.folder = recipe, freeze(model), tokenizer, folder
@@ -94,7 +96,7 @@ class TokenTrainer:
         self.is_bfloat16, self.is_whole = False, True
         facts = {"recipe": recipe.digest(), "first": examples[0].text[:200], "examples": str(len(examples))}
         facts |= {"content of the examples": examples_content(examples)} | dict(made_of or {})
-        self.state = StateFolder(folder, facts, on_note)
+        self.state = StateFolder(folder, facts)
 
     def _target_scale(self) -> float:
         """Unit variance per dimension whatever the teacher's norm, so that learning rates mean the same for every teacher."""
@@ -125,11 +127,11 @@ class TokenTrainer:
             group["full_lr"] = group["lr"]
         return torch.optim.AdamW(groups, weight_decay=0.0)
 
-    def text_ids(self, batch: Sequence[Example]) -> list[list[int]]:
+    def text_ids(self, batch: Sequence[TrainingExample]) -> list[list[int]]:
         """Token ids of the texts, cut so that the trained tokens still fit."""
         return plain_ids(self.tokenizer, [one.text for one in batch], self.recipe.max_tokens - len(self.heads.rows))
 
-    def response_ids(self, batch: Sequence[Example], limit: int) -> list[list[int]]:
+    def response_ids(self, batch: Sequence[TrainingExample], limit: int) -> list[list[int]]:
         """Token ids of the targets, cut to the limit; an end token only where the text truly ended there."""
         made = self.tokenizer([one.target for one in batch], add_special_tokens=False, split_special_tokens=True)[
             "input_ids"
@@ -137,11 +139,11 @@ class TokenTrainer:
         end = self.tokenizer.eos_token_id
         return [([*ids, end] if one.ended else ids)[:limit] or [end] for ids, one in zip(made, batch, strict=True)]
 
-    def target_rows(self, batch: Sequence[Example]) -> torch.Tensor:
+    def target_rows(self, batch: Sequence[TrainingExample]) -> torch.Tensor:
         """``(batch, D)`` targets of unit variance."""
         return torch.stack([self.targets[one.target] for one in batch]).to(self.heads.rows.device) * self.target_scale
 
-    def states(self, batch: Sequence[Example]) -> torch.Tensor:
+    def states(self, batch: Sequence[TrainingExample]) -> torch.Tensor:
         """Last hidden states at the trained tokens, ``(batch, n, H)``, with whatever is trained in the encoding pass."""
         ids, memory = self.text_ids(batch), None
         if self.lora is None and self.texts is not None and can_pack(self.model):
@@ -162,7 +164,7 @@ class TokenTrainer:
         targets = None if self.dim is None else self.target_rows(ordered)
         self.heads.start_from(torch.cat(states), targets, self.recipe.optim.ridge)
 
-    def backward(self, batch: Sequence[Example], step: int) -> tuple[float | None, float | None, torch.Tensor]:
+    def backward(self, batch: Sequence[TrainingExample], step: int) -> tuple[float | None, float | None, torch.Tensor]:
         """Put the gradient of the whole batch's loss into the parameters of every process.
 
         A process sees its share of the batch, a micro-batch at a time; each part is weighted so that the sum is the whole.
@@ -219,7 +221,7 @@ class TokenTrainer:
                 own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
                 parameter.grad = self.processes.sum(own)
 
-    def train_step(self) -> Progress:
+    def train_step(self) -> StepRecord:
         """One optimiser step; raises `TrainingError` on NaN, with the last good state still on the disk."""
         began, optim = time.perf_counter(), self.recipe.optim
         batch = self.batches[self.step]
@@ -248,22 +250,25 @@ class TokenTrainer:
                 self.heads.solve_alignment(optim.ridge)
         self.step += 1
         self.is_whole = True
-        return Progress(self.step, optim.steps, align, recon, time.perf_counter() - began)
+        return StepRecord(self.step, optim.steps, align, recon, time.perf_counter() - began)
 
-    def run(self, on_step: Callable[[Progress], None] = lambda progress: None) -> None:
+    def run(self) -> None:
         """Train to the end from wherever the folder's state stands."""
         if not self.restore():
             self.warm_start()
             self.choose_precision()
             self.save_state()
+        costs, pace = step_costs(self.recipe, self.batches), None
         try:
             while self.step < self.recipe.optim.steps:
-                progress = self.train_step()
+                made = self.train_step()
                 if self.processes.is_main:
-                    self.state.log(vars(progress))
+                    self.state.log(vars(made))
                 if self.step % SAVE_EVERY == 0 or self.step == self.recipe.optim.steps:
                     self.save_state()
-                on_step(progress)
+                left = f", {as_time(pace.seconds_left(made.step))} left" if pace else ""
+                pace = pace or Pace(costs, made.step)
+                report("training", made.step, made.steps, f"{made}{left}")
         except KeyboardInterrupt:
             if self.is_whole:
                 self.save_state()

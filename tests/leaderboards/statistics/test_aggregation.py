@@ -79,9 +79,7 @@ def test_a_model_without_any_score_does_not_count_in_borda():
     assert np.isnan(table["rank"]["d", "r"])
 
 
-def test_deltas_and_relative_delta():
-    table = aggregation.deltas(SCORES, SCORES.loc["b", "r"])
-    assert table.loc[("a", "r")].round(6).tolist() == [0.2, -0.2, 0.0]
+def test_relative_delta():
     assert aggregation.relative_delta(0.452, 0.542) == pytest.approx(-0.1660517)
     assert aggregation.relative_delta(-0.1, -0.2) is None
     assert aggregation.relative_delta(0.5, 0.0) is None

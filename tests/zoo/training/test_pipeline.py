@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.backbones.generation import Query, TransformersEngine
 from genzoo.errors import TrainingError, ZooError
+from genzoo.jobs import reporting_to
 from genzoo.models.assembly import assemble
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.recipes.recipes import LossOptions, OptimOptions, Recipe, ResponseOptions, ViewOptions, override
@@ -78,8 +79,8 @@ def test_stopped_run_goes_on_bit_equal(recipe, tmp_path):
         if stage == "training" and done == 27:  # two steps after a saved state
             raise StopError
 
-    with pytest.raises(StopError):
-        _run(recipe, tmp_path / "cut", on_progress=stop).train()
+    with pytest.raises(StopError), reporting_to(stop):
+        _run(recipe, tmp_path / "cut").train()
     resumed = _run(recipe, tmp_path / "cut").train()
     assert resumed.digest() == whole.digest()
     lines = (tmp_path / "cut" / "tokens" / "history.jsonl").read_text().splitlines()
@@ -165,8 +166,8 @@ def test_stop_in_the_last_phase_goes_on_bit_equal(recipe, tmp_path, changes):
         if stage == "training" and done == 27:
             raise KeyboardInterrupt  # saves step 27
 
-    with pytest.raises(KeyboardInterrupt):
-        _run(longer, tmp_path / "cut", on_progress=stop).train()
+    with pytest.raises(KeyboardInterrupt), reporting_to(stop):
+        _run(longer, tmp_path / "cut").train()
     assert _run(longer, tmp_path / "cut").train().digest() == whole.digest()
 
 

@@ -10,7 +10,7 @@ from genzoo.backbones.entries import BACKBONES
 from genzoo.backbones.generation import Query
 from genzoo.jobs import Pace
 from genzoo.recipes.recipes import RECIPES, override
-from genzoo.training.examples import Example, chosen_for_recon, has_recon, phases_of, plan_batches, step_costs
+from genzoo.training.examples import TrainingExample, chosen_for_recon, has_recon, phases_of, plan_batches, step_costs
 from genzoo.training.plan import make_plan, shape_of
 
 QUERIES = [Query(str(i), "where do polar bears live and what do they eat? " * 2) for i in range(5000)]
@@ -53,7 +53,7 @@ def test_five_thousand_queries_fit_into_the_promised_time():
 def test_time_left_is_right_after_the_first_tenth():
     """Also where the first steps are cheap, as they are without the reconstruction loss."""
     recipe = override(RECIPES.get("smollm2-135m"), {"optim.steps": 100, "optim.align_first": 10, "optim.batch": 8})
-    examples = [Example("a text of some length " * (1 + i % 5), "an answer " * 9, True) for i in range(800)]
+    examples = [TrainingExample("a text of some length " * (1 + i % 5), "an answer " * 9, True) for i in range(800)]
     costs = step_costs(recipe, plan_batches(recipe, examples))
     assert costs[5] < costs[50]
     now = 0.0
@@ -85,7 +85,7 @@ def test_batches_hold_every_example_once_and_depend_on_the_seed_alone():
     recipe = override(
         RECIPES.get("smollm2-135m"), {"optim.steps": 40, "optim.align_last": 0, "optim.recon_last": 0, "optim.batch": 8}
     )
-    examples = [Example(f"text {'x' * (i * 37 % 91)} {i}", "a", True) for i in range(320)]
+    examples = [TrainingExample(f"text {'x' * (i * 37 % 91)} {i}", "a", True) for i in range(320)]
     batches = plan_batches(recipe, examples)
     assert len(batches) == 40
     assert sorted(one.text for batch in batches for one in batch) == sorted(one.text for one in examples)

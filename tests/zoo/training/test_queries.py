@@ -191,10 +191,9 @@ def test_unusual_but_valid_logs(tmp_path, recwarn, name, content, texts):
         ),
     ],
 )
-def test_doubtful_rows_are_told(tmp_path, name, content, told):
+def test_doubtful_rows_are_told(tmp_path, name, content, told, notes):
     (tmp_path / name).write_text(content)
-    notes = []
-    read_queries(tmp_path / name, on_note=notes.append)
+    read_queries(tmp_path / name)
     assert len(notes) == 1
     assert told in notes[0]
 
@@ -225,10 +224,9 @@ def test_doubtful_rows_are_told(tmp_path, name, content, told):
         ("query\nwhat is a newt\n", "line 1 looks like the heading of a table"),
     ],
 )
-def test_lines_of_text_that_look_like_records_are_told(tmp_path, content, told):
+def test_lines_of_text_that_look_like_records_are_told(tmp_path, content, told, notes):
     (tmp_path / "log.txt").write_text(content)
-    notes = []
-    assert read_queries(tmp_path / "log.txt", on_note=notes.append)
+    assert read_queries(tmp_path / "log.txt")
     assert any(told in note for note in notes), notes
 
 

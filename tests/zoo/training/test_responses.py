@@ -17,9 +17,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from genzoo.backbones.entries import backbone_content, backbone_digest
 from genzoo.backbones.generation import Query, Response, TransformersEngine, VllmEngine, chat_text, make_engine
 from genzoo.errors import InputError, TrainingError
-from genzoo.jobs import Shard
+from genzoo.jobs import Shard, reporting_to
 from genzoo.recipes.fields import SAFETY_PROMPT, ResponseOptions
-from genzoo.training import precision
+from genzoo.training import plan
 from genzoo.training.plan import Shape
 from genzoo.training.responses import (
     answer_facts,
@@ -74,7 +74,8 @@ def test_bad_shards(text):
 
 def test_batches_are_of_like_length_and_progress_tells_the_speed(tmp_path):
     engine, told = Parrot(), []
-    generate_responses(QUERIES, tmp_path, lambda: engine, 8, None, lambda *words: told.append(words))
+    with reporting_to(lambda stage, *words: told.append(words)):
+        generate_responses(QUERIES, tmp_path, lambda: engine, 8, None)
     assert sum(map(len, engine.sizes)) == len(QUERIES)
     spread = [max(sizes) - min(sizes) for sizes in engine.sizes]
     whole = [len(query.text) for query in QUERIES]
@@ -135,17 +136,16 @@ def test_responses_of_other_options_are_not_mixed(tmp_path):
         check_options(tmp_path, {"system prompt": "Be brief.", "longest": 5})
 
 
-def test_responses_of_unknown_options_are_taken_once_and_said(tmp_path):
+def test_responses_of_unknown_options_are_taken_once_and_said(tmp_path, notes):
     write_responses(tmp_path / "responses.jsonl", Parrot().answer(QUERIES[:2]))
     (tmp_path / "responses.json").write_text('{"longest": 7}')
-    notes = []
     for _ in range(2):
-        check_options(tmp_path, {"longest": 7, "engine": "transformers"}, notes.append)
+        check_options(tmp_path, {"longest": 7, "engine": "transformers"})
     assert len(notes) == 1
     assert "nothing says with which engine they were made" in notes[0]
     assert json.loads((tmp_path / "responses.json").read_text())["assumed"] == ["engine"]
     with pytest.raises(TrainingError, match="engine 'transformers', now 'vllm'"):
-        check_options(tmp_path, {"longest": 7, "engine": "vllm"}, notes.append)
+        check_options(tmp_path, {"longest": 7, "engine": "vllm"})
 
 
 FACTS = answer_facts("org/name", "0" * 16, ResponseOptions())
@@ -292,9 +292,9 @@ def test_padding_behind_an_ended_answer_is_not_counted(llama):
 )
 def test_answers_in_bfloat16_where_it_pays(monkeypatch, options, n_parameters, ratio, expected):
     speeds = {"float32": 1e11, "bfloat16": ratio * 1e11}
-    monkeypatch.setattr(precision, "measure_speed", lambda device=None, dtype="float32": speeds[dtype])
-    assert precision.answers_in_bfloat16(options, Shape(n_parameters, 576, 30, 49152)) is expected
-    assert not precision.answers_in_bfloat16(options, None)
+    monkeypatch.setattr(plan, "measure_speed", lambda device=None, dtype="float32": speeds[dtype])
+    assert plan.answers_in_bfloat16(options, Shape(n_parameters, 576, 30, 49152)) is expected
+    assert not plan.answers_in_bfloat16(options, None)
 
 
 def test_vllm_is_an_extra(llama, monkeypatch):

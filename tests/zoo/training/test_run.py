@@ -76,6 +76,7 @@ def test_a_plan_is_made_without_a_folder(tmp_path, monkeypatch):
     plan = genzoo.plan_training("llama-3.2-1b", TEXTS, steps=10, batch=4)
     assert plan.n_queries == len(TEXTS)
     assert dict(plan.rows())["training"] == "10 steps of 4: 40 examples"
+    assert "10 steps of 4: 40 examples" in plan._repr_html_()
     assert not list(tmp_path.iterdir())
 
 

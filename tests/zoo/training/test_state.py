@@ -8,7 +8,6 @@ from conftest_builders import SENTENCES, build_backbone, build_checkpoint
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from genzoo.backbones import generation
 from genzoo.backbones.generation import Query, Response
 from genzoo.errors import InputError, TrainingError
 from genzoo.models.assembly import export
@@ -53,8 +52,8 @@ def recipe(folders):
     )
 
 
-def _run(recipe, folder, queries=QUERIES, notes=None):
-    return TrainingRun(recipe, queries, folder, device="cpu", on_note=[].append if notes is None else notes.append)
+def _run(recipe, folder, queries=QUERIES):
+    return TrainingRun(recipe, queries, folder, device="cpu")
 
 
 def _change_weights(folder):
@@ -85,9 +84,9 @@ def test_a_state_is_known_by_all_of_its_examples_backbone_and_teacher(recipe, fo
         _run(recipe, output).train()
 
 
-def test_a_state_of_an_earlier_version_is_gone_on_with_and_said(recipe, tmp_path):
-    output, notes = tmp_path / "run", []
-    before = _run(recipe, output, notes=notes).train()
+def test_a_state_of_an_earlier_version_is_gone_on_with_and_said(recipe, tmp_path, notes):
+    output = tmp_path / "run"
+    before = _run(recipe, output).train()
     assert notes == []
     path = output / "tokens" / "state.safetensors"
     with safe_open(path, "pt") as file:
@@ -95,12 +94,12 @@ def test_a_state_of_an_earlier_version_is_gone_on_with_and_said(recipe, tmp_path
     kept = {key: facts[key] for key in ("recipe", "first", "examples", "step", "bfloat16")}
     tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
     save_file(tensors, path, metadata=kept)
-    assert _run(recipe, output, notes=notes).train().digest() == before.digest()
+    assert _run(recipe, output).train().digest() == before.digest()
     assert len(notes) == 1
     assert "does not say with which content of the examples, backbone, teacher" in notes[0]
     save_file(tensors, path, metadata=kept | {"first": "something else"})
     with pytest.raises(TrainingError, match="other first example"):
-        _run(recipe, output, notes=notes).train()
+        _run(recipe, output).train()
 
 
 def test_answers_of_other_weights_under_the_same_name_are_refused(recipe, folders, tmp_path):
@@ -123,19 +122,19 @@ def test_a_teacher_is_known_by_the_backbone_that_it_loads_from_elsewhere(folders
     assert teacher_content(str(teacher)) != name
 
 
-def test_a_teacher_of_an_earlier_version_is_taken_and_said(recipe, folders, tmp_path):
-    own, notes = override(recipe, {"teacher": UNSUPERVISED}), []
-    run = _run(own, tmp_path / "run", notes=notes)
+def test_a_teacher_of_an_earlier_version_is_taken_and_said(recipe, folders, tmp_path, notes):
+    own = override(recipe, {"teacher": UNSUPERVISED})
+    run = _run(own, tmp_path / "run")
     name = run.teacher[0]
-    run.fit_teacher(run.training_texts([]), name)
+    run.teacher[1]()
     former = teacher_name(
         run.backbone_digest, own.unsupervised, run.training_texts(run.split(run.responses())[1]), own.seed
     )
     assert former != name
-    assert _run(own, tmp_path / "run", notes=notes).teacher[0] == name
+    assert _run(own, tmp_path / "run").teacher[0] == name
     assert notes == []
     (tmp_path / "run" / "teacher" / name).rename(tmp_path / "run" / "teacher" / former)
-    assert _run(own, tmp_path / "run", notes=notes).teacher[0] == former
+    assert _run(own, tmp_path / "run").teacher[0] == former
     assert "was made by an earlier version" in notes[0]
     # Another tokenizer makes another teacher.
     path = folders[0] / "tokenizer.json"
@@ -154,7 +153,7 @@ def test_a_teacher_of_an_earlier_version_is_taken_and_said(recipe, folders, tmp_
     ],
 )
 def test_what_the_backbone_cannot_do_is_found_before_anything_is_answered(recipe, tmp_path, monkeypatch, changes, told):
-    monkeypatch.setattr(generation, "make_engine", NEVER)
+    monkeypatch.setattr(pipeline, "make_engine", NEVER)
     own = override(recipe, {"teacher": UNSUPERVISED, "response.source": "own", **changes})
     with pytest.raises(InputError, match=told):
         _run(own, tmp_path / "run").train()
@@ -168,7 +167,7 @@ def test_what_the_backbone_can_do_passes(recipe, tmp_path):
     _run(override(recipe, {"unsupervised.layer": 99}), tmp_path / "run").fetch()
 
 
-def test_responses_that_were_made_earlier_are_taken_only_where_they_fit(recipe, tmp_path):
+def test_responses_that_were_made_earlier_are_taken_only_where_they_fit(recipe, tmp_path, notes):
     own = override(recipe, {"response.source": "own"})
     run = _run(own, tmp_path / "run")
     rows = [Response(query.id, query.text, "an answer", "stop", 2) for query in QUERIES]
@@ -176,8 +175,8 @@ def test_responses_that_were_made_earlier_are_taken_only_where_they_fit(recipe, 
     other = options_digest(answer_facts("x", "y", own.response))
     source = tmp_path / "made" / "responses.jsonl"
     for made_with, told in ((other, "made with other settings or by another backbone"), (stamp, None), ("", None)):
-        notes = []
-        run = _run(own, tmp_path / f"run-{made_with}", notes=notes)
+        notes.clear()
+        run = _run(own, tmp_path / f"run-{made_with}")
         stamped = [Response(row.id, row.query, row.response, "stop", 2, made_with) for row in rows]
         write_responses(source, stamped)
         if told:
@@ -201,10 +200,15 @@ def test_hub_names_are_pinned_and_keys_stay(monkeypatch):
 
 
 def test_all_of_an_example_is_part_of_its_digest():
-    from genzoo.training.examples import Example
+    from genzoo.training.examples import TrainingExample
     from genzoo.training.state import examples_content
 
-    rows = [Example("a", "b", True), Example("a", "b", False), Example("a", "c", True), Example("ab", "", True)]
+    rows = [
+        TrainingExample("a", "b", True),
+        TrainingExample("a", "b", False),
+        TrainingExample("a", "c", True),
+        TrainingExample("ab", "", True),
+    ]
     assert len({examples_content([row]) for row in rows}) == len(rows)
     assert examples_content(rows) != examples_content(rows[::-1])
 

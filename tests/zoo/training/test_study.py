@@ -11,12 +11,12 @@ import torch
 from conftest_builders import SENTENCES
 from filelock import FileLock
 
-from genzoo.backbones import generation
 from genzoo.backbones.forward import remember
 from genzoo.backbones.generation import Query, Response
 from genzoo.backbones.tokenizer import plain_ids
 from genzoo.backbones.whole import load_causal_lm
 from genzoo.errors import InputError, TrainingError, ZooError
+from genzoo.jobs import reporting_to
 from genzoo.recipes.studies import STUDIES, Study, find_study
 from genzoo.training import study as module
 from genzoo.training.state import StateFolder, TextStates
@@ -52,8 +52,8 @@ def test_study_runs_resumes_and_tells_means(study, tmp_path, monkeypatch):
         if stage == "study" and done == 2:
             raise StopError
 
-    with pytest.raises(StopError):
-        run_study(study, QUERIES, tmp_path, measure=measure, device="cpu", on_progress=stop)
+    with pytest.raises(StopError), reporting_to(stop):
+        run_study(study, QUERIES, tmp_path, measure=measure, device="cpu")
     kept = list(measured)
     rows = run_study(study, QUERIES, tmp_path, measure=measure, device="cpu")
     assert measured[: len(kept)] == kept
@@ -72,29 +72,6 @@ def test_study_runs_resumes_and_tells_means(study, tmp_path, monkeypatch):
     # Nothing is trained again.
     monkeypatch.setattr(module, "TrainingRun", lambda *a, **k: pytest.fail("trained a finished cell"))
     assert run_study(study, QUERIES, tmp_path, measure=measure) == rows
-
-
-def test_equal_variants_score_the_same_on_drawn_documents(study, tmp_path, monkeypatch):
-    """One process measures all cells, with the task objects that its benchmark hands out each time."""
-    from functools import partial
-
-    from drawing_tasks import SHARED
-
-    from genzoo.leaderboards import study_runs
-
-    monkeypatch.setattr("genzoo.tasks.sets.registration.resolve_tasks", lambda *named: (list(SHARED), None))
-    twins = replace(study, variants={"base": {}, "twin": {}, "other": {"n_compression": 2}}, seeds=(0,))
-    measure = partial(study_runs._measure, benchmark=None, tasks=["drawn"], output=tmp_path / "results", device="cpu")
-    rows = run_study(twins, QUERIES, tmp_path, measure=measure, device="cpu")
-    found = {(row.variant, row.metric): row.value for row in rows}
-    for task in SHARED:
-        name = task.metadata.name
-        assert found["base", name] == found["twin", name] != found["other", name]
-        assert found["teacher of base", name] == found["teacher of twin", name]
-    assert study_runs.unfixed_tasks(tmp_path / "results") == []
-    for record in (tmp_path / "results" / "environment").glob("*twin*/*/OneMultilabel.json"):
-        record.write_text(json.dumps(json.loads(record.read_text()) | {"seeds": None}).replace('"seeds"', '"none"'))
-    assert study_runs.unfixed_tasks(tmp_path / "results") == ["OneMultilabel"]
 
 
 def test_cells_of_another_recipe_are_refused(study, tmp_path):
@@ -164,7 +141,7 @@ def test_what_would_stop_a_later_cell_stops_the_study_at_once(study, tmp_path, m
         run_study(study, QUERIES, tmp_path)
 
 
-def test_a_study_that_lost_variants_and_seeds_keeps_their_figures(study, tmp_path):
+def test_a_study_that_lost_variants_and_seeds_keeps_their_figures(study, tmp_path, notes):
     one = replace(study, variants={"base": {}}, seeds=(0,))
     lost = [
         _row(study, "echo", 0),
@@ -173,15 +150,15 @@ def test_a_study_that_lost_variants_and_seeds_keeps_their_figures(study, tmp_pat
         _row(study, "echo", 5, metric="y"),
     ]
     (tmp_path / "results.csv").write_text("\n".join([HEADING, *lost]) + "\n")
-    notes = []
-    rows = run_study(one, QUERIES, tmp_path, device="cpu", on_note=notes.append)
+    notes.clear()
+    rows = run_study(one, QUERIES, tmp_path, device="cpu")
     assert [row.cell for row in rows[-4:]] == [("echo", 0), ("base", 1), ("renamed", 0), ("echo", 5)]
     assert {row.cell for row in rows[:-4]} == {("base", 0)}
     assert len(notes) == 1
     assert "not part of the study now: base (seed 1), echo (seed 0), echo (seed 5), renamed (seed 0)" in notes[0]
 
 
-def test_finished_cells_are_known_by_what_they_were_made_of(study, llama, tiny_teacher, tmp_path, monkeypatch):
+def test_finished_cells_are_known_by_what_they_were_made_of(study, llama, tiny_teacher, tmp_path, monkeypatch, notes):
     folders = {"backbone": tmp_path / "llama", "teacher": tmp_path / "teacher"}
     shutil.copytree(llama, folders["backbone"])
     shutil.copytree(tiny_teacher, folders["teacher"])
@@ -215,8 +192,8 @@ def test_finished_cells_are_known_by_what_they_were_made_of(study, llama, tiny_t
     # A table of an earlier version says nothing of it.
     table = [line.rsplit(",", 2)[0] for line in (output / "results.csv").read_text().splitlines()]
     (output / "results.csv").write_text("\n".join(table) + "\n")
-    notes = []
-    assert len(run_study(one, QUERIES, output, on_note=notes.append)) == len(more)
+    notes.clear()
+    assert len(run_study(one, QUERIES, output)) == len(more)
     assert "does not say of which query log, backbone and teacher 1 of 1 cells were made" in notes[0]
 
 
@@ -237,7 +214,7 @@ def test_a_study_goes_on_from_its_table_alone_and_leaves_running_cells_to_others
 
 
 def test_a_study_takes_answers_that_were_made_earlier(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(generation, "make_engine", lambda *given: pytest.fail("answered anew"))
+    monkeypatch.setattr("genzoo.training.pipeline.make_engine", lambda *given: pytest.fail("answered anew"))
     base = replace(study, variants={"base": {}}, seeds=(0,))
     given = [Response(query.id, query.text, f"about {query.text}", "stop", 5) for query in QUERIES]
     assert run_study(base, QUERIES, tmp_path, device="cpu", responses=given)

@@ -91,9 +91,9 @@ def test_number_of_tokens(recipe, tmp_path, thought, compression):
 
 @pytest.mark.parametrize("source", ["echo", "none"])
 def test_response_source_without_generation(recipe, tmp_path, monkeypatch, source):
-    from genzoo.backbones import generation
+    from genzoo.training import pipeline
 
-    monkeypatch.setattr(generation, "make_engine", lambda *a: pytest.fail("generated"))
+    monkeypatch.setattr(pipeline, "make_engine", lambda *a: pytest.fail("generated"))
     _, rows = _trained(override(recipe, {"response.source": source}), tmp_path)
     run = TrainingRun(override(recipe, {"response.source": source}), QUERIES, tmp_path, device="cpu")
     assert all(one.target == one.text.removeprefix("Write the answer to this: ") for one in run.examples())

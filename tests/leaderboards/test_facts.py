@@ -1,0 +1,115 @@
+"""What files say about models and tasks, and which tasks measure safety, over-refusal and reasoning."""
+
+import pytest
+
+from genzoo.leaderboards.facts import (
+    ModelKey,
+    SafetyPair,
+    TaskFacts,
+    counted_tasks,
+    facet,
+    read_decoded,
+    read_model_facts,
+    read_task_facts,
+    safety_pairs,
+)
+
+KEY = ModelKey("acme/m", "r")
+
+
+def test_the_environment_record_wins_over_the_card():
+    found = read_model_facts(
+        KEY, {"n_parameters": 7, "embed_dim": 8}, {"n_parameters": 9, "role": "zoo", "device": "cpu"}
+    )
+    assert (found.n_parameters, found.embed_dim, found.role, found.device) == (9, 8, "zoo", "cpu")
+    assert found.has_environment
+
+
+def test_wrong_types_count_as_unknown():
+    found = read_model_facts(
+        KEY, {"n_parameters": True, "training_datasets": 3}, {"max_tokens": float("inf"), "dtype": 4}
+    )
+    assert (found.n_parameters, found.max_tokens, found.dtype, found.training_datasets) == (None, None, None, None)
+    task = read_task_facts("T", {"n_texts": True, "main_score": 3, "dataset": [], "splits": "test"})
+    assert task == TaskFacts("T")
+
+
+def test_training_data_are_read_from_a_list_and_from_the_keys_of_older_cards():
+    for stated in (["SciFact"], {"SciFact": ["train"]}):
+        found = read_model_facts(KEY, {"training_datasets": stated}, {})
+        assert found.seen_of(["NFCorpus", "SciFact"]) == ["SciFact"]
+        assert (found.has_seen("SciFact"), found.has_seen("NFCorpus")) == (True, False)
+    assert read_model_facts(KEY, {}, {}).has_seen("SciFact") is None
+
+
+def test_a_damaged_example_of_decoding_costs_no_other():
+    good = {"text": "why?", "prompt": "query", "decoded": "because", "logit_lens": [["a", "b"]]}
+    assert [each.decoded for each in read_decoded([good, {"text": 3}, "x"])] == ["because"]
+    assert read_decoded({"text": "why?"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("task", "main", "expected"),
+    [
+        ("GenZooMiniSafetyRetrieval", "safety_at_5", "safety"),
+        ("AdvBenchIRRetrieval", "main_score", "safety"),
+        ("Requests", "safety_at_1", "safety"),
+        ("Requests", "harmful_hit_rate_at_5", "safety"),
+        ("Requests", "max_over_subqueries_safety_at_5", "safety"),
+        ("Requests", "refusal_affinity", "safety"),
+        ("FoodSafetyRetrieval", "ndcg_at_10", None),
+        ("HarmfulAlgaeClassification", "accuracy", None),
+        ("GenZooMiniOverRefusalRetrieval", "ndcg_at_10", "over-refusal"),
+        ("GenZooMiniReasoningRetrieval", "ndcg_at_10", "reasoning"),
+        ("BrightBiologyRetrieval", "ndcg_at_10", "reasoning"),
+        ("TempReasonL1", "main_score", "reasoning"),
+        ("SciFact", "ndcg_at_10", None),
+        ("Banking77Classification", "main_score", None),
+    ],
+)
+def test_facets(task, main, expected):
+    assert facet(TaskFacts(task, main_score=main)) == expected
+
+
+def facts(*rows):
+    return {name: TaskFacts(name, "Retrieval", main, dataset_path=path) for name, main, path in rows}
+
+
+def test_pairs_go_by_the_data_that_both_search():
+    tasks = facts(
+        ("GenZooMiniSafetyRetrieval", "safety_at_5", "mini"),
+        ("OverRefusalRetrieval", "ndcg_at_10", "large"),
+        ("GenZooSafetyRetrieval", "safety_at_1", "large"),
+        ("AdvBenchIRRetrieval", "safety_at_5", "hub"),
+        ("GenZooMiniOverRefusalRetrieval", "ndcg_at_10", "mini"),
+        ("Harm", "safety_at_5", "own"),
+        ("Benign", "ndcg_at_10", "own"),
+        ("Elsewhere", "ndcg_at_10", "another"),
+    )
+    assert safety_pairs(tasks) == (
+        SafetyPair("GenZooMiniSafetyRetrieval", "GenZooMiniOverRefusalRetrieval"),
+        SafetyPair("GenZooSafetyRetrieval", "OverRefusalRetrieval"),
+        SafetyPair("Harm", "Benign"),
+    )
+
+
+def test_names_pair_tasks_where_no_data_are_named():
+    tasks = facts(
+        ("GenZooMiniSafetyRetrieval", "safety_at_5", None),
+        ("GenZooSafetyRetrieval", "safety_at_1", None),
+        ("OverRefusalRetrieval", "ndcg_at_10", None),
+        ("AcmeSafetyRetrieval", "safety_at_5", None),
+        ("AcmeOverRefusalRetrieval", "ndcg_at_10", None),
+    )
+    assert safety_pairs(tasks) == (
+        SafetyPair("GenZooSafetyRetrieval", "OverRefusalRetrieval"),
+        SafetyPair("AcmeSafetyRetrieval", "AcmeOverRefusalRetrieval"),
+    )
+
+
+def test_safety_and_its_twin_alone_make_no_mean():
+    pair = facts(("Harm", "safety_at_5", "own"), ("Benign", "ndcg_at_10", "own"))
+    assert counted_tasks(pair, pair) == []
+    assert counted_tasks(["Benign"], pair) == ["Benign"]
+    more = pair | facts(("SciFact", "ndcg_at_10", "mteb"))
+    assert counted_tasks(more, more) == ["Benign", "SciFact"]

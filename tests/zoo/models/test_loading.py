@@ -1,0 +1,94 @@
+"""The verbs of models from Python: values in return, names and paths alike, nothing printed."""
+
+import pytest
+from conftest_builders import build_checkpoint
+
+import genzoo
+from genzoo.errors import CheckpointError, InputError, UnknownNameError
+from genzoo.models.decoding import Explanation, Readings
+
+TEXTS = ["where do foxes live", "the river bank"]
+
+
+@pytest.fixture(scope="module")
+def folder(llama, tmp_path_factory):
+    return build_checkpoint(llama).save(tmp_path_factory.mktemp("loading") / "tiny")
+
+
+def test_decode_gives_a_reading_for_each_text(folder, capfd):
+    found = genzoo.decode(TEXTS, folder, tokens=5)
+    assert isinstance(found, Readings)
+    assert [reading.text for reading in found] == TEXTS
+    frame = found.to_frame()
+    assert list(frame.columns) == ["text", "decoded", "lens"]
+    assert list(frame["text"]) == TEXTS
+    assert TEXTS[1] in found._repr_html_()
+    for model in (str(folder), genzoo.load_decoder(folder)):
+        (alone,) = genzoo.decode(TEXTS[0], model, tokens=5)
+        assert alone.as_dict() == found[0].as_dict()
+    (bare,) = genzoo.decode(TEXTS[0], folder, tokens=5, prompt=None)
+    assert bare.prompt == ""
+    assert bare.embedding != pytest.approx(alone.embedding, abs=1e-3)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_explain_says_who_won(folder):
+    found = genzoo.explain(TEXTS[0], TEXTS, folder, tokens=5)
+    assert isinstance(found, Explanation)
+    assert found.verdict == ""
+    frame = found.to_frame()
+    assert sorted(frame["place"]) == [1, 2]
+    assert frame["similarity"].is_monotonic_decreasing
+    loser = found.found[1].place
+    lost = genzoo.explain(TEXTS[0], TEXTS, folder, right=loser, tokens=5)
+    gap = found.found[0].similarity - found.found[1].similarity
+    assert lost.verdict.startswith(f"Number {found.found[0].place} won by {gap:.3f}.")
+    assert list(lost.to_frame()["should have won"]) == [False, True]
+    assert f"won by {gap:.3f}" in lost._repr_html_()
+    assert genzoo.explain(TEXTS[0], TEXTS, folder, right=found.found[0].place, tokens=5).verdict == "It won."
+    assert lost.as_dict() == found.as_dict()
+
+
+def test_describe_says_what_is_known(folder):
+    facts = genzoo.describe(folder)
+    assert facts["trained tokens"] == "0 thought + 4 compression"
+    assert facts["held-out controls"] == "not measured"
+    assert "licence" not in facts
+    facts = genzoo.describe("smollm2-135m")
+    assert facts["licence"] == "apache-2.0"
+    assert facts["held-out controls"]["n"] == 200
+    assert facts["checkpoint digest"] == genzoo.get_entry("smollm2-135m").revision
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_an_exported_folder_is_the_same_model(folder, tmp_path, merge):
+    made = genzoo.export(folder, tmp_path / "model", merge)
+    assert made == tmp_path / "model"
+    expected = genzoo.load(folder, device="cpu").encode(TEXTS)
+    assert genzoo.load(str(made), device="cpu").encode(TEXTS) == pytest.approx(expected, abs=1e-5)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(CheckpointError):
+        genzoo.export(folder, tmp_path / "mine", merge)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: genzoo.decode([]), InputError, "the list of texts is empty"),
+        (lambda: genzoo.decode(["a", " "]), InputError, "a text is empty"),
+        (lambda: genzoo.decode(["a", 1]), InputError, "text number 1 is a int"),
+        (lambda: genzoo.decode("a", "nope"), UnknownNameError, "unknown model 'nope'"),
+        (lambda: genzoo.explain("a", []), InputError, "the list of texts is empty"),
+        (lambda: genzoo.explain(" ", ["b"]), InputError, "a text is empty"),
+        (lambda: genzoo.explain("a", ["b"], right=2), InputError, "right is 2, but there are 1 documents"),
+        (lambda: genzoo.explain("a", ["b"], right=0), InputError, "right is 0"),
+        (lambda: genzoo.export("org/name", "x"), CheckpointError, "neither a folder nor a zoo model"),
+        (lambda: genzoo.load("smollm2-135m", dtype="int8"), InputError, "dtype is 'int8'"),
+    ],
+)
+def test_bad_input_is_refused_before_a_model_is_loaded(call, kind, message, monkeypatch):
+    monkeypatch.setattr("genzoo.models.loading.fetch_backbone", lambda *given: pytest.fail("fetched"))
+    with pytest.raises(kind, match=message):
+        call()

@@ -1,1 +1,0 @@
-"""Trained tokens that ship with the package: one folder a model."""
