@@ -140,7 +140,7 @@ def _digest(path: Path, *, is_large: bool) -> str:
 def _rows(output: Path, tasks: Sequence[str], benchmark: str | None) -> list[Any]:
     """What the folder's records say of some tasks and a benchmark."""
     known = read_json(output / "tasks.json")
-    return [[known.get(name) for name in tasks], read_json(output / "benchmarks.json").get(benchmark)]
+    return [[known.get(name) for name in tasks], read_json(output / "benchmarks.json").get(benchmark or "")]
 
 
 def _outside(asked: Mapping[str, Any], grid: Grid) -> list[str] | None:

@@ -83,13 +83,14 @@ def read_scores(
     for number, reasons in rows.loc[rows["reasons"].notna(), ["file", "reasons"]].drop_duplicates("file").to_numpy():
         problems += [Problem(files[number].source, reason) for reason in json.loads(reasons)]
     if extra:
-        rows = _joined(rows, _rows(len(files) + np.arange(len(extra)), extra))
+        rows = _joined(rows, _rows(range(len(files), len(files) + len(extra)), extra))
     return rows[rows["split"].notna()] if rows["split"].hasnans else rows
 
 
 def _rows(numbers: Sequence[int], found: Sequence[FileScores]) -> pd.DataFrame:
     """The rows of some files by their places; a file without scores has one, without a split."""
-    parts = [part for scores in found for part in scores.parts or [(None, None, np.nan)]]
+    nothing: list[Any] = [(None, None, np.nan)]
+    parts = [part for scores in found for part in scores.parts or nothing]
     of = np.repeat(np.arange(len(found)), [len(scores.parts) or 1 for scores in found])
     texts = {name: _coded([getattr(scores, name) for scores in found]).take(of) for name in _TEXTS[:5]}
     texts |= {name: _coded([part[place] for part in parts]) for place, name in enumerate(_TEXTS[5:])}

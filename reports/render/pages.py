@@ -41,9 +41,11 @@ def render_figures(report: Report, formats: Sequence[str]) -> dict[str, bytes | 
 def render_figure(drawing: Drawing, width: float, formats: Sequence[str]) -> dict[str, bytes | str]:
     """One figure, `width` inches wide, on white, in each format; the same data give the same bytes."""
     files: dict[str, bytes | str] = {}
-    figure = drawing.draw(width, PAPER) if formats else None
+    if not formats:
+        return files
+    figure = drawing.draw(width, PAPER)
     with figure_style(PAPER):
-        for kind in formats if figure else ():
+        for kind in formats:
             if kind == "svg":
                 files[kind] = for_paper(to_svg(figure))
                 continue

@@ -176,7 +176,7 @@ class Decoder:
         """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        body = model[0].model
+        body: Any = model[0].model
         table, n_rows = body.get_input_embeddings(), body.config.get_text_config().vocab_size
         if checkpoint.lora or not body.config.tie_word_embeddings or table.num_embeddings != n_rows:
             return None
