@@ -166,8 +166,8 @@ def _outside(asked: Mapping[str, Any], grid: Grid) -> list[str] | None:
 
 def _reused(folder: Any, grid: Grid, shard: Shard) -> tuple[list[str], list[str], int] | None:
     """Files that finished pairs rest on, notes about them, and how many pairs there are; None where one is not finished."""
-    from genzoo.tasks.measurement import Measurement, card_prompts
-    from genzoo.tasks.mteb_models import model_content
+    from genzoo.tasks.measurement import Measurement
+    from genzoo.tasks.mteb_models import card_prompts, model_content
     from genzoo.tasks.results_folder import ReuseNotes
 
     paths, said, pairs, named = set[Path](), list[str](), 0, labels(grid.metas)

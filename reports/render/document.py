@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from genzoo.leaderboards.facts import Decoded
-from genzoo.reports.render.style import PAGE, WIDE, Palette, figure_style, new_figure, to_svg
 from genzoo.reports.render.table import Table
 from genzoo.text import safe_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from genzoo.reports.render.style import Palette
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Drawing:
 
     def draw(self, width: float, palette: Palette) -> Figure:
         """The finished figure; a drawing that needs more than `width` inches takes it."""
+        from genzoo.reports.render.style import figure_style, new_figure  # with matplotlib, which tables do not need
+
         with figure_style(palette):
             figure = new_figure(width, 1.0)
             self.fill(figure.add_subplot(), palette=palette)
@@ -71,6 +74,8 @@ class Drawing:
     @functools.cached_property
     def svg(self) -> str:
         """The figure two columns wide, drawn once, in stand-in colours: `for_page` and `for_paper` give it others."""
+        from genzoo.reports.render.style import PAGE, WIDE, figure_style, to_svg
+
         figure = self.draw(WIDE, PAGE)
         with figure_style(PAGE):
             return to_svg(figure)
