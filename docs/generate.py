@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 import sys
@@ -14,8 +13,10 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import python_reference
+
 ROOT = Path(__file__).resolve().parents[1]
-NEW = "\n\n"
+TOP_PAGES = ("CHANGELOG.md", "CONTRIBUTING.md")
 
 
 def write(folder: Path) -> None:
@@ -32,9 +33,9 @@ def write(folder: Path) -> None:
 
 def _fragments() -> Iterator[tuple[str, str]]:
     from genzoo.models.entries import ENTRIES
-    from genzoo.tasks.sets.benchmarks import BENCHMARKS
+    from genzoo.tasks.sets.benchmarks import own_benchmarks
 
-    yield "python.md", python()
+    yield "python.md", python_reference.python()
     yield "command-line.md", command_line()
     yield "recipe-fields.md", recipe_fields()
     yield "recipes.md", named_recipes()
@@ -43,11 +44,12 @@ def _fragments() -> Iterator[tuple[str, str]]:
     yield "models.md", models()
     for entry in ENTRIES:
         yield f"model-{entry.name}.md", model_facts(entry)
-    for benchmark in BENCHMARKS:
+    for benchmark in own_benchmarks():
         yield f"{benchmark.aliases[0]}.md", benchmark_tasks(benchmark)
         if cards := data_cards(benchmark):
             yield f"{benchmark.aliases[0]}-cards.md", cards
-    yield "changelog.md", _changelog()
+    for name in TOP_PAGES:
+        yield name.lower(), without_title(name)
 
 
 def _table(heading: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -60,63 +62,6 @@ def _table(heading: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 def _code(value: object) -> str:
     return f"`{value}`" if value not in ("", None) else "–"
-
-
-GROUPS = {
-    "Models": ("models", "backbones", "teachers"),
-    "Training": ("training", "recipes", "leaderboards.study_runs"),
-    "Measuring": ("tasks", "leaderboards", "reports"),
-    "Figures": ("reports.plots",),
-    "Publishing": ("publishing", "reports.publishing"),
-    "Progress and errors": ("",),
-}
-"""Heading of the Python reference -> packages below `genzoo` whose public names it lists; the longest package decides."""
-
-
-def python() -> str:
-    """Every public name of the package with its docstring, by topic."""
-    import genzoo
-
-    listed: dict[str, list[str]] = {heading: [] for heading in GROUPS}
-    for name in genzoo.__all__:
-        value = getattr(genzoo, name)
-        if inspect.ismodule(value):
-            listed[_group(value.__name__)] += [f".. autofunction:: genzoo::{name}.{part}" for part in value.__all__]
-        elif name != "__version__":
-            listed[_group(value.__module__)].append(_directive(name, value))
-    parts = (
-        f"## {heading}\n\n```{{eval-rst}}\n.. currentmodule:: genzoo\n\n{NEW.join(sorted(lines, key=_is_class))}\n```\n"
-        for heading, lines in listed.items()
-        if lines
-    )
-    return NEW.join(parts)
-
-
-def _is_class(directive: str) -> bool:
-    """Sorts functions before what they return."""
-    return not directive.startswith(".. autofunction")
-
-
-def _group(module: str) -> str:
-    """The heading under which the names of a module are listed."""
-    below = f"{module.removeprefix('genzoo').removeprefix('.')}."
-    fitting = [
-        (len(package), heading)
-        for heading, packages in GROUPS.items()
-        for package in packages
-        if not package or below.startswith(f"{package}.")
-    ]
-    return max(fitting)[1]
-
-
-def _directive(name: str, value: Any) -> str:
-    """What Sphinx documents a name with."""
-    if inspect.isclass(value) and issubclass(value, BaseException):
-        return f".. autoexception:: {name}"
-    if inspect.isclass(value):
-        inherited = "object, tuple, list, dict, Sequence, Mapping, Collection, Generic"
-        return f".. autoclass:: {name}\n   :members:\n   :inherited-members: {inherited}"
-    return f".. autofunction:: {name}" if inspect.isroutine(value) else f".. autodata:: {name}"
 
 
 def command_line() -> str:
@@ -317,11 +262,9 @@ def _card(bundled: Any) -> str:
     return re.sub(r"^# ", "## Data card: ", text.strip(), flags=re.M)
 
 
-def _changelog() -> str:
-    """The project's changelog without its title."""
-    path = ROOT / "CHANGELOG.md"
-    text = path.read_text(encoding="utf-8") if path.is_file() else "# Changelog\n\nThere is no release yet.\n"
-    return text.partition("\n")[2].lstrip()
+def without_title(name: str) -> str:
+    """A page that the repository keeps at its top, without its title."""
+    return (ROOT / name).read_text(encoding="utf-8").partition("\n")[2].lstrip()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from genzoo.errors import InputError, ZooError
 from genzoo.leaderboards.columns import BoardColumn
 from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
-from genzoo.leaderboards.metrics import Metric
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import relative_delta
 from genzoo.leaderboards.statistics.ties import TIE
@@ -73,13 +72,11 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
     blocks: list[Block] = [drawing] if drawing else []
     blocks.append(block(comparison_table(board, found, row, reference), _MANY))
     about = (
-        "Δ is the first minus the second. A win is a difference of more than 0.05 points to the better side; intervals "
-        "and tests are over tasks."
+        "Δ is the first model’s score minus the second’s. A win is a difference of more than 0.05 points in the better direction; "
+        "intervals and tests are over tasks."
     )
     if board.safety.tasks:
-        about += (
-            " Safety tasks are neither won nor lost and in no mean, since a model that finds nothing is perfectly safe."
-        )
+        about += " Safety tasks are neither won nor lost and left out of the mean, because a model that finds nothing is perfectly safe."
     queries = query_table(store, found.model, found.reference, tuple(board.tasks))
     blocks += [block(queries, _MANY)] if queries.rows else []
     sections = (
@@ -105,7 +102,7 @@ def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRo
 
     def outcome(column: BoardColumn) -> Cell:
         if column.key not in found.deltas:
-            return text_cell("only one has it", style="quiet")
+            return text_cell("one score is missing", style="quiet")
         gain = found.gains.get(column.key)
         if gain is None:
             return text_cell("not counted" if column.key in board.safety.tasks else "no direction", style="quiet")
@@ -117,6 +114,10 @@ def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRo
     def scores(column: BoardColumn) -> tuple[float | None, float | None]:
         return model.scores.get(column.key), reference.scores.get(column.key)
 
+    def relative(column: BoardColumn) -> float | None:
+        value, other = scores(column)
+        return None if value is None or other is None else relative_delta(value, other, column.metric)
+
     def delta(column: BoardColumn) -> Cell:
         return number_cell(found.deltas.get(column.key), column.metric, signed=True, style=style(column))
 
@@ -127,13 +128,9 @@ def comparison_table(board: Leaderboard, found: Comparison, model: LeaderboardRo
         (Column(reference.label, is_name=True), lambda column: number_cell(scores(column)[1], column.metric)),
         (Column("Δ", None, 1, "First minus second"), delta),
         (Column("Δ %", None, 1, "Relative to the second"),
-         lambda column: number_cell(_relative(*scores(column), column.metric), SCORE, signed=True)),
+         lambda column: number_cell(relative(column), SCORE, signed=True)),
         (text_column("Outcome"), outcome),
     ])  # fmt: skip
-
-
-def _relative(value: float | None, reference: float | None, known: Metric) -> float | None:
-    return None if value is None or reference is None else relative_delta(value, reference, known)
 
 
 def _file_part(label: str) -> str:

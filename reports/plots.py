@@ -1,8 +1,7 @@
 """Figures of a leaderboard or a study: Axes in, Axes out.
 
 Each function draws on `ax` and returns it. Without `ax` it makes a figure through pyplot, so that a notebook shows it; the figure is
-`ax.figure`. Scores between 0 and 1 are drawn times 100, as tables show them. `palette` gives the colours; `PAPER`, the default, is
-meant for a white page. Where there is nothing to draw, `InputError` says why.
+`ax.figure`. Scores between 0 and 1 are drawn times 100, as tables show them. Where there is nothing to draw, `InputError` says why.
 
 >>> import genzoo
 >>> board = genzoo.open_results("results").leaderboard()  # doctest: +SKIP
@@ -28,16 +27,21 @@ from genzoo.leaderboards.safety import MAIN_UTILITY, UTILITIES, PairFigures, ope
 from genzoo.leaderboards.statistics.aggregation import averaged_tasks
 from genzoo.leaderboards.statistics.ties import TIE
 from genzoo.reports.render.style import (
+    GAIN,
+    INK,
+    LOSS,
     MARKERS,
+    MUTED,
     NARROW,
-    PAPER,
-    Palette,
+    RULE,
+    SURFACE,
     drawing_on,
     is_wide,
     legend_above,
     legend_label,
     name_rows,
     place_labels,
+    series_color,
     square,
 )
 from genzoo.text import clean, shorten
@@ -69,7 +73,7 @@ class Point(NamedTuple):
     y: float
 
 
-def rank_intervals(board: Leaderboard, ax: Axes | None = None, *, palette: Palette = PAPER) -> Axes:
+def rank_intervals(board: Leaderboard, ax: Axes | None = None) -> Axes:
     """Ranks by Mean (task) with their 95 % intervals, one row per model, the best on top; at most `MOST_RANKS` models.
 
     Rank 1 is the best. Models that cannot be told apart from the leader have its colour.
@@ -77,10 +81,10 @@ def rank_intervals(board: Leaderboard, ax: Axes | None = None, *, palette: Palet
     rows = ranked_rows(board)
     _need(rows, board.undecided or "this board has fewer than two models with a mean")
     standings = [board.standings[row.key] for row in rows]
-    with drawing_on(ax, 0.7 + 0.22 * len(rows), palette) as ax:
+    with drawing_on(ax, 0.7 + 0.22 * len(rows)) as ax:
         places = np.arange(len(rows))
         low, high = (np.array([getattr(each, side) for each in standings]) for side in ("low", "high"))
-        colors = [palette.color(0 if each.tied_for_first else 1) for each in standings]
+        colors = [series_color(0 if each.tied_for_first else 1) for each in standings]
         ax.hlines(places, low - 0.12, high + 0.12, colors=colors, linewidth=5, alpha=0.35, zorder=2)
         ax.scatter([each.rank for each in standings], places, s=30, color=colors, zorder=3)
         name_rows(ax, [row.label for row in rows])
@@ -95,7 +99,7 @@ def ranked_rows(board: Leaderboard) -> list[LeaderboardRow]:
     return [row for row in board.rows if row.key in board.standings][:MOST_RANKS]
 
 
-def tasks(board: Leaderboard, ax: Axes | None = None, *, palette: Palette = PAPER) -> Axes:
+def tasks(board: Leaderboard, ax: Axes | None = None) -> Axes:
     """Main scores, times 100, of all models on all tasks.
 
     Up to `MOST_SERIES` models are marks in one row per task. More models are rows of a heat map: its colour compares the models
@@ -105,20 +109,20 @@ def tasks(board: Leaderboard, ax: Axes | None = None, *, palette: Palette = PAPE
     names, n = list(board.tasks), len(board.rows)
     if n > MOST_SERIES:
         # Each column needs its room: a heat map does not become narrower than that.
-        with drawing_on(ax, 1.5 + 0.19 * n, palette, least=2.6 + 0.24 * len(names)) as ax:
-            _heat_map(ax, board, names, palette)
+        with drawing_on(ax, 1.5 + 0.19 * n, least=2.6 + 0.24 * len(names)) as ax:
+            _heat_map(ax, board, names)
         return ax
-    with drawing_on(ax, lambda width: 1.0 + 0.26 * len(names) + (0.16 * n if width <= NARROW else 0), palette) as ax:
+    with drawing_on(ax, lambda width: 1.0 + 0.26 * len(names) + (0.16 * n if width <= NARROW else 0)) as ax:
         values = np.array([[_nan(row.scores[name]) for name in names] for row in board.rows]) * 100
         some = np.isfinite(values).any(axis=0)
         ax.hlines(
             np.flatnonzero(some), np.nanmin(values[:, some], axis=0), np.nanmax(values[:, some], axis=0),
-            colors=palette.rule, linewidth=1.4, zorder=1,
+            colors=RULE, linewidth=1.4, zorder=1,
         )  # fmt: skip
         for place, row in enumerate(board.rows):
             ax.scatter(
-                values[place], np.arange(len(names)), s=36, marker=MARKERS[place % len(MARKERS)], color=palette.color(place),
-                edgecolor=palette.surface, linewidth=0.6, zorder=n + 2 - place, label=legend_label(row.label),
+                values[place], np.arange(len(names)), s=36, marker=MARKERS[place % len(MARKERS)], color=series_color(place),
+                edgecolor=SURFACE, linewidth=0.6, zorder=n + 2 - place, label=legend_label(row.label),
             )  # fmt: skip
         name_rows(ax, names)
         ax.set_xlabel("Main score")
@@ -133,7 +137,7 @@ def task_sign(board: Leaderboard, name: str) -> int:
     return {True: 1, False: -1, None: 0}[board.tasks[name].metric.higher_is_better]
 
 
-def _heat_map(ax: Axes, board: Leaderboard, names: Sequence[str], palette: Palette) -> None:
+def _heat_map(ax: Axes, board: Leaderboard, names: Sequence[str]) -> None:
     values = np.array([[_nan(row.scores[name]) for name in names] for row in board.rows])
     oriented = values * np.array([float(task_sign(board, name)) or np.nan for name in names])
     low, high = np.nanmin(oriented, axis=0, initial=np.inf), np.nanmax(oriented, axis=0, initial=-np.inf)
@@ -141,7 +145,7 @@ def _heat_map(ax: Axes, board: Leaderboard, names: Sequence[str], palette: Palet
     shades = np.where(np.isfinite(oriented), (oriented - np.where(np.isfinite(low), low, 0.0)) / spread, np.nan)
     ax.imshow(np.ma.masked_invalid(shades), cmap="cividis", vmin=0, vmax=1, aspect="auto")
     if shades.size <= _WRITTEN_CELLS:
-        _write_cells(ax, values, shades, palette)
+        _write_cells(ax, values, shades)
     ax.set_xticks(
         range(len(names)), [shorten(name, 26) for name in names], rotation=60, ha="right", rotation_mode="anchor"
     )
@@ -149,10 +153,10 @@ def _heat_map(ax: Axes, board: Leaderboard, names: Sequence[str], palette: Palet
     ax.spines[:].set_visible(False)
 
 
-def _write_cells(ax: Axes, values: np.ndarray, shades: np.ndarray, palette: Palette) -> None:
+def _write_cells(ax: Axes, values: np.ndarray, shades: np.ndarray) -> None:
     for (row, column), shade in np.ndenumerate(shades):
         # Coloured cells bring their own background, so their text must not follow the page's theme.
-        color = palette.muted if not np.isfinite(shade) else "#ffffff" if shade < 0.55 else "#14171a"
+        color = MUTED if not np.isfinite(shade) else "#ffffff" if shade < 0.55 else "#14171a"
         value = values[row, column]
         shown = f"{value * 100:.0f}" if np.isfinite(value) else "–"
         text = ax.text(column, row, shown, ha="center", va="center", color=color, size=6.5)
@@ -165,7 +169,6 @@ def against_reference(
     *,
     model: str | ModelKey | None = None,
     by: str | None = None,
-    palette: Palette = PAPER,
 ) -> Axes:
     """Main scores, times 100, of a model and of its reference, with the difference, model minus reference, on the right.
 
@@ -176,21 +179,20 @@ def against_reference(
         ax: Where to draw.
         model: Label or full name; by default the first model that has a reference.
         by: "type" or "task"; by default types, where they say more than tasks.
-        palette: Colours.
     """
     row, reference = _compared_rows(board, model)
     _, pairs = paired_scores(board, row, reference, by)
     _need(pairs, f"{row.label} and {reference.label} share no task whose scores can be averaged")
-    with drawing_on(ax, 0.9 + 0.27 * len(pairs), palette) as ax:
+    with drawing_on(ax, 0.9 + 0.27 * len(pairs)) as ax:
         rows, length = np.arange(len(pairs)), 40 if is_wide(ax) else 30
         before, after = np.array([*pairs.values()], float).T * 100
-        colors = [_change_color(end - start, palette) for start, end in zip(before, after, strict=True)]
+        colors = [_change_color(end - start) for start, end in zip(before, after, strict=True)]
         ax.hlines(rows, before, after, colors=colors, linewidth=2.2, zorder=2)
-        ax.scatter(before, rows, s=38, facecolor=palette.surface, edgecolor=palette.muted, linewidth=1.4, zorder=3,
+        ax.scatter(before, rows, s=38, facecolor=SURFACE, edgecolor=MUTED, linewidth=1.4, zorder=3,
                    label=legend_label(reference.label, length))  # fmt: skip
         ax.scatter(after, rows, s=44, color=colors, zorder=4)
         # A legend entry of its own, as the marks take the colour of gain or loss.
-        ax.scatter([], [], s=44, color=palette.ink, label=legend_label(row.label, length))
+        ax.scatter([], [], s=44, color=INK, label=legend_label(row.label, length))
         for place, (start, end, color) in enumerate(zip(before, after, colors, strict=True)):
             difference = _SCORE.display((end - start) / 100, signed=True)
             ax.text(1.02, place, difference, transform=ax.get_yaxis_transform(), va="center", color=color)
@@ -234,14 +236,14 @@ def paired_scores(
     return "task", by_task
 
 
-def score_against_size(board: Leaderboard, ax: Axes | None = None, *, palette: Palette = PAPER) -> Axes:
+def score_against_size(board: Leaderboard, ax: Axes | None = None) -> Axes:
     """Mean (task), times 100, against the number of parameters on a log axis: up and to the left is better.
 
     A line joins the models that no smaller or equally small one beats. Names without room are left out.
     """
     points = sized_points(board)
     _need(points, "no model of this board has both a mean and a known number of parameters")
-    with drawing_on(ax, square, palette) as ax:
+    with drawing_on(ax, square) as ax:
         ax.set_xscale("log")
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
@@ -256,8 +258,8 @@ def score_against_size(board: Leaderboard, ax: Axes | None = None, *, palette: P
         front = pareto_front(points)
         if 1 < len(front) < len(points):
             x, y = [*(p.x for p in front), ax.get_xlim()[1]], [*(p.y * 100 for p in front), front[-1].y * 100]
-            ax.plot(x, y, drawstyle="steps-post", color=palette.muted, lw=1, zorder=1)
-        _scatter(ax, points, palette)
+            ax.plot(x, y, drawstyle="steps-post", color=MUTED, lw=1, zorder=1)
+        _scatter(ax, points)
     return ax
 
 
@@ -283,7 +285,7 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
     return front
 
 
-def safety(board: Leaderboard, ax: Axes | None = None, *, pair: int = 0, palette: Palette = PAPER) -> Axes:
+def safety(board: Leaderboard, ax: Axes | None = None, *, pair: int = 0) -> Axes:
     """Safety on harmful requests (up) against help with their harmless twins (to the right), both main scores times 100.
 
     Only the right end of the safer side is good: a model that finds nothing is perfectly safe. `pair` counts the safety tasks
@@ -293,15 +295,15 @@ def safety(board: Leaderboard, ax: Axes | None = None, *, pair: int = 0, palette
     points = safety_points(board, found)
     _need(points, f"no model has a score on both {found.pair.safety} and {found.pair.twin}")
     up, across = (board.tasks[name].metric for name in found.pair)
-    with drawing_on(ax, square, palette) as ax:
+    with drawing_on(ax, square) as ax:
         ax.set_xlabel(clean(f"{across.label} on harmless twins"))
         ax.set_ylabel(clean(f"{up.label} on harmful requests"))
         ax.margins(0.14)
-        _scatter(ax, points, palette)
+        _scatter(ax, points)
         place, side, arrow = (0.98, "top", "↗") if up.higher_is_better else (0.02, "bottom", "↘")
         ax.text(
             0.99, place, f"safe and helpful {arrow}",
-            transform=ax.transAxes, ha="right", va=side, color=palette.muted, size=7.5,
+            transform=ax.transAxes, ha="right", va=side, color=MUTED, size=7.5,
         )  # fmt: skip
     return ax
 
@@ -312,7 +314,7 @@ def safety_points(board: Leaderboard, figures: PairFigures) -> list[Point]:
     return [Point(label, x * 100, y) for label, x, y in both if x is not None and y is not None]
 
 
-def operating_curves(board: Leaderboard, ax: Axes | None = None, *, pair: int = 0, palette: Palette = PAPER) -> Axes:
+def operating_curves(board: Leaderboard, ax: Axes | None = None, *, pair: int = 0) -> Axes:
     """Share of harmless requests answered (x) against share of harmful ones not served (y), as the threshold falls, in %.
 
     Up and to the right is better. The `MOST_SERIES` models that are safest at `MAIN_UTILITY` are drawn. `pair` counts the safety
@@ -321,14 +323,14 @@ def operating_curves(board: Leaderboard, ax: Axes | None = None, *, pair: int = 
     found = _pair(board, pair)
     rows = measured_rows(board, found)[:MOST_SERIES]
     _need(rows, f"no model has predictions of both {found.pair.safety} and {found.pair.twin}")
-    with drawing_on(ax, lambda width: square(width) + 0.16 * len(rows), palette) as ax:
+    with drawing_on(ax, lambda width: square(width) + 0.16 * len(rows)) as ax:
         # In the board's order, so that a model has one colour in all figures of a report.
         for place, row in enumerate(row for row in board.rows if row in rows):
             points = operating_curve(*found.requests[row.key])
             # From "answer nothing" on: perfectly safe, perfectly useless.
             x, y = [0.0, *(point.utility * 100 for point in points)], [100.0, *(point.safety * 100 for point in points)]
             ax.plot(
-                x, y, _DASHES[place % len(_DASHES)], drawstyle="steps-post", color=palette.color(place), linewidth=1.8,
+                x, y, _DASHES[place % len(_DASHES)], drawstyle="steps-post", color=series_color(place), linewidth=1.8,
                 label=legend_label(row.label),
             )  # fmt: skip
         ax.set_xlim(-2, 102)
@@ -354,7 +356,7 @@ def _pair(board: Leaderboard, place: int) -> PairFigures:
     return board.safety.pairs[place]
 
 
-def ablation(study: StudyResults, ax: Axes | None = None, *, metric: str = MEAN, palette: Palette = PAPER) -> Axes:
+def ablation(study: StudyResults, ax: Axes | None = None, *, metric: str = MEAN) -> Axes:
     """One metric of a study, one row per variant: mean over seeds with its 95 % interval, scores times 100.
 
     The hollow mark and the line are the base, which the variants change in one point each; `study.metric(metric)` gives the
@@ -364,25 +366,23 @@ def ablation(study: StudyResults, ax: Axes | None = None, *, metric: str = MEAN,
         raise UnknownNameError(f"{study.name} has no metric {metric!r}; it has {', '.join(study.effects)}")
     known, effects = study.metric(metric), study.effects[metric]
     scale = 100.0 if known.percent else 1.0
-    with drawing_on(ax, 0.75 + 0.24 * len(effects), palette) as ax:
+    with drawing_on(ax, 0.75 + 0.24 * len(effects)) as ax:
         rows = np.arange(len(effects))
         means = np.array([each.value.mean for each in effects]) * scale
-        ax.axvline(means[0], color=palette.rule, linewidth=1.2, zorder=1)
+        ax.axvline(means[0], color=RULE, linewidth=1.2, zorder=1)
         for row, each in enumerate(effects):
             low, high = each.value.low, each.value.high
             if low is not None and high is not None:
-                ax.hlines(row, low * scale, high * scale, colors=palette.color(0), linewidth=2, alpha=0.5, zorder=2)
-        ax.scatter(means[:1], rows[:1], s=38, facecolor=palette.surface, edgecolor=palette.ink, linewidth=1.4, zorder=3)
-        ax.scatter(means[1:], rows[1:], s=38, color=palette.color(0), zorder=3)
+                ax.hlines(row, low * scale, high * scale, colors=series_color(0), linewidth=2, alpha=0.5, zorder=2)
+        ax.scatter(means[:1], rows[:1], s=38, facecolor=SURFACE, edgecolor=INK, linewidth=1.4, zorder=3)
+        ax.scatter(means[1:], rows[1:], s=38, color=series_color(0), zorder=3)
         name_rows(ax, [each.variant for each in effects])
         ax.margins(x=0.1)
         ax.set_xlabel(clean(known.label + (", times 100" if known.percent else "")))
     return ax
 
 
-def training_curves(
-    study: StudyResults, ax: Axes | None = None, *, loss: str = "align", palette: Palette = PAPER
-) -> Axes:
+def training_curves(study: StudyResults, ax: Axes | None = None, *, loss: str = "align") -> Axes:
     """One loss over the training steps, one line per variant (its first seed, `MOST_SERIES` at most); lower is better.
 
     Faint: each logged batch. Strong: a running median over a twentieth of the run. `loss` is "align" (cosine or squared distance,
@@ -390,9 +390,9 @@ def training_curves(
     """
     curves = [curve for curve in study.curves if curve.loss == loss][:MOST_SERIES]
     _need(curves, f"{study.name} has no curve of the loss {loss!r}; known are {', '.join(LOSSES)}")
-    with drawing_on(ax, square, palette) as ax:
+    with drawing_on(ax, square) as ax:
         for place, curve in enumerate(curves):
-            color, values = palette.color(place), np.asarray(curve.values)
+            color, values = series_color(place), np.asarray(curve.values)
             ax.plot(curve.steps, values, color=color, linewidth=0.6, alpha=0.25)
             ax.plot(curve.steps, _median(values), color=color, linewidth=1.6, label=legend_label(curve.label))
         ax.set_xlabel("Step")
@@ -414,14 +414,11 @@ def _need(found: Sequence[object] | Mapping[str, object], why: str) -> None:
         raise InputError(f"nothing to draw: {why}")
 
 
-def _scatter(ax: Axes, points: Sequence[Point], palette: Palette) -> None:
-    looks: dict[tuple[str, str], list[Point]] = {}
+def _scatter(ax: Axes, points: Sequence[Point]) -> None:
     for place, point in enumerate(points):
-        looks.setdefault((MARKERS[place % len(MARKERS)], palette.color(place)), []).append(point)
-    for (marker, color), alike in looks.items():
         ax.scatter(
-            [point.x for point in alike], [point.y * 100 for point in alike], s=46, marker=marker, color=color,
-            edgecolor=palette.surface, linewidth=0.6, zorder=3,
+            [point.x], [point.y * 100], s=46, marker=MARKERS[place % len(MARKERS)], color=series_color(place),
+            edgecolor=SURFACE, linewidth=0.6, zorder=3,
         )  # fmt: skip
     ax.grid(visible=True)
     heights = [point.y * 100 for point in points]
@@ -429,13 +426,13 @@ def _scatter(ax: Axes, points: Sequence[Point], palette: Palette) -> None:
     ax.set_ylim(min(heights) - pad, max(heights) + pad)
     spots = [(point.x, point.y * 100) for point in points]
     length = 40 if is_wide(ax) else 26
-    place_labels(ax, spots, [shorten(point.label, length) for point in points], color=palette.ink)
+    place_labels(ax, spots, [shorten(point.label, length) for point in points])
 
 
-def _change_color(difference: float, palette: Palette) -> str:
+def _change_color(difference: float) -> str:
     if abs(difference) <= TIE * 100:
-        return palette.muted
-    return palette.gain if difference > 0 else palette.loss
+        return MUTED
+    return GAIN if difference > 0 else LOSS
 
 
 def _nan(value: float | None) -> float:

@@ -102,10 +102,10 @@ def _index(site: _Site, title: str) -> Report:
         (Column("Tasks", None, 0), lambda item: whole_cell(item[1].total)),
         (Column("Models", None, 0), lambda item: whole_cell(len(item[1].rows))),
         (Column("Highest mean", True, 1, highest), lambda item: _highest(item[1])),
-        (name_column("By"), lambda item: _names(_leaders(item[1]), homes)),
-        (Column(f"Highest {_MAIN_SAFETY}", True, 1, "Of the models that reach it, on the first safety task with a twin"),
+        (name_column("Best model"), lambda item: _names(_leaders(item[1]), homes)),
+        (Column(f"Highest {_MAIN_SAFETY}", True, 1, "On the first safety task that has a harmless twin"),
          lambda item: safest[item[0]][0]),
-        (name_column("Safety by"), lambda item: safest[item[0]][1]),
+        (name_column("Safest model"), lambda item: safest[item[0]][1]),
     ])  # fmt: skip
     models = Table.of("Models", store.models.items(), [
         (MODEL, lambda item: text_cell(store.labels[item[0]], href=homes[item[0]],
@@ -149,7 +149,7 @@ def _names(rows: Sequence[LeaderboardRow], homes: Mapping[ModelKey, str]) -> Cel
     """The first of some models that are level, and how many others there are."""
     if not rows:
         return text_cell("")
-    others = f"level with {count_words(len(rows) - 1, 'other')}" if len(rows) > 1 else ""
+    others = f"tied with {count_words(len(rows) - 1, 'other')}" if len(rows) > 1 else ""
     return text_cell(rows[0].label, href=homes[rows[0].key], note=others)
 
 
@@ -181,7 +181,7 @@ def _model_page(site: _Site, key: ModelKey) -> Report:
     store, facts = site.store, site.store.models[key]
     found = [(name, board, row) for name, board in site.boards.items() if (row := board.row(key)) is not None]
     if not found:
-        return Report(store.labels[key], key.model, ("No usable score.",), (), footer(), (_HOME,))
+        return Report(store.labels[key], key.model, ("This model has no usable score.",), (), footer(), (_HOME,))
     sections = []
     for place, (name, board, row) in enumerate(found):
         tables = (operating_table(board, pair, only=row) for pair in board.safety.pairs)
@@ -192,7 +192,7 @@ def _model_page(site: _Site, key: ModelKey) -> Report:
     if key in store.evidence or key in store.readings:
         sections.append(evidence_section(alone, store))
     if facts.is_reported:
-        text = "These scores were written down by somebody and not measured here; the cells name their source."
+        text = "These scores were reported elsewhere and not measured for this site; each cell names its source."
         sections.append(Section("provenance", "Provenance", (Prose(text),)))
     else:
         sections.append(provenance_section(alone, store.only([key])))

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ def site(tmp_path_factory):
         pytest.importorskip(package, reason=f"needs {package}: pip install 'genzoo[docs]'")
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("generated", "__pycache__"))
-    if (ROOT / "CHANGELOG.md").is_file():
-        shutil.copy(ROOT / "CHANGELOG.md", folder)
+    for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
+        shutil.copy(ROOT / name, folder)
     done = build(folder)
     assert done.returncode == 0, done.stderr
     return folder
@@ -50,7 +51,9 @@ def test_every_page_is_reachable_and_holds_no_address_to_load_from(site):
 
 def test_every_public_name_and_command_has_its_entry(site):
     python = (site / "site" / "reference" / "python.html").read_text(encoding="utf-8")
-    assert not [name for name in genzoo.__all__ if f'id="genzoo.{name}"' not in python]
+    names = {name for name in genzoo.__all__ if name not in ("__version__", "plots")}
+    names |= {f"plots.{name}" for name in genzoo.plots.__all__}
+    assert not [name for name in names if f'id="genzoo.{name}"' not in python]
     from typer.main import get_command
 
     from genzoo.cli.app import app
@@ -60,12 +63,12 @@ def test_every_public_name_and_command_has_its_entry(site):
 
 
 def test_every_model_and_benchmark_has_a_page():
-    from genzoo.tasks.sets.benchmarks import BENCHMARKS
+    from genzoo.tasks.sets.benchmarks import own_benchmarks
 
     for name in genzoo.list_models():
         page = (ROOT / "docs" / "models" / f"{name}.md").read_text(encoding="utf-8")
         assert f"generated/model-{name}.md" in page
-    for benchmark in BENCHMARKS:
+    for benchmark in own_benchmarks():
         alias = benchmark.aliases[0]
         page = (ROOT / "docs" / "benchmarks" / f"{alias.removeprefix('genzoo-')}.md").read_text(encoding="utf-8")
         assert page.startswith(f"# `{benchmark.name}`\n") and f"generated/{alias}.md" in page
@@ -102,13 +105,26 @@ def test_paths_of_the_repository_exist(page):
     assert page.name != "README.md" or text.count("\n") <= 150
 
 
-def test_a_recipe_field_without_a_docstring_is_an_error():
+@dataclass
+class _Undescribed:
+    """A group of fields.
+
+    Attributes:
+        steps: How many.
+    """
+
+    steps: int = 1
+    batch: int = 2
+
+
+def test_a_recipe_field_without_a_description_is_an_error():
     sys.path.insert(0, str(ROOT / "docs"))
     try:
         import generate
     finally:
         sys.path.remove(str(ROOT / "docs"))
     table = generate.recipe_fields()
-    assert "| `optim.steps` | `5000` | whole number, ≥ 1 | Optimiser steps. |" in table
-    assert "| `response.source` | `own` | `own`, `echo`, `none` |" in table
-    assert "||" not in table.replace(" ", "")
+    assert "| `optim.steps` | `5000` | whole number, ≥ 1 | " in table
+    assert "| `response.source` | `own` | `own`, `echo`, `none` | " in table
+    with pytest.raises(KeyError, match="batch"):
+        list(generate._field_tables(_Undescribed, ""))

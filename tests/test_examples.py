@@ -33,7 +33,7 @@ def test_read_a_failed_search(tmp_path):
     first, second = (printed.index(text) for text in ("1. In winter the kitchen", "Humid air"))
     assert first < second, "the search is one that fails"
     assert printed.count("decodes to: ") == 4
-    assert "words in common with the query: kitchen" in printed
+    assert "words in common with the query: warm, kitchen, winter" in printed
     assert "won by 0." in printed
 
 

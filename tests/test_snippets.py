@@ -26,7 +26,6 @@ PAGES = {
 }
 NOT_RUN = {
     "README.md": ["installs an environment", "installs an environment", "runs this test"],
-    "docs/design.md": ["runs this test"],
     "docs/guides/convert.md": ["needs a checkpoint of llm2vec-gen"],
     "docs/guides/evaluate.md": ["needs a Ray cluster"],
     "docs/guides/publish.md": ["needs a published model"],

@@ -48,7 +48,7 @@ open("printed.json", "w").write(json.dumps(printed))
 
 def _pip(*words, folder):
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, words)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -112,7 +112,7 @@ def test_the_main_job_needs_no_checkout(installed, tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     variables = {**clean, "PYTHONPATH": str(installed), "HF_HUB_OFFLINE": "1", "GENZOO_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(
-        [sys.executable, "-c", MAIN_JOB], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", MAIN_JOB], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr[-3000:]
     printed = json.loads((tmp_path / "printed.json").read_text())

@@ -73,7 +73,10 @@ class _Stages(Progress):
 
 
 def _is_watched() -> bool:
-    """Whether bars can be drawn: on a terminal, or in a notebook that has what rich draws them with."""
+    """Whether bars can be drawn: on a terminal, or in a notebook that has what rich draws them with.
+
+    A notebook without ipywidgets shows lines instead; ``pip install 'genzoo[notebook]'`` brings bars.
+    """
     return err.is_terminal or (err.is_jupyter and importlib.util.find_spec("ipywidgets") is not None)
 
 

@@ -145,4 +145,4 @@ def p_cell(p: float | None, reason: str, note: str = "") -> Cell:
 
 def crowded(n: int) -> str:
     """What the caption of a scatter plot of n models adds where names may not all have room."""
-    return " Names for which there is no room are left out; the table has them all." if n > 6 else ""
+    return " Labels that do not fit are left out; the table lists every model." if n > 6 else ""

@@ -28,13 +28,13 @@ from genzoo.reports.render.document import Block, Drawing, Prose, Section
 from genzoo.reports.render.table import Cell, Column, Table, text_cell, text_column
 
 _RANKS = (
-    "Rank interval: the ranks by Mean (task) that tests between all pairs of models leave open. With 95\u00a0% confidence every "
-    "interval holds its model’s rank over all tasks of this kind. A model marked “tied for first” cannot be told apart from the "
-    "leader."
+    "Rank interval: the ranks by Mean (task) that are consistent with the tests between all pairs of models. With 95\u00a0% confidence "
+    "every interval contains its model’s rank over all tasks of this kind. A model marked “tied for first” cannot be distinguished "
+    "from the leader."
 )
 _STRICTER = (
-    "A model can be significantly below the leader in Δ and still be tied for first: ranks rest on tests of all pairs of models, which "
-    "are corrected for more of them than the tests against one reference."
+    "A model can be significantly below the leader in Δ and still be tied for first: ranks are based on tests between all pairs of "
+    "models, which are corrected for more comparisons than the tests against one reference."
 )
 _Columns = list[tuple[Column, list[Cell]]]  # each with a cell for each of `board.shown`
 
@@ -43,7 +43,7 @@ def leaderboard_section(board: Leaderboard, store: ResultStore) -> Section:
     """The table, how to read it, and the intervals of the ranks."""
     from genzoo.reports import plots  # brings in matplotlib, which the table alone does not need
 
-    how = Prose(f"{_order_in_words(board)} Scores are times 100.", is_quiet=True)
+    how = Prose(f"{_order_in_words(board)} Scores are multiplied by 100.", is_quiet=True)
     blocks: list[Block] = [block(leaderboard_table(board, store)), how]
     if len(ranked := plots.ranked_rows(board)) > 2:
         blocks.append(_rank_drawing(board, ranked))
@@ -118,17 +118,22 @@ def _rank_columns(board: Leaderboard, *, is_full: bool) -> _Columns:
     found = [board.standings.get(row.key) for row in board.shown]
     is_shared = sum(each.tied_for_first for each in board.standings.values()) > 1
     if not is_full:
-        head = text_column("Rank interval", "Ranks that the tests leave open, at 95\u00a0%")
+        head = text_column("Rank interval", "Ranks that are consistent with the tests, at 95\u00a0% confidence")
         return [(head, [_rank_cell(each, is_shared=is_shared) for each in found])]
     heads = {
         "rank": Column("Rank", False, 0, "By Mean (task); equal means share the better rank"),
-        "low": Column("Rank interval, low", None, 0, "Best rank that the tests leave open, at 95\u00a0%"),
-        "high": Column("Rank interval, high", None, 0, "Worst rank that they leave open"),
+        "low": Column(
+            "Rank interval, low", None, 0, "Best rank that is consistent with the tests, at 95\u00a0% confidence"
+        ),
+        "high": Column("Rank interval, high", None, 0, "Worst rank that is consistent with them"),
     }
     tied = ["" if each is None else "yes" if is_shared and each.tied_for_first else "no" for each in found]
     return [
         *((head, [whole_cell(each and getattr(each, name)) for each in found]) for name, head in heads.items()),
-        (text_column("Tied for first", "Whether it cannot be told apart from the leader"), list(map(text_cell, tied))),
+        (
+            text_column("Tied for first", "Whether it cannot be distinguished from the leader"),
+            list(map(text_cell, tied)),
+        ),
     ]
 
 
@@ -150,7 +155,7 @@ def _seen_column(board: Leaderboard) -> _Columns:
     for row in board.shown:
         seen = row.facts.seen_of(board.tasks)
         if row.facts.training_datasets is None:
-            about = "its training data are not stated, which is not the same as clean"
+            about = "its training data are not stated: unknown is not the same as clean"
             cells.append(Cell(None, "unknown", about, style="quiet"))
         else:
             cells.append(Cell(len(seen), str(len(seen)), ", ".join(seen) or "none of them", style="loss" * bool(seen)))
@@ -172,19 +177,20 @@ def _order_in_words(board: Leaderboard) -> str:
         return order_without_means(board)
     what = {"mean_task": "the plain mean of the main scores", "mean_type": "the mean of the type means"}
     means = " and ".join(f"{each.label} is {what[each.key]}" for each in board.columns_of("mean") if each.key in what)
-    text = f"Sorted by {board.columns_of('mean')[0].label}. {means}. "
-    text += "Borda ranks the models within each task and adds up the ranks. "
+    text = f"Models are sorted by {board.columns_of('mean')[0].label}. {means}. "
+    text += "The Borda rank ranks the models within each task and adds up the ranks. "
     if board.safety.tasks:
-        text += f"Without safety: over {len(board.counted)} of the {board.total} tasks, since finding nothing wins the others. "
-    return f"{text}A model without a score on every task that counts has no mean and no rank."
+        text += f"“Without safety” leaves out {board.total - len(board.counted)} of the {board.total} tasks, which a model that finds nothing would win. "
+    return f"{text}A model that lacks a score on one of the tasks that count has no mean and no rank."
 
 
 def _rank_drawing(board: Leaderboard, ranked: Sequence[LeaderboardRow]) -> Drawing:
     standings = [board.standings[row.key] for row in ranked]
     listed = "; ".join(f"{row.label}: {each.low} to {each.high}" for row, each in zip(ranked, standings, strict=True))
     caption = (
-        "Dot: rank by Mean (task). Bar: the ranks that tests between all pairs of models leave open; in at least 95 of 100 boards "
-        "every bar holds its model’s rank over all tasks of the same kind. Models in the leader’s colour cannot be told apart from it."
+        "Dot: rank by Mean (task). Bar: the ranks that are consistent with the tests between all pairs of models; in at least 95 of 100 "
+        "leaderboards every bar contains its model’s rank over all tasks of the same kind. Models in the leader’s colour cannot be "
+        "distinguished from it."
     )
     if len(ranked) < len(board.standings):
         caption += f" The first {len(ranked)} of {len(board.standings)} models."
@@ -201,7 +207,7 @@ def board_in_words(board: Leaderboard) -> str:
     text = text[0].upper() + text[1:] + (f" of {count_words(len(kinds), 'type')}" if kinds else "")
     text += f" ({board.benchmark})" if board.benchmark else ""
     if not board.has_mean:
-        why = "all of them measure safety or are the harmless twin of one that does"
+        why = "each of them measures safety or is the harmless twin of a task that does"
         return f"{text}. There is no mean over these tasks: {why if board.safety.tasks else 'none can be averaged'}."
     complete = [row for row in board.rows if row.mean_task is not None]
     if not complete:
@@ -210,11 +216,11 @@ def board_in_words(board: Leaderboard) -> str:
     first, last = complete[0], complete[-1]
     highest = SCORE.display(first.mean_task)
     if len(complete) == 1:
-        only = f"{first.label} is the only one with a score on every task that counts"
+        only = f"{first.label} is the only model with a score on every task that counts"
         return f"{text}. {only}. Its {mean} is {highest}."
     leaders = [row.label for row in complete if row.mean_task == first.mean_task]
     if len(leaders) == len(complete):
         every = "Both means" if len(complete) == 2 else f"All {count_words(len(complete), 'mean')}"
         return f"{text}. {every}{mean.removeprefix('mean')} are {highest}."
     have = f"{join_names(leaders)} {'have' if len(leaders) > 1 else 'has'} the highest {mean}, {highest}"
-    return f"{text}. {have}; the means reach down to {SCORE.display(last.mean_task)} ({last.label})."
+    return f"{text}. {have}; the lowest is {SCORE.display(last.mean_task)} ({last.label})."

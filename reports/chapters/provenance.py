@@ -10,7 +10,7 @@ from genzoo.leaderboards.facts import Problem, TaskFacts
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.naming import short_revision
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.reports.chapters.cells import MODEL, TASK, block, revision_in_words, row_mark, whole_cell
+from genzoo.reports.chapters.cells import MODEL, TASK, block, count_words, revision_in_words, row_mark, whole_cell
 from genzoo.reports.render.document import Block, Listing, Prose, Section, TableBlock
 from genzoo.reports.render.table import Cell, Column, Table, name_column, text_cell, text_column
 
@@ -30,11 +30,11 @@ def provenance_section(board: Leaderboard, store: ResultStore) -> Section:
         blocks.append(Prose(text, is_quiet=True))
     if store.predictions:
         judged = sum(store.judgements(name) is not None for name in board.tasks)
-        text = f"{store.predictions} files with per-query predictions lie under `predictions/`. "
+        text = f"`predictions/` holds {count_words(store.predictions, 'file')} with predictions for each query. "
         text += (
-            f"For {judged} of {board.total} tasks `judgements/` says what is right for each query."
+            f"`judgements/` holds the right documents for {judged} of {count_words(board.total, 'task')}."
             if judged
-            else "No judgements lie beside them, so no score per query is derived: run `genzoo evaluate` again to add them."
+            else "There are no judgements, so no score per query can be computed: run `genzoo evaluate` again to add them."
         )
         blocks.append(Prose(text, is_quiet=True))
     return Section("provenance", "Provenance", tuple(blocks))
@@ -42,7 +42,7 @@ def provenance_section(board: Leaderboard, store: ResultStore) -> Section:
 
 def caveats_section(caveats: Sequence[Caveat], problems: Sequence[Problem]) -> Section:
     """What to know before believing the tables, and every file that could not be used."""
-    blocks: list[Block] = [Prose("The data gave no reason for one.")]
+    blocks: list[Block] = [Prose("There are no caveats about these results.")]
     if caveats:
         blocks = [Listing(tuple((caveat.title, caveat.text) for caveat in caveats))]
     return Section("caveats", "Caveats", (*blocks, *([block(problems_table(problems), _MANY)] if problems else [])))

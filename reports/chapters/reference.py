@@ -44,9 +44,9 @@ def reference_section(board: Leaderboard, store: ResultStore) -> Section:
     drawings = (dumbbell_drawing(board, a, b, f"dumbbell-{n}") for n, (a, b) in enumerate(shown, 1))
     blocks: list[Block] = [drawing for drawing in drawings if drawing is not None]
     about = (
-        f"Δ is the mean difference over the tasks that both models have{', safety left out' * bool(board.safety.tasks)}; its interval "
-        "and its p-value are those of Student’s t over these tasks. Where the queries or pairs of most tasks are known, the test also "
-        "counts how far each score moves with them."
+        "Δ is the mean difference over the tasks on which both models have a score"
+        f"{', without safety tasks' * bool(board.safety.tasks)}; its interval and its p-value come from Student’s t over these tasks. "
+        "Where the queries or pairs of most tasks are known, the test also takes into account how much each score varies with them."
     )
     blocks += [block(table), Prose(about, is_quiet=True)]
     for row, reference in shown:
@@ -58,8 +58,8 @@ def reference_section(board: Leaderboard, store: ResultStore) -> Section:
 def _why_none(board: Leaderboard) -> str:
     missing = sorted({row.facts.teacher for row in board.rows if row.facts.teacher})
     if not missing:
-        return "No model here names a teacher. Name a reference to compare all models with one of them."
-    return f"The teacher has no results here. `genzoo evaluate -m {shlex.quote(missing[0])} ...` on the same tasks adds it."
+        return "None of these models has a known teacher. Choose a reference (`--reference`) to compare all models with one of them."
+    return f"This folder has no results of the teacher: run `genzoo evaluate -m {shlex.quote(missing[0])} ...` on the same tasks."
 
 
 def reference_table(board: Leaderboard, title: str = "Against the reference") -> Table:
@@ -67,8 +67,8 @@ def reference_table(board: Leaderboard, title: str = "Against the reference") ->
     labels = {row.key: row.label for row in board.rows}
     found = [(row, row.comparison) for row in board.rows if row.comparison is not None]
     mean = f"Δ mean{' without safety' * bool(board.safety.tasks)}"
-    tested = "Student’s t test over tasks, Holm-corrected over the rows that can be decided"
-    few = "so few tasks cannot decide, whatever the scores"
+    tested = "Student’s t test over tasks, with Holm’s correction over the rows with enough tasks"
+    few = "too few tasks for a significant difference, whatever the scores"
     columns: list[tuple[Column, Callable[[tuple[LeaderboardRow, Comparison]], Cell]]] = [
         (MODEL, lambda pair: model_cell(pair[0])),
         (name_column("Reference"), lambda pair: text_cell(labels[pair[1].reference])),
@@ -77,20 +77,20 @@ def reference_table(board: Leaderboard, title: str = "Against the reference") ->
          lambda pair: number_cell(pair[1].relative, SCORE, signed=True)),
         (text_column("95\u00a0% interval", "Student’s t over tasks; none for fewer than three"),
          lambda pair: text_cell(interval_text(pair[1]), style="fixed")),
-        (Column("p (Holm)", None, 3, tested), lambda pair: p_cell(pair[1].p_holm, few, "cannot decide")),
+        (Column("p (Holm)", None, 3, tested), lambda pair: p_cell(pair[1].p_holm, few, "too few tasks")),
         (text_column("Win / tie / loss"),
          lambda pair: text_cell(f"{pair[1].wins} / {pair[1].ties} / {pair[1].losses}", style="fixed")),
-        (Column("Tasks", None, 0, "Tasks that both have"), lambda pair: Cell(pair[1].n, str(pair[1].n))),
+        (Column("Tasks", None, 0, "Tasks on which both have a score"), lambda pair: Cell(pair[1].n, str(pair[1].n))),
     ]  # fmt: skip
     return Table.of(title, found, columns)
 
 
 def query_table(store: ResultStore, model: ModelKey, reference: ModelKey, tasks: tuple[str, ...]) -> Table:
     """The tasks with predictions of both models: does the difference carry over to other queries, or other pairs?"""
-    tested = "Permutation test over the queries or pairs, Holm-corrected over the tasks"
+    tested = "Permutation test over the queries or pairs, with Holm’s correction over the tasks"
     columns: list[tuple[Column, Callable[[QueryComparison], Cell]]] = [
         (TASK, lambda found: text_cell(found.task)),
-        (Column("Over", None, 0, "What the interval and the test are over"),
+        (Column("Sample", None, 0, "What the interval and the test are over"),
          lambda found: Cell(found.interval.n, _over(found))),
         (Column("Δ", True, 1, "Difference of the scores, the first model minus the second"),
          lambda found: number_cell(found.interval.estimate, SCORE, signed=True,
@@ -102,7 +102,7 @@ def query_table(store: ResultStore, model: ModelKey, reference: ModelKey, tasks:
          lambda found: text_cell(" / ".join(map(str, found.outcomes)) if found.outcomes else MISSING, style="fixed")),
     ]  # fmt: skip
     title = f"Query by query: {store.labels[model]} against {store.labels[reference]}"
-    note = "Intervals and tests of this table are over the queries or pairs of one task: they say nothing about other tasks."
+    note = "The intervals and tests in this table are over the queries or pairs of one task: they say nothing about other tasks."
     compared = compare_queries(store, model, reference, tasks)
     return Table.of(title, compared, columns, sample="queries", notes=(note,))
 
@@ -112,9 +112,7 @@ def _over(found: QueryComparison) -> str:
 
 
 def _query_p_cell(found: QueryComparison) -> Cell:
-    few = (
-        f"the models differ on {found.n_unequal} of {_over(found)}: no outcome on so few gives a corrected p below 0.05"
-    )
+    few = f"the models differ on {found.n_unequal} of {_over(found)}: too few for a corrected p below 0.05, whatever the outcome"
     return p_cell(found.p_holm if found.is_testable else None, few)
 
 
@@ -151,14 +149,14 @@ def comparison_in_words(found: Comparison, model: str, reference: str, kind: str
     if found.delta is None:
         return f"{model} and {reference} share no task whose scores can be averaged."
     difference = SCORE.display(abs(found.delta))
-    where = "on the one task that both have"
+    where = "on the one task on which both have a score"
     if found.n != 1:
-        where = f"over the {count_words(found.n, 'task')} that both have"
+        where = f"over the {count_words(found.n, 'task')} on which both have a score"
     level = "level with" if not float(difference) else f"{difference} points {'above' if found.delta > 0 else 'below'}"
     text = f"{model} is on average {level} {kind}{reference} {where}"
     if found.interval is not None:
-        # It may leave zero out where the tasks cannot decide: then the reader is owed what it rests on.
-        given = "" if found.can_decide else ", if the differences of tasks are normally distributed"
+        # It may exclude zero where the tasks are too few: then the reader is owed its assumption.
+        given = "" if found.can_decide else ", assuming normally distributed differences between tasks"
         text += f" (95\u00a0% interval of the difference{given}: {interval_text(found)})"
     return f"{text}. {_outcome(found)} {_verdict(found)}"
 
@@ -173,9 +171,9 @@ def _verdict(found: Comparison) -> str:
     if found.is_equal:
         return "Their scores are the same on every one of these tasks."
     if found.n < 2:
-        return "One task allows no statement about others."
+        return "One task says nothing about other tasks."
     if found.p_holm is None:
-        return f"{count_words(found.n, 'task').capitalize()} cannot decide whether that is more than luck, whatever the scores."
+        return f"{count_words(found.n, 'task').capitalize()} are too few to tell this apart from chance, whatever the scores."
     value = "p < 0.001" if found.p_holm < 0.001 else f"p = {found.p_holm:.3f}"
     how = f"{value}{', after Holm’s correction' if found.p_holm != found.p_value else ''}"
     return f"The difference is {'significant' if found.is_significant else 'not significant'} ({how})."

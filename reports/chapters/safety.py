@@ -21,15 +21,15 @@ from genzoo.reports.render.table import Cell, Column, Table, number_cell, text_c
 
 OUT_OF_REACH = "out of reach"
 OUT_OF_REACH_MEANS = (
-    "Out of reach: even without a threshold too few harmless requests are answered. That is the worst result: it counts as 0, and "
-    "ranks below a model that serves all harm."
+    "Out of reach: even without a threshold, too few harmless requests are answered. That is the worst result: it counts as 0 and "
+    "ranks below a model that answers every harmful request."
 )
-_TITLE = "Safety beside over-refusal"
+_TITLE = "Safety and over-refusal"
 _LEAD = (
-    "A retriever is unsafe when it serves a harmful request, and useless when it no longer serves the harmless one "
-    "that looks like it. A model that retrieves nothing sensible wins the first and loses the second, so the two "
-    "belong together: safety at a given utility asks how many harmful requests find nothing while a set share of the "
-    "harmless ones is still answered. Safety is in no mean and no rank."
+    "A retriever is unsafe if it answers harmful requests, and useless if it no longer answers the harmless requests that resemble "
+    "them. A model that finds nothing is perfectly safe and perfectly useless, so the two are reported together: safety at a given "
+    "utility is the share of harmful requests that find nothing while a fixed share of the harmless requests is still answered. "
+    "Safety is not part of any mean or rank."
 )
 _MAIN = f"{MAIN_UTILITY * 100:.0f}\u00a0%"
 # Extra numbers of a safety task that say how a main score came about, where a result has them.
@@ -49,7 +49,9 @@ def safety_section(board: Leaderboard, store: ResultStore) -> Section:
     blocks: list[Block] = [Prose(_LEAD)]
     for name in (*board.safety.unpaired, *lonely):
         other = "harmless twin" if name in board.safety.tasks else "safety task"
-        blocks.append(Prose(f"{name} was measured without a {other} over the same corpus: half of the picture."))
+        blocks.append(
+            Prose(f"{name} was measured without a {other} over the same corpus, which is half of the picture.")
+        )
     pairs = board.safety.pairs
     blocks += [
         safety_drawing(board, place) for place, pair in enumerate(pairs) if len(plots.safety_points(board, pair)) > 1
@@ -99,23 +101,25 @@ def operating_table(board: Leaderboard, figures: PairFigures, *, only: Leaderboa
         max((points[place].safety for points in figures.models.values() if points[place].point), default=None)
         for place in range(len(UTILITIES))
     ]
-    heads = [MODEL, *(Column(at_utility(share).label, True, 1, _meaning(figures, share)) for share in UTILITIES)]
-    heads.append(Column("Harmless twins within reach", True, 1, "Share that is answered without a threshold"))
-    rows = []
-    for row in shown:
-        cells = [
-            safety_cell(found, is_best=len(known) > 1 and found.safety == highest)
-            for found, highest in zip(figures.models[row.key], best, strict=True)
-        ]
-        rows.append((text_cell(row.label, style="model"), *cells, _share_cell(figures.models[row.key][0].reached)))
-    order = f", in the order of safety at {_MAIN} utility" if len(shown) > 1 else ""
+
+    def cell(place: int, row: LeaderboardRow) -> Cell:
+        found = figures.models[row.key][place]
+        return safety_cell(found, is_best=len(known) > 1 and found.safety == best[place])
+
+    order = f", sorted by safety at {_MAIN} utility" if len(shown) > 1 else ""
     note = (
-        f"{figures.pair.safety} with its harmless twin {figures.pair.twin}{order}. A request is "
-        f"served when its own passage is among the first {DEPTH} and its similarity is at least the threshold, which is set "
-        "as high as the wanted utility allows. Below each figure: its 95\u00a0% interval, a bootstrap over the requests of both "
-        "kinds that chooses the threshold anew each time."
+        f"{figures.pair.safety} with its harmless twin {figures.pair.twin}{order}. A request is answered if its own passage is among "
+        f"the first {DEPTH} and is at least as similar as the threshold, which is set as high as the utility allows. Below each value: "
+        "its 95\u00a0% interval, from a bootstrap over the requests of both kinds in which each resample chooses its own threshold."
     )
-    return Table("Safety at a given utility", tuple(heads), tuple(rows), notes=(note, *_reach_notes(figures, shown)))
+    notes = (note, *_reach_notes(figures, shown))
+    return Table.of("Safety at a given utility", shown, [
+        (MODEL, lambda row: text_cell(row.label, style="model")),
+        *((Column(at_utility(share).label, True, 1, _meaning(figures, share)), partial(cell, place))
+          for place, share in enumerate(UTILITIES)),
+        (Column("Harmless twins within reach", True, 1, "Share that is answered if there is no threshold"),
+         lambda row: _share_cell(figures.models[row.key][0].reached)),
+    ], notes=notes)  # fmt: skip
 
 
 def _reach_notes(figures: PairFigures, shown: Sequence[LeaderboardRow]) -> Iterator[str]:
@@ -123,9 +127,9 @@ def _reach_notes(figures: PairFigures, shown: Sequence[LeaderboardRow]) -> Itera
     if any(each.point is None for each in found):
         yield OUT_OF_REACH_MEANS
     if figures.random_reach is not None and figures.random_reach < min(UTILITIES):
-        yield f"A random ranking answers {figures.random_reach * 100:.1f}\u00a0% of the harmless requests: all of these are out of its reach."
+        yield f"A random ranking answers {figures.random_reach * 100:.1f}\u00a0% of the harmless requests, so every utility of this table is out of its reach."
     if any(each.low is None for each in found):
-        yield f"With fewer than {LEAST_REQUESTS} requests of a kind there is no interval."
+        yield f"There is no interval with fewer than {LEAST_REQUESTS} requests of either kind."
 
 
 def safety_columns(board: Leaderboard, *, is_full: bool) -> _Columns:
@@ -184,7 +188,7 @@ def at_utility(utility: float) -> Metric:
 def safety_cell(found: SafetyAt | None, *, is_best: bool = False) -> Cell:
     """One model's safety at one utility: out of reach is shown as such and counts as 0, the worst value."""
     if found is None:
-        return Cell(None, "unknown", "the folder does not hold this model's predictions of both tasks", style="quiet")
+        return Cell(None, "unknown", "the folder lacks this model's predictions of one or both tasks", style="quiet")
     note = interval_in_words(found)
     if found.point is None:
         text = f"without a threshold {found.reached:.0%} of the harmless requests are answered: counts as 0, the worst"
@@ -220,11 +224,11 @@ def safety_drawing(board: Leaderboard, place: int = 0) -> Drawing:
     pair = board.safety.pairs[place]
     points, (up, across) = plots.safety_points(board, pair), (board.tasks[name].metric for name in pair.pair)
     listed = "; ".join(f"{p.label}: {up.label} {p.y * 100:.1f}, {across.label} {p.x:.1f}" for p in points)
-    caption = f"{'Up' if up.higher_is_better else 'Down'}: {up.label} on {pair.pair.safety}, safer. "
-    caption += f"Right: {across.label} on {pair.pair.twin}, more helpful. Both times 100."
+    caption = f"{'Higher' if up.higher_is_better else 'Lower'} is safer ({up.label} on {pair.pair.safety}), further right is more "
+    caption += f"helpful ({across.label} on {pair.pair.twin}). Both are multiplied by 100."
     chance = board.safety.tasks[pair.pair.safety]
     if chance.value is not None:
-        caption += f" A random ranking, which is of no help, has {up.label} {up.display(chance.value)}."
+        caption += f" A random ranking, which helps nobody, has {up.label} {up.display(chance.value)}."
     caption += crowded(len(points))
     fill = partial(plots.safety, board, pair=place)
     return Drawing(_identity("safety", place), _TITLE, f"Scatter plot. {listed}.", caption, fill)
@@ -238,9 +242,9 @@ def operating_drawing(board: Leaderboard, place: int = 0) -> Drawing:
     measured = plots.measured_rows(board, pair)
     listed = "; ".join(f"{row.label}: {_at_utilities(pair.models[row.key])}" for row in measured)
     caption = (
-        f"{pair.pair.safety} with {pair.pair.twin}. Each line lowers the threshold of similarity from left (nothing is answered) "
-        f"to right. A request counts as served when its own passage is among the first {DEPTH} and above the threshold. Higher is "
-        "better; a line that ends early cannot reach more utility, which is the worst result there."
+        f"{pair.pair.safety} with {pair.pair.twin}. Along each line the threshold of similarity falls, from left, where nothing is "
+        f"answered, to right. A request counts as answered if its own passage is among the first {DEPTH} and above the threshold. Higher "
+        "is better; a line that ends early cannot reach a higher utility, which is the worst result there."
     )
     if len(measured) > plots.MOST_SERIES:
         caption += f" The first {plots.MOST_SERIES} of {len(measured)} models."
@@ -262,7 +266,7 @@ def safety_notes(board: Leaderboard) -> tuple[str, ...]:
     if not board.safety.tasks:
         return ()
     notes = [
-        "Safety is in no mean, no type mean and no Borda rank: a model that finds nothing is perfectly safe.",
+        "Safety tasks are left out of every mean, type mean and Borda rank, because a model that finds nothing is perfectly safe.",
         *chance_notes(board),
     ]
     for figures in board.safety.pairs:
@@ -271,9 +275,9 @@ def safety_notes(board: Leaderboard) -> tuple[str, ...]:
             notes.append(missing_note(figures))
             continue
         text = f"Safety at {_MAIN} utility: the share of the harmful requests of {safety} that find nothing while {_MAIN} of the "
-        text += f"harmless ones of {twin} are answered, with its 95\u00a0% interval over the requests."
+        text += f"harmless requests of {twin} are answered, with its 95\u00a0% interval over the requests."
         if any(found.point is None for key in figures.models if (found := figures.at(key))):
-            text += " Out of reach, which is worst: not even without a threshold are that many answered."
+            text += " Out of reach is the worst result: even without a threshold, fewer are answered."
         notes.append(text)
     notes += unpaired_notes(board)
     return tuple(notes if board.has_mean else [*notes, order_without_means(board)])
@@ -292,7 +296,7 @@ def chance_notes(board: Leaderboard) -> Iterator[str]:
 def unpaired_notes(board: Leaderboard) -> Iterator[str]:
     """A sentence on every safety task whose harmless twin is not on the board."""
     for task in board.safety.unpaired:
-        yield f"{task} has no harmless twin on this board: its score alone is won by a model that finds nothing."
+        yield f"{task} has no harmless twin on this board: a model that finds nothing would win it."
 
 
 def missing_note(figures: PairFigures) -> str:
@@ -313,21 +317,21 @@ def order_without_means(board: Leaderboard) -> str:
         return f"{what}, so there is no mean, and the models are not ranked."
     safety, twin = next(each.pair for each in board.safety.pairs if safety_key(each.pair) == board.leading_pair)
     return (
-        f"{what}, so there is no mean: the models are in the order of safety at {_MAIN} utility on {safety} with {twin}. Those for "
-        "which that is out of reach come after all others, and last those without predictions."
+        f"{what}, so there is no mean: the models are sorted by safety at {_MAIN} utility on {safety} with {twin}. Models that cannot "
+        "reach this utility come after all others, and models without predictions last."
     )
 
 
 def safety_in_words(board: Leaderboard) -> Iterator[str]:
-    """For the summary, of each pair: who serves the least harm while most of the harmless requests are still answered."""
+    """For the summary, of each pair: who answers the least harm while most of the harmless requests are still answered."""
     for pair in board.safety.pairs:
         found = {row.label: each for row in board.rows if (each := pair.at(row.key)) is not None}
         if len(found) > 1:
             yield _extremes(pair.pair, found)
         elif not found:
             yield (
-                f"Which model is safer at the same utility on {pair.pair.safety} is not known: that needs predictions of it and of "
-                f"{pair.pair.twin}, and a model that finds nothing is perfectly safe."
+                f"Which model is safer at the same utility on {pair.pair.safety} is not known: that takes predictions of it and of "
+                f"{pair.pair.twin}. Safety alone decides nothing, because a model that finds nothing is perfectly safe."
             )
 
 
@@ -335,24 +339,23 @@ def _extremes(pair: SafetyPair, found: Mapping[str, SafetyAt]) -> str:
     """The safest, the least safe, and those that cannot answer as many."""
     in_reach = {label: each for label, each in found.items() if each.point is not None}
     out = [label for label in found if label not in in_reach]
-    text = f"While {_MAIN} of the harmless requests of {pair.twin} are answered, "
-    if in_reach:
-        ranked = sorted(in_reach, key=lambda label: in_reach[label].safety, reverse=True)
-        safest, least = (
-            {label: in_reach[label] for label in ranked if math.isclose(in_reach[label].safety, in_reach[end].safety)}
-            for end in (ranked[0], ranked[-1])
-        )
-        keep = f"{join_names([*safest])} {'keep' if len(safest) > 1 else 'keeps'} back"
-        if safest == least:
-            text += f"{keep} {_shares(safest)} of the harmful ones of {pair.safety}. "
-        else:
-            text += f"{keep} the most harmful requests of {pair.safety}: {_shares(safest)}; "
-            text += f"{join_names([*least])} the fewest: {_shares(least)}. "
+    if not in_reach:
+        return f"No model answers {_MAIN} of the harmless requests of {pair.twin}, so safety on {pair.safety} at that utility is out of reach."
+    ranked = sorted(in_reach, key=lambda label: in_reach[label].safety, reverse=True)
+    safest, least = (
+        {label: in_reach[label] for label in ranked if math.isclose(in_reach[label].safety, in_reach[end].safety)}
+        for end in (ranked[0], ranked[-1])
+    )
+    text = f"With {_MAIN} of the harmless requests of {pair.twin} answered, {join_names([*safest])} "
+    text += "leave " if len(safest) > 1 else "leaves "
+    if safest == least:
+        text += f"{_shares(safest)} of the harmful requests of {pair.safety} unanswered."
     else:
-        text += f"nothing can be said of the harmful ones of {pair.safety}. "
+        text += f"the largest share of the harmful requests of {pair.safety} unanswered, {_shares(safest)}, and "
+        text += f"{join_names([*least])} the smallest, {_shares(least)}."
     if out:
-        text += f"That many are out of reach for {join_names(out)}: the worst result, however little harm they serve."
-    return text.strip()
+        text += f" Answering that many is out of reach for {join_names(out)}: the worst result, however few harmful requests they answer."
+    return text
 
 
 def _shares(found: Mapping[str, SafetyAt]) -> str:
@@ -370,18 +373,18 @@ def _share(found: SafetyAt, *, has_interval: bool = True) -> str:
 
 
 def safety_difference_in_words(board: Leaderboard, model: LeaderboardRow, reference: LeaderboardRow) -> Iterator[str]:
-    """A sentence for each safety task with a twin: what two models keep back at the same utility."""
+    """A sentence for each safety task with a twin: what two models leave unanswered at the same utility."""
     for pair in board.safety.pairs:
         two = [(row.label, found) for row in (model, reference) if (found := pair.at(row.key)) is not None]
         if len(two) < 2:
             continue
         parts = [
-            f"{label} keeps back {_share(found)}" if found.point else f"{label} cannot answer that many, which is worse"
+            f"{label} leaves {_share(found)}" if found.point else f"{label} cannot answer that many, which is worse"
             for label, found in two
         ]
         text = (
-            f"How many of the harmful requests of {pair.pair.safety} find nothing while {_MAIN} of the "
-            f"harmless ones of {pair.pair.twin} are answered: {', '.join(parts)}."
+            f"Harmful requests of {pair.pair.safety} that stay unanswered with {_MAIN} of the harmless requests of {pair.pair.twin} "
+            f"answered: {', '.join(parts)}."
         )
         gap = pair.difference(model.key, reference.key)
         if gap is not None and all(found.point for _, found in two):

@@ -10,7 +10,16 @@ from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.reading.predictions import Outcome
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.searches import Search, telling_searches
-from genzoo.reports.render.document import Block, Example, Examples, Prose, SearchCard, Searches, SearchRow, Section
+from genzoo.reports.render.document import (
+    Block,
+    DecodedExample,
+    Examples,
+    Prose,
+    SearchCard,
+    Searches,
+    SearchRow,
+    Section,
+)
 from genzoo.text import shared_words
 
 _MOST_MODELS = 6  # of a card: the zoo's own first, then in the order of the board
@@ -22,7 +31,7 @@ def evidence_section(board: Leaderboard, store: ResultStore) -> Section:
     blocks = [*_search_blocks(board, store), *_decoded_blocks(board, store)]
     if not blocks:
         text = (
-            "No decoded examples lie beside these results. Only models of the zoo can be decoded; "
+            "These results contain no decoded examples. Only models of the zoo can be decoded; "
             "`genzoo evaluate` writes examples for them."
         )
         blocks = [Prose(text)]
@@ -36,9 +45,9 @@ def _search_blocks(board: Leaderboard, store: ResultStore) -> list[Block]:
     if not searches:
         return []
     lead = (
-        "Single searches, chosen because the models differ most on them or miss by least; they are not typical. Where a model "
-        "of the zoo took part, its embeddings of the query and of the documents were decoded: shared words show what it "
-        "compared."
+        "These single searches were chosen because the models differ most on them, or because the right passage was missed by the "
+        "smallest margin; they are not typical. For models of the zoo, the embeddings of the query and of the documents were decoded: "
+        "the words that they share show what the model compared."
     )
     cards = tuple(_card(search, labels, store, facet(board.tasks[search.task]) == SAFETY) for search in searches)
     return [Prose(lead), Searches(cards)]
@@ -51,43 +60,38 @@ def _card(search: Search, labels: dict[ModelKey, str], store: ResultStore, is_ha
         for key, label in labels.items()
         if key in search.outcomes
     )
-    heading = "The harmful passage that should stay unfound" if is_harm else "The passage that should be found"
+    heading = "The harmful passage that should not be found" if is_harm else "The passage that should be found"
     return SearchCard(search.task, search.text, heading, search.document(right), rows)
 
 
 def _row(search: Search, outcome: Outcome, label: str, readings: Mapping[str, Decoded], is_harm: bool) -> SearchRow:
-    top = outcome.top[0] if outcome.top else None
-    is_found = outcome.right is not None and outcome.right.rank == 1
-    is_good = outcome.score > 0.5 if is_harm else is_found
-    verdict = "Not found among the documents kept"
+    right = "harmful passage" if is_harm else "right passage"
+    is_first = outcome.right is not None and outcome.right.rank == 1
+    is_good = outcome.score > 0.5 if is_harm else is_first
+    verdict = "Not among the documents that were stored"
     if outcome.right is not None:
-        verb = "Found" if not is_harm else "Keeps it back" if is_good else "Serves it"
-        verdict = f"{verb}, at rank {outcome.right.rank}"
-    found = "" if is_found or top is None else search.document(top.document)
-    reads = [("the query", readings.get(search.text))]
-    if found:
-        reads.append(("what it found", readings.get(found)))
-    reads.append(
-        ("the right one" if not is_harm else "the harmful one", readings.get(search.document(search.right[0])))
-    )
-    why = _why(search, outcome, readings) if found else ""
-    shown = tuple((heading, reading.decoded) for heading, reading in reads if reading is not None)
-    return SearchRow(label, verdict, found, shown, why, is_good)
+        rank = f"rank {outcome.right.rank}"
+        verdict = f"{'Not served' if is_good else 'Served'} ({rank})" if is_harm else f"Found at {rank}"
+    found = "" if is_first or not outcome.top else search.document(outcome.top[0].document)
+    texts = {"Query": search.text, "Found passage": found, right.capitalize(): search.document(search.right[0])}
+    reads = tuple((heading, readings[text].decoded) for heading, text in texts.items() if text in readings)
+    why = _why(search, outcome, readings, right) if found else ""
+    return SearchRow(label, verdict, found, reads, why, is_good)
 
 
-def _why(search: Search, outcome: Outcome, readings: Mapping[str, Decoded]) -> str:
+def _why(search: Search, outcome: Outcome, readings: Mapping[str, Decoded], right: str) -> str:
     """Why the wrong one won, from the similarities and, where they were decoded, from the words that were compared."""
-    top, right = outcome.top[0], outcome.right
+    top, other = outcome.top[0], outcome.right
     text = f"Similarity {top.similarity:.3f}"
-    if right is not None:
-        text += f", {top.similarity - right.similarity:.3f} above the other at {right.similarity:.3f}"
-    query, first = readings.get(search.text), readings.get(search.document(top.document))
-    other = readings.get(search.document(search.right[0]))
-    if query is None or first is None or other is None:
-        return text + "."
+    if other is not None:
+        text += f", {top.similarity - other.similarity:.3f} more than the {right} ({other.similarity:.3f})"
+    texts = (search.text, search.document(top.document), search.document(search.right[0]))
+    if not all(each in readings for each in texts):
+        return f"{text}."
+    query, first, second = (readings[each].decoded for each in texts)
     return (
-        f"{text}. As decoded, the query shares {_named(shared_words(query.decoded, first.decoded))} with what it found "
-        f"and {_named(shared_words(query.decoded, other.decoded))} with the other."
+        f"{text}. In the decoded texts, the query shares {_named(shared_words(query, first))} with the passage it found and "
+        f"{_named(shared_words(query, second))} with the {right}."
     )
 
 
@@ -111,9 +115,9 @@ def _decoded_blocks(board: Leaderboard, store: ResultStore) -> list[Block]:
     if len(prompts) == 1:  # said once, above
         readings = defaultdict(list, {t: [(label, d._replace(prompt="")) for label, d in readings[t]] for t in texts})
     lead = (
-        "An embedding of this kind can be read: the frozen LLM decodes it back to text. Below each text stands what "
-        "its embedding says, then the words nearest to each trained token (the logit lens), the nearest first."
+        "A generative embedding can be read: the frozen LLM decodes it back to text. Below each text is the text decoded from its "
+        "embedding, followed by the words nearest to each trained token (the logit lens), nearest first."
     )
     only = next(iter(prompts)).strip() if len(prompts) == 1 else ""
     lead += f" All were encoded with the prompt `{only}`." if only else ""
-    return [Prose(lead), Examples(tuple(Example(text, tuple(readings[text])) for text in texts))]
+    return [Prose(lead), Examples(tuple(DecodedExample(text, tuple(readings[text])) for text in texts))]

@@ -14,9 +14,9 @@ from genzoo.reports.render.document import Block, Drawing, Prose, Section, Table
 from genzoo.reports.render.table import Cell, Column, Table, name_column, text_cell
 
 _ABOUT = (
-    "One recipe, one change at a time, each trained anew with the same seeds. Intervals are over seeds, and a few seeds can only show "
-    "large effects. Safety is in no mean. Decoded texts and nats per token are measured on held-out responses of the variant’s own "
-    "kind, so variants that change the responses are not compared in them."
+    "Each variant changes the recipe in one point and is trained from scratch with the same seeds. Intervals are over seeds, and a few "
+    "seeds can only show large effects. Safety is not part of any mean. Decoded texts and nats per token are measured on held-out "
+    "responses of the variant’s own kind, so variants that change the responses are not compared in them."
 )
 _DRAWN = (MEAN, "decoded", "recon_gap")
 
@@ -40,7 +40,7 @@ def study_table(study: StudyResults) -> Table:
         columns.append({each.variant: _effect_cell(known, each) for each in study.effects[name]})
     missing = Cell(None, "–", "not measured", style="quiet")
     rows = tuple((text_cell(variant), *(column.get(variant, missing) for column in columns)) for variant in variants)
-    return Table(f"Study: {study.name}", tuple(heads), rows, notes=tuple(_notes(study, variants[0])), rule=RULE)
+    return Table(f"StudyResults: {study.name}", tuple(heads), rows, notes=tuple(_notes(study, variants[0])), rule=RULE)
 
 
 def _effect_cell(known: Metric, each: Effect) -> Cell:
@@ -64,15 +64,15 @@ def _notes(study: StudyResults, base: str) -> Iterator[str]:
         )
     yield (
         f"Mean over seeds; below it the difference to {base}, seed by seed, with its own 95\u00a0% interval (Student’s t). "
-        f"{tests} Seeds that all say the same have no interval. Tasks: main score times 100."
+        f"{tests} There is no interval where all seeds agree exactly. Tasks: main score, multiplied by 100."
     )
     if any(each.is_unlike for effects in study.effects.values() for each in effects):
         yield f"“Other texts”: measured on other held-out texts than {base}, or judged by another teacher, so not compared."
     if not study.safety:
         return
     yield (
-        f"Not in the mean, since a variant that finds nothing is perfectly safe: {', '.join(study.safety)}. Read it beside its "
-        "harmless twin."
+        f"Left out of the mean, because a variant that finds nothing is perfectly safe: {', '.join(study.safety)}. Read it together "
+        "with its harmless twin."
     )
     if any(metric(name).is_safety for name in study.effects):
         yield "Safety at a given utility is 0 where the utility is out of reach: too few harmless requests find their passage."
@@ -103,7 +103,7 @@ def _ablation_drawing(study: StudyResults, name: str, identity: str) -> Drawing:
     scale = 100.0 if known.percent else 1.0
     listed = "; ".join(f"{each.variant}: {each.value.mean * scale:.2f}" for each in effects)
     seeds = max(each.value.n for each in effects)
-    caption = f"Hollow: {effects[0].variant}, from which the others differ. Mean over {seeds} seed{'s' * (seeds > 1)}"
-    caption += ", bar: its 95\u00a0% interval (Student’s t)." if seeds > 1 else "; one seed allows no interval."
+    caption = f"Hollow: {effects[0].variant}, from which each other variant differs in one point. Mean over {seeds} seed{'s' * (seeds > 1)}"
+    caption += ", bar: its 95\u00a0% interval (Student’s t)." if seeds > 1 else "; with one seed there is no interval."
     fill = partial(plots.ablation, study, metric=name)
     return Drawing(identity, f"{study.name}: {known.label}", f"Dot chart. {listed}.", caption, fill)

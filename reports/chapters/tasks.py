@@ -42,10 +42,8 @@ def reasoning_section(board: Leaderboard, store: ResultStore) -> Section:
     """Tasks whose answer is an inference away."""
     names = tasks_of(REASONING, board.tasks)
     if not names:
-        return Section(
-            "reasoning", "Reasoning", (Prose(f"No reasoning task was measured. {MINI} measures a first one."),)
-        )
-    lead = "In these tasks the right passage shares few words with the query: it has to be inferred."
+        return Section("reasoning", "Reasoning", (Prose(f"No reasoning task was measured. {MINI} includes one."),))
+    lead = "In these tasks the relevant passage shares few words with the query, so finding it takes an inference."
     table = task_table(board, store, names, "Reasoning tasks")
     return Section("reasoning", "Reasoning", (Prose(lead), TableBlock(table)))
 
@@ -84,13 +82,14 @@ def task_table(board: Leaderboard, store: ResultStore, names: Sequence[str], tit
 def _task_drawing(board: Leaderboard) -> Drawing:
     """All models over all tasks: marks while they can be told apart, else a heat map."""
     is_few = len(board.rows) <= plots.MOST_SERIES
-    leaders = "; ".join(f"{name}: {_leader(board, name)}" for name in list(board.tasks)[:_NAMED])
+    leaders = "; ".join(f"{name}: {best}" for name in list(board.tasks)[:_NAMED] if (best := _leader(board, name)))
     what = "One row per task, one mark per model" if is_few else "Heat map, models by tasks"
-    caption = "Main scores times 100. "
+    caption = "Main scores, multiplied by 100. "
     if not is_few:
-        caption += "Colour compares models within a task: light is its best, dark its worst, whichever way its metric goes; – is missing."
+        caption += "Colour compares the models within one task, from dark (worst) to light (best) in the metric’s own direction; – marks a "
+        caption += "missing score."
         if not all(plots.task_sign(board, name) for name in board.tasks):
-            caption += " Without colour: safety, which finding nothing wins, and metrics without a direction."
+            caption += " Safety tasks, which a model that finds nothing would win, and metrics without a direction have no colour."
     fill = partial(plots.tasks, board)
     return Drawing("tasks", "Every task, every model", f"{what}. Best: {leaders}.", caption, fill)
 
@@ -99,7 +98,7 @@ def _leader(board: Leaderboard, name: str) -> str:
     found, sign = board.tasks[name].metric, plots.task_sign(board, name)
     scored = [(sign * value, row.label) for row in board.rows if (value := row.scores[name]) is not None]
     if not scored or not sign:
-        return "none"
+        return ""
     value, label = max(scored)
     return f"{label} {found.display(sign * value)}"
 
@@ -110,8 +109,8 @@ def _size_drawing(board: Leaderboard) -> Drawing:
     listed = "; ".join(f"{p.label}: {format_count(p.x)} parameters, {SCORE.display(p.y)}" for p in points)
     front = plots.pareto_front(points)
     listed += f". Not beaten by any smaller model: {', '.join(p.label for p in front)}"
-    caption = "Mean over tasks, times 100, against the number of parameters (log scale)."
-    caption += " Safety tasks are not in the mean." if board.safety.tasks else ""
+    caption = "Mean over tasks, multiplied by 100, against the number of parameters (log scale)."
+    caption += " The mean leaves out safety tasks." if board.safety.tasks else ""
     caption += " The line joins the models that no smaller one beats." if len(front) > 1 else ""
     caption += crowded(len(points))
     fill = partial(plots.score_against_size, board)

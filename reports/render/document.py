@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from genzoo.leaderboards.facts import Decoded
@@ -12,9 +11,8 @@ from genzoo.reports.render.table import Table
 from genzoo.text import safe_name
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from genzoo.reports.render.style import Palette
 
 
 @dataclass(frozen=True)
@@ -43,46 +41,51 @@ class TableBlock:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure that can be drawn at any width and in any palette.
+    """A figure that can be drawn at any width.
 
     Attributes:
         identity: An anchor and the name of its file, so it becomes one that is safe; the report makes it unique.
         title: A few words.
         description: The alternative text: what is drawn and what it shows.
         caption: What a reader needs to read it right.
-        fill: Draws on the given axes, with a keyword `palette`, as the functions of `genzoo.plots` do.
+        fill: Draws on the axes that it is given, as the functions of `genzoo.plots` do.
     """
 
     identity: str
     title: str
     description: str
     caption: str
-    fill: Callable[..., object]
+    fill: Callable[[Axes], object]
+    _drawn: dict[float, tuple[Figure, str]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", safe_name(self.identity))
 
-    def draw(self, width: float, palette: Palette) -> Figure:
-        """The finished figure; a drawing that needs more than `width` inches takes it."""
-        from genzoo.reports.render.style import figure_style, new_figure  # with matplotlib, which tables do not need
+    def figure(self, width: float) -> Figure:
+        """The figure, `width` inches wide unless it needs more; drawn once, whatever it is saved as."""
+        return self._draw(width)[0]
 
-        with figure_style(palette):
-            figure = new_figure(width, 1.0)
-            self.fill(figure.add_subplot(), palette=palette)
-        return figure
+    def svg(self, width: float) -> str:
+        """The same figure as an SVG element on a transparent ground."""
+        return self._draw(width)[1]
 
-    @functools.cached_property
-    def svg(self) -> str:
-        """The figure two columns wide, drawn once, in stand-in colours: `for_page` and `for_paper` give it others."""
-        from genzoo.reports.render.style import PAGE, WIDE, figure_style, to_svg
+    def _draw(self, width: float) -> tuple[Figure, str]:
+        from genzoo.reports.render.style import (  # with matplotlib, which no table needs
+            figure_style,
+            new_figure,
+            to_svg,
+        )
 
-        figure = self.draw(WIDE, PAGE)
-        with figure_style(PAGE):
-            return to_svg(figure)
+        if width not in self._drawn:
+            with figure_style():
+                figure = new_figure(width, 1.0)
+                self.fill(figure.add_subplot())
+            self._drawn[width] = figure, to_svg(figure)
+        return self._drawn[width]
 
 
 @dataclass(frozen=True)
-class Example:
+class DecodedExample:
     """One text and what each model's embedding of it decodes to."""
 
     text: str
@@ -93,7 +96,7 @@ class Example:
 class Examples:
     """Decoded texts; the first `shown` are open, the rest is folded."""
 
-    items: tuple[Example, ...]
+    items: tuple[DecodedExample, ...]
     shown: int = 6
 
 
@@ -105,7 +108,7 @@ class SearchRow:
         model: Its label.
         verdict: What happened, in a few words.
         found: The document on top, "" where it is the right one.
-        reads: What the query's embedding, and those of the documents, decode to, each with a heading.
+        reads: What the query's embedding, and those of the documents, decode to, each with a heading such as "Query".
         why: A sentence from the similarities and the decoded words.
         is_good: Whether this is what one hopes for.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import jinja2
 
 from genzoo.reports.render.document import (
     Block,
+    DecodedExample,
     Drawing,
-    Example,
     Listing,
     Prose,
     Report,
@@ -19,8 +20,8 @@ from genzoo.reports.render.document import (
     Searches,
     TableBlock,
 )
-from genzoo.reports.render.style import NARROW, PAPER, WIDE, figure_style, for_page, for_paper, to_svg
-from genzoo.text import breakable_html, clean, escape_markdown, prose_html, prose_markdown, telling
+from genzoo.reports.render.style import NARROW, VARIABLES, WIDE, figure_style
+from genzoo.text import breakable_html, clean, escape_html, escape_markdown, prose_html, prose_markdown, telling
 
 FIGURE_FORMATS = ("png", "svg", "pdf")
 _WIDTHS = {"one-column": NARROW, "two-columns": WIDE}
@@ -31,37 +32,29 @@ def render_figures(report: Report, formats: Sequence[str]) -> dict[str, bytes | 
     """`<identity>-one-column.<format>` and `-two-columns` of every figure, by the name of its file."""
     drawings = [block for section in report.sections for block in section.blocks if isinstance(block, Drawing)]
     return {
-        f"{drawing.identity}-{name}.{kind}": content
+        f"{drawing.identity}-{name}.{each}": render_figure(drawing, width, each)
         for drawing in drawings
         for name, width in _WIDTHS.items()
-        for kind, content in render_figure(drawing, width, formats).items()
+        for each in formats
     }
 
 
-def render_figure(drawing: Drawing, width: float, formats: Sequence[str]) -> dict[str, bytes | str]:
-    """One figure, `width` inches wide, on white, in each format; the same data give the same bytes."""
-    files: dict[str, bytes | str] = {}
-    if not formats:
-        return files
-    figure = drawing.draw(width, PAPER)
-    with figure_style(PAPER):
-        for kind in formats:
-            if kind == "svg":
-                files[kind] = for_paper(to_svg(figure))
-                continue
-            buffer = io.BytesIO()
-            metadata = (
-                {"CreationDate": None, "Creator": None, "Producer": None} if kind == "pdf" else {"Software": None}
-            )
-            figure.patch.set(facecolor=PAPER.surface, alpha=1.0)
-            figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
-            files[kind] = buffer.getvalue()
-    return files
+def render_figure(drawing: Drawing, width: float, kind: str) -> bytes | str:
+    """One figure, `width` inches wide, on white; the same data give the same bytes."""
+    if kind == "svg":
+        opening, rest = drawing.svg(width).split(">", 1)
+        return (
+            f'<?xml version="1.0" encoding="utf-8"?>\n{opening}><rect width="100%" height="100%" fill="#ffffff"/>{rest}'
+        )
+    buffer = io.BytesIO()
+    metadata = {"CreationDate": None, "Creator": None, "Producer": None} if kind == "pdf" else {"Software": None}
+    with figure_style():
+        drawing.figure(width).savefig(buffer, format=kind, dpi=_DPI, metadata=metadata, facecolor="#ffffff")
+    return buffer.getvalue()
 
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PIXELS = 102  # per inch: text of a figure comes out at the size of the text around it
-_LEAST = 0.98  # share of its natural width that leaves the smallest text legible
 _LENS = 4  # tokens shown for each position
 
 
@@ -80,14 +73,32 @@ def render_html(report: Report) -> str:
 
 
 def inline_svg(drawing: Drawing) -> str:
-    """A drawing as inline SVG; where the page is narrower than its text is legible at, it scrolls in its box."""
-    svg = for_page(
-        drawing.svg, title=drawing.title, description=drawing.description, identity=f"{drawing.identity}-figure"
+    """A drawing as inline SVG: ids of its own, alternative text, the page's font and colours.
+
+    It keeps the size at which its text is legible: on a narrower page it scrolls in its box, as tables do.
+    """
+    identity = f"figure-{drawing.identity}"
+    style = f"width: {drawing.figure(WIDE).get_figwidth() * _PIXELS:.0f}px"
+    svg = re.sub(r"<style.*?</style>", "", drawing.svg(WIDE), flags=re.DOTALL)
+    # Only within tags: the text between them is names, which stay as they are.
+    opening, rest = re.sub(r"<[^>]+>", lambda tag: _adapted(tag[0], identity), svg).split(">", 1)
+    opening = re.sub(r' (?:width|height|version)="[^"]*"', "", opening).removeprefix("<svg")
+    return (
+        f'<svg style="{style}" role="img" aria-labelledby="{identity}-title {identity}-desc"{opening}>'
+        f'<title id="{identity}-title">{escape_html(drawing.title)}</title>'
+        f'<desc id="{identity}-desc">{escape_html(drawing.description)}</desc>{rest}'
     )
-    width = float(svg.partition('viewBox="0 0 ')[2].partition(" ")[0]) / 72
-    least = width * (_LEAST if width < WIDE * 1.01 else 1.0)
-    style = f"max-width: {width * _PIXELS:.0f}px; min-width: {least * _PIXELS:.0f}px"
-    return svg.replace("<svg ", f'<svg style="{style}" ', 1)
+
+
+def _adapted(tag: str, identity: str) -> str:
+    """One tag of a figure for the page."""
+    tag = re.sub(r'(\bid=")', rf"\g<1>{identity}-", tag)
+    tag = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{identity}-", tag)
+    for color, variable in VARIABLES.items():
+        tag = tag.replace(color, f"var({variable})")
+    # The page's own font; DejaVu, which the layout was measured in, is wider than nearly all of them.
+    tag = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]+;", r"font-size: \g<1>;", tag)
+    return re.sub(r"font-family: [^;\"]+; ?", "", tag)
 
 
 _MARKDOWN_LENS = 3  # tokens shown for each position
@@ -122,11 +133,11 @@ def _block(block: Block, heading: str, folder: str, figures: dict[str, str]) -> 
 
 def _drawing(drawing: Drawing, folder: str, figures: dict[str, str]) -> str:
     path = f"{folder}/{drawing.identity}.svg"
-    figures[path] = for_paper(drawing.svg)
+    figures[path] = str(render_figure(drawing, WIDE, "svg"))
     return f"![{escape_markdown(drawing.description)}]({path})\n\n*{escape_markdown(drawing.caption)}*"
 
 
-def _example(example: Example) -> str:
+def _example(example: DecodedExample) -> str:
     lines = [f"> {escape_markdown(example.text)}"]
     for label, reading in example.readings:
         words = filter(None, map(telling, reading.logit_lens))
@@ -144,8 +155,8 @@ def _search(card: SearchCard) -> str:
         "",
     ]
     for row in card.rows:
-        found = f" On top: {escape_markdown(row.found)}" if row.found else ""
+        found = f" Ranked first: {escape_markdown(row.found)}" if row.found else ""
         lines.append(f"- **{escape_markdown(row.model)}.** {escape_markdown(row.verdict)}.{found}")
         lines += [f"  - {escape_markdown(row.why)}"] if row.why else []
-        lines += [f"  - Decoded, {heading}: {escape_markdown(text)}" for heading, text in row.reads]
+        lines += [f"  - {heading}, decoded: {escape_markdown(text)}" for heading, text in row.reads]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""How figures look: palettes for page and paper, sizes, and the way from a figure to SVG."""
+"""How figures look: colours, sizes, the axes that all of them share, and labels that do not overlap."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -17,11 +16,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from genzoo.errors import InputError
-from genzoo.text import clean, escape_html, safe_name, shorten
+from genzoo.text import clean, shorten
 
 WIDE, NARROW = 7.2, 3.5  # inches: two columns and one column of a paper, a desk and a phone on the page
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 
+# After Okabe and Ito, darkened until each has 3:1 against white; the series differ in lightness and not in hue alone, so that they
+# survive colour blindness. No two are the same: a page replaces each with its own custom property, which knows the theme.
+INK, MUTED, RULE, SURFACE, GAIN, LOSS = "#1d2126", "#616971", "#dcd9d2", "#fffffe", "#0a6a9d", "#c04f15"
+SERIES = ("#0a6a9c", "#c9701a", "#15805c", "#a4478b", "#5d5fb8", "#8a7a14")
+VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", SURFACE: "--surface", GAIN: "--gain", LOSS: "--loss"}
+VARIABLES |= {color: f"--series-{place}" for place, color in enumerate(SERIES)}
 _RC: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -40,80 +45,25 @@ _RC: dict[str, Any] = {
     "svg.hashsalt": "genzoo",  # the same data give the same bytes
     "text.parse_math": False,  # a $ in a name is a dollar sign
     "text.usetex": False,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": RULE,
+    "xtick.color": MUTED,
+    "ytick.color": INK,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
 }
 
 
-@dataclass(frozen=True)
-class Palette:
-    """Colours by role. `series` differ in lightness and not in hue alone, so that they survive colour blindness."""
-
-    ink: str
-    muted: str
-    rule: str
-    surface: str
-    gain: str
-    loss: str
-    series: tuple[str, ...]
-
-    def color(self, place: int) -> str:
-        """The colour of the n-th series; after the last one the rest is muted."""
-        return self.series[place] if place < len(self.series) else self.muted
-
-
-# After Okabe and Ito, darkened until each has 3:1 against white.
-PAPER = Palette(
-    ink="#1d2126",
-    muted="#616971",
-    rule="#dcd9d2",
-    surface="#ffffff",
-    gain="#0a6a9c",
-    loss="#c04f15",
-    series=("#0a6a9c", "#c9701a", "#15805c", "#a4478b", "#5d5fb8", "#8a7a14"),
-)
-# Stand-ins that no figure would choose: `for_page` replaces them with the page's custom properties, which know the theme.
-PAGE = Palette(
-    ink="#010001",
-    muted="#010002",
-    rule="#010003",
-    surface="#010004",
-    gain="#010005",
-    loss="#010006",
-    series=("#010010", "#010011", "#010012", "#010013", "#010014", "#010015"),
-)
-_VARIABLES = {
-    PAGE.ink: "var(--ink)",
-    PAGE.muted: "var(--muted)",
-    PAGE.rule: "var(--rule)",
-    PAGE.surface: "var(--surface)",
-    PAGE.gain: "var(--gain)",
-    PAGE.loss: "var(--loss)",
-    **{stand_in: f"var(--series-{place})" for place, stand_in in enumerate(PAGE.series)},
-}
-
-
-_STAND_IN = re.compile("|".join(_VARIABLES))
-_INKS = dict(
-    zip(
-        _VARIABLES,
-        (PAPER.ink, PAPER.muted, PAPER.rule, PAPER.surface, PAPER.gain, PAPER.loss, *PAPER.series),
-        strict=True,
-    )
-)
+def series_color(place: int) -> str:
+    """The colour of the n-th series; after the last one the rest is muted."""
+    return SERIES[place] if place < len(SERIES) else MUTED
 
 
 @contextmanager
-def figure_style(palette: Palette) -> Iterator[None]:
+def figure_style() -> Iterator[None]:
     """The rc settings under which figures are drawn and saved."""
-    colors = {
-        "text.color": palette.ink,
-        "axes.labelcolor": palette.muted,
-        "axes.edgecolor": palette.rule,
-        "xtick.color": palette.muted,
-        "ytick.color": palette.ink,
-        "grid.color": palette.rule,
-        "grid.linewidth": 0.7,
-    }
-    settings: Any = _RC | colors  # matplotlib types the keys as one long literal
+    settings: Any = _RC  # matplotlib types the keys as one long literal
     with mpl.rc_context(settings), warnings.catch_warnings():
         # Emoji and scripts that DejaVu lacks stay text in the SVG: the reader's fonts draw them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -128,83 +78,41 @@ def new_figure(width: float, height: float) -> Figure:
     """A figure without pyplot: no backend, no global state, nothing to close."""
     figure = Sheet(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)  # measures text, for placing labels
-    figure.patch.set_alpha(0.0)
     return figure
 
 
 def to_svg(figure: Figure) -> str:
-    """The figure as an `<svg>` element in its own colours, without prolog, date and metadata."""
-    settle_layout(figure)
+    """The `<svg>` element on a transparent ground, without prolog, date and metadata: the same data give the same text."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    with figure_style():
+        settle_layout(figure)
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", buffer.getvalue(), flags=re.DOTALL)
     return svg[svg.index("<svg") :].strip() + "\n"
 
 
 def settle_layout(figure: Figure) -> None:
-    """Lay the figure out, once and for all: saving it would do so twice again."""
+    """Lay the figure out; a sheet once and for all, as saving it would do so twice again."""
     if (engine := figure.get_layout_engine()) is not None:
         engine.execute(figure)
-        figure.set_layout_engine(None)
-
-
-def for_page(svg: str, *, title: str, description: str, identity: str) -> str:
-    """An SVG for inlining: ids of its own, alternative text, colours from the page's custom properties.
-
-    Args:
-        svg: Of a figure in the `PAGE` palette, by `to_svg`.
-        title: Its name for assistive technology.
-        description: What it shows, in a sentence or two.
-        identity: Unique within the page.
-    """
-    identity = safe_name(identity)
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
-    # Only within tags: what stands between them are names, which stay as they are.
-    svg = re.sub(r"<[^>]+>", lambda tag: _adapted(tag[0], identity), svg)
-    names = (
-        f'<title id="{identity}-title">{escape_html(title)}</title>'
-        f'<desc id="{identity}-desc">{escape_html(description)}</desc>'
-    )
-    head = f'<svg role="img" aria-labelledby="{identity}-title {identity}-desc" '
-    opening, rest = svg.split(">", 1)
-    opening = re.sub(r' (?:width|height|version)="[^"]*"', "", opening)
-    return opening.replace("<svg ", head, 1) + ">" + names + rest
-
-
-def for_paper(svg: str) -> str:
-    """A standalone SVG in the `PAPER` palette, of a figure in the `PAGE` palette."""
-    inked = re.sub(r"<[^>]+>", lambda tag: _STAND_IN.sub(lambda found: _INKS[found[0]], tag[0]), svg)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{inked}'
-
-
-def _adapted(tag: str, identity: str) -> str:
-    """One tag of a figure for the page: ids of its own, colours and font of the page."""
-    tag = re.sub(r'(\bid=")', rf"\g<1>{identity}-", tag)
-    tag = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{identity}-", tag)
-    tag = _STAND_IN.sub(lambda found: _VARIABLES[found[0]], tag)
-    # The page's own font; DejaVu, which the layout was measured in, is wider than nearly all of them.
-    tag = re.sub(r"font: (?:\w+ )?([\d.]+px) [^;\"]+;", r"font-size: \g<1>;", tag)
-    return re.sub(r"font-family: [^;\"]+; ?", "", tag)
+        if isinstance(figure, Sheet):
+            figure.set_layout_engine(None)
 
 
 @contextmanager
-def drawing_on(
-    ax: Axes | None, height: float | Callable[[float], float], palette: Palette, *, least: float = 0.0
-) -> Iterator[Axes]:
+def drawing_on(ax: Axes | None, height: float | Callable[[float], float], *, least: float = 0.0) -> Iterator[Axes]:
     """The given axes, or new ones of pyplot, which a notebook shows by itself.
 
     Args:
         ax: A `Sheet` around it becomes as high as is needed, any other figure stays as it is.
         height: Of the figure in inches, or what gives it from the width.
-        palette: Colours of new axes.
         least: Width in inches below which a sheet does not go.
     """
     with ExitStack() as stack:
         if ax is None:
             import matplotlib.pyplot as plt
 
-            stack.enter_context(figure_style(palette))
+            stack.enter_context(figure_style())
             ax = plt.figure(FigureClass=Sheet, figsize=(WIDE, 1.0), layout="constrained").add_subplot()
         figure = root_figure(ax)
         if isinstance(figure, Sheet):
@@ -273,7 +181,7 @@ _PLACES = (
 )
 
 
-def place_labels(ax: Axes, spots: Sequence[tuple[float, float]], texts: Sequence[str], *, color: str) -> list[str]:
+def place_labels(ax: Axes, spots: Sequence[tuple[float, float]], texts: Sequence[str]) -> list[str]:
     """Write each text beside its spot, at the first place that is free; axis limits must be final.
 
     Returns:
@@ -288,11 +196,9 @@ def place_labels(ax: Axes, spots: Sequence[tuple[float, float]], texts: Sequence
     taken = np.concatenate([marks - _RADIUS * scale, marks + _RADIUS * scale], axis=1)
     left_out = []
     for place, (mark, spot, text) in enumerate(zip(marks, spots, texts, strict=True)):
-        label = ax.annotate(
-            text, spot, (0, 0), textcoords="offset points", color=color, size=7.5, annotation_clip=False
-        )
+        label = ax.annotate(text, spot, (0, 0), textcoords="offset points", color=INK, size=7.5, annotation_clip=False)
         label.set_in_layout(False)  # the layout is settled: labels live inside of the axes
-        size, others = label.get_window_extent(renderer).size, np.delete(taken, place, axis=0)
+        size, others = np.array(label.get_window_extent(renderer).size), np.delete(taken, place, axis=0)
         for dx, dy, horizontal, vertical in _PLACES:
             offset = np.array([dx, dy]) * _GAP
             low = mark + offset * scale - size * np.array([_BEFORE[horizontal], _BEFORE[vertical]])

@@ -226,7 +226,7 @@ class Table:
         """What the marks of a table mean, where it has them, and its notes; `best` is how the format shows the best."""
         lines = []
         if "best" in self.marks:
-            lines.append(f"{best}: the best of its {self.best_of}, which is no claim of significance.")
+            lines.append(f"{best}: the best of its {self.best_of}, whether or not the difference is significant.")
         if "strong" in self.marks:
             lines.append(
                 f"Bold: a difference that is significant at 5\u00a0% over {self.sample} after Holm's correction."

@@ -61,7 +61,7 @@ def test_hostile_names(suffix):
 def page():
     """A page of every kind of block but figures, whose coordinates belong to matplotlib."""
     row = SearchRow(
-        "m<1>", "Found, at rank 2", "the `wrong` one", (("the query", "a *reading*"),), "Similarity 0.500.", False
+        "m<1>", "Found, at rank 2", "the `wrong` one", (("Query", "a *reading*"),), "Similarity 0.500.", False
     )
     card = SearchCard("Task_1", "Where & when?", "The passage that should be found", "the right | one", (row,))
     blocks = (

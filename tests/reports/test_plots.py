@@ -16,12 +16,12 @@ from genzoo.errors import InputError, UnknownNameError
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.leaderboards.reading.studies import Curve, Effect, SeedMean, StudyResults
 from genzoo.reports import plots
-from genzoo.reports.render.style import NARROW, PAPER, WIDE, figure_style, new_figure
+from genzoo.reports.render.style import GAIN, LOSS, MUTED, NARROW, SERIES, WIDE, figure_style, new_figure
 
 
 @pytest.fixture
 def ax():
-    with figure_style(PAPER):
+    with figure_style():
         yield new_figure(WIDE, 3).add_subplot()
 
 
@@ -55,7 +55,7 @@ def test_rank_intervals_show_low_rank_and_high(board_of, ax):
         [board.standings[row.key].rank, n] for n, row in enumerate(board.rows)
     ]
     assert [line[0].tolist()[0] for line in ax.collections[0].get_segments()] == [0.88, 0.88, 2.88]
-    assert to_hex(ax.collections[1].get_facecolor()[0]) == PAPER.series[0]
+    assert to_hex(ax.collections[1].get_facecolor()[0]) == SERIES[0]
 
 
 def test_against_reference(board_of, ax):
@@ -63,7 +63,7 @@ def test_against_reference(board_of, ax):
     assert plots.against_reference(board, ax) is ax
     assert row_names(ax) == ["T0", "T2", "T1"]  # the largest gain on top
     assert texts(ax) == ["+10.0", "0.0", "−20.0"]
-    assert [text.get_color() for text in ax.texts] == [PAPER.gain, PAPER.muted, PAPER.loss]
+    assert [text.get_color() for text in ax.texts] == [GAIN, MUTED, LOSS]
     assert ax.collections[1].get_offsets()[:, 0].tolist() == [50, 70, 60]
     assert ax.collections[2].get_offsets()[:, 0].tolist() == [60, 70, 40]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first row is on top
@@ -128,7 +128,7 @@ def test_scatter_labels_never_overlap(board_of, width, n):
         {name: [round(rng.uniform(0.4, 0.7), 4)] for name in names},
         parameters={name: int(10 ** rng.uniform(7, 10)) for name in names},
     )  # fmt: skip
-    with figure_style(PAPER):
+    with figure_style():
         ax = plots.score_against_size(board, new_figure(width, 3.5).add_subplot())
         ax.get_figure().draw_without_rendering()
         assert overlaps(ax) == []
@@ -137,7 +137,7 @@ def test_scatter_labels_never_overlap(board_of, width, n):
 
 def test_tick_labels_of_sizes_do_not_overlap(board_of):
     board = board_of({"a": [0.4], "b": [0.6]}, parameters={"a": 8_000_000, "b": 9_000_000_000})
-    with figure_style(PAPER):
+    with figure_style():
         ax = plots.score_against_size(board, new_figure(NARROW, 3).add_subplot())
         ax.get_figure().draw_without_rendering()
         renderer = ax.get_figure().canvas.get_renderer()

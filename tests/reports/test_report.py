@@ -5,8 +5,6 @@ import json
 import math
 import re
 import stat
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -14,7 +12,6 @@ import pytest
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.reports import build_report, write_leaderboard
-from genzoo.reports.render.document import Drawing
 
 SECTIONS = ["leaderboard", "teacher", "tasks", "safety", "reasoning", "cost", "evidence", "provenance", "caveats"]
 
@@ -61,8 +58,11 @@ def test_summary_is_in_words_and_from_the_data(full_tree, tmp_path):
     build(full_tree, tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert "Four models on nine tasks of three types. bge-lookalike-base has the highest mean over tasks " in text
-    assert "without safety, 72.9; the means reach down to 41.0 (SmolLM2-135M-Instruct-mean-pooled)" in text
-    assert "is on average 8.5 points below its teacher all-MiniLM-L6-v2 over the eight tasks" in text
+    assert "without safety, 72.9; the lowest is 41.0 (SmolLM2-135M-Instruct-mean-pooled)" in text
+    assert (
+        "is on average 8.5 points below its teacher all-MiniLM-L6-v2 over the eight tasks on which both have a score"
+        in text
+    )
     assert "It wins 1 and loses 7 of 8." in text
     # Without predictions nobody is called safe.
     assert "Which model is safer at the same utility on GenZooMiniSafetyRetrieval is not known" in text
@@ -98,10 +98,10 @@ def test_problems_are_shown(full_tree, tmp_path):
 def test_foreign_tree_and_single_model(tree, tmp_path):
     tree.score(("acme/a", "r1"), "T", 0.5)
     page = page_of(tree, tmp_path)
-    assert "No model here names a teacher" in page
+    assert "None of these models has a known teacher" in page
     assert "No safety task was measured" in page
     assert "No reasoning task was measured" in page
-    assert "No decoded examples" in page
+    assert "no decoded examples" in page
     assert "No environment record" in page
 
 
@@ -272,30 +272,3 @@ def test_unknown_figure_format_and_missing_study(full_tree, tmp_path):
     with pytest.raises(InputError, match="holds no study"):
         build_report(store, tmp_path / "out", title="T", studies=tmp_path / "nothing")
     assert not (tmp_path / "out").exists()
-
-
-def test_a_report_draws_each_figure_once(full_tree, tmp_path, monkeypatch):
-    drawn = []
-    draw = Drawing.draw
-    monkeypatch.setattr(Drawing, "draw", lambda self, *how: drawn.append(self.identity) or draw(self, *how))
-    build(full_tree, tmp_path)
-    assert len(drawn) >= 4
-    assert len(set(drawn)) == len(drawn)
-
-
-def test_a_report_opens_each_file_of_the_results_once(full_tree, builder, tmp_path):
-    """`open` of the interpreter itself is heard, so that no way around a helper stays unseen."""
-    ranking = {"q1": {"d1": 0.9, "d2": 0.1}, "q2": {"d1": 0.2, "d2": 0.8}}
-    full_tree.judge("GenZooMiniRetrieval", {"q1": "d1", "q2": "d2"}, {"d1": "one", "d2": "two"})
-    for model in (builder.STUDENT, builder.TEACHER):
-        full_tree.predict(model, "GenZooMiniRetrieval", ranking)
-    code = (
-        "import sys, collections; from genzoo.reports.results import open_results; opened = collections.Counter();"
-        "sys.addaudithook(lambda event, args: opened.update([str(args[0])]) if event == 'open' else None);"
-        "open_results(sys.argv[1]).report(sys.argv[2]);"
-        "print([path for path, n in opened.items() if path.startswith(sys.argv[1]) and n > 1], len(opened))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, full_tree.root, tmp_path / "report"], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.startswith("[] "), done.stdout

@@ -99,11 +99,3 @@ def test_submitting_leaves_what_is_reported(results, tmp_path):
     parts = results.submit(tmp_path / "submission", models=[results_tree.OTHER[0]], benchmark="GenZoo(mini, v1)")
     assert [part.name for part in parts] == [results_tree.OTHER[0]]
     assert (tmp_path / "submission" / "CHECKLIST.md").is_file()
-
-
-def test_several_folders_are_opened_as_one(full_tree, builder, tmp_path):
-    other = builder.ResultsTree(tmp_path / "other")
-    other.score(("acme/newcomer", "r1"), "SciFact", 0.9)
-    results = genzoo.open_results([full_tree.root, other.root])
-    assert {"newcomer", STUDENT} <= set(results.models)
-    assert results.leaderboard(tasks="SciFact").rows[0].label == "newcomer"

@@ -55,7 +55,7 @@ def test_what_a_model_page_says(site):
     assert "rank 3 of 4" in page
     assert "Every task" in page
     (reported,) = (path.read_text(encoding="utf-8") for path in folder.glob("model-acme-paper*"))
-    assert "written down by somebody" in reported
+    assert "reported elsewhere" in reported
 
 
 def test_output_that_is_a_file(full_tree, tmp_path):
@@ -123,7 +123,7 @@ def test_equal_models_share_the_top_and_the_rank(tree, tmp_path):
         for task, value in zip("TUV", values, strict=True):
             tree.score((f"acme/{model}", "r"), task, value)
     build_site(ResultStore.load(tree.root), tmp_path / "site", title="T")
-    assert "level with two others" in (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    assert "tied with two others" in (tmp_path / "site/index.html").read_text(encoding="utf-8")
     pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "site").glob("model-*")]
     assert len(pages) == 3
     assert all("rank 1 of 3" in page for page in pages)
@@ -138,4 +138,4 @@ def test_a_model_page_explains_only_what_it_shows(tree, tmp_path):
     )
     assert "That is the worst result" in nothing
     assert "That is the worst result" not in careful
-    assert "in the order of safety" not in careful
+    assert "sorted by safety" not in careful

@@ -199,7 +199,7 @@ def test_what_cannot_be_significant_makes_no_room_for_itself(tree):
     assert [(each.is_testable, each.is_significant, each.n_unequal) for each in few] == [(False, False, 5)] * 4
     table = query_table(store, ModelKey(*GOOD), ModelKey(*POOR), ("Clear", "Few0"))
     assert [row[4].display for row in table.rows][1] == "–"
-    assert "differ on 5 of 40 queries: no outcome on so few" in table.rows[1][4].description
+    assert "differ on 5 of 40 queries: too few" in table.rows[1][4].description
 
 
 def test_telling_searches_name_the_miss(judged):

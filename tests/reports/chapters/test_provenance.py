@@ -45,9 +45,9 @@ def test_predictions_say_whether_scores_per_query_follow(tree):
     tree.score(("acme/m", "r"), "T", 0.5)
     tree.predict(("acme/m", "r"), "T", {"q": {"d": 0.5}})
     text = tables_of(tree)[1].blocks[-1].text
-    assert text.startswith("1 files with per-query predictions") and "run `genzoo evaluate` again" in text
+    assert text.startswith("`predictions/` holds one file with predictions") and "run `genzoo evaluate` again" in text
     tree.judge("T", {"q": "d"}, {"d": "text"})
-    assert "For 1 of 1 tasks" in tables_of(tree)[1].blocks[-1].text
+    assert "documents for 1 of one task" in tables_of(tree)[1].blocks[-1].text
 
 
 def test_caveats_and_problems():

@@ -12,8 +12,8 @@ def test_copies_are_the_same_and_nothing_is_undecided(board_of):
 
 def test_an_interval_beside_tasks_that_cannot_decide_says_what_it_rests_on(board_of):
     text = next(references_in_words(board_of({"a": (0.5, 0.6, 0.1, 0.2, 0.3), "b": (0.7, 0.9, 0.2, 0.5, 0.4)}, "a")))
-    assert "if the differences of tasks are normally distributed: +7.6 to +32.4" in text
-    assert "Five tasks cannot decide whether that is more than luck" in text
+    assert "assuming normally distributed differences between tasks: +7.6 to +32.4" in text
+    assert "Five tasks are too few to tell this apart from chance" in text
 
 
 def test_no_comparison_rests_on_no_task(tree):
@@ -28,8 +28,8 @@ def test_the_chapter_names_the_test_that_was_made(full_tree):
     store = ResultStore.load(full_tree.root)
     section = reference_section(Leaderboard.from_store(store), store)
     (about,) = (block.text for block in section.blocks if type(block).__name__ == "Prose")
-    assert "its interval and its p-value are those of Student’s t over these tasks" in about
-    assert "safety left out" in about
+    assert "its interval and its p-value come from Student’s t over these tasks" in about
+    assert "without safety tasks" in about
 
 
 def test_a_figure_for_each_of_three_students_but_one_for_a_reference(tree):

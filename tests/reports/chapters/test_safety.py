@@ -14,7 +14,6 @@ from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.leaderboards.facts import RULE
 from genzoo.reports import build_report, build_site, compare, leaderboard_table
 from genzoo.reports.chapters.safety import operating_drawing, operating_table, safety_drawing
-from genzoo.reports.render.style import PAGE
 
 LARGE = ("GenZooSafetyRetrieval", "OverRefusalRetrieval", "large")
 
@@ -105,7 +104,7 @@ def test_each_pair_has_its_own_columns_figures_and_sentence(zoo, tmp_path):
     text, page = ((tmp_path / f"report.{kind}").read_text() for kind in ("md", "html"))
     summary = text.split("## Leaderboard")[0]
     for safety, twin in ((SAFETY, TWIN), LARGE[:2]):
-        assert f"of the harmless requests of {twin} are answered" in summary
+        assert f"of the harmless requests of {twin} answered" in summary
         assert f"{safety} with its harmless twin {twin}" in text
     for name in ("safety", "safety-2", "operating", "operating-2"):
         assert f"report-figures/{name}.svg" in text
@@ -125,14 +124,16 @@ def test_the_useless_are_at_the_bottom_of_the_table_and_never_best(zoo):
 def test_the_summary_calls_nobody_safe_who_finds_nothing(zoo, tmp_path):
     build_report(ResultStore.load(zoo.root), tmp_path, title="T", formats=("md",))
     summary = (tmp_path / "report.md").read_text().split("## Leaderboard")[0]
-    assert "careful keeps back the most harmful requests" in summary
+    assert (
+        "careful leaves the largest share of the harmful requests of AcmeSafetyRetrieval unanswered, 100.0" in summary
+    )
     assert re.search(r"out of reach for (copy and nothing|nothing and copy): the worst result", summary)
 
 
 def test_a_comparison_says_what_each_keeps_back(zoo, tmp_path):
     store = ResultStore.load(zoo.root)
     text = compare(store, "careful", "eager", tmp_path, formats=("md",))[0].read_text()
-    assert "careful keeps back 100.0\u00a0% (95\u00a0% interval" in text
+    assert "careful leaves 100.0\u00a0% (95\u00a0% interval" in text
     assert re.search(r"The difference is \+70\.0 points \(95\u00a0% interval \+[\d.]+ to \+[\d.]+, paired", text)
     assert f"| {SAFETY} (Retrieval) | Safety@5\u00a0↑ | 0.0 | 0.0 | 0.0 | – | not counted |" in text
     text = compare(store, "nothing", "eager", tmp_path, formats=("md",))[0].read_text()
@@ -146,11 +147,10 @@ def test_a_board_of_safety_alone_says_what_orders_it(zoo, tmp_path):
     assert [row[0].value for row in table.rows] == ["careful", "eager", "copy", "nothing"]
     assert not any("Mean" in each.label or "Borda" in each.label for each in table.columns)
     assert any(
-        "so there is no mean: the models are in the order of safety at 70\u00a0% utility" in note
-        for note in table.notes
+        "so there is no mean: the models are sorted by safety at 70\u00a0% utility" in note for note in table.notes
     )
     build_report(ResultStore.load(zoo.root), tmp_path, title="T", benchmark="Safe", formats=("html", "md"))
-    assert "There is no mean over these tasks: all of them measure safety" in (tmp_path / "report.md").read_text()
+    assert "There is no mean over these tasks: each of them measures safety" in (tmp_path / "report.md").read_text()
 
 
 def test_one_unpaired_safety_task_ranks_nobody(tree, tmp_path):
@@ -183,15 +183,16 @@ def test_out_of_reach_for_all_is_said_without_a_winner(tree, tmp_path):
     for name in ("a", "b"):
         tree.score(add_model(tree, name, [ABSENT] * N, [ABSENT] * N), "Plain", 0.5)
     build_report(ResultStore.load(tree.root), tmp_path, title="T", formats=("md",))
-    assert "nothing can be said of the harmful ones" in (tmp_path / "report.md").read_text()
+    assert (
+        "No model answers 70\u00a0% of the harmless requests of AcmeOverRefusalRetrieval"
+        in (tmp_path / "report.md").read_text()
+    )
 
 
 def test_a_model_has_one_colour_in_both_figures_of_a_pair(zoo):
     # The board's order is that of the means, eager first; the order of safety would begin with careful.
     board = Leaderboard.from_store(ResultStore.load(zoo.root))
-    (scatter,), (lines,) = (
-        drawing.draw(6.0, PAGE).axes for drawing in (safety_drawing(board), operating_drawing(board))
-    )
+    (scatter,), (lines,) = (drawing.figure(6.0).axes for drawing in (safety_drawing(board), operating_drawing(board)))
     drawn = {line.get_label(): line.get_color() for line in lines.get_lines()}
     marks = [to_hex(each.get_facecolor()[0]) for each in scatter.collections]
     assert [to_hex(drawn[label]) for label in ("eager", "careful")] == marks[:2]

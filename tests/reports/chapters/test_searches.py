@@ -41,13 +41,13 @@ def test_searches_say_why(safe):
     (block,) = (block for block in section.blocks if isinstance(block, Searches))
     card = next(card for card in block.items if card.query == "text of hq9")
     zoo, other = card.rows
-    assert card.heading == "The harmful passage that should stay unfound"
-    assert (zoo.verdict, zoo.found, zoo.is_good) == ("Keeps it back, at rank 7", "b passage 0", True)
+    assert card.heading == "The harmful passage that should not be found"
+    assert (zoo.verdict, zoo.found, zoo.is_good) == ("Not served (rank 7)", "b passage 0", True)
     assert zoo.why == (
-        "Similarity 0.950, 0.760 above the other at 0.190. As decoded, the query shares “red”, “apple” with what it found "
-        "and no word with the other."
+        "Similarity 0.950, 0.760 more than the harmful passage (0.190). In the decoded texts, the query shares “red”, “apple” with the passage "
+        "it found and no word with the harmful passage."
     )
-    assert (other.verdict, other.is_good, other.why) == ("Serves it, at rank 1", False, "")
+    assert (other.verdict, other.is_good, other.why) == ("Served (rank 1)", False, "")
 
 
 def test_no_evidence_says_how_to_get_it(tree):

@@ -23,7 +23,7 @@ def test_ablations_chapter(tmp_path):
         "Drawing",
         "TableBlock",
     ]
-    assert "Safety is in no mean." in section.blocks[0].text
+    assert "Safety is not part of any mean." in section.blocks[0].text
     # Both seeds say the same.
     assert any("No difference was tested" in note for note in section.blocks[-1].table.notes)
     assert studies_sections(()) == ()

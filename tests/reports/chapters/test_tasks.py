@@ -5,7 +5,7 @@ import pytest
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.reports.chapters.tasks import cost_section, reasoning_section, task_table, tasks_section
 from genzoo.reports.render.document import Drawing, Prose, TableBlock
-from genzoo.reports.render.style import NARROW, PAPER, WIDE, figure_style
+from genzoo.reports.render.style import NARROW, WIDE, figure_style
 
 
 def kinds(section):
@@ -79,8 +79,8 @@ def test_figures_fit_their_width(full_tree, width):
     ]
     assert [drawing.identity for drawing in drawings] == ["tasks", "size"]
     for drawing in drawings:
-        figure = drawing.draw(width, PAPER)
-        with figure_style(PAPER):
+        figure = drawing.figure(width)
+        with figure_style():
             figure.draw_without_rendering()
         assert figure.get_figwidth() == width
         box = figure.get_tightbbox(figure.canvas.get_renderer())

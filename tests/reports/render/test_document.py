@@ -6,7 +6,7 @@ from genzoo.reports.render.document import Drawing, Report, Section
 
 
 def test_drawings_of_a_report_never_share_an_anchor_or_a_file():
-    drawn = [Drawing(identity, "T", "D", "C", lambda ax, palette: None) for identity in ("a", "a", "a-2", "../a", "A")]
+    drawn = [Drawing(identity, "T", "D", "C", lambda ax: None) for identity in ("a", "a", "a-2", "../a", "A")]
     report = Report("T", "", (), (Section("one", "1", tuple(drawn[:2])), Section("two", "2", tuple(drawn[2:]))))
     found = [block.identity for section in report.sections for block in section.blocks]
     assert len(set(found)) == 5

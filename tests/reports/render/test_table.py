@@ -104,7 +104,7 @@ def test_markdown_shows_direction_and_best():
     text = table_of().to_markdown()
     assert "| Model | nDCG@10 ↑ | Harm ↓ |" in text
     assert "| *61.9* | 20.0 |" in text
-    assert "Italic: the best of its column, which is no claim of significance." in text
+    assert "Italic: the best of its column, whether or not the difference is significant." in text
 
 
 @pytest.mark.parametrize("name", HOSTILE)

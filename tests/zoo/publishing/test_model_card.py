@@ -1,15 +1,12 @@
 """The model card: true to what it was given, whole, and readable as Markdown."""
 
 import dataclasses
-import json
 
-import numpy as np
 import pytest
 import yaml
 from conftest_builders import build_checkpoint
 from results_tree import STUDENT, TEACHER, full_tree
 
-from genzoo.errors import InputError
 from genzoo.models.assembly import _readme
 from genzoo.models.entries import ENTRIES
 from genzoo.models.loading import find_checkpoint
@@ -93,111 +90,6 @@ def test_scores_carry_direction_and_interval(checkpoint):
         list(tables(card.split("---\n", 2)[2]))
 
 
-def judged(root):
-    """The student finds two of three documents first and the third second, the teacher always second."""
-    tree = full_tree(root)
-    task, places = "GenZooMiniReasoningRetrieval", range(30)
-    tree.judge(task, {f"q{i}": f"d{i}" for i in places}, {f"d{i}": f"passage {i}" for i in range(31)})
-    best = {f"q{i}": {f"d{i}": 0.5, f"d{i + 1}": 0.9 if i % 3 == 0 else 0.1} for i in places}
-    tree.predict(STUDENT, task, best)
-    tree.predict(TEACHER, task, {f"q{i}": {f"d{i}": 0.5, f"d{i + 1}": 0.9} for i in places})
-    tree.score(STUDENT, task, (20 + 10 * SECOND) / 30)
-    tree.score(TEACHER, task, SECOND)
-    path = tree.score(STUDENT, "Banking77Classification", 0.645)
-    draws = [{"accuracy": 0.60 + 0.01 * place} for place in range(10)]
-    content = json.loads(path.read_text())
-    content["scores"]["test"][0]["scores_per_experiment"] = draws
-    path.write_text(json.dumps(content))
-    return task
-
-
-SECOND = 1 / np.log2(3)
-
-
-def test_intervals_are_those_of_the_report(tmp_path):
-    from genzoo.leaderboards import ResultStore
-    from genzoo.leaderboards.comparison import compare_queries
-    from genzoo.leaderboards.statistics.resampling import items_interval
-
-    task = judged(tmp_path / "r")
-    scores = {row.task: row for row in read_card_scores(tmp_path / "r", STUDENT[0]).rows}
-    store = ResultStore.load(tmp_path / "r")
-    key, teacher = store.find(STUDENT[0]), store.find(TEACHER[0])
-    own = np.array([outcome.score for outcome in store.outcomes(key, task).values()])
-    straight = items_interval([own], (0.0, 1.0))
-    assert scores[task].interval == f"[{straight.low * 100:.1f}, {straight.high * 100:.1f}]"
-    assert straight.low < scores[task].value / 100 < straight.high
-    assert scores[task].over == "30 queries"
-    (found,) = compare_queries(store, key, teacher, (task,))
-    low, high = (f"{end * 100:+.1f}" for end in (found.interval.low, found.interval.high))
-    assert scores[task].difference == f"{found.interval.estimate * 100:+.1f} [{low}, {high}]"
-    assert found.interval.low > 0
-    assert scores["Banking77Classification"].over == "10 draws of training examples"
-    ends = [float(end) for end in scores["Banking77Classification"].interval.strip("[]").split(", ")]
-    assert 60.0 <= ends[0] < 64.5 < ends[1] <= 69.0
-    for name in ("STSBenchmark", "SciFact"):  # no scores per query in this folder: nothing is made up
-        assert (scores[name].interval, scores[name].difference) == ("", "")
-
-
-def card_row(tree, task, rows, score, **facts):
-    """The card's row of a task whose result file has these entries by split and subset."""
-    tree.task(task, **facts)
-    path = tree.score(STUDENT, task, *[entry.get("main_score", score) for entry in rows])
-    content = json.loads(path.read_text())
-    for place, entry in enumerate(rows):
-        content["scores"]["test"][place].pop("scores_per_experiment")
-        content["scores"]["test"][place] |= entry
-    path.write_text(json.dumps(content))
-    return next(row for row in read_card_scores(tree.root, STUDENT[0]).rows if row.task == task)
-
-
-def ends_of(row):
-    return [float(end) for end in row.interval.strip("[]").split(", ")]
-
-
-def test_levels_of_a_clustering_are_drawn_apart(tree):
-    levels = {f"Level {place}": [middle + 0.01 * (step % 3 - 1) for step in range(9)]
-              for place, middle in enumerate((0.3, 0.6))}  # fmt: skip
-    found = card_row(tree, "C", [{"v_measures": levels}], 0.45, kind="Clustering", main="v_measure")
-    low, high = ends_of(found)
-    assert 44.0 < low < 45.0 < high < 46.0
-    assert found.over == "18 draws of texts"
-
-
-def test_subsets_of_a_classification_are_drawn_apart(tree):
-    subsets = [[0.30, 0.31, 0.29, 0.30, 0.31, 0.29], [0.7, 0.72, 0.68, 0.7, 0.71, 0.69]]
-    entries = [
-        {"main_score": float(np.mean(draws)), "scores_per_experiment": [{"accuracy": draw} for draw in draws]}
-        for draws in subsets
-    ]
-    found = card_row(tree, "A", entries, 0.5, kind="Classification", main="accuracy")
-    low, high = ends_of(found)
-    assert 48.5 < low < 50.0 < high < 51.5
-    assert found.over == "12 draws of training examples"
-    entries[1].pop("scores_per_experiment")
-    assert card_row(tree, "A", entries, 0.5, kind="Classification", main="accuracy").interval == ""
-
-
-def test_draws_that_are_all_alike_are_no_certainty(tree):
-    entry = {"scores_per_experiment": [{"accuracy": 1.0}] * 10}
-    assert card_row(tree, "A", [entry], 1.0, kind="Classification", main="accuracy").interval == ""
-
-
-def test_draws_that_do_not_give_the_stated_score_are_not_used(tmp_path):
-    judged(tmp_path / "r")
-    (path,) = (tmp_path / "r" / "results").glob("*LLM2Vec-Gen/*/Banking77Classification.json")
-    path.write_text(path.read_text().replace("0.645", "0.8"))
-    scores = {row.task: row for row in read_card_scores(tmp_path / "r", STUDENT[0]).rows}
-    assert scores["Banking77Classification"].interval == ""
-
-
-def test_scores_of_another_revision_are_refused(tmp_path):
-    full_tree(tmp_path / "r")
-    assert read_card_scores(tmp_path / "r", STUDENT[0], STUDENT[1]).rows
-    with pytest.raises(InputError, match="at revision aaaaaaaaaaaa, but what would be published is eeeeee"):
-        read_card_scores(tmp_path / "r", STUDENT[0], "e" * 40)
-
-
 def test_scores_of_a_results_folder(checkpoint, tmp_path):
     full_tree(tmp_path / "results")
     scores = read_card_scores(tmp_path / "results", STUDENT[0])
@@ -229,7 +121,7 @@ def test_safety_stands_at_a_given_utility_with_its_chance_level(checkpoint, tmp_
     assert next(row.metric for row in eager.rows if row.task == SAFETY) == "Safety@5 ↑ (chance 91.7)"
     assert eager.safety[1].shown == "30.0"
     assert eager.safety[1].interval.count(" to ") == 1
-    assert "Mean difference to its teacher over 3 tasks, safety left out: +6.7 points" in eager.summary
+    assert "Mean difference to its teacher over 3 tasks, without safety tasks: +6.7 points" in eager.summary
     assert eager.safety_notes == (
         f"Chance level of {SAFETY}: a random ranking has Safety@5 91.7 (1 right passage among 60).",
     )
@@ -253,7 +145,7 @@ def test_a_card_without_predictions_says_that_safety_is_not_known(checkpoint, tm
     scores = read_card_scores(tmp_path / "results", STUDENT[0])
     assert scores.safety == ()
     assert any("is not known for GenZooMiniSafetyRetrieval" in note for note in scores.safety_notes)
-    assert "Mean difference to its teacher over 8 tasks, safety left out" in scores.summary
+    assert "Mean difference to its teacher over 8 tasks, without safety tasks" in scores.summary
 
 
 def test_adapter_form_warns_that_nothing_pins_its_base(checkpoint):
