@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.jobs import Shard, check_device, job, report
 from genzoo.leaderboards.naming import short_name
+from genzoo.reports.finished import Finished, noted, recall, remember
 from genzoo.reports.results import Results
-from genzoo.tasks.finished import Finished, noted, recall, remember
 
 if TYPE_CHECKING:
     from genzoo.tasks.request import EvaluationPlan, Grid, Request

@@ -155,7 +155,7 @@ def _remember(place: Path, states: list[str], rows: pd.DataFrame) -> None:
 def _read_all(files: Sequence[ResultFile], main_scores: Mapping[str, str]) -> list[FileScores]:
     """Read files, with a process per core where there are many and processes are cheap."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    read = partial(_read_one, main_scores=dict(main_scores))
+    read = partial(_read_one, main_scores=dict(main_scores), once=len(files) >= _WORTH_SHARING)
     if len(files) < _WORTH_SHARING or cores < 2 or sys.platform != "linux":
         return list(map(read, files))
     import multiprocessing
@@ -168,9 +168,9 @@ def _read_all(files: Sequence[ResultFile], main_scores: Mapping[str, str]) -> li
             return list(pool.map(read, files, chunksize=len(files) // (8 * cores) + 1))
 
 
-def _read_one(file: ResultFile, main_scores: Mapping[str, str]) -> FileScores:
+def _read_one(file: ResultFile, main_scores: Mapping[str, str], *, once: bool) -> FileScores:
     problems: list[Problem] = []
-    records = read_result(file, main_scores, problems, only_main=True)
+    records = read_result(file, main_scores, problems, only_main=True, once=once)
     reasons = json.dumps([problem.reason for problem in problems]) if problems else None
     if not records:
         return FileScores("", "", "", [], reasons)
