@@ -89,8 +89,8 @@ def read_scores(
 
 def _rows(numbers: Sequence[int], found: Sequence[FileScores]) -> pd.DataFrame:
     """The rows of some files by their places; a file without scores has one, without a split."""
-    nothing: list[Any] = [(None, None, np.nan)]
-    parts = [part for scores in found for part in scores.parts or nothing]
+    nothing: Any = [(None, None, np.nan)]
+    parts: list[Any] = [part for scores in found for part in scores.parts or nothing]
     of = np.repeat(np.arange(len(found)), [len(scores.parts) or 1 for scores in found])
     texts = {name: _coded([getattr(scores, name) for scores in found]).take(of) for name in _TEXTS[:5]}
     texts |= {name: _coded([part[place] for part in parts]) for place, name in enumerate(_TEXTS[5:])}
