@@ -177,8 +177,8 @@ def measure_controls(
     soft = _soft_prompts(checkpoint, freeze(model), tokenizer, held_out, batch_size)
     report("controls", 1, 4)
     wanted = torch.stack([targets[row.response] for row in held_out]).to(soft) if targets else None
-    nearness: tuple[float | None, ...] = (None, None, None)
-    told: tuple[float | None, ...] = (None, None, None)
+    unknown: tuple[float | None, float | None, float | None] = (None, None, None)
+    nearness, told = unknown, unknown
     # A checkpoint that was not aligned, or to another teacher, embeds in a space of its own.
     if wanted is not None and checkpoint.dim == wanted.shape[1]:
         weight, bias = checkpoint.align_weight.to(soft), checkpoint.align_bias.to(soft)
@@ -194,21 +194,8 @@ def measure_controls(
         hits = nearest_to_own(judge(texts).to(wanted), wanted, others, seed)
         told = share_interval(sum(hits), len(hits))
     gap = _gap_interval(shuffled - own, lengths, seed)
-    found = Controls(
-        n=len(held_out),
-        recon_own=float(own.sum() / lengths.sum()),
-        recon_shuffled=float(shuffled.sum() / lengths.sum()),
-        cosine_own=nearness[0],
-        cosine_other=nearness[1],
-        top1=nearness[2],
-        gap_low=gap[0],
-        gap_high=gap[1],
-        decoded=told[0],
-        decoded_low=told[1],
-        decoded_high=told[2],
-        others=others,
-        seed=seed,
-    )
+    recon = float(own.sum() / lengths.sum()), float(shuffled.sum() / lengths.sum())
+    found = Controls(len(held_out), *recon, *nearness, *gap, *told, others, seed)
     report("controls", 4, 4, str(found))
     return found
 
