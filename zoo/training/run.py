@@ -294,10 +294,9 @@ def read_log(queries: Queries, column: str | None = None) -> list[Query]:
 
 def _pinned(recipe: Recipe) -> Recipe:
     """The recipe with the Hub's names pinned to commits."""
-    from genzoo.backbones.entries import pin_backbone
-    from genzoo.teachers.teachers import pin_teacher
+    from genzoo.backbones.sources import pin_name
 
-    return replace(recipe, backbone=pin_backbone(recipe.backbone), teacher=pin_teacher(recipe.teacher))
+    return replace(recipe, backbone=pin_name(recipe.backbone), teacher=pin_name(recipe.teacher))
 
 
 def _read(recipe: str | Recipe, queries: Queries, options: RecipeOptions) -> tuple[Recipe, list[Query]]:
