@@ -311,11 +311,7 @@ def loaded_content(folder: Path) -> str | None:
     The revision of a checkpoint and of an exported folder is the digest of what was trained. The weights, the tokenizer and the
     prompts around it may be changed under the same name.
     """
-    if (folder / "modules.json").is_file():
-        own, base = [folder] if is_exported(folder) else [], base_folder(folder)
-    else:
-        own, base = [], Path(find_checkpoint(str(folder)).backbone)
-    folders = [*own, base] if base is not None and base != folder and base.is_dir() else own
+    folders = loaded_folders(folder)[0 if is_exported(folder) else 1 :]
     return hashlib.sha256("".join(map(_content, folders)).encode()).hexdigest()[:40] if folders else None
 
 
@@ -325,7 +321,7 @@ def loaded_folders(path: Path) -> list[Path]:
     if (path / "modules.json").is_file():
         base = base_folder(path)
     elif (path / CONFIG).is_file() or (path / "checkpoint" / CONFIG).is_file():
-        base = Path(find_checkpoint(str(path)).backbone)
+        base = Path(find_checkpoint(path).backbone)
     return [path, base] if base is not None and base != path and base.is_dir() else [path]
 
 
