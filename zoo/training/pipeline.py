@@ -316,7 +316,7 @@ class TrainingRun:
             recipe_digest=recipe.digest(),
             max_tokens=recipe.max_tokens,
             info={
-                "recipe": recipe.as_dict(),
+                "recipe": asdict(recipe),
                 "queries": len(self.queries),
                 "examples": len(trainer.examples),
                 "precision": "bfloat16" if trainer.is_bfloat16 else "float32",
