@@ -215,8 +215,6 @@ def warn_of_other_weights(folder: Path, trained_on: str) -> None:
     """Say so where tokens that were trained on one backbone, by its digest, are put on another."""
     if (found := backbone_digest(folder)) != trained_on:
         log.warning(
-            "the backbone in %s is not the one these tokens were trained on (digest %s, trained on %s): embeddings will differ",
-            folder,
-            found[:12],
-            trained_on[:12],
+            f"the backbone in {folder} is not the one these tokens were trained on (digest {found[:12]}, trained on "
+            f"{trained_on[:12]}): embeddings will differ"
         )

@@ -50,11 +50,7 @@ def find_checkpoint(name: str | Path) -> TokenCheckpoint:
 
 @job()
 def load(
-    name: str | Path,
-    *,
-    device: str | None = None,
-    backbone: str | None = None,
-    dtype: Any = None,
+    name: str | Path, *, device: str | None = None, backbone: str | None = None, dtype: Any = None
 ) -> SentenceTransformer:
     """Load a zoo model, or a folder that `genzoo train` or `genzoo export` wrote, as a SentenceTransformer.
 
@@ -145,12 +141,8 @@ def _warn_of_other_backbone(folder: Path) -> None:
         expected, found = str(config.get("backbone_digest")), backbone_digest(base)
     if found != expected:
         log.warning(
-            "the backbone in %s is %s, %s was trained on %s: embeddings will differ; see genzoo verify %s",
-            base,
-            found[:12],
-            folder.name,
-            expected[:12],
-            folder,
+            f"the backbone in {base} is {found[:12]}, {folder.name} was trained on {expected[:12]}: embeddings will differ; see "
+            f"genzoo verify {folder}"
         )
 
 
