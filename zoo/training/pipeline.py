@@ -91,21 +91,9 @@ class TrainingRun:
 
     def __post_init__(self) -> None:
         self.device = self.processes.device or self.device
-
-    @property
-    def _answers(self) -> Path:
-        """Folder of the responses."""
-        return self.responses_folder or self.output
-
-    @property
-    def _shared(self) -> Path:
-        """Folder of teachers and targets."""
-        return self.targets_folder or self.output
-
-    @property
-    def _is_judged(self) -> bool:
-        """Whether anything needs a teacher."""
-        return bool(self.recipe.losses.align) or self.always_judged
+        self._answers = self.responses_folder or self.output
+        self._shared = self.targets_folder or self.output
+        self._is_judged = bool(self.recipe.losses.align) or self.always_judged
 
     @cached_property
     def backbone_folder(self) -> Path:
