@@ -88,9 +88,8 @@ class Lora(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """``<projection>.down`` and ``.up``, on the CPU, ``W + up @ down`` being the changed projection."""
-        rows = zip(self.names, self.down, self.up, strict=True)
         made: dict[str, Tensor] = {}
-        for name, down, up in rows:
+        for name, down, up in zip(self.names, self.down, self.up, strict=True):
             made[f"{name}.down"] = down.detach().cpu().contiguous()
             made[f"{name}.up"] = (self.scale * up.detach()).cpu().contiguous()
         return made
