@@ -62,7 +62,7 @@ STOPPED = 130
 
 def _show_version(value: bool) -> None:
     if value:
-        out.print(f"genzoo {__version__}", highlight=False)
+        out.print(f"genzoo {__version__}")
         raise typer.Exit
 
 
@@ -104,16 +104,16 @@ def main() -> None:
     try:
         app()
     except ZooError as error:
-        err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True, markup=True)
+        err.print(f"[bold red]error:[/] {_plain(str(error))}", soft_wrap=True, markup=True)
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == STOPPED:  # typer's word for a keyboard interrupt
-            err.print("stopped; what was finished is kept, run the same command to go on", highlight=False)
+            err.print("stopped; what was finished is kept, run the same command to go on")
         raise
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             sys.exit(141)
-        err.print(f"[bold red]error:[/] {_plain(_named(error))}", highlight=False, soft_wrap=True, markup=True)
+        err.print(f"[bold red]error:[/] {_plain(_named(error))}", soft_wrap=True, markup=True)
         sys.exit(1)
     finally:
         progress(False)

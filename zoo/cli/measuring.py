@@ -127,10 +127,7 @@ def evaluate(
     if plan:
         return
     ahead.run()
-    out.print(
-        f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report",
-        highlight=False,
-    )
+    out.print(f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report")
 
 
 def _print_plan(ahead: Evaluation) -> None:
@@ -144,9 +141,9 @@ def _print_plan(ahead: Evaluation) -> None:
     texts = [task.texts for task in found.tasks]
     known = f"{sum(n or 0 for n in texts):,} texts" + (" and more" if None in texts else "")
     tokens = f", about {found.tokens:,} tokens" if found.tokens is not None else ""
-    err.print(f"plan: {len(grid.metas)} models x {len(grid.tasks)} tasks; per model {known}{tokens}", highlight=False)
+    err.print(f"plan: {len(grid.metas)} models x {len(grid.tasks)} tasks; per model {known}{tokens}")
     for name, seconds in found.seconds.items():
-        err.print(f"  {name}: {as_time(seconds)}", highlight=False)
+        err.print(f"  {name}: {as_time(seconds)}")
 
 
 def _opened(results: Path, by_revision: bool, reported: bool = False) -> OpenResults:
@@ -163,7 +160,7 @@ def _opened(results: Path, by_revision: bool, reported: bool = False) -> OpenRes
 
 def _print_written(paths: list[Path]) -> None:
     for path in paths:
-        out.print(f"wrote {path}", highlight=False)
+        out.print(f"wrote {path}")
 
 
 def leaderboard(
@@ -183,11 +180,11 @@ def leaderboard(
         table = board.table(is_full=json)
     if output is not None:
         for path in board.write(output):
-            (err if json else out).print(f"wrote {path}", highlight=False)
+            (err if json else out).print(f"wrote {path}")
     if json:
         print_json(json_library.loads(table.to_json()))
     elif output is None:
-        out.print(table.to_markdown(), markup=False, highlight=False)
+        out.print(table.to_markdown(), markup=False)
         for line in board.caveats:
             log.warning(line.text)
 
@@ -240,7 +237,7 @@ def site(
     """Write a static leaderboard site: a page per benchmark and a page per model, for any web server or none."""
     with many_objects():
         paths = _opened(results, by_revision, reported).site(output, title=title)
-    out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}", highlight=False)
+    out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}")
 
 
 def submit(
@@ -259,10 +256,8 @@ def submit(
     from genzoo.reports.results import Results as OpenResults
 
     for part in OpenResults(results).submit(output, models=models or (), benchmark=benchmark):
-        out.print(
-            f"{clean(part.name)}: {len(part.taken)} results, {len(part.problems)} things to mend", highlight=False
-        )
-    out.print(f"wrote {output}. Next: read {output / 'CHECKLIST.md'}", highlight=False)
+        out.print(f"{clean(part.name)}: {len(part.taken)} results, {len(part.problems)} things to mend")
+    out.print(f"wrote {output}. Next: read {output / 'CHECKLIST.md'}")
 
 
 def tasks_(pattern: Pattern = "*", json: Json = False) -> None:

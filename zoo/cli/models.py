@@ -166,7 +166,7 @@ def fetch(
 ) -> None:
     """Fetch frozen LLMs and teachers into the cache, so that everything else works without a network."""
     for name in names:
-        out.print(f"{name}: {genzoo.fetch(name)[name]}", highlight=False)
+        out.print(f"{name}: {genzoo.fetch(name)[name]}")
 
 
 def export(
@@ -178,13 +178,10 @@ def export(
     from genzoo.models.assembly import base_folder
 
     genzoo.export(name, folder, merge)
-    out.print(f"wrote {folder} ({file_sizes(folder)[1] / 1e6:.1f} MB)", highlight=False)
+    out.print(f"wrote {folder} ({file_sizes(folder)[1] / 1e6:.1f} MB)")
     if not merge:
-        out.print(
-            f"It loads the backbone from {base_folder(folder)}; use --merge for a folder that holds everything.",
-            highlight=False,
-        )
-    out.print(f'Use it: SentenceTransformer("{folder}")', highlight=False)
+        out.print(f"It loads the backbone from {base_folder(folder)}; use --merge for a folder that holds everything.")
+    out.print(f'Use it: SentenceTransformer("{folder}")')
 
 
 def decode(
@@ -209,7 +206,7 @@ def decode(
         out.print(f"  [green]{escape(reading.decoded)}[/]", markup=True)
         for place, nearest in enumerate(reading.logit_lens, 1):
             words = "  ".join(escape(repr(token)[1:-1]) for token in nearest)
-            out.print(f"  [dim]{place:>3}[/]  {words}", highlight=False, markup=True)
+            out.print(f"  [dim]{place:>3}[/]  {words}", markup=True)
 
 
 _LEGEND = (
@@ -241,17 +238,17 @@ def explain(
 def _print(found: Explanation) -> None:
     out.print(f"[bold]{escape(found.query.text)}[/]", markup=True)
     out.print(f"  reads  [green]{escape(found.query.decoded) or '(nothing)'}[/]", markup=True)
-    out.print(f"  lens   [dim]{escape(found.query.lens()) or '(no words)'}[/]", highlight=False, markup=True)
+    out.print(f"  lens   [dim]{escape(found.query.lens()) or '(no words)'}[/]", markup=True)
     for each in found.found:
         mark = " [bold cyan](should have won)[/]" if each.place == found.right else ""
         line = f"\n[bold]{each.rank}.[/] {each.similarity:.3f}  {escape(each.reading.text)}{mark}"
-        out.print(line, highlight=False, markup=True)
+        out.print(line, markup=True)
         out.print(f"  reads  [green]{escape(each.reading.decoded) or '(nothing)'}[/]", markup=True)
-        out.print(f"  lens   [dim]{escape(each.reading.lens()) or '(no words)'}[/]", highlight=False, markup=True)
-        out.print(f"  shares {_shares(each)}", highlight=False, markup=True)
-    out.print(f"\n[dim]{_LEGEND}[/]", highlight=False, markup=True)
+        out.print(f"  lens   [dim]{escape(each.reading.lens()) or '(no words)'}[/]", markup=True)
+        out.print(f"  shares {_shares(each)}", markup=True)
+    out.print(f"\n[dim]{_LEGEND}[/]", markup=True)
     if found.right is not None:
-        out.print(f"\n{escape(found.verdict)}", highlight=False, markup=True)
+        out.print(f"\n{escape(found.verdict)}", markup=True)
 
 
 def _shares(each: Found) -> str:

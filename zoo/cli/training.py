@@ -89,7 +89,7 @@ def responses(
         batch_size=batch_size, device=device,
     )  # fmt: skip
     path = output / Shard.parse(shard).file_name("responses", ".jsonl")
-    out.print(f"{len(made)} responses in {path}", highlight=False)
+    out.print(f"{len(made)} responses in {path}")
 
 
 def teacher(
@@ -107,10 +107,8 @@ def teacher(
 
     chosen = choose_recipe(recipe, _changes(changes))
     genzoo.teacher(chosen, queries, output, column=column, backbone=backbone, seed=seed, device=device)
-    out.print(f"wrote {output} ({chosen.unsupervised.whiten} dimensions)", highlight=False)
-    out.print(
-        f"Next: genzoo evaluate -m {output} ...  |  genzoo train {recipe} --teacher {output} ...", highlight=False
-    )
+    out.print(f"wrote {output} ({chosen.unsupervised.whiten} dimensions)")
+    out.print(f"Next: genzoo evaluate -m {output} ...  |  genzoo train {recipe} --teacher {output} ...")
 
 
 def targets(
@@ -133,7 +131,7 @@ def targets(
         recipe, queries, output, column=column, responses=made, steps=steps, batch=batch, answers=answers, seed=seed,
         backbone=backbone, teacher=teacher, set=_changes(changes), device=device,
     )  # fmt: skip
-    out.print(f"{len(found)} targets in {output / 'targets'}", highlight=False)
+    out.print(f"{len(found)} targets in {output / 'targets'}")
 
 
 def train(
@@ -172,16 +170,15 @@ def train(
         facts = {"folder": str(folder), "digest": digest, "trained": trained}
         print_json(facts | {"controls": run.checkpoint.info.get("controls")})
         return
-    out.print(f"wrote {folder} (digest {digest[:12]}, {trained:,} trained numbers)", highlight=False)
+    out.print(f"wrote {folder} (digest {digest[:12]}, {trained:,} trained numbers)")
     out.print(
-        f'Next: genzoo decode -m {folder} "..."  |  genzoo export {folder} DIR  |  genzoo evaluate -m {folder} ...',
-        highlight=False,
+        f'Next: genzoo decode -m {folder} "..."  |  genzoo export {folder} DIR  |  genzoo evaluate -m {folder} ...'
     )
 
 
 def _print_facts(rows: list[tuple[str, str]], width: int) -> None:
     for label, value in rows:
-        out.print(f"[bold]{label:<{width}}[/] {escape(str(value))}", highlight=False, markup=True)
+        out.print(f"[bold]{label:<{width}}[/] {escape(str(value))}", markup=True)
 
 
 def controls(
@@ -244,4 +241,4 @@ def study(
         name, queries, output, benchmark, tasks=tasks or (), column=column, responses=made, device=device
     )  # fmt: skip
     count = len(read_results(output / RESULTS))
-    out.print(f"{count} figures in {output / RESULTS}, their means in {output / 'summary.csv'}", highlight=False)
+    out.print(f"{count} figures in {output / RESULTS}, their means in {output / 'summary.csv'}")
