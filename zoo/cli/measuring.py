@@ -33,14 +33,6 @@ Pattern = Annotated[str, typer.Argument(help='Shell pattern, such as "*Retrieval
 _PROBLEMS = 5  # that are printed
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register this group's commands."""
-    for command in (evaluate, leaderboard, report, compare, site, submit):
-        app.command(rich_help_panel=PANEL)(command)
-    app.command("tasks", rich_help_panel=PANEL)(tasks_)
-    app.command("benchmarks", rich_help_panel=PANEL)(benchmarks_)
-
-
 def evaluate(
     models: Annotated[
         list[str],
@@ -103,25 +95,10 @@ def evaluate(
     ] = True,
 ) -> None:
     """Measure models on mteb tasks or ours. Run the same command again to go on after a stop."""
+    options = {name: given for name, given in locals().items() if name != "plan"}
     from genzoo.reports.measuring import plan_evaluation
 
-    ahead = plan_evaluation(
-        models,
-        tasks,
-        benchmark=benchmark,
-        output=output,
-        data=data or (),
-        prompts=prompts,
-        strict_prompts=strict_prompts,
-        batch_size=batch_size,
-        device=device,
-        processes=processes,
-        shard=shard,
-        ray=ray,
-        cache_embeddings=cache_embeddings,
-        overwrite=overwrite,
-        evidence=evidence,
-    )
+    ahead = plan_evaluation(**options)
     if plan or log.isEnabledFor(logging.INFO):
         _print_plan(ahead)
     if plan:
@@ -272,3 +249,6 @@ def benchmarks_(pattern: Pattern = "*", json: Json = False) -> None:
     from genzoo.tasks.sets.catalogue import BenchmarkSummary, list_benchmarks
 
     print_rows(BenchmarkSummary._fields, list_benchmarks(pattern), json)
+
+
+COMMANDS = (evaluate, leaderboard, report, compare, site, submit, tasks_, benchmarks_)

@@ -21,13 +21,6 @@ log = logging.getLogger(__name__)
 PANEL = "Publishing"
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register this group's commands."""
-    for command in (convert, verify, publish, collection, model_meta, bundle, unbundle):
-        name = command.__name__.replace("_", "-")
-        app.command(name, rich_help_panel=PANEL)(command)
-
-
 def convert(
     source: Annotated[
         str, typer.Argument(help="Folder that llm2vec-gen wrote, or org/name@<40-hex commit> on the Hub.")
@@ -81,8 +74,7 @@ def verify(
     else:
         for finding in findings:
             mark = "[green]equal  [/]" if finding.is_equal else "[bold red]differs[/]"
-            out.print(f"{mark} {escape(finding.what):<12} ", end="", markup=True)
-            out.print(finding.detail)
+            out.print(f"{mark} {escape(finding.what):<12} {escape(finding.detail)}", markup=True)
     if differing := [finding.what for finding in findings if not finding.is_equal]:
         raise VerifyError(f"{name} differs from what was recorded: {', '.join(differing)}")
 
@@ -145,8 +137,7 @@ def _show_plan(planned: PublishPlan) -> None:
     if planned.left_out:
         out.print(f"not uploaded: {', '.join(planned.left_out[:12])}")
     for problem in planned.problems:
-        out.print("[bold red]problem[/] ", end="", markup=True)
-        out.print(problem)
+        out.print(f"[bold red]problem[/] {escape(problem)}", markup=True)
     if planned.problems:
         raise PublishError(f"{len(planned.problems)} problems must be solved first (see above); nothing was sent")
 
@@ -208,6 +199,8 @@ def unbundle(
     for path, revision in done.datasets:
         out.print(f'load_dataset("{path}", revision="{revision}")')
     for warning in done.warnings:
-        out.print("[bold yellow]warning[/] ", end="", markup=True)
-        out.print(warning)
+        out.print(f"[bold yellow]warning[/] {escape(warning)}", markup=True)
     out.print("Set HF_HUB_OFFLINE=1, so that no library looks for a network.")
+
+
+COMMANDS = (convert, verify, publish, collection, model_meta, bundle, unbundle)

@@ -12,25 +12,16 @@ from rich.markup import escape
 
 import genzoo
 from genzoo.cli.console import out, print_json
-from genzoo.cli.models import Device, Json, complete_models, starting_with
+from genzoo.cli.models import Device, Json, complete_models, names_in
 
 PANEL = "Training"
 
 
-def _recipes() -> list[str]:
-    from genzoo.recipes.recipes import RECIPES
-
-    return RECIPES.names()
-
-
-def _studies() -> list[str]:
-    from genzoo.recipes.studies import STUDIES
-
-    return STUDIES.names()
-
-
 RecipeName = Annotated[
-    str, typer.Argument(help="Recipe: see genzoo list --recipes.", autocompletion=starting_with(_recipes))
+    str,
+    typer.Argument(
+        help="Recipe: see genzoo list --recipes.", autocompletion=names_in("genzoo.recipes.recipes:RECIPES")
+    ),
 ]
 Queries = Annotated[
     Path, typer.Option("--queries", "-q", help="Query log: .txt (one a line), .jsonl, .csv, .tsv or .parquet.")
@@ -55,12 +46,6 @@ ShardOption = Annotated[
     str, typer.Option(help="i/n: answer only this part of the log; parts may run at the same time.")
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Queries answered at once.")]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register this group's commands."""
-    for command in (responses, teacher, targets, train, controls, study):
-        app.command(rich_help_panel=PANEL)(command)
 
 
 def _changes(changes: list[str] | None) -> dict[str, str]:
@@ -217,7 +202,7 @@ def study(
         str,
         typer.Argument(
             help="ablation, ablation-small, or a JSON file with recipe, variants, seeds and common.",
-            autocompletion=starting_with(_studies),
+            autocompletion=names_in("genzoo.recipes.studies:STUDIES"),
         ),
     ],
     queries: Queries,
@@ -242,3 +227,6 @@ def study(
     )  # fmt: skip
     count = len(read_results(output / RESULTS))
     out.print(f"{count} figures in {output / RESULTS}, their means in {output / 'summary.csv'}")
+
+
+COMMANDS = (responses, teacher, targets, train, controls, study)
