@@ -195,6 +195,8 @@ def run_study(
             found = _measured(study, run, variant, output, measure, metrics)
             found = [replace(row, made_of=made_of[variant, seed]) for row in found]
             _add(study, output, found)
+    if not (output / "summary.csv").is_file():
+        _add(study, output, ())
     report("study", len(cells), len(cells))
     return read_results(output / RESULTS)
 

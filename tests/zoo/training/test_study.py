@@ -205,6 +205,7 @@ def test_a_study_goes_on_from_its_table_alone_and_leaves_running_cells_to_others
     _write(half / "results.csv", kept, StudyRow)
     with FileLock(half / "runs" / "echo--seed-1" / ".lock"):
         assert run_study(study, QUERIES, half, device="cpu") == kept  # another process has that cell
+    assert {row["variant"] for row in csv.DictReader((half / "summary.csv").open())} >= {"base", "echo"}
     again = run_study(study, QUERIES, half, device="cpu")
     assert [(row.variant, row.seed, row.metric) for row in again] == [
         (row.variant, row.seed, row.metric) for row in rows
