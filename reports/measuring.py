@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, MappingView, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.jobs import Shard, check_device, job, report
 from genzoo.leaderboards.naming import short_name
 from genzoo.reports.results import Results
-from genzoo.tasks.finished import Finished, noted, recall, remember
+from genzoo.tasks.finished import Finished, Question, noted
 
 if TYPE_CHECKING:
     from genzoo.tasks.request import EvaluationPlan, Grid, Request
@@ -29,12 +29,14 @@ class Evaluation:
         asked: What is to be measured: models, tasks, data and prompts, as `genzoo.evaluate` takes them, in tuples.
         output: The results folder.
         options: How models encode and what is kept, as `genzoo.evaluate` takes it.
+        question: By what a later run knows that the same was asked; None where objects are among it.
         finished: What a run will say that has nothing to measure; None where something may be left to do.
     """
 
     asked: Mapping[str, Any]
     output: Path
     options: Mapping[str, Any]
+    question: Question | None = None
     finished: Finished | None = None
 
     @functools.cached_property
@@ -50,6 +52,7 @@ class Evaluation:
         with job("loading mteb"):
             if self.options["ray"] is not None and self.request.has_objects:
                 raise InputError("other machines can only look up names: with ray, give models and tasks by name")
+            _ = self.question and self.question.outside  # before any of it is read
             with noted() as self.__dict__["_notes"]:
                 return self.request.resolve(log.warning)
 
@@ -61,9 +64,11 @@ class Evaluation:
 
     def run(self) -> Results:
         """Measure every model on every task; see `genzoo.evaluate`."""
-        for note in self.finished.notes if self.finished else ():
-            log.warning(note)
-        if self.finished:
+        if (
+            self.finished and self.question and (finished := self.question.recall())
+        ):  # much may have changed since it was planned
+            for note in finished.notes:
+                log.warning("%s", note)
             return Results(self.output)
         with job():
             failure: ZooError | None = None
@@ -75,8 +80,8 @@ class Evaluation:
                 missing = self._keep_evidence() if self.options["evidence"] else None
             if failure or missing:
                 raise failure or missing  # type: ignore[misc]
-            if not unkept:
-                remember(self.output, _question(self.asked, self.options), self.grid, self.__dict__["_notes"])
+            if self.question and not unkept and log.isEnabledFor(logging.WARNING):  # else notes were lost
+                self.question.remember(self.grid, self.__dict__["_notes"])
         return Results(self.output)
 
     def _measure(self) -> None:
@@ -185,9 +190,14 @@ def plan_evaluation(
     Returns:
         An evaluation: its `plan` says what it will cost, its `run` runs it.
     """
+    for name, number in (("batch_size", batch_size), ("processes", processes)):
+        if not isinstance(number, int) or number < 1:
+            raise InputError(f"{name} is {number!r}: it must be a whole number, 1 or more")
+    if ray is not None and not isinstance(ray, str):
+        raise InputError(f"ray is {ray!r}: give the address of a cluster, or 'auto'")
     if ray is not None and shard != "1/1":
         raise InputError("ray and shard both share out the work: give one of them")
-    Shard.parse(shard)
+    Shard.parse(str(shard))
     if ray is None:  # else other machines compute
         check_device(device)
     options = {
@@ -200,7 +210,9 @@ def plan_evaluation(
         "overwrite": overwrite,
         "evidence": evidence,
     }
-    choices = [f"{task}={folder}" for task, folder in data.items()] if isinstance(data, Mapping) else list(data)
+    choices = (
+        [f"{task}={folder}" for task, folder in data.items()] if isinstance(data, Mapping) else map(str, _several(data))
+    )
     asked = {
         "models": _models(models),
         "benchmark": benchmark,
@@ -209,16 +221,12 @@ def plan_evaluation(
         "prompts": str(prompts) if prompts is not None else None,
         "strict_prompts": strict_prompts,
     }
-    finished = None if overwrite else recall(Path(output), _question(asked, options))
-    evaluation = Evaluation(asked, Path(output), options, finished)
+    question = Question.of(Path(output), {**asked, **options, "overwrite": False})
+    finished = question.recall() if question and not overwrite else None
+    evaluation = Evaluation(asked, Path(output), options, question, finished)
     if finished is None:
         _ = evaluation.grid  # whatever cannot be found is an error now, not later
     return evaluation
-
-
-def _question(asked: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """All that decides what there is to measure and to keep."""
-    return {**asked, "shard": options["shard"], "evidence": options["evidence"]}
 
 
 def evaluate(
@@ -277,7 +285,7 @@ def _several(given: Any) -> tuple[Any, ...]:
     """One thing, or all things of a list, in a tuple; nothing in an empty one."""
     if given is None:
         return ()
-    return tuple(given) if isinstance(given, list | tuple | set | frozenset) else (given,)
+    return tuple(given) if isinstance(given, list | tuple | set | frozenset | Iterator | MappingView) else (given,)
 
 
 def _models(given: Any) -> tuple[Any, ...]:

@@ -203,7 +203,7 @@ def _switch_on(level: int) -> ExitStack:
     if level < logging.ERROR:
         stack.enter_context(reporting_to(bars, bars.end))
     logger.addHandler(notes)
-    logger.setLevel(level)
+    logger.setLevel(min(level, logging.WARNING))  # the handler is silent, not the notes that a later run repeats
     stack.callback(logger.setLevel, before)
     stack.callback(logger.removeHandler, notes)
     stack.callback(bars.end)
