@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping, MappingView, Sequence
+from collections.abc import Iterator, KeysView, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +49,9 @@ class Evaluation:
     @functools.cached_property
     def grid(self) -> Grid:
         """The models and tasks."""
-        with job("loading mteb"):
+        from genzoo.tasks.random_state import kept_random_state
+
+        with job("loading mteb"), kept_random_state():
             if self.options["ray"] is not None and self.request.has_objects:
                 raise InputError("other machines can only look up names: with ray, give models and tasks by name")
             _ = self.question and self.question.outside  # before any of it is read
@@ -285,7 +287,11 @@ def _several(given: Any) -> tuple[Any, ...]:
     """One thing, or all things of a list, in a tuple; nothing in an empty one."""
     if given is None:
         return ()
-    return tuple(given) if isinstance(given, list | tuple | set | frozenset | Iterator | MappingView) else (given,)
+    return (
+        tuple(given)
+        if isinstance(given, list | tuple | set | frozenset | Iterator | KeysView | ValuesView)
+        else (given,)
+    )
 
 
 def _models(given: Any) -> tuple[Any, ...]:

@@ -164,7 +164,7 @@ def _hush_bars(undo: ExitStack) -> None:
     """Let tqdm draw no bar of a thread that wants silence, nor of a library that draws its bars in threads of its own."""
     from tqdm.std import tqdm
 
-    begin = tqdm.__init__
+    begin, before = tqdm.__init__, vars(tqdm)["__init__"]
 
     def disabled(self: Any, *given: Any, **options: Any) -> None:
         if threading.get_ident() in _silence.threads or type(self).__module__.startswith(_THREADED):
@@ -172,7 +172,7 @@ def _hush_bars(undo: ExitStack) -> None:
         begin(self, *given, **options)
 
     tqdm.__init__ = disabled
-    undo.callback(setattr, tqdm, "__init__", begin)
+    undo.callback(setattr, tqdm, "__init__", before)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """genzoo.evaluate: names and objects, one or several, and bad input refused before anything is loaded."""
 
 import json
+import subprocess
+import sys
 
 import mteb
 import pytest
@@ -107,3 +109,16 @@ def test_models_and_tasks_come_from_any_collection(tmp_path):
     )
     assert asked.asked["models"] == ("random", "random")
     assert asked.grid.size == 1
+
+
+def test_the_callers_random_numbers_go_on_as_if_nothing_had_been_measured(tmp_path):
+    """In a process of its own: mteb seeds the global generators when it is imported."""
+    code = (
+        "import random, sys, genzoo, numpy, torch\n"
+        "state = lambda: (random.getstate(), str(numpy.random.get_state()), torch.get_rng_state().tolist())\n"
+        "before = state()\n"
+        f"genzoo.plan_evaluation('random', 'GenZooMiniSTS', output={str(tmp_path)!r}).run()\n"
+        "assert state() == before"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -114,7 +114,7 @@ def test_jobs_that_overlap_in_threads_leave_everything_as_it_was(capfd):
     from tqdm.std import tqdm
 
     def state():
-        return tqdm.__init__, list(warnings.filters), os.environ.get("TRANSFORMERS_VERBOSITY")
+        return vars(tqdm)["__init__"], list(warnings.filters), os.environ.get("TRANSFORMERS_VERBOSITY")
 
     before, ready, first_ended = state(), threading.Barrier(2), threading.Event()
 
@@ -143,10 +143,10 @@ def test_jobs_that_overlap_in_threads_leave_everything_as_it_was(capfd):
 def test_a_job_that_fails_leaves_everything_as_it_was(error):
     from tqdm.std import tqdm
 
-    before = tqdm.__init__, list(warnings.filters), dict(os.environ), logging.getLogger("mteb").level
+    before = vars(tqdm)["__init__"], list(warnings.filters), dict(os.environ), logging.getLogger("mteb").level
     with pytest.raises(error), job():
         raise error
-    assert (tqdm.__init__, list(warnings.filters), dict(os.environ), logging.getLogger("mteb").level) == before
+    assert (vars(tqdm)["__init__"], list(warnings.filters), dict(os.environ), logging.getLogger("mteb").level) == before
     assert not is_running()
 
 
