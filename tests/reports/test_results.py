@@ -40,6 +40,8 @@ def test_a_board_is_a_frame_of_numbers(results):
     assert list(frame.index) == [row.label for row in board.rows]
     assert frame.loc[STUDENT, "GenZooMiniRetrieval"] == results_tree.SCORES[results_tree.STUDENT][0]
     assert pd.api.types.is_numeric_dtype(frame["Mean (task) without safety"])
+    for column in board.table(is_full=True).columns[1:]:  # also of a column without any value
+        assert pd.api.types.is_numeric_dtype(frame[column.label]) != column.is_text, column.label
     assert json.loads(board.to_json())["rows"][0]["Model"] == board.rows[0].label
     assert board.to_csv().count("\n") == len(board.rows) + 1
     assert board.to_markdown().startswith("| Model |")
