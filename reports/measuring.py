@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Iterator, KeysView, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.jobs import Shard, check_device, job, report
 from genzoo.leaderboards.naming import short_name
+from genzoo.reports.finished import Finished, Question, noted
 from genzoo.reports.results import Results
-from genzoo.tasks.finished import Finished, Question, noted
 
 if TYPE_CHECKING:
     from genzoo.tasks.request import EvaluationPlan, Grid, Request
@@ -119,6 +120,7 @@ class Evaluation:
             on_note=log.warning,
             overwrite=given["overwrite"],
             facts=self.grid.facts,
+            on_last=lambda model: self.__dict__.update(_last=getattr(model, "model", None)),
         )
 
     def _record_benchmarks(self) -> None:
@@ -143,7 +145,7 @@ class Evaluation:
         named = zip(self.request.distinct_models, self.grid.metas, strict=True)
         zoo = {name: meta for name, meta in named if self.grid.facts[model_key(meta)]["role"] == "zoo"}
         searches = measured_searches(self.output, self.grid.metas) if zoo else {}
-        undecoded = []
+        last, undecoded = self.__dict__.pop("_last", None), []
         for name, meta in zoo.items():
             if model_key(meta) not in searches:
                 continue  # nothing of it was measured
@@ -155,6 +157,7 @@ class Evaluation:
                     searches[model_key(meta)],
                     device=self.options["device"],
                     overwrite=self.options["overwrite"],
+                    loaded=last if meta is self.grid.metas[-1] and self.request.prompts is None else None,
                 )
             except Exception as error:  # noqa: BLE001  (a model may fail in any way; the other models have their turn)
                 undecoded.append(f"{meta.name} ({type(error).__name__}: {error})")
@@ -167,65 +170,44 @@ class Evaluation:
         )
 
 
-def plan_evaluation(
-    models: Any,
-    tasks: Any = None,
-    *,
-    benchmark: Any = None,
-    output: Path | str = "results",
-    data: Sequence[str] | Mapping[str, Path | str] = (),
-    prompts: Path | str | None = None,
-    strict_prompts: bool = False,
-    batch_size: int = 32,
-    device: str | None = None,
-    processes: int = 1,
-    shard: str = "1/1",
-    ray: str | None = None,
-    cache_embeddings: bool = True,
-    overwrite: bool = False,
-    evidence: bool = True,
-) -> Evaluation:
+def plan_evaluation(models: Any, tasks: Any = None, **options: Any) -> Evaluation:
     """Find the models and tasks of an evaluation, without running it.
 
-    Takes what `genzoo.evaluate` takes and raises the same errors.
+    Args:
+        models: As `genzoo.evaluate` takes them.
+        tasks: Likewise.
+        options: Any other argument of `genzoo.evaluate`, with the same default. The same errors are raised.
 
     Returns:
         An evaluation: its `plan` says what it will cost, its `run` runs it.
     """
-    for name, number in (("batch_size", batch_size), ("processes", processes)):
-        if not isinstance(number, int) or number < 1:
-            raise InputError(f"{name} is {number!r}: it must be a whole number, 1 or more")
-    if ray is not None and not isinstance(ray, str):
-        raise InputError(f"ray is {ray!r}: give the address of a cluster, or 'auto'")
-    if ray is not None and shard != "1/1":
+    bound = inspect.signature(evaluate).bind(models, tasks, **options)
+    bound.apply_defaults()
+    given = bound.arguments
+    for name in ("batch_size", "processes"):
+        if not isinstance(given[name], int) or given[name] < 1:
+            raise InputError(f"{name} is {given[name]!r}: it must be a whole number, 1 or more")
+    if not isinstance(given["ray"], str | None):
+        raise InputError(f"ray is {given['ray']!r}: give the address of a cluster, or 'auto'")
+    if given["ray"] is not None and given["shard"] != "1/1":
         raise InputError("ray and shard both share out the work: give one of them")
-    Shard.parse(str(shard))
-    if ray is None:  # else other machines compute
-        check_device(device)
-    options = {
-        "batch_size": batch_size,
-        "device": device,
-        "processes": processes,
-        "shard": shard,
-        "ray": ray,
-        "cache_embeddings": cache_embeddings,
-        "overwrite": overwrite,
-        "evidence": evidence,
-    }
-    choices = (
-        [f"{task}={folder}" for task, folder in data.items()] if isinstance(data, Mapping) else map(str, _several(data))
-    )
+    Shard.parse(str(given["shard"]))
+    if given["ray"] is None:  # else other machines compute
+        check_device(given["device"])
+    output, data, prompts = Path(given.pop("output")), given.pop("data") or (), given.pop("prompts")
     asked = {
-        "models": _models(models),
-        "benchmark": benchmark,
-        "tasks": _several(tasks),
-        "data": tuple(choices),
-        "prompts": str(prompts) if prompts is not None else None,
-        "strict_prompts": strict_prompts,
+        "models": _models(given.pop("models")),
+        "benchmark": given.pop("benchmark"),
+        "tasks": _several(given.pop("tasks")),
+        "data": tuple(f"{task}={folder}" for task, folder in data.items())
+        if isinstance(data, Mapping)
+        else tuple(map(str, _several(data))),
+        "prompts": None if prompts is None else str(prompts),
+        "strict_prompts": given.pop("strict_prompts"),
     }
-    question = Question.of(Path(output), {**asked, **options, "overwrite": False})
-    finished = question.recall() if question and not overwrite else None
-    evaluation = Evaluation(asked, Path(output), options, question, finished)
+    question = Question.of(output, {**asked, **given, "overwrite": False})
+    finished = question.recall() if question and not given["overwrite"] else None
+    evaluation = Evaluation(asked, output, given, question, finished)
     if finished is None:
         _ = evaluation.grid  # whatever cannot be found is an error now, not later
     return evaluation

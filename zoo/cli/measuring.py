@@ -33,14 +33,6 @@ Pattern = Annotated[str, typer.Argument(help='Shell pattern, such as "*Retrieval
 _PROBLEMS = 5  # that are printed
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register this group's commands."""
-    for command in (evaluate, leaderboard, report, compare, site, submit):
-        app.command(rich_help_panel=PANEL)(command)
-    app.command("tasks", rich_help_panel=PANEL)(tasks_)
-    app.command("benchmarks", rich_help_panel=PANEL)(benchmarks_)
-
-
 def evaluate(
     models: Annotated[
         list[str],
@@ -103,34 +95,16 @@ def evaluate(
     ] = True,
 ) -> None:
     """Measure models on mteb tasks or ours. Run the same command again to go on after a stop."""
+    options = {name: given for name, given in locals().items() if name != "plan"}
     from genzoo.reports.measuring import plan_evaluation
 
-    ahead = plan_evaluation(
-        models,
-        tasks,
-        benchmark=benchmark,
-        output=output,
-        data=data or (),
-        prompts=prompts,
-        strict_prompts=strict_prompts,
-        batch_size=batch_size,
-        device=device,
-        processes=processes,
-        shard=shard,
-        ray=ray,
-        cache_embeddings=cache_embeddings,
-        overwrite=overwrite,
-        evidence=evidence,
-    )
+    ahead = plan_evaluation(**options)
     if plan or log.isEnabledFor(logging.INFO):
         _print_plan(ahead)
     if plan:
         return
     ahead.run()
-    out.print(
-        f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report",
-        highlight=False,
-    )
+    out.print(f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report")
 
 
 def _print_plan(ahead: Evaluation) -> None:
@@ -144,9 +118,9 @@ def _print_plan(ahead: Evaluation) -> None:
     texts = [task.texts for task in found.tasks]
     known = f"{sum(n or 0 for n in texts):,} texts" + (" and more" if None in texts else "")
     tokens = f", about {found.tokens:,} tokens" if found.tokens is not None else ""
-    err.print(f"plan: {len(grid.metas)} models x {len(grid.tasks)} tasks; per model {known}{tokens}", highlight=False)
+    err.print(f"plan: {len(grid.metas)} models x {len(grid.tasks)} tasks; per model {known}{tokens}")
     for name, seconds in found.seconds.items():
-        err.print(f"  {name}: {as_time(seconds)}", highlight=False)
+        err.print(f"  {name}: {as_time(seconds)}")
 
 
 def _opened(results: Path, by_revision: bool, reported: bool = False) -> OpenResults:
@@ -163,7 +137,7 @@ def _opened(results: Path, by_revision: bool, reported: bool = False) -> OpenRes
 
 def _print_written(paths: list[Path]) -> None:
     for path in paths:
-        out.print(f"wrote {path}", highlight=False)
+        out.print(f"wrote {path}")
 
 
 def leaderboard(
@@ -183,11 +157,11 @@ def leaderboard(
         table = board.table(is_full=json)
     if output is not None:
         for path in board.write(output):
-            (err if json else out).print(f"wrote {path}", highlight=False)
+            (err if json else out).print(f"wrote {path}")
     if json:
         print_json(json_library.loads(table.to_json()))
     elif output is None:
-        out.print(table.to_markdown(), markup=False, highlight=False)
+        out.print(table.to_markdown(), markup=False)
         for line in board.caveats:
             log.warning(line.text)
 
@@ -240,7 +214,7 @@ def site(
     """Write a static leaderboard site: a page per benchmark and a page per model, for any web server or none."""
     with many_objects():
         paths = _opened(results, by_revision, reported).site(output, title=title)
-    out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}", highlight=False)
+    out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}")
 
 
 def submit(
@@ -259,10 +233,8 @@ def submit(
     from genzoo.reports.results import Results as OpenResults
 
     for part in OpenResults(results).submit(output, models=models or (), benchmark=benchmark):
-        out.print(
-            f"{clean(part.name)}: {len(part.taken)} results, {len(part.problems)} things to mend", highlight=False
-        )
-    out.print(f"wrote {output}. Next: read {output / 'CHECKLIST.md'}", highlight=False)
+        out.print(f"{clean(part.name)}: {len(part.taken)} results, {len(part.problems)} things to mend")
+    out.print(f"wrote {output}. Next: read {output / 'CHECKLIST.md'}")
 
 
 def tasks_(pattern: Pattern = "*", json: Json = False) -> None:
@@ -277,3 +249,6 @@ def benchmarks_(pattern: Pattern = "*", json: Json = False) -> None:
     from genzoo.tasks.sets.catalogue import BenchmarkSummary, list_benchmarks
 
     print_rows(BenchmarkSummary._fields, list_benchmarks(pattern), json)
+
+
+COMMANDS = (evaluate, leaderboard, report, compare, site, submit, tasks_, benchmarks_)

@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.errors import ZooError
 from genzoo.files import cache_root, file_digests, parts_digest, read_json, sha256_of, write_json
 from genzoo.jobs import Shard
-from genzoo.tasks import records
-from genzoo.tasks.records import environment_path, labels, model_key, package_versions
+from genzoo.tasks.records import environment_path, labels, model_key, package_versions, read_record
 
 if TYPE_CHECKING:
     from genzoo.tasks.request import Grid
@@ -189,7 +188,7 @@ def _state(path: Path, *, is_large: bool) -> str:
 
 def _rows(output: Path, tasks: Sequence[str], benchmarks: Sequence[str]) -> list[Any]:
     """What the folder's records say of some tasks and benchmarks."""
-    known, wholes = records.read_json(output / "tasks.json"), records.read_json(output / "benchmarks.json")
+    known, wholes = read_record(output / "tasks.json"), read_record(output / "benchmarks.json")
     return [[known.get(name) for name in tasks], [wholes.get(name) for name in benchmarks]]
 
 
@@ -216,8 +215,8 @@ def _is_packaged(part: Any) -> bool:
 
 def _reused(folder: Any, grid: Grid, shard: Shard) -> tuple[list[str], list[str], int] | None:
     """Files that finished pairs rest on, notes about them, and how many pairs there are; None where one is not finished."""
-    from genzoo.tasks.measurement import Measurement, card_prompts
-    from genzoo.tasks.mteb_models import model_content
+    from genzoo.tasks.measurement import Measurement
+    from genzoo.tasks.mteb_models import card_prompts, model_content
     from genzoo.tasks.results_folder import ReuseNotes
 
     paths, said, pairs, named = set[Path](), list[str](), 0, labels(grid.metas)

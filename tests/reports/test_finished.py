@@ -13,8 +13,8 @@ from conftest_builders import build_backbone, build_checkpoint
 
 import genzoo
 from genzoo.models.assembly import export
+from genzoo.reports import finished
 from genzoo.reports.measuring import Evaluation, plan_evaluation
-from genzoo.tasks import finished
 
 TASK = "GenZooMiniSTS"
 
