@@ -1,16 +1,19 @@
 """Evaluations that have nothing left to measure, known again from files alone: neither mteb nor torch is imported for it.
 
-A run after which every pair of model and task can be reused leaves a proof in the results folder: digests of all that the decision
+A run after which every pair of model and task can be reused leaves a proof in the user's cache: digests of all that the decision
 rests on. Where the same is asked again and every digest is the same, so is the decision.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import json
 import logging
+import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,15 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.errors import ZooError
-from genzoo.files import sha256_of, write_json
+from genzoo.files import cache_root, file_digests, parts_digest, read_json, sha256_of, write_json
 from genzoo.jobs import Shard
 from genzoo.tasks.records import environment_path, labels, model_key, package_versions, read_record
 
 if TYPE_CHECKING:
     from genzoo.tasks.request import Grid
 
-_PROOFS = ".finished.json"
-_MOST = 200  # proofs in a folder; the oldest go first
+_MOST = 200  # proofs of one results folder; the oldest go first
+_PARTS = ("genzoo", "genzoo.tasks", "genzoo.leaderboards", "genzoo.reports")
+_PROMPT_SETS = ("general", "tasks")
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,10 @@ class Finished:
 
 @contextmanager
 def noted() -> Iterator[list[str]]:
-    """The notes of genzoo meanwhile."""
+    """The notes of genzoo meanwhile, of this thread alone."""
     lines: list[str] = []
-    handler = logging.Handler(logging.WARNING)
+    handler, here = logging.Handler(logging.WARNING), threading.get_ident()
+    handler.addFilter(lambda record: record.thread == here)
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("genzoo")
     logger.addHandler(handler)
@@ -56,112 +61,156 @@ def noted() -> Iterator[list[str]]:
         logger.removeHandler(handler)
 
 
-def recall(output: Path, asked: Mapping[str, Any]) -> Finished | None:
-    """What was found when the same was asked before; None where something has changed since, or something was left to do.
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a results folder, by the code, the packages and the working directory of this moment.
 
-    Args:
+    A run may take hours, and whatever it rests on may change meanwhile: what is kept is what was there when it began.
+
+    Attributes:
         output: The results folder.
-        asked: Everything that decides what there is to do, in the user's words: models, tasks, data, prompts, shard. Where
-            an object is among it, nothing is recalled.
+        asked: Everything that decides what there is to do, in the user's words: models, tasks, data, prompts, shard, options.
+        key: A digest of all of it.
     """
-    with contextlib.suppress(ZooError, OSError, KeyError, TypeError, AttributeError):  # no proof, or a damaged one
-        proof = read_record(output / _PROOFS)[_question(asked)]
-        is_same = proof["files"] == _digests(output, proof["files"]) and proof["rows"] == _rows(output, *proof["asked"])
-        if is_same and proof["outside"] == _digests(Path(), proof["outside"]):
-            return Finished(proof["pairs"], tuple(proof["notes"]))
-    return None
+
+    output: Path
+    asked: Mapping[str, Any]
+    key: str
+
+    @classmethod
+    def of(cls, output: Path, asked: Mapping[str, Any]) -> Question | None:
+        """The question; None where an object is among what is asked, which no later run can be asked for."""
+        with contextlib.suppress(TypeError, ValueError, OSError):
+            folders = {name: os.path.realpath(name) for name in asked["models"] if Path(name).is_dir()}
+            content = [asked, folders, os.fspath(Path.cwd()), package_versions(), _code()]
+            return cls(output, asked, hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:40])
+        return None
+
+    def recall(self) -> Finished | None:
+        """What was found when the same was asked before; None where something has changed since, or something was left to do."""
+        # no proof, or a damaged one
+        with contextlib.suppress(ZooError, OSError, KeyError, TypeError, AttributeError, ValueError):
+            proof = read_json(self._place, "it is made anew")[self.key]
+            is_same = proof["files"] == _states(self.output, proof["files"])
+            if (
+                is_same
+                and proof["rows"] == _rows(self.output, *proof["asked"])
+                and proof["outside"] == _digests(proof["outside"])
+            ):
+                return Finished(int(proof["pairs"]), tuple(map(str, proof["notes"])))
+        return None
+
+    @functools.cached_property
+    def outside(self) -> dict[str, str]:
+        """Files and folders outside of the results that were asked for, with digests; to be read before they are used."""
+        from genzoo.models.loading import loaded_folders
+
+        names = [*self.asked["models"], *(choice.partition("=")[2] for choice in self.asked["data"])]
+        if self.asked["prompts"] not in (None, *_PROMPT_SETS):
+            names.append(self.asked["prompts"])
+        paths = (path for name in names if (path := Path(name).expanduser()).exists())
+        return _digests(str(place.absolute()) for path in paths for place in loaded_folders(path))
+
+    def remember(self, grid: Grid, notes: Sequence[str] = ()) -> None:
+        """Leave a proof if a run would measure nothing now, and if files alone decide that.
+
+        Args:
+            grid: The models and tasks that were asked for; `outside` was read before.
+            notes: What was said about the data, to be said again.
+        """
+        from genzoo.tasks.results_folder import ResultsFolder
+
+        with contextlib.suppress(ZooError, OSError):  # the proof saves time, no more
+            backbones = _baseline_backbones(self.asked["models"], grid)
+            found = (
+                _reused(ResultsFolder(self.output), grid, Shard.parse(self.asked["shard"]))
+                if backbones is not None
+                else None
+            )
+            if backbones is None or found is None:
+                return
+            files, said, pairs = found
+            names = (
+                [task.metadata.name for task in grid.tasks],
+                [*filter(None, [grid.benchmark_name]), *grid.benchmarks],
+            )
+            proof = {
+                "pairs": pairs,
+                "notes": [*notes, *said],
+                "outside": self.outside | _digests(backbones),
+                "files": _states(self.output, files),
+                "asked": names,
+                "rows": _rows(self.output, *names),
+            }
+            kept: dict[str, Any] = {}
+            with contextlib.suppress(ZooError):
+                kept = read_json(self._place, "it is made anew", is_optional=True)
+            kept.pop(self.key, None)
+            write_json(self._place, dict([*kept.items(), (self.key, proof)][-_MOST:]))
+
+    @property
+    def _place(self) -> Path:
+        """Where the proofs of the results folder lie: not in it, for they name paths of this machine, and folders are passed on."""
+        name = hashlib.sha256(os.fsencode(os.path.realpath(self.output))).hexdigest()[:24]
+        return cache_root() / "finished" / f"{name}.json"
 
 
-def remember(output: Path, asked: Mapping[str, Any], grid: Grid, notes: Sequence[str] = ()) -> None:
-    """Leave a proof if a run would measure nothing now, and if files alone decide that.
-
-    Args:
-        output: The results folder.
-        asked: As `recall` takes it.
-        grid: The models and tasks that it stands for.
-        notes: What was said about the data, to be said again.
-    """
-    from genzoo.tasks.results_folder import ResultsFolder
-
-    with contextlib.suppress(TypeError):  # objects, which no later run can be asked for
-        question, folder, outside = _question(asked), ResultsFolder(output), _outside(asked, grid)
-        found = _reused(folder, grid, Shard.parse(asked["shard"])) if outside is not None else None
-        if outside is None or found is None:
-            return
-        files, said, pairs = found
-        names = [task.metadata.name for task in grid.tasks], grid.benchmark_name
-        proof = {
-            "pairs": pairs,
-            "notes": [*notes, *said],
-            "outside": _digests(Path(), outside),
-            "files": _digests(output, files),
-            "asked": names,
-            "rows": _rows(output, *names),
-        }
-        with folder.lock():
-            kept = {key: value for key, value in read_record(output / _PROOFS).items() if key != question}
-            write_json(output / _PROOFS, dict([*kept.items(), (question, proof)][-_MOST:]))
-
-
-def _question(asked: Mapping[str, Any]) -> str:
-    """A digest of what is asked, where, and of the code and packages that answer it; raises TypeError for objects."""
+def _code() -> list[tuple[str, int, int, int]]:
+    """Everything that this package holds, and when it was last changed."""
     homes = {Path(str(spec.origin)).parent for name in _PARTS if (spec := importlib.util.find_spec(name))}
-    code = sorted(
-        (str(path), state.st_size, state.st_mtime_ns)
+    return sorted(
+        (str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns)
         for home in homes
         for path in home.rglob("*")
         if path.suffix != ".pyc" and path.is_file() and (state := path.stat())
     )
-    there = [name for name in (*asked["models"], asked["prompts"] or "") if Path(name).exists()]
-    content = json.dumps([asked, there, str(Path.cwd()), package_versions(), code], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:40]
 
 
-_PARTS = ("genzoo", "genzoo.tasks", "genzoo.leaderboards")
+def _digests(paths: Iterable[str]) -> dict[str, str]:
+    """Path -> digest of a file, or of all files of a folder; empty where there is none."""
+    return {
+        path: parts_digest(file_digests(Path(path))) if Path(path).is_dir() else _digest(Path(path)) for path in paths
+    }
 
 
-def _digests(root: Path, names: Iterable[str]) -> dict[str, str]:
-    """Path below the root -> digest of a file, or of all files of a folder; empty where there is none.
-
-    Predictions are large, and only their presence counts: theirs is the size.
-    """
-    return {name: _digest(root / name, is_large=name.startswith("predictions/")) for name in names}
-
-
-def _digest(path: Path, *, is_large: bool) -> str:
-    if path.is_dir():
-        lines = [f"{file.relative_to(path)}\0{sha256_of(file)}\n" for file in sorted(path.rglob("*")) if file.is_file()]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-    if is_large:
-        return str(path.stat().st_size)
+def _digest(path: Path) -> str:
     return sha256_of(path) if path.is_file() else ""
 
 
-def _rows(output: Path, tasks: Sequence[str], benchmark: str | None) -> list[Any]:
-    """What the folder's records say of some tasks and a benchmark."""
-    known = read_record(output / "tasks.json")
-    return [[known.get(name) for name in tasks], read_record(output / "benchmarks.json").get(benchmark or "")]
+def _states(output: Path, names: Iterable[str]) -> dict[str, str]:
+    """File of the results folder -> its digest, empty where there is none; of predictions, which are large, size and time."""
+    return {name: _state(output / name, is_large=name.startswith("predictions/")) for name in names}
 
 
-def _outside(asked: Mapping[str, Any], grid: Grid) -> list[str] | None:
-    """Files and folders outside of the results that decide what there is to do; None if something else does, such as the Hub."""
+def _state(path: Path, *, is_large: bool) -> str:
+    return f"{path.stat().st_size} {path.stat().st_mtime_ns}" if is_large else _digest(path)
+
+
+def _rows(output: Path, tasks: Sequence[str], benchmarks: Sequence[str]) -> list[Any]:
+    """What the folder's records say of some tasks and benchmarks."""
+    known, wholes = read_record(output / "tasks.json"), read_record(output / "benchmarks.json")
+    return [[known.get(name) for name in tasks], [wholes.get(name) for name in benchmarks]]
+
+
+def _baseline_backbones(models: Sequence[str], grid: Grid) -> list[str] | None:
+    """The frozen LLMs whose weights are the revision of a baseline; None if more than files decides: the Hub, or a user's own code."""
     from genzoo.backbones.entries import fetch_backbone
-    from genzoo.models.loading import loaded_folders
     from genzoo.tasks.mteb_models import is_pinned
 
     if any(hasattr(task, "resolve_revision") and not hasattr(task, "own_data") for task in grid.tasks):
         return None  # the Hub is asked for the newest commit of its data
-    names = [
-        *asked["models"],
-        *filter(None, [asked["prompts"]]),
-        *(choice.partition("=")[2] for choice in asked["data"]),
-    ]
-    if not all(Path(name).exists() or is_pinned(name) for name in asked["models"]):
+    if not all(Path(name).is_dir() or is_pinned(name) for name in models):
         return None
-    paths = [place for name in names if (path := Path(name).expanduser()).exists() for place in loaded_folders(path)]
+    if not all(_is_packaged(part) for part in (*map(type, grid.tasks), *(meta.loader for meta in grid.metas))):
+        return None
     lineages = [grid.facts[model_key(meta)] for meta in grid.metas]
-    backbones = {known["backbone"] for known in lineages if known["role"] == "baseline" and known["backbone"]}
-    return [str(path.resolve()) for path in [*paths, *map(fetch_backbone, sorted(backbones))]]
+    names = {known["backbone"] for known in lineages if known["role"] == "baseline" and known["backbone"]}
+    return [str(fetch_backbone(name).absolute()) for name in sorted(names)]
+
+
+def _is_packaged(part: Any) -> bool:
+    """Whether code is genzoo's or mteb's, whose changes are seen; users may add tasks and models of their own to mteb's."""
+    return str(getattr(getattr(part, "func", part), "__module__", "")).partition(".")[0] in ("genzoo", "mteb")
 
 
 def _reused(folder: Any, grid: Grid, shard: Shard) -> tuple[list[str], list[str], int] | None:

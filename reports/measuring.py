@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, KeysView, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.jobs import Shard, check_device, job, report
 from genzoo.leaderboards.naming import short_name
-from genzoo.reports.finished import Finished, noted, recall, remember
+from genzoo.reports.finished import Finished, Question, noted
 from genzoo.reports.results import Results
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ class Evaluation:
         asked: What is to be measured: models, tasks, data and prompts, as `genzoo.evaluate` takes them, in tuples.
         output: The results folder.
         options: How models encode and what is kept, as `genzoo.evaluate` takes it.
+        question: By what a later run knows that the same was asked; None where objects are among it.
         finished: What a run will say that has nothing to measure; None where something may be left to do.
     """
 
     asked: Mapping[str, Any]
     output: Path
     options: Mapping[str, Any]
+    question: Question | None = None
     finished: Finished | None = None
 
     @functools.cached_property
@@ -48,9 +50,12 @@ class Evaluation:
     @functools.cached_property
     def grid(self) -> Grid:
         """The models and tasks."""
-        with job("loading mteb"):
+        from genzoo.tasks.random_state import kept_random_state
+
+        with job("loading mteb"), kept_random_state():
             if self.options["ray"] is not None and self.request.has_objects:
                 raise InputError("other machines can only look up names: with ray, give models and tasks by name")
+            _ = self.question and self.question.outside  # before any of it is read
             with noted() as self.__dict__["_notes"]:
                 return self.request.resolve(log.warning)
 
@@ -62,9 +67,11 @@ class Evaluation:
 
     def run(self) -> Results:
         """Measure every model on every task; see `genzoo.evaluate`."""
-        for note in self.finished.notes if self.finished else ():
-            log.warning(note)
-        if self.finished:
+        if (
+            self.finished and self.question and (finished := self.question.recall())
+        ):  # much may have changed since it was planned
+            for note in finished.notes:
+                log.warning("%s", note)
             return Results(self.output)
         with job():
             failure: ZooError | None = None
@@ -76,8 +83,8 @@ class Evaluation:
                 missing = self._keep_evidence() if self.options["evidence"] else None
             if failure or missing:
                 raise failure or missing  # type: ignore[misc]
-            if not unkept:
-                remember(self.output, _question(self.asked, self.options), self.grid, self.__dict__["_notes"])
+            if self.question and not unkept and log.isEnabledFor(logging.WARNING):  # else notes were lost
+                self.question.remember(self.grid, self.__dict__["_notes"])
         return Results(self.output)
 
     def _measure(self) -> None:
@@ -177,9 +184,14 @@ def plan_evaluation(models: Any, tasks: Any = None, **options: Any) -> Evaluatio
     bound = inspect.signature(evaluate).bind(models, tasks, **options)
     bound.apply_defaults()
     given = bound.arguments
+    for name in ("batch_size", "processes"):
+        if not isinstance(given[name], int) or given[name] < 1:
+            raise InputError(f"{name} is {given[name]!r}: it must be a whole number, 1 or more")
+    if not isinstance(given["ray"], str | None):
+        raise InputError(f"ray is {given['ray']!r}: give the address of a cluster, or 'auto'")
     if given["ray"] is not None and given["shard"] != "1/1":
         raise InputError("ray and shard both share out the work: give one of them")
-    Shard.parse(given["shard"])
+    Shard.parse(str(given["shard"]))
     if given["ray"] is None:  # else other machines compute
         check_device(given["device"])
     output, data, prompts = Path(given.pop("output")), given.pop("data") or (), given.pop("prompts")
@@ -189,20 +201,16 @@ def plan_evaluation(models: Any, tasks: Any = None, **options: Any) -> Evaluatio
         "tasks": _several(given.pop("tasks")),
         "data": tuple(f"{task}={folder}" for task, folder in data.items())
         if isinstance(data, Mapping)
-        else tuple(data),
+        else tuple(map(str, _several(data))),
         "prompts": None if prompts is None else str(prompts),
         "strict_prompts": given.pop("strict_prompts"),
     }
-    finished = None if given["overwrite"] else recall(output, _question(asked, given))
-    evaluation = Evaluation(asked, output, given, finished)
+    question = Question.of(output, {**asked, **given, "overwrite": False})
+    finished = question.recall() if question and not given["overwrite"] else None
+    evaluation = Evaluation(asked, output, given, question, finished)
     if finished is None:
         _ = evaluation.grid  # whatever cannot be found is an error now, not later
     return evaluation
-
-
-def _question(asked: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """All that decides what there is to measure and to keep."""
-    return {**asked, "shard": options["shard"], "evidence": options["evidence"]}
 
 
 def evaluate(
@@ -261,7 +269,11 @@ def _several(given: Any) -> tuple[Any, ...]:
     """One thing, or all things of a list, in a tuple; nothing in an empty one."""
     if given is None:
         return ()
-    return tuple(given) if isinstance(given, list | tuple | set | frozenset) else (given,)
+    return (
+        tuple(given)
+        if isinstance(given, list | tuple | set | frozenset | Iterator | KeysView | ValuesView)
+        else (given,)
+    )
 
 
 def _models(given: Any) -> tuple[Any, ...]:

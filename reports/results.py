@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from genzoo.errors import UnknownNameError, ZooError
+from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.jobs import job
 from genzoo.leaderboards.facts import Problem
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
@@ -130,6 +130,10 @@ class Results:
         if isinstance(root, Path | str):
             self.root = Path(root)
         else:
+            if not isinstance(root, Sequence) or not root:
+                raise InputError(
+                    f"folder is {root!r:.60}: give a results folder, a CSV file of scores, or a list of folders"
+                )
             self._scratch = tempfile.TemporaryDirectory(prefix="genzoo-results-")  # until these results are forgotten
             self.root = Path(self._scratch.name)
             lay_together(root, self.root)
@@ -183,7 +187,12 @@ class Results:
         """
         store = self._with(benchmark)
         if tasks is not None:
-            store, benchmark = _only_tasks(store, [tasks] if isinstance(tasks, str) else tasks, benchmark), None
+            tasks = [tasks] if isinstance(tasks, str) else tasks
+            if not isinstance(tasks, Sequence) or not tasks:
+                raise InputError(
+                    f"tasks are {tasks!r:.60}: give the name of a task, or a list of at least one; None for all"
+                )
+            store, benchmark = _only_tasks(store, tasks, benchmark), None
         if reference == "teacher" and all(short_name(key.model) != reference for key in store.models):
             reference = None
         return dataclasses.replace(Board.from_store(store, benchmark, reference), store=store)

@@ -68,7 +68,7 @@ def resolve_model(name: str) -> tuple[ModelMeta, Lineage]:
             ``-untrained`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or
             ``org/name`` / ``org/name@revision`` on the Hub.
     """
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return _from_folder(Path(name))
     if (entry := find_entry(name)) is not None:
         return _from_entry(entry)
@@ -332,6 +332,8 @@ def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
     from huggingface_hub import HfApi, errors
 
     named = ModelName.parse(name)
+    if not named.is_on_hub:
+        raise InputError(f"there is no folder {name}: give one, org/name on the Hub, or a name from genzoo list")
     repo_id, revision = named.base, named.revision
     try:
         known = mteb.get_model_meta(repo_id, revision=revision or None, fetch_from_hf=False)

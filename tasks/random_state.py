@@ -11,11 +11,13 @@ import copy
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from mteb.abstasks import AbsTask, AbsTaskClustering, AbsTaskMultilabelClassification
+
+if TYPE_CHECKING:
+    from mteb.abstasks import AbsTask
 
 LOADING_SEED = 42
 """For whatever a model draws while it is loaded."""
@@ -58,6 +60,11 @@ def seed_global_state(seed: int) -> None:
 
 def draws_at_random(task: AbsTask) -> bool:
     """Whether mteb scores a task, or a part of an aggregate, on documents that the task object's generators choose."""
+    from mteb.abstasks import (
+        AbsTaskClustering,
+        AbsTaskMultilabelClassification,
+    )  # its import seeds the global generators too
+
     return any(isinstance(part, AbsTaskClustering | AbsTaskMultilabelClassification) for part in parts_of(task))
 
 

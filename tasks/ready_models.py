@@ -48,7 +48,7 @@ def describe_model(model: Any, name: str | None = None) -> ModelMeta:
         return model if name is None else model.model_copy(update={"name": _full(name)})
     if not any(callable(getattr(model, method, None)) for method in ("encode", "search", "predict")):
         raise InputError(
-            f"a {type(model).__name__} is no model: give a name, a folder, org/name on the Hub, a SentenceTransformer, another mteb "
+            f"{type(model).__name__} is no model: give a name, a folder, org/name on the Hub, a SentenceTransformer, another mteb "
             "encoder or an mteb.ModelMeta"
         )
     known = getattr(model, "mteb_model_meta", None)

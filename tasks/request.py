@@ -148,6 +148,10 @@ def _resolve(given: Any) -> tuple[ModelMeta, Lineage]:
     if isinstance(given, str):
         return resolve_model(given)
     name, model = given if isinstance(given, tuple) else (None, given)
+    if isinstance(model, str | Path):
+        raise InputError(
+            f"{name!r} cannot name {str(model)!r}, which has a name already: give it without a name of your own"
+        )
     meta = describe_model(model, name)
     return meta, lineage_of(str(meta.name))
 

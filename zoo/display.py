@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -180,20 +181,24 @@ class progress:
     """
 
     _now: ExitStack | None = None
+    _level: int | None = None
+    _lock = threading.Lock()
 
     def __init__(self, on: bool = True, level: int = logging.INFO) -> None:
-        if progress._now is not None:
-            progress._now.close()
-        progress._now = None
-        # Of several processes that train together one speaks.
-        if on and os.environ.get("RANK", "0") == "0":
-            progress._now = _switch_on(level)
+        with progress._lock:
+            self._before = progress._level
+            if progress._now is not None:
+                progress._now.close()
+            progress._now = progress._level = None
+            # Of several processes that train together one speaks.
+            if on and os.environ.get("RANK", "0") == "0":
+                progress._now, progress._level = _switch_on(level), level
 
     def __enter__(self) -> progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        progress(False)
+        progress(self._before is not None, self._before or logging.INFO)
 
 
 def _switch_on(level: int) -> ExitStack:
@@ -203,7 +208,7 @@ def _switch_on(level: int) -> ExitStack:
     if level < logging.ERROR:
         stack.enter_context(reporting_to(bars, bars.end))
     logger.addHandler(notes)
-    logger.setLevel(level)
+    logger.setLevel(min(level, logging.WARNING))  # the handler is silent, not the notes that a later run repeats
     stack.callback(logger.setLevel, before)
     stack.callback(logger.removeHandler, notes)
     stack.callback(bars.end)

@@ -376,8 +376,16 @@ def file_digests(folder: Path, is_wanted: Callable[[Path], bool] = lambda path: 
         folder: Where to look.
         is_wanted: Whether a file counts, by its path in the folder.
     """
-    paths = sorted(path for path in Path(folder).rglob("*") if path.is_file() and is_wanted(path.relative_to(folder)))
+    paths = sorted(path for path in _below(folder) if path.is_file() and is_wanted(path.relative_to(folder)))
     return [f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}" for path in paths]
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The files below a folder, also those in folders that it only links to, but for links to a folder that they lie in."""
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = Path(os.path.realpath(place))
+        folders[:] = [name for name in folders if not real.is_relative_to(os.path.realpath(real / name))]
+        yield from (Path(place, name) for name in names)
 
 
 def is_hidden(path: Path) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from genzoo.errors import InputError
@@ -23,6 +24,8 @@ Item = TypeVar("Item")
 log = logging.getLogger(__name__)
 _TALKATIVE = ("transformers", "mteb")
 """Loggers of libraries that report what every model and task of theirs does."""
+_THREADED = ("huggingface_hub.", "datasets.")
+_DISABLE = 10  # place of the argument "disable" of tqdm
 Reporter = Callable[[str, int, int, str], None]
 """Called with the stage, how much of it is done, how much there is, and a short remark."""
 
@@ -80,50 +83,96 @@ def job(line: str = "") -> Iterator[None]:
     Args:
         line: What is going on, as a message of level INFO.
     """
-    _listener.depth += 1
+    with _lock:
+        _listener.depth += 1
     try:
-        with silent_libraries() if _listener.depth == 1 else nullcontext():
+        with silent_libraries():
             if line:
                 log.info(line)
             yield
     finally:
-        _listener.depth -= 1
+        with _lock:
+            _listener.depth -= 1
         if not _listener.depth:
             _listener.end()
 
 
+@dataclass
+class _Silence:
+    """The threads that want other libraries silent, each as often as it asked, and what ends the silence."""
+
+    threads: list[int] = field(default_factory=list)
+    end: Callable[[], None] = lambda: None
+
+
+_silence, _lock = _Silence(), threading.Lock()
+
+
 @contextmanager
 def silent_libraries() -> Iterator[None]:
-    """Keep other libraries' bars, load reports and deprecation warnings from being shown, unless every message is asked for."""
+    """Keep other libraries' bars, load reports and deprecation warnings from being shown, unless every message is asked for.
+
+    What is set for that is set for the whole process: by the first that asks, until the last one has ended. Bars that threads of
+    the caller's own draw meanwhile stay.
+    """
     if log.isEnabledFor(logging.DEBUG):
         yield
         return
+    here = threading.get_ident()
+    with _lock:
+        if not _silence.threads:
+            _silence.end = _hush()
+        _silence.threads.append(here)
+    try:
+        yield
+    finally:
+        with _lock:
+            _silence.threads.remove(here)
+            if not _silence.threads:
+                _silence.end()
+
+
+def _hush() -> Callable[[], None]:
+    """Silence other libraries; returns what undoes it."""
+    undo = ExitStack()
+    undo.enter_context(warnings.catch_warnings())
+    for category in (DeprecationWarning, FutureWarning):
+        warnings.simplefilter("ignore", category)
+    warnings.filterwarnings("ignore", message="The task .* is superseded")
+    _hush_bars(undo)
+    levels = {name: logging.getLogger(name).level for name in _TALKATIVE}
+    # A library that is first imported meanwhile sets its level itself: transformers by this variable.
+    variable = "TRANSFORMERS_VERBOSITY"
+    is_asked_for, was_imported = variable in os.environ, "transformers" in sys.modules
+    for name in _TALKATIVE if not is_asked_for else ("mteb",):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault(variable, "error")
+
+    def restore() -> None:
+        if not was_imported:  # it has set its level itself: what is asked for, or the one that was meant for meanwhile
+            levels["transformers"] = logging.getLogger("transformers").level if is_asked_for else logging.WARNING
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        if not is_asked_for:
+            os.environ.pop(variable, None)
+
+    undo.callback(restore)
+    return undo.close
+
+
+def _hush_bars(undo: ExitStack) -> None:
+    """Let tqdm draw no bar of a thread that wants silence, nor of a library that draws its bars in threads of its own."""
     from tqdm.std import tqdm
 
-    begin = tqdm.__init__
-    variable, levels = "TRANSFORMERS_VERBOSITY", {name: logging.getLogger(name).level for name in _TALKATIVE}
-    # A library that is first imported meanwhile sets its level itself: transformers by this variable.
-    is_asked_for, was_imported = variable in os.environ, "transformers" in sys.modules
-    with warnings.catch_warnings():
-        for category in (DeprecationWarning, FutureWarning):
-            warnings.simplefilter("ignore", category)
-        warnings.filterwarnings("ignore", message="The task .* is superseded")
-        tqdm.__init__ = lambda self, *given, **options: begin(self, *given, **(options | {"disable": True}))
-        for name in _TALKATIVE if not is_asked_for else ("mteb",):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        os.environ.setdefault(variable, "error")
-        try:
-            yield
-        finally:
-            tqdm.__init__ = begin
-            if (
-                not was_imported
-            ):  # it has set its level itself: what is asked for, or the one that was meant for meanwhile
-                levels["transformers"] = logging.getLogger("transformers").level if is_asked_for else logging.WARNING
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
-            if not is_asked_for:
-                del os.environ[variable]
+    begin, before = tqdm.__init__, vars(tqdm)["__init__"]
+
+    def disabled(self: Any, *given: Any, **options: Any) -> None:
+        if threading.get_ident() in _silence.threads or type(self).__module__.startswith(_THREADED):
+            given, options = given[:_DISABLE], options | {"disable": True}
+        begin(self, *given, **options)
+
+    tqdm.__init__ = disabled
+    undo.callback(setattr, tqdm, "__init__", before)
 
 
 @dataclass(frozen=True)

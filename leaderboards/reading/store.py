@@ -170,7 +170,7 @@ class ResultStore:
 
     def find(self, name: str) -> ModelKey:
         """The model of a full name, a short name, or `name@revision`; raises `UnknownNameError`."""
-        return find_model(name, self.models, str(self.root))
+        return find_model(str(name), self.models, str(self.root))
 
     @functools.cached_property
     def _sources(self) -> dict[tuple[str, ...], tuple[str, ...]]:

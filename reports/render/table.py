@@ -207,9 +207,12 @@ class Table:
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas frame: a row for each row under the name in its first column, raw values, NaN where one is missing."""
-        first, *others = (column.label for column in self.columns)
-        index = pd.Index([row[0].value for row in self.rows], name=first)
-        columns = {label: [_raw(row[place]) for row in self.rows] for place, label in enumerate(others, 1)}
+        first, *others = self.columns
+        index = pd.Index([row[0].value for row in self.rows], name=first.label)
+        columns = {
+            column.label: [_raw(row[place], None if column.is_text else math.nan) for row in self.rows]
+            for place, column in enumerate(others, 1)
+        }
         return pd.DataFrame(columns, index=index).infer_objects()
 
     def _repr_html_(self) -> str:
@@ -295,8 +298,9 @@ _SHOWN_ROWS = 60  # of a table in a notebook
 _DIRECTIONS = {True: "higher is better", False: "lower is better", None: None}
 
 
-def _raw(cell: Cell) -> float | int | str | None:
-    return None if isinstance(cell.value, float) and not math.isfinite(cell.value) else cell.value
+def _raw(cell: Cell, missing: float | None = None) -> float | int | str | None:
+    is_missing = cell.value is None or (isinstance(cell.value, float) and not math.isfinite(cell.value))
+    return missing if is_missing else cell.value
 
 
 def _plain_html(cell: Cell) -> str:

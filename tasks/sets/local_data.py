@@ -63,7 +63,7 @@ def with_chosen_data(
     official = {task.metadata.name: task for task in tasks}
     own: dict[str, dict[str, AbsTask]] = {}
     for choice in choices:
-        name, sign, value = choice.partition("=")
+        name, sign, value = str(choice).partition("=")
         if not sign or not value:
             raise InputError(f"--data {choice!r}: expected TASK=FOLDER or TASK=@COMMIT")
         if name not in official:

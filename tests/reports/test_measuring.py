@@ -1,6 +1,8 @@
 """genzoo.evaluate: names and objects, one or several, and bad input refused before anything is loaded."""
 
 import json
+import subprocess
+import sys
 
 import mteb
 import pytest
@@ -74,7 +76,20 @@ def test_a_zoo_model_that_is_loaded_is_compared_with_its_teacher(tiny_teacher, n
         ("random", {"tasks": "GenZooMiniST"}, UnknownNameError, "unknown task 'GenZooMiniST'; did you mean"),
         ("random", {"benchmark": "GenZoo(min)"}, UnknownNameError, "unknown benchmark .*See: genzoo benchmarks"),
         ("random", {}, InputError, "no task was named"),
-        (3, {"tasks": "GenZooMiniSTS"}, InputError, "a int is no model"),
+        (3, {"tasks": "GenZooMiniSTS"}, InputError, "int is no model"),
+        ("", {"tasks": "GenZooMiniSTS"}, UnknownNameError, "unknown model ''"),
+        (None, {"tasks": "GenZooMiniSTS"}, InputError, "nothing to evaluate"),
+        ({"a": "random"}, {"tasks": "GenZooMiniSTS"}, InputError, "'a' cannot name 'random'"),
+        ("/no/such/model", {"tasks": "GenZooMiniSTS"}, InputError, "there is no folder /no/such/model"),
+        ("random", {"tasks": 5}, InputError, "5 is no task"),
+        ("random", {"tasks": [None]}, InputError, "None is no task"),
+        ("random", {"benchmark": ["GenZoo(mini, v1)"]}, InputError, "is no benchmark: give its name"),
+        ("random", {"tasks": "GenZooMiniSTS", "batch_size": "8"}, InputError, "batch_size is '8': it must be a whole number"),
+        ("random", {"tasks": "GenZooMiniSTS", "processes": 0}, InputError, "processes is 0"),
+        ("random", {"tasks": "GenZooMiniSTS", "ray": 5}, InputError, "ray is 5"),
+        ("random", {"tasks": "GenZooMiniSTS", "data": 5}, InputError, "'5': expected TASK=FOLDER"),
+        ("random", {"tasks": "GenZooMiniSTS", "data": "STS12=@a"}, InputError, "names STS12"),
+        ("random", {"tasks": "GenZooMiniSTS", "shard": 2}, InputError, "'2' is no shard"),
         ("random", {"tasks": "GenZooMiniSTS", "device": "warp"}, InputError, "no device 'warp'"),
         ("random", {"tasks": "GenZooMiniSTS", "shard": "3/2"}, InputError, "is no shard"),
         ("random", {"tasks": "GenZooMiniSTS", "ray": "auto", "shard": "1/2"}, InputError, "give one of them"),
@@ -86,3 +101,24 @@ def test_bad_input_is_one_clear_error(models, options, error, said, tmp_path, no
     with pytest.raises(error, match=said):
         genzoo.evaluate(models, output=tmp_path / "results", **options)
     assert not (tmp_path / "results").exists()
+
+
+def test_models_and_tasks_come_from_any_collection(tmp_path):
+    asked = genzoo.plan_evaluation(
+        (name for name in ["random", "random"]), {"GenZooMiniSTS": 1}.keys(), output=tmp_path
+    )
+    assert asked.asked["models"] == ("random", "random")
+    assert asked.grid.size == 1
+
+
+def test_the_callers_random_numbers_go_on_as_if_nothing_had_been_measured(tmp_path):
+    """In a process of its own: mteb seeds the global generators when it is imported."""
+    code = (
+        "import random, sys, genzoo, numpy, torch\n"
+        "state = lambda: (random.getstate(), str(numpy.random.get_state()), torch.get_rng_state().tolist())\n"
+        "before = state()\n"
+        f"genzoo.plan_evaluation('random', 'GenZooMiniSTS', output={str(tmp_path)!r}).run()\n"
+        "assert state() == before"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

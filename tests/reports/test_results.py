@@ -7,7 +7,7 @@ import pytest
 import results_tree
 
 import genzoo
-from genzoo.errors import UnknownNameError, ZooError
+from genzoo.errors import InputError, UnknownNameError, ZooError
 
 STUDENT, TEACHER = "SmolLM2-135M-Instruct-LLM2Vec-Gen", "all-MiniLM-L6-v2"
 
@@ -40,6 +40,8 @@ def test_a_board_is_a_frame_of_numbers(results):
     assert list(frame.index) == [row.label for row in board.rows]
     assert frame.loc[STUDENT, "GenZooMiniRetrieval"] == results_tree.SCORES[results_tree.STUDENT][0]
     assert pd.api.types.is_numeric_dtype(frame["Mean (task) without safety"])
+    for column in board.table(is_full=True).columns[1:]:  # also of a column without any value
+        assert pd.api.types.is_numeric_dtype(frame[column.label]) != column.is_text, column.label
     assert json.loads(board.to_json())["rows"][0]["Model"] == board.rows[0].label
     assert board.to_csv().count("\n") == len(board.rows) + 1
     assert board.to_markdown().startswith("| Model |")
@@ -99,3 +101,14 @@ def test_submitting_leaves_what_is_reported(results, tmp_path):
     parts = results.submit(tmp_path / "submission", models=[results_tree.OTHER[0]], benchmark="GenZoo(mini, v1)")
     assert [part.name for part in parts] == [results_tree.OTHER[0]]
     assert (tmp_path / "submission" / "CHECKLIST.md").is_file()
+
+
+def test_what_is_of_a_wrong_kind_is_named(results):
+    for folder in (None, [], 5):
+        with pytest.raises(InputError, match="give a results folder"):
+            genzoo.open_results(folder)
+    for tasks in ([], 5):
+        with pytest.raises(InputError, match="give the name of a task"):
+            results.leaderboard(tasks=tasks)
+    with pytest.raises(UnknownNameError, match="no model '1'"):
+        results.compare(1, 2)

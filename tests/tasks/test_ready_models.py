@@ -65,7 +65,7 @@ def test_a_card_is_taken_as_it_is(make_meta):
     assert describe_model(meta, "org/other").name == "org/other"
 
 
-@pytest.mark.parametrize(("given", "said"), [(3, "a int is no model"), (torch.nn.Linear(1, 1), "is no model")])
+@pytest.mark.parametrize(("given", "said"), [(3, "int is no model"), (torch.nn.Linear(1, 1), "is no model")])
 def test_what_is_no_model_is_refused(given, said):
     with pytest.raises(InputError, match=said):
         describe_model(given, "m")

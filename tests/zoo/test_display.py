@@ -3,6 +3,7 @@
 import io
 import logging
 import re
+import threading
 
 import pytest
 from rich.console import Console
@@ -119,3 +120,26 @@ def test_names_are_shown_as_they_are(screen):
     assert [char for char in left if is_hiding(char) and char != "\n"] == []
     assert "[red]b[/] [/x]" in left
     assert "note: a [red]b" in left
+
+
+def test_a_block_goes_back_to_what_was_shown_before():
+    logger = logging.getLogger("genzoo")
+    before = logger.level, list(logger.handlers)
+    with progress(level=logging.DEBUG):
+        with progress():
+            assert logger.level == logging.INFO
+        assert logger.level == logging.DEBUG
+    assert (logger.level, list(logger.handlers)) == before
+
+
+def test_threads_that_switch_it_on_leave_one_handler():
+    logger = logging.getLogger("genzoo")
+    before = list(logger.handlers)
+    threads = [threading.Thread(target=lambda: [progress() for _ in range(100)]) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(logger.handlers) == len(before) + 1
+    progress(False)
+    assert logger.handlers == before

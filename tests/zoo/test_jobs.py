@@ -2,6 +2,8 @@
 
 import logging
 import os
+import threading
+import warnings
 
 import pytest
 
@@ -74,8 +76,6 @@ def test_devices():
 
 
 def test_other_libraries_are_silent_within_a_job(capfd, caplog, monkeypatch):
-    import warnings
-
     from tqdm.auto import tqdm
 
     monkeypatch.delenv("TRANSFORMERS_VERBOSITY", raising=False)
@@ -93,6 +93,61 @@ def test_other_libraries_are_silent_within_a_job(capfd, caplog, monkeypatch):
     assert "TRANSFORMERS_VERBOSITY" not in os.environ
     list(tqdm(range(3), disable=False))
     assert "3/3" in capfd.readouterr().err
+
+
+def test_a_bar_of_the_callers_own_thread_is_drawn(capfd):
+    from tqdm.auto import tqdm
+
+    class Theirs(tqdm):
+        """A bar of a class of their own."""
+
+    with job():
+        assert list(Theirs(range(3), None, None, True, None, None, 0.1, 10.0, None, None, False)) == [0, 1, 2]
+        assert capfd.readouterr().err == ""
+        other = threading.Thread(target=lambda: list(Theirs(range(3), disable=False)))
+        other.start()
+        other.join()
+    assert "3/3" in capfd.readouterr().err
+
+
+def test_jobs_that_overlap_in_threads_leave_everything_as_it_was(capfd):
+    from tqdm.std import tqdm
+
+    def state():
+        return vars(tqdm)["__init__"], list(warnings.filters), os.environ.get("TRANSFORMERS_VERBOSITY")
+
+    before, ready, first_ended = state(), threading.Barrier(2), threading.Event()
+
+    def first():
+        with job():
+            ready.wait()
+        first_ended.set()
+
+    def second():
+        with job():
+            ready.wait()
+            first_ended.wait()
+            with job("inner"):
+                list(tqdm(range(3), disable=False))
+
+    threads = [threading.Thread(target=each) for each in (first, second)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert state() == before
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
+def test_a_job_that_fails_leaves_everything_as_it_was(error):
+    from tqdm.std import tqdm
+
+    before = vars(tqdm)["__init__"], list(warnings.filters), dict(os.environ), logging.getLogger("mteb").level
+    with pytest.raises(error), job():
+        raise error
+    assert (vars(tqdm)["__init__"], list(warnings.filters), dict(os.environ), logging.getLogger("mteb").level) == before
+    assert not is_running()
 
 
 def test_every_message_is_shown_where_asked_for(capfd, caplog):

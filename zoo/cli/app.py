@@ -10,9 +10,10 @@ import sys
 import traceback
 import warnings
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from genzoo import __version__
 from genzoo.cli import measuring, models, publishing, training
@@ -41,8 +42,20 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, 2**31 - 1))
 
 
+class _SwitchesAnywhere(TyperGroup):
+    """Takes ``--quiet`` and ``--verbose`` before and after the command."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments, with these switches in front."""
+        end = args.index("--") if "--" in args else len(args)
+        switches = [word for word in args[:end] if word in ("--quiet", "--verbose")]
+        others = [word for word in args[:end] if word not in switches]
+        return super().parse_args(ctx, [*switches, *others, *args[end:]])
+
+
 app = typer.Typer(
     name="genzoo",
+    cls=_SwitchesAnywhere,
     help=(
         "Benchmark and model zoo for generative embeddings.\n\n"
         "A few trained tokens make a frozen LLM embed the answer it would give. Load such models, train them from a query log, "

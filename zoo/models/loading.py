@@ -226,6 +226,7 @@ def decode(
         InputError: For an empty text, an unknown prompt, or a text that is too long.
         CheckpointError: When the model cannot be loaded.
     """
+    _check_tokens(tokens)
     given = _texts(texts, "genzoo decode 'where do polar bears live?'")
     decoder = _decoder(model, device)
     log.info("reading the embeddings")
@@ -262,10 +263,13 @@ def explain(
         "genzoo explain 'where do polar bears live?' 'The Arctic is home to them.' 'Bears sleep in winter.' (a query and at least "
         "one document)"
     )
+    _check_tokens(tokens)
+    if not isinstance(query, str):
+        raise InputError(f"the query must be one string, not {type(query).__name__}: explain one search at a time")
     (asked,), given = _texts(query, usage), _texts(documents, usage)
-    if right is not None and not 1 <= right <= len(given):
+    if right is not None and not (isinstance(right, int) and 1 <= right <= len(given)):
         raise InputError(
-            f"right is {right}, but there are {len(given)} documents: give a number from 1 to {len(given)}"
+            f"right is {right!r}, but there are {len(given)} documents: give a number from 1 to {len(given)}"
         )
     decoder = _decoder(model, device)
     log.info("reading the embeddings")
@@ -279,8 +283,19 @@ def _texts(texts: Sequence[str] | str, usage: str) -> list[str]:
     return given
 
 
+def _check_tokens(tokens: object) -> None:
+    if not isinstance(tokens, int) or tokens < 1:
+        raise InputError(f"tokens is {tokens!r}: give a whole number, 1 or more")
+
+
 def _decoder(model: str | Path | Decoder, device: str | None) -> Decoder:
-    return load_decoder(model, device=device) if isinstance(model, str | Path) else model
+    if isinstance(model, str | Path):
+        return load_decoder(model, device=device)
+    if not hasattr(model, "read"):
+        raise InputError(
+            f"{type(model).__name__} cannot be read back: give a zoo model, a checkpoint folder, or what genzoo.load_decoder returned"
+        )
+    return model
 
 
 @job("loading the backbone")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -270,6 +270,12 @@ def choose_recipe(recipe: str | Recipe, changes: Mapping[str, Any] | None = None
         changes: Dotted field -> value; these come before the options.
         options: ``steps``, ``batch``, ``answers``, or a field of the recipe; None leaves the recipe's own.
     """
+    if not isinstance(recipe, str | Recipe):
+        raise InputError(
+            f"{recipe!r:.60} is no recipe: give the name of one (genzoo list --recipes), or a genzoo.Recipe"
+        )
+    if not isinstance(changes, Mapping | None):
+        raise InputError(f"set is {changes!r:.60}: give a dict of fields and values, as {{'losses.recon': 0}}")
     short = {"steps": "optim.steps", "batch": "optim.batch", "answers": "response.limit"}
     given = {short.get(key, key): value for key, value in options.items() if value is not None}
     return override(RECIPES.get(recipe) if isinstance(recipe, str) else recipe, given | dict(changes or {}))
@@ -279,6 +285,8 @@ def read_log(queries: Queries, column: str | None = None) -> list[Query]:
     """The queries of a log, or of a list: stripped, without empty and repeated ones; what is doubtful about a file is noted."""
     if isinstance(queries, str | Path):
         return read_queries(Path(queries), column)
+    if not isinstance(queries, Iterable):
+        raise InputError(f"queries are {queries!r:.60}: give a list of texts, or the path of a query log")
     kept: dict[str, Query] = {}
     for place, text in enumerate(queries):
         if not isinstance(text, str):

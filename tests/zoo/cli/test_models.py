@@ -35,6 +35,7 @@ def test_a_listing_that_is_piped_is_a_line_each(genzoo):
     assert (code, text, notes) == (0, "", "note: nothing matches 'nothing*'")
     code, text, notes = genzoo("--quiet", "list", "nothing*")
     assert (code, text, notes) == (0, "", "")
+    assert genzoo("list", "nothing*", "--quiet") == (code, text, notes)  # wherever it is put
     code, _, errors = genzoo("--quiet", "--verbose", "list")
     assert code == 1
     assert "error: --quiet and --verbose" in errors

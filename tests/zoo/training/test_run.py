@@ -130,3 +130,17 @@ def test_earlier_responses_that_do_not_answer_all_are_noted(run, llama, tmp_path
         given_responses(tmp_path / "none.jsonl", [Query("b", "another")])
     assert given_responses(None, []) == []
     assert torch.is_tensor(made.checkpoint.rows)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "queries", "changes", "said"),
+    [
+        (None, TEXTS, None, "None is no recipe: give the name of one"),
+        ("smollm2-135m", 5, None, "queries are 5: give a list of texts"),
+        ("smollm2-135m", TEXTS, "losses.recon=0", "set is 'losses.recon=0': give a dict"),
+    ],
+)
+def test_what_is_of_a_wrong_kind_is_named(recipe, queries, changes, said, tmp_path):
+    with pytest.raises(InputError, match=said):
+        genzoo.train(recipe, queries, tmp_path / "run", set=changes)
+    assert not (tmp_path / "run").exists()
