@@ -40,7 +40,7 @@ def fetchable() -> list[str]:
     return sorted({*BACKBONES.names(), *TEACHERS.names()})
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Tokens = Annotated[int, typer.Option(min=1, max=512, help="Longest decoded text, in tokens.")]
 Truncate = Annotated[bool, typer.Option("--truncate", help="Cut texts that are longer than the model reads.")]
 complete_models = starting_with(lambda: genzoo.list_models())
@@ -69,7 +69,7 @@ def _check_device(context: typer.Context, name: str | None) -> str | None:
 
 
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one by default.", callback=_check_device)
+    str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best available by default.", callback=_check_device)
 ]
 
 
@@ -111,7 +111,10 @@ def list_(
     teachers: Annotated[bool, typer.Option("--teachers", help="List the teachers instead.")] = False,
     recipes: Annotated[bool, typer.Option("--recipes", help="List the training recipes instead.")] = False,
     upstream: Annotated[
-        bool, typer.Option("--upstream", help="List the reference's published models instead, to be converted.")
+        bool,
+        typer.Option(
+            "--upstream", help="List the models that the method's authors published instead, for genzoo convert."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:

@@ -64,7 +64,7 @@ class Recipe:
         for wrong, told in (
             (
                 self.n_tokens >= self.max_tokens,
-                f"max_tokens is {self.max_tokens}: no room beside {self.n_tokens} trained tokens",
+                f"max_tokens is {self.max_tokens}: no room for text besides {self.n_tokens} trained tokens",
             ),
             (not (self.losses.align or self.reconstructs), "both losses are off: nothing would be trained"),
             (not 0.999 < views < 1.001, f"the shares of the views sum to {views:g}: they must sum to 1"),

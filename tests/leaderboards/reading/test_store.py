@@ -96,14 +96,14 @@ def test_runs_with_other_arguments_are_rows_of_their_own(tree, builder):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ('{"task_name": "T", "scores": {"te', "is no complete JSON"),
+        ('{"task_name": "T", "scores": {"te', "is not complete JSON"),
         ("", "is empty"),
         ("[1, 2]", "holds a JSON list"),
         ("{}", "holds no scores"),
         ('{"scores": {}}', "holds no scores"),
         ('{"scores": {"test": []}}', "holds no scores"),
         ('{"scores": 3}', 'its "scores" are a int'),
-        ('{"scores": {"test": [7]}}', "entry 0 of split test is no object"),
+        ('{"scores": {"test": [7]}}', "entry 0 of split test is not an object"),
         ("[" * 100_000, "nested too deeply"),
     ],
 )
@@ -200,7 +200,7 @@ def test_wrong_types_in_an_environment_record_count_as_unknown(tree):
     [
         (lambda root: None, "is not there"),
         (lambda root: root.mkdir(), "no usable result"),
-        (lambda root: root.write_text("x"), "is no folder"),
+        (lambda root: root.write_text("x"), "is not a folder"),
         (lambda root: (root / "results").mkdir(parents=True), "no usable result"),
     ],
 )
@@ -215,7 +215,7 @@ def test_nothing_to_read_is_one_clear_error(tmp_path, make, match):
 
 def test_only_unreadable_files_is_an_error_that_names_the_first(tree):
     tree.write("results/acme__m/r1/T.json", "{")
-    with pytest.raises(ZooError, match=r"T\.json is no complete JSON"):
+    with pytest.raises(ZooError, match=r"T\.json is not complete JSON"):
         ResultStore.load(tree.root)
 
 
