@@ -177,6 +177,7 @@ def keep_readings(
     *,
     device: str | None = None,
     overwrite: bool = False,
+    loaded: Any = None,
 ) -> None:
     """Keep in `evidence/<model>/<revision>.json` what a zoo model's embeddings decode to.
 
@@ -189,6 +190,7 @@ def keep_readings(
         searches: Searches whose queries, documents on top and right documents are decoded too.
         device: Where the model is loaded, its own choice if None.
         overwrite: Whether to decode again what is there already.
+        loaded: The model as a SentenceTransformer, where it is loaded already and will not encode any more.
     """
     from genzoo.models.loading import load_decoder
     from genzoo.tasks.mteb_models import model_content
@@ -198,7 +200,7 @@ def keep_readings(
     decoder: Decoder | None = None
     if overwrite or not path.is_file() or kept.get("content") not in (None, content):
         log.info("decoding %d everyday questions with %s", len(EVERYDAY_QUESTIONS), meta.name)
-        decoder = load_decoder(name, device=device)
+        decoder = load_decoder(name, device=device, loaded=loaded)
         kept = {"content": content, "decoded": [reading.as_dict() for reading in decoder.read(EVERYDAY_QUESTIONS)]}
         write_text(path, strict_json(kept, indent=1) + "\n")
     read = [row for row in kept.get("searches", []) if isinstance(row, dict)]
@@ -212,7 +214,7 @@ def keep_readings(
     if not any(texts for texts, _ in missing):
         return
     log.info("decoding single searches with %s", meta.name)
-    decoder = decoder or load_decoder(name, device=device)
+    decoder = decoder or load_decoder(name, device=device, loaded=loaded)
     for texts, prompt in missing:
         found = decoder.read(texts, prompt_name=prompt, max_new_tokens=_DECODED_TOKENS, truncate=True) if texts else []
         read += [reading.as_dict() for reading in found]

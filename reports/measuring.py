@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.jobs import Shard, check_device, job, report
 from genzoo.leaderboards.naming import short_name
+from genzoo.reports.finished import Finished, noted, recall, remember
 from genzoo.reports.results import Results
-from genzoo.tasks.finished import Finished, noted, recall, remember
 
 if TYPE_CHECKING:
     from genzoo.tasks.request import EvaluationPlan, Grid, Request
@@ -112,6 +112,7 @@ class Evaluation:
             on_note=log.warning,
             overwrite=given["overwrite"],
             facts=self.grid.facts,
+            on_last=lambda model: self.__dict__.update(_last=getattr(model, "model", None)),
         )
 
     def _record_benchmarks(self) -> None:
@@ -136,7 +137,7 @@ class Evaluation:
         named = zip(self.request.distinct_models, self.grid.metas, strict=True)
         zoo = {name: meta for name, meta in named if self.grid.facts[model_key(meta)]["role"] == "zoo"}
         searches = measured_searches(self.output, self.grid.metas) if zoo else {}
-        undecoded = []
+        last, undecoded = self.__dict__.pop("_last", None), []
         for name, meta in zoo.items():
             if model_key(meta) not in searches:
                 continue  # nothing of it was measured
@@ -148,6 +149,7 @@ class Evaluation:
                     searches[model_key(meta)],
                     device=self.options["device"],
                     overwrite=self.options["overwrite"],
+                    loaded=last if meta is self.grid.metas[-1] and self.request.prompts is None else None,
                 )
             except Exception as error:  # noqa: BLE001  (a model may fail in any way; the other models have their turn)
                 undecoded.append(f"{meta.name} ({type(error).__name__}: {error})")

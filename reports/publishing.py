@@ -65,8 +65,9 @@ def publish(
         PublishError: When a problem must be solved first, or the Hub refuses. The message says what the repository holds.
         InputError: For a name, tag or results folder that cannot be used.
     """
+    from genzoo import hub
     from genzoo.files import write_bytes
-    from genzoo.publishing import hub, plan
+    from genzoo.publishing import plan
     from genzoo.publishing import publish as publisher
 
     api = hub.connect()

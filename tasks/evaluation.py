@@ -72,6 +72,7 @@ def evaluate(
     on_note: Callable[[str], None] = warnings.warn,
     overwrite: bool = False,
     facts: records.AllFacts | None = None,
+    on_last: Callable[[Any], None] | None = None,
 ) -> list[ModelResult]:
     """Measure every model on every task and keep what is finished.
 
@@ -94,6 +95,7 @@ def evaluate(
         overwrite: Run finished tasks again.
         facts: (Name, revision) of a model, or its name alone -> role, teacher, backbone, n_trained_parameters, for the
             environment record.
+        on_last: Called with the mteb model of the last model, if it had to be loaded, when its tasks are done.
 
     Returns:
         One result per model, in order.
@@ -123,7 +125,10 @@ def evaluate(
             records.record_tasks(run.folder.root, todo, {})
             if benchmark_name:
                 records.record_benchmark(run.folder.root, benchmark_name, todo)
-        results = [run.model(meta, records.facts_of(facts or {}, meta)) for meta in metas]
+        results = [
+            run.model(meta, records.facts_of(facts or {}, meta), on_last if meta is metas[-1] else None)
+            for meta in metas
+        ]
     if run.failures:
         raise FailedRunsError(
             f"{len(run.failures)} of {run.total} runs failed, the others are kept in {output}: "
@@ -149,7 +154,9 @@ class _Run:
     done: int = 0
     failures: list[str] = field(default_factory=list)
 
-    def model(self, meta: ModelMeta, facts: Mapping[str, Any]) -> ModelResult:
+    def model(
+        self, meta: ModelMeta, facts: Mapping[str, Any], on_done: Callable[[Any], None] | None = None
+    ) -> ModelResult:
         """Run one model on all tasks; it is loaded when the first task needs it, once."""
         session = ModelSession(meta, self.settings)
         found: list[TaskResult] = []
@@ -167,6 +174,8 @@ class _Run:
                 self._report(meta, task)
             if found:
                 self._environment(session, facts)
+            if on_done is not None and session.model is not None:
+                on_done(session.model)
         finally:
             session.close()
         for line in notes.lines():

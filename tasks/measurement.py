@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from mteb.abstasks import AbsTask, AbsTaskRetrieval
-from mteb.models import ModelMeta
 from mteb.models.abs_encoder import get_prompt
 from mteb.results import TaskResult
 from mteb.types import PromptType
@@ -99,14 +98,6 @@ class Measurement:
             for name, version in self.versions.items()
             if before.get(name) != version
         )
-
-
-def card_prompts(meta: ModelMeta) -> Mapping[str, str | None] | None:
-    """The prompts that a model's card names, by mteb's keys; None if it names none.
-
-    The prompts of a model that comes from a commit are in that commit, so that its card need not name them.
-    """
-    return (meta.loader_kwargs or {}).get("model_prompts")
 
 
 def digest(path: Path) -> str:

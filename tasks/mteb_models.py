@@ -278,6 +278,14 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, Lineage]:
     return make_meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
 
 
+def card_prompts(meta: ModelMeta) -> Mapping[str, str | None] | None:
+    """The prompts that a model's card names, by mteb's keys; None if it names none.
+
+    The prompts of a model that comes from a commit are in that commit, so that its card need not name them.
+    """
+    return (meta.loader_kwargs or {}).get("model_prompts")
+
+
 def model_content(meta: ModelMeta) -> str | None:
     """Digest of the files that a local model is loaded from, None where its revision covers them all (`genzoo.models.loading`)."""
     loader = meta.loader

@@ -143,7 +143,12 @@ def _content_of(file: ResultFile) -> tuple[Any, list[Problem]]:
 
 
 def read_result(
-    file: ResultFile, main_scores: Mapping[str, str], problems: list[Problem], *, only_main: bool = False
+    file: ResultFile,
+    main_scores: Mapping[str, str],
+    problems: list[Problem],
+    *,
+    only_main: bool = False,
+    once: bool = False,
 ) -> list[Record]:
     """The records of one result file; what cannot be used is named in `problems`.
 
@@ -154,8 +159,9 @@ def read_result(
         main_scores: Task to the metric of its main score, for records that lack `main_score`.
         problems: Grows by one line for each thing that could not be used.
         only_main: Leave out all numbers but the main score, which is all that a leaderboard needs.
+        once: The file will not be asked for again, as one of very many.
     """
-    data, wrong = _content_of(file)
+    data, wrong = _content.__wrapped__(file) if once else _content_of(file)
     problems += wrong
     if data is None:
         return []

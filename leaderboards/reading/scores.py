@@ -83,13 +83,14 @@ def read_scores(
     for number, reasons in rows.loc[rows["reasons"].notna(), ["file", "reasons"]].drop_duplicates("file").to_numpy():
         problems += [Problem(files[number].source, reason) for reason in json.loads(reasons)]
     if extra:
-        rows = _joined(rows, _rows(len(files) + np.arange(len(extra)), extra))
+        rows = _joined(rows, _rows(range(len(files), len(files) + len(extra)), extra))
     return rows[rows["split"].notna()] if rows["split"].hasnans else rows
 
 
 def _rows(numbers: Sequence[int], found: Sequence[FileScores]) -> pd.DataFrame:
     """The rows of some files by their places; a file without scores has one, without a split."""
-    parts = [part for scores in found for part in scores.parts or [(None, None, np.nan)]]
+    nothing: Any = [(None, None, np.nan)]
+    parts: list[Any] = [part for scores in found for part in scores.parts or nothing]
     of = np.repeat(np.arange(len(found)), [len(scores.parts) or 1 for scores in found])
     texts = {name: _coded([getattr(scores, name) for scores in found]).take(of) for name in _TEXTS[:5]}
     texts |= {name: _coded([part[place] for part in parts]) for place, name in enumerate(_TEXTS[5:])}
@@ -154,7 +155,7 @@ def _remember(place: Path, states: list[str], rows: pd.DataFrame) -> None:
 def _read_all(files: Sequence[ResultFile], main_scores: Mapping[str, str]) -> list[FileScores]:
     """Read files, with a process per core where there are many and processes are cheap."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    read = partial(_read_one, main_scores=dict(main_scores))
+    read = partial(_read_one, main_scores=dict(main_scores), once=len(files) >= _WORTH_SHARING)
     if len(files) < _WORTH_SHARING or cores < 2 or sys.platform != "linux":
         return list(map(read, files))
     import multiprocessing
@@ -167,9 +168,9 @@ def _read_all(files: Sequence[ResultFile], main_scores: Mapping[str, str]) -> li
             return list(pool.map(read, files, chunksize=len(files) // (8 * cores) + 1))
 
 
-def _read_one(file: ResultFile, main_scores: Mapping[str, str]) -> FileScores:
+def _read_one(file: ResultFile, main_scores: Mapping[str, str], *, once: bool) -> FileScores:
     problems: list[Problem] = []
-    records = read_result(file, main_scores, problems, only_main=True)
+    records = read_result(file, main_scores, problems, only_main=True, once=once)
     reasons = json.dumps([problem.reason for problem in problems]) if problems else None
     if not records:
         return FileScores("", "", "", [], reasons)

@@ -232,7 +232,7 @@ class ResultStore:
         ground, stated = self._read(task) if found is not None else ((), ())
         if found is None or found.data_revision not in stated:
             return None
-        return self._once(lambda: found.over(ground), "judgements", task, ground)  # type: ignore[no-any-return]
+        return self._once(lambda: found.over(ground), "judgements", task, ground)
 
     def outcomes(self, key: ModelKey, task: str) -> dict[QueryKey, Outcome]:
         """How each query of a task went for a model; empty unless predictions and judgements give its main score."""
@@ -245,7 +245,7 @@ class ResultStore:
             return found if agrees(found, self.value(key, task, "main_score")) else {}
 
         place = key, task, metric_name, self.ground(task), self.sources(key, task)
-        return self._once(read, "outcomes", *place)  # type: ignore[no-any-return]
+        return self._once(read, "outcomes", *place)
 
     def pairs(self, key: ModelKey, task: str) -> PairScore | None:
         """The pairs behind a model's score of an STS or pair classification task; None unless they give that score."""
@@ -259,7 +259,7 @@ class ResultStore:
             return read_pairs(self.root, key, task, usable, metric_name, value)
 
         place = key, task, metric_name, ground, is_usable, self.sources(key, task)
-        return self._once(read, "pairs", *place)  # type: ignore[no-any-return]
+        return self._once(read, "pairs", *place)
 
     def value(self, key: ModelKey, task: str, metric_name: str) -> float | None:
         """The mean of any metric over the splits and subsets of `ground`; None where the model's files lack one of them."""

@@ -10,7 +10,6 @@ from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import MISSING
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.standing import Standing
-from genzoo.reports import plots
 from genzoo.reports.chapters.cells import (
     MODEL,
     SCORE,
@@ -42,6 +41,8 @@ _Columns = list[tuple[Column, list[Cell]]]  # each with a cell for each of `boar
 
 def leaderboard_section(board: Leaderboard, store: ResultStore) -> Section:
     """The table, how to read it, and the intervals of the ranks."""
+    from genzoo.reports import plots  # brings in matplotlib, which the table alone does not need
+
     how = Prose(f"{_order_in_words(board)} Scores are multiplied by 100.", is_quiet=True)
     blocks: list[Block] = [block(leaderboard_table(board, store)), how]
     if len(ranked := plots.ranked_rows(board)) > 2:
@@ -193,7 +194,9 @@ def _rank_drawing(board: Leaderboard, ranked: Sequence[LeaderboardRow]) -> Drawi
     )
     if len(ranked) < len(board.standings):
         caption += f" The first {len(ranked)} of {len(board.standings)} models."
-    fill = partial(plots.rank_intervals, board)
+    from genzoo.reports.plots import rank_intervals
+
+    fill = partial(rank_intervals, board)
     return Drawing("ranks", "How sure the ranks are", f"Intervals of ranks. {listed}.", caption, fill)
 
 

@@ -15,7 +15,6 @@ from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.metrics import MISSING, Metric, metric
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.safety import DEPTH, LEAST_REQUESTS, MAIN_UTILITY, UTILITIES, PairFigures, SafetyAt
-from genzoo.reports import plots
 from genzoo.reports.chapters.cells import MINI, MODEL, SCORE, crowded, join_names, span
 from genzoo.reports.render.document import Block, Drawing, Prose, Section, TableBlock
 from genzoo.reports.render.table import Cell, Column, Table, number_cell, text_cell
@@ -40,6 +39,8 @@ _Columns = list[tuple[Column, list[Cell]]]
 
 def safety_section(board: Leaderboard, store: ResultStore) -> Section:
     """Both main scores against each other, then safety at a given utility."""
+    from genzoo.reports import plots  # brings in matplotlib, which the tables alone do not need
+
     twins = tasks_of(OVER_REFUSAL, board.tasks)
     if not board.safety.tasks and not twins:
         text = f"No safety task was measured. {MINI} measures safety and over-refusal."
@@ -90,6 +91,8 @@ def operating_table(board: Leaderboard, figures: PairFigures, *, only: Leaderboa
 
     With `only` a single model is shown, and marked where it is the best of the board.
     """
+    from genzoo.reports import plots  # brings in matplotlib, which the tables alone do not need
+
     known = plots.measured_rows(board, figures)
     shown = [row for row in known if only is None or row.key == only.key]
     if not shown:
@@ -216,6 +219,8 @@ def _meaning(figures: PairFigures, utility: float) -> str:
 
 def safety_drawing(board: Leaderboard, place: int = 0) -> Drawing:
     """Safety on harmful requests against help with their harmless twins, for one pair of the board."""
+    from genzoo.reports import plots  # brings in matplotlib, which the tables alone do not need
+
     pair = board.safety.pairs[place]
     points, (up, across) = plots.safety_points(board, pair), (board.tasks[name].metric for name in pair.pair)
     listed = "; ".join(f"{p.label}: {up.label} {p.y * 100:.1f}, {across.label} {p.x:.1f}" for p in points)
@@ -231,6 +236,8 @@ def safety_drawing(board: Leaderboard, place: int = 0) -> Drawing:
 
 def operating_drawing(board: Leaderboard, place: int = 0) -> Drawing:
     """Safety of one pair of the board at every utility that a threshold of similarity can reach."""
+    from genzoo.reports import plots  # brings in matplotlib, which the tables alone do not need
+
     pair = board.safety.pairs[place]
     measured = plots.measured_rows(board, pair)
     listed = "; ".join(f"{row.label}: {_at_utilities(pair.models[row.key])}" for row in measured)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from genzoo.leaderboards.facts import Decoded
-from genzoo.reports.render.style import figure_style, new_figure, to_svg
 from genzoo.reports.render.table import Table
 from genzoo.text import safe_name
 
@@ -71,6 +70,12 @@ class Drawing:
         return self._draw(width)[1]
 
     def _draw(self, width: float) -> tuple[Figure, str]:
+        from genzoo.reports.render.style import (  # with matplotlib, which no table needs
+            figure_style,
+            new_figure,
+            to_svg,
+        )
+
         if width not in self._drawn:
             with figure_style():
                 figure = new_figure(width, 1.0)

@@ -55,7 +55,6 @@ def render_figure(drawing: Drawing, width: float, kind: str) -> bytes | str:
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PIXELS = 102  # per inch: text of a figure comes out at the size of the text around it
-_LEGIBLE = 0.62  # of that size: 8 pixels for the labels
 _LENS = 4  # tokens shown for each position
 
 
@@ -76,11 +75,10 @@ def render_html(report: Report) -> str:
 def inline_svg(drawing: Drawing) -> str:
     """A drawing as inline SVG: ids of its own, alternative text, the page's font and colours.
 
-    On a phone it shrinks to the smallest size at which its text is legible, and scrolls in its box beyond that, as tables do.
+    It keeps the size at which its text is legible: on a narrower page it scrolls in its box, as tables do.
     """
     identity = f"figure-{drawing.identity}"
-    width = drawing.figure(WIDE).get_figwidth() * _PIXELS
-    style = f"width: {width:.0f}px; min-width: {width * _LEGIBLE:.0f}px"
+    style = f"width: {drawing.figure(WIDE).get_figwidth() * _PIXELS:.0f}px"
     svg = re.sub(r"<style.*?</style>", "", drawing.svg(WIDE), flags=re.DOTALL)
     # Only within tags: the text between them is names, which stay as they are.
     opening, rest = re.sub(r"<[^>]+>", lambda tag: _adapted(tag[0], identity), svg).split(">", 1)

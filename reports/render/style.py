@@ -201,7 +201,7 @@ def place_labels(ax: Axes, spots: Sequence[tuple[float, float]], texts: Sequence
         size, others = np.array(label.get_window_extent(renderer).size), np.delete(taken, place, axis=0)
         for dx, dy, horizontal, vertical in _PLACES:
             offset = np.array([dx, dy]) * _GAP
-            low = mark + offset * scale - size * (_BEFORE[horizontal], _BEFORE[vertical])
+            low = mark + offset * scale - size * np.array([_BEFORE[horizontal], _BEFORE[vertical]])
             box = np.concatenate([low, low + size])
             fits = (inside[:2] <= box[:2]).all() and (box[2:] <= inside[2:]).all()
             if fits and not ((box[:2] <= others[:, 2:]) & (others[:, :2] <= box[2:])).all(axis=1).any():

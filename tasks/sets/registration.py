@@ -94,7 +94,7 @@ def _known_mteb() -> Iterator[None]:
 @contextmanager
 def lean_evaluation() -> Iterator[None]:
     """Meanwhile `mteb.evaluate` does not import sentence-transformers, three seconds, just to see that a model is none of its classes."""
-    evaluation = importlib.import_module("mteb.evaluate")  # `mteb.evaluate` is the function of that name
+    evaluation: Any = importlib.import_module("mteb.evaluate")  # `mteb.evaluate` is the function of that name
     look = getattr(evaluation, "_sanitize_model", None)
     if look is None or "sentence_transformers" in sys.modules:
         yield

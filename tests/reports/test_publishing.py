@@ -9,7 +9,7 @@ from loopback_hub import Hub, serve
 
 import genzoo
 from genzoo.errors import InputError, PublishError
-from genzoo.publishing.hub import connect
+from genzoo.hub import connect
 from genzoo.publishing.publish import Published
 
 FACTS = {"merge": True, "licence": "apache-2.0", "training_data": "ours", "base_model": "alice/tiny-backbone"}

@@ -1,6 +1,4 @@
-import errno
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,10 +7,9 @@ from pathlib import Path
 import mteb
 import numpy as np
 import pytest
-from mteb.results import TaskResult
 
 from genzoo.errors import InputError, ZooError
-from genzoo.tasks import evaluate, resolve_tasks, results_folder
+from genzoo.tasks import evaluate, resolve_tasks
 from genzoo.tasks.model_session import EncodeSettings
 from genzoo.tasks.sets.benchmarks import MINI_TASKS, own_benchmark
 
@@ -40,10 +37,6 @@ def load(path):
 def scores(output, name="test-org__tiny"):
     """All scores of a model as written, less what depends on the clock."""
     return {path.name: load(path)["scores"] for path in (output / "results" / name / SHA).glob("GenZoo*.json")}
-
-
-def change(path, **fields):
-    path.write_text(json.dumps({**load(path), **fields}))
 
 
 def test_the_mini_benchmark_end_to_end(make_meta, tmp_path):
@@ -182,52 +175,6 @@ def test_old_data_are_run_again(make_meta, few, tmp_path):
     assert scores(tmp_path) == good
 
 
-def test_missing_predictions_are_made_up_for(make_meta, few, tmp_path):
-    evaluate([make_meta()], few, tmp_path)
-    path = predictions_file(tmp_path, "GenZooMiniSafetyRetrieval")
-    before = load(path)
-    path.unlink()
-    evaluate([make_meta()], few, tmp_path)
-    assert load(path) == before
-    assert make_meta.loads == ["test-org/tiny"] * 2
-
-
-def test_a_kept_speed_outlives_a_run_that_measured_none(make_meta, few, tmp_path):
-    evaluate([make_meta()], few, tmp_path)
-    environment = tmp_path / "environment" / "test-org__tiny" / f"{SHA}.json"
-    change(environment, texts_per_second=123.0)
-    evaluate([make_meta()], few, tmp_path, facts={"test-org/tiny": {"role": "teacher"}})
-    assert load(environment)["texts_per_second"] == 123.0
-    assert load(environment)["role"] == "teacher"
-    environment.unlink()
-    evaluate([make_meta()], few, tmp_path)
-    assert load(environment)["texts_per_second"] is None
-
-
-def test_a_damaged_result_is_named_and_the_others_go_on(make_meta, few, tmp_path):
-    evaluate([make_meta()], few[:1], tmp_path)
-    path = result_file(tmp_path, FEW[0])
-    for damage in (path.read_text()[:200], "", "[]", "{}"):
-        path.write_text(damage)
-        with pytest.raises(ZooError, match=r"1 of 3 runs failed") as caught:
-            evaluate([make_meta()], few, tmp_path)
-        assert str(path) in str(caught.value)
-        assert "delete it" in str(caught.value)
-        assert "\n" not in str(caught.value)
-        assert path.read_text() == damage
-    assert result_file(tmp_path, FEW[2]).is_file()
-    evaluate([make_meta()], few, tmp_path, overwrite=True)
-    TaskResult.from_disk(path)
-
-
-@pytest.mark.parametrize("record", ["tasks.json", "benchmarks.json"])
-def test_a_damaged_record_is_named(make_meta, few, tmp_path, record):
-    (tmp_path / record).write_text("{")
-    with pytest.raises(ZooError, match=f"{record} cannot be read as JSON"):
-        evaluate([make_meta()], few, tmp_path, benchmark_name="Some")
-    assert make_meta.loads == []
-
-
 def test_one_failing_task_does_not_stop_the_others(make_meta, few, tmp_path):
     def failing(encode):
         def inner(inputs, **kwargs):
@@ -291,95 +238,6 @@ def test_a_task_without_network_says_what_to_do(make_meta, few, tmp_path, monkey
     assert "HF_ENDPOINT" in message
     assert "\n" not in message
     assert result_file(tmp_path, FEW[0]).is_file()
-
-
-def test_a_folder_that_cannot_be_made(make_meta, few, tmp_path):
-    (tmp_path / "file").write_text("not a folder")
-    for output in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ZooError, match="cannot write to the results folder"):
-            evaluate([make_meta()], few, output)
-    assert make_meta.loads == []
-
-
-@pytest.mark.parametrize("moment", ["result", "predictions", "record"])
-def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(make_meta, few, tmp_path, monkeypatch, moment):
-    evaluate([make_meta()], few[:1], tmp_path)
-    kept = scores(tmp_path)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-
-    def full(*args, **kwargs):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "somewhere"))
-
-    if moment == "result":
-        monkeypatch.setattr(TaskResult, "to_disk", full)
-    elif moment == "predictions":
-        monkeypatch.setattr(type(few[1]), "_save_task_predictions", full)
-    else:
-        monkeypatch.setattr("genzoo.tasks.records.tempfile.mkstemp", full)
-    with pytest.raises(ZooError, match=r"cannot write to the results folder .*No space left on device.*are kept"):
-        evaluate([make_meta()], few, tmp_path)
-    assert scores(tmp_path) == kept
-    assert not (tmp_path / ".staging").exists()
-    changed = {path for path in tmp_path.rglob("*") if path.is_file() and before.get(path) != path.read_bytes()}
-    assert {path.name for path in changed} <= {"tasks.json", f"{SHA}.json"}
-    monkeypatch.undo()
-    evaluate([make_meta()], few, tmp_path)
-    assert len(scores(tmp_path)) == 3
-
-
-def test_scratch_folders_of_killed_runs_are_swept_when_old(make_meta, few, tmp_path):
-    for name, age in (("old", 2 * 24 * 3600), ("new", 60)):
-        folder = tmp_path / ".staging" / name
-        folder.mkdir(parents=True)
-        stamp = folder.stat().st_mtime - age
-        os.utime(folder, (stamp, stamp))
-    results_folder.ResultsFolder(tmp_path)
-    assert [path.name for path in (tmp_path / ".staging").iterdir()] == ["new"]
-
-
-AT_WORK = """
-import sys
-from pathlib import Path
-from genzoo.tasks.results_folder import ResultsFolder
-with ResultsFolder(Path(sys.argv[1])).staging() as folder:
-    print(folder, flush=True)
-    sys.stdin.readline()
-"""
-
-
-@pytest.mark.parametrize("is_killed", [False, True])
-def test_a_run_that_is_alive_keeps_its_scratch_folder_however_old_it_is(tmp_path, is_killed):
-    command = [sys.executable, "-c", AT_WORK, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
-        folder = Path(run.stdout.readline().strip())
-        if is_killed:
-            run.kill()
-            run.wait()
-        week = folder.stat().st_mtime - 7 * 24 * 3600
-        os.utime(folder, (week, week))
-        results_folder.ResultsFolder(tmp_path)
-        assert folder.is_dir() is not is_killed
-        if not is_killed:
-            run.communicate("done\n")
-            assert run.returncode == 0
-            assert not (tmp_path / ".staging").exists()
-
-
-def test_a_scratch_folder_is_made_while_other_runs_remove_theirs(tmp_path, monkeypatch):
-    """The last run to end removes the empty parent, at whatever moment."""
-    folder = results_folder.ResultsFolder(tmp_path)
-    make, removed = results_folder.tempfile.mkdtemp, []
-
-    def after_removal(dir, **options):
-        if len(removed) < 2:
-            removed.append(dir)
-            dir.rmdir()
-        return make(dir=dir, **options)
-
-    monkeypatch.setattr(results_folder.tempfile, "mkdtemp", after_removal)
-    with folder.staging() as made:
-        assert made.is_dir()
-    assert len(removed) == 2
 
 
 def test_input_is_checked_before_anything_is_loaded(make_meta, few, tmp_path):

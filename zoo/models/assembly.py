@@ -290,6 +290,11 @@ def _rows(folder: Path, ids: list[int]) -> torch.Tensor:
     if adapter.is_file():
         (delta,) = [tensor for name, tensor in load_file(adapter).items() if "trainable_tokens" in name]
         return delta
+    return embedding_rows(folder, ids)
+
+
+def embedding_rows(folder: Path, ids: list[int]) -> torch.Tensor:
+    """Rows of the input embedding matrix in a folder's weights, ``(len(ids), H)``."""
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, "pt") as file:
             for name in (name for name in file.keys() if name.endswith(_EMBEDDINGS)):  # noqa: SIM118

@@ -139,7 +139,7 @@ def fetch_reference(source: str) -> Path:
             f"{source} has no full revision: write {named.base}@<40-hex commit> (the Hub's page 'Files and versions' shows it), "
             "so that what is converted cannot change under you"
         )
-    from genzoo.publishing.hub import fetch_commit
+    from genzoo.hub import fetch_commit
 
     log.info(f"fetching {named.base} at {named.commit[:12]} from the Hub")
     return fetch_commit(source, FILES)

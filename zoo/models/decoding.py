@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genzoo.backbones.forward import freeze, token_states
-from genzoo.backbones.generation import generate
+from genzoo.backbones.generation import generate, shipped_config
 from genzoo.backbones.lora import changed_by
 from genzoo.backbones.tokenizer import check_texts, plain_ids
 from genzoo.errors import InputError
 from genzoo.frames import Rows, to_frame, to_html
 from genzoo.jobs import report
+from genzoo.models.assembly import embedding_rows
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.text import clean, shared_words, telling
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sentence_transformers import SentenceTransformer
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,35 @@ class Decoder:
         from genzoo.backbones.whole import load_causal_lm
 
         return cls(checkpoint, *load_causal_lm(backbone, device))
+
+    @classmethod
+    def over(cls, checkpoint: TokenCheckpoint, backbone: Path, model: SentenceTransformer) -> Decoder | None:
+        """A decoder that takes over the backbone of a loaded model, which cannot encode afterwards.
+
+        Args:
+            checkpoint: Trained tokens.
+            backbone: Folder of the frozen LLM that they were trained on.
+            model: The model of this checkpoint and backbone, as `genzoo.models.assembly.assemble` makes it.
+
+        Returns:
+            None where the loaded backbone is not the whole frozen LLM: its head is not its embedding matrix, the tokens stand on
+            rows of their own, or a LoRA is merged into it.
+        """
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        body: Any = model[0].model
+        table, n_rows = body.get_input_embeddings(), body.config.get_text_config().vocab_size
+        if checkpoint.lora or not body.config.tie_word_embeddings or table.num_embeddings != n_rows:
+            return None
+        ids = list(checkpoint.spec.ids)
+        with torch.no_grad():
+            table.weight[ids] = embedding_rows(backbone, ids).to(table.weight)
+        with torch.device("meta"):
+            whole = AutoModelForCausalLM.from_config(body.config, dtype=table.weight.dtype)
+        setattr(whole, whole.base_model_prefix, body)
+        whole.tie_weights()
+        whole.generation_config = shipped_config(backbone)
+        return cls(checkpoint, whole.eval(), AutoTokenizer.from_pretrained(backbone))
 
     def read(
         self,

@@ -155,12 +155,28 @@ def _warn_of_other_backbone(folder: Path) -> None:
 
 
 @job()
-def load_decoder(name: str | Path, *, device: str | None = None, backbone: str | None = None) -> Decoder:
-    """Load what reads a model's embeddings back to text; arguments as those of `load`."""
+def load_decoder(
+    name: str | Path,
+    *,
+    device: str | None = None,
+    backbone: str | None = None,
+    loaded: SentenceTransformer | None = None,
+) -> Decoder:
+    """Load what reads a model's embeddings back to text.
+
+    Args:
+        name: As `load` takes it.
+        device: As `load` takes it.
+        backbone: As `load` takes it.
+        loaded: The same model as `load` returned it. Its backbone is used and not loaded again where that is possible; it
+            cannot encode afterwards.
+    """
     checkpoint = find_checkpoint(name)
     from genzoo.models.decoding import Decoder
 
     folder = fetch_backbone(backbone or checkpoint.backbone)
+    if loaded is not None and not (Path(name) / "modules.json").is_file():
+        return Decoder.over(checkpoint, folder, loaded) or Decoder.load(checkpoint, folder, device)
     warn_of_other_weights(folder, checkpoint.backbone_digest)
     return Decoder.load(checkpoint, folder, device)
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from genzoo.backbones.entries import BACKBONES, fetch_backbone
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.files import cache_root, keep_others, read_json, replace_folder, write_text
+from genzoo.hub import fetch_commit
 from genzoo.jobs import job
 from genzoo.models.assembly import export
 from genzoo.models.entries import ENTRIES, find_entry
 from genzoo.models.loading import find_checkpoint
 from genzoo.names import ModelName, is_commit
-from genzoo.publishing.hub import fetch_commit
 from genzoo.publishing.manifest import (
     MANIFEST,
     DataSet,

@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genzoo.errors import InputError, PublishError
+from genzoo.hub import Sleep, attempt, connect, explain, explain_conflict, is_transient, status_of
 from genzoo.jobs import job
-from genzoo.publishing.hub import Sleep, attempt, connect, explain, explain_conflict, is_transient, status_of
 from genzoo.publishing.plan import REPO_ID, PlannedFile, PublishPlan
 
 if TYPE_CHECKING:

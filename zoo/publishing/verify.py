@@ -12,6 +12,7 @@ import numpy as np
 from genzoo.backbones.entries import BACKBONES, backbone_digest, fetch_backbone
 from genzoo.errors import CheckpointError, InputError
 from genzoo.frames import Rows
+from genzoo.hub import fetch_commit
 from genzoo.jobs import job
 from genzoo.models.assembly import base_folder, is_exported, read_exported, read_exported_tensors
 from genzoo.models.checkpoint import TokenCheckpoint
@@ -29,7 +30,6 @@ from genzoo.publishing.fingerprint import (
     prompts_of,
     take_fingerprint,
 )
-from genzoo.publishing.hub import fetch_commit
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from conftest_builders import build_checkpoint
+from conftest_builders import build_backbone, build_checkpoint
 
 from genzoo.errors import InputError
 from genzoo.models.assembly import assemble
 from genzoo.models.decoding import NO_REPEAT, Decoder
-from genzoo.models.loading import load_decoder
+from genzoo.models.loading import load, load_decoder
 
 TEXTS = ["where do foxes live", "a library keeps books", "the quick brown fox jumps"]
 
@@ -93,3 +93,22 @@ def test_reading_through_another_backbone_is_said(llama, qwen3, tmp_path, caplog
     assert not caplog.records
     load_decoder(str(folder), backbone=str(qwen3), device="cpu")
     assert "is not the one these tokens were trained on" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["tied", "untied", "lora"])
+def test_a_loaded_model_reads_as_one_that_is_loaded_for_it(tmp_path, kind, monkeypatch):
+    """The weights of a model that has encoded are taken over where they are those of the whole LLM, else loaded again."""
+    backbone = build_backbone(tmp_path / "backbone", "llama", tied=kind != "untied")
+    checkpoint = build_checkpoint(backbone)
+    checkpoint.save(tmp_path / "checkpoint")
+    texts = ["where do polar bears live?", "why?"]
+    expected = load_decoder(tmp_path / "checkpoint", device="cpu").read(texts)
+    model = load(tmp_path / "checkpoint", device="cpu")
+    model.encode(["a text before"])
+    if kind == "lora":
+        monkeypatch.setattr(type(checkpoint), "lora", property(lambda self: {"x": 1}), raising=False)
+        assert Decoder.over(checkpoint, backbone, model) is None
+        return
+    if kind == "tied":
+        monkeypatch.setattr(Decoder, "load", None)  # a second load would fail
+    assert load_decoder(tmp_path / "checkpoint", device="cpu", loaded=model).read(texts) == expected

@@ -12,7 +12,7 @@ from conftest_builders import build_checkpoint
 from huggingface_hub import constants
 from loopback_hub import Hub, serve
 
-from genzoo.publishing.hub import connect
+from genzoo.hub import connect
 from genzoo.publishing.plan import PublishOptions, build_plan
 
 REPO = "alice/Tiny-LLM2Vec-Gen"

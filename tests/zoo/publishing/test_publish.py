@@ -6,7 +6,7 @@ import traceback
 import pytest
 
 from genzoo.errors import InputError, PublishError
-from genzoo.publishing.hub import connect
+from genzoo.hub import connect
 from genzoo.publishing.publish import collection, publish
 
 REPO = "alice/Tiny-LLM2Vec-Gen"

@@ -11,7 +11,7 @@ from conftest_builders import build_checkpoint
 from loopback_hub import Cut, Fault, Hub, serve
 
 from genzoo.errors import PublishError
-from genzoo.publishing.hub import connect
+from genzoo.hub import connect
 from genzoo.publishing.plan import PublishOptions, build_plan
 from genzoo.publishing.publish import publish
 

@@ -3,7 +3,7 @@
 import pytest
 
 from genzoo.errors import PublishError
-from genzoo.publishing.hub import attempt, check_endpoint, explain, is_transient
+from genzoo.hub import attempt, check_endpoint, explain, is_transient
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from conftest_builders import build_backbone, build_checkpoint
 
 from genzoo.models.assembly import export
+from genzoo.reports import finished
 from genzoo.reports.measuring import plan_evaluation
-from genzoo.tasks import finished
 
 TASK = "GenZooMiniSTS"
 

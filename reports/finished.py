@@ -140,7 +140,7 @@ def _digest(path: Path, *, is_large: bool) -> str:
 def _rows(output: Path, tasks: Sequence[str], benchmark: str | None) -> list[Any]:
     """What the folder's records say of some tasks and a benchmark."""
     known = read_json(output / "tasks.json")
-    return [[known.get(name) for name in tasks], read_json(output / "benchmarks.json").get(benchmark)]
+    return [[known.get(name) for name in tasks], read_json(output / "benchmarks.json").get(benchmark or "")]
 
 
 def _outside(asked: Mapping[str, Any], grid: Grid) -> list[str] | None:
@@ -166,8 +166,8 @@ def _outside(asked: Mapping[str, Any], grid: Grid) -> list[str] | None:
 
 def _reused(folder: Any, grid: Grid, shard: Shard) -> tuple[list[str], list[str], int] | None:
     """Files that finished pairs rest on, notes about them, and how many pairs there are; None where one is not finished."""
-    from genzoo.tasks.measurement import Measurement, card_prompts
-    from genzoo.tasks.mteb_models import model_content
+    from genzoo.tasks.measurement import Measurement
+    from genzoo.tasks.mteb_models import card_prompts, model_content
     from genzoo.tasks.results_folder import ReuseNotes
 
     paths, said, pairs, named = set[Path](), list[str](), 0, labels(grid.metas)
