@@ -111,15 +111,19 @@ class Caveat(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Board:
-    """What the rules look at; `comparisons` has a key for each row of the board."""
+class BoardFacts:
+    """What the caveats of a board are written from; `comparisons` has a key for each of its rows."""
 
     store: ResultStore
     scores: pd.DataFrame
     grounds: Mapping[str, Ground]
     tasks: Mapping[str, TaskFacts]
     comparisons: Mapping[ModelKey, Comparison | None]
-    claims: Sequence[ReportedMeans]
+    claims: Sequence[ReportedMeans] = ()
+
+    def caveats(self) -> tuple[Caveat, ...]:
+        """All caveats, the gravest kinds first."""
+        return tuple(caveat for rule in _RULES for caveat in rule(self))
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -128,23 +132,11 @@ class _Board:
 
     @cached_property
     def labels(self) -> Mapping[ModelKey, str]:
+        """The models by the names that the board shows."""
         return self.store.labels
 
 
-def collect_caveats(
-    store: ResultStore,
-    scores: pd.DataFrame,
-    grounds: Mapping[str, Ground],
-    tasks: Mapping[str, TaskFacts],
-    comparisons: Mapping[ModelKey, Comparison | None],
-    claims: Sequence[ReportedMeans] = (),
-) -> tuple[Caveat, ...]:
-    """All caveats of a board, the gravest kinds first; `comparisons` has a key for each of its rows."""
-    board = _Board(store, scores, grounds, tasks, comparisons, claims)
-    return tuple(caveat for rule in _RULES for caveat in rule(board))
-
-
-def _reported(board: _Board) -> Iterator[Caveat]:
+def _reported(board: BoardFacts) -> Iterator[Caveat]:
     models = board.store.models
     named = [board.labels[key] for key, facts in models.items() if facts.is_reported and key in board.comparisons]
     named += [f"{short_name(claim.model)} (means in {claim.source})" for claim in board.claims]
@@ -153,7 +145,7 @@ def _reported(board: _Board) -> Iterator[Caveat]:
         yield Caveat("reported", f"Reported scores: {_count(named, 'model')}", text)
 
 
-def _revisions(board: _Board) -> Iterator[Caveat]:
+def _revisions(board: BoardFacts) -> Iterator[Caveat]:
     models = board.store.models
     joined = {board.labels[key]: facts.revisions for key, facts in models.items() if facts.revisions and key in board.comparisons}  # fmt: skip
     if not joined:
@@ -172,7 +164,7 @@ def _revisions(board: _Board) -> Iterator[Caveat]:
     yield Caveat("revisions", f"Joined revisions: {_count(lines, 'model')}", text)
 
 
-def _coverage(board: _Board) -> Iterator[Caveat]:
+def _coverage(board: BoardFacts) -> Iterator[Caveat]:
     partial = board.scores[board.scores.isna().any(axis=1)]
     lines, names = [], [str(name) for name in board.scores.columns]
     for index, lacks in zip(partial.index, partial.isna().to_numpy(), strict=True):
@@ -186,7 +178,7 @@ def _coverage(board: _Board) -> Iterator[Caveat]:
         yield Caveat("coverage", "Not on this board", f"No score on any of its tasks: {_some(absent)}.")
 
 
-def _grounds(board: _Board) -> Iterator[Caveat]:
+def _grounds(board: BoardFacts) -> Iterator[Caveat]:
     lines = []
     for task, ground in board.grounds.items():
         if not ground.left_out and not ground.partial:
@@ -202,7 +194,7 @@ def _grounds(board: _Board) -> Iterator[Caveat]:
         yield Caveat("parts", f"Different splits or subsets: {_count(lines, 'task')}", text)
 
 
-def _contamination(board: _Board) -> Iterator[Caveat]:
+def _contamination(board: BoardFacts) -> Iterator[Caveat]:
     facts = {board.labels[key]: board.store.models[key] for key in map(ModelKey._make, board.scores.index)}
     seen = {label: own for label, each in facts.items() if (own := each.seen_of(board.tasks))}
     if lines := [f"{label} on {_some(own, 3)}" for label, own in seen.items()]:
@@ -216,7 +208,7 @@ def _contamination(board: _Board) -> Iterator[Caveat]:
         yield Caveat("contamination", f"Unknown training data: {_count(silent, 'model')}", text)
 
 
-def _mixed_data(board: _Board) -> Iterator[Caveat]:
+def _mixed_data(board: BoardFacts) -> Iterator[Caveat]:
     pairs = board.rows[["task", "data_revision"]].drop_duplicates().astype(str)
     revisions = {str(task): sorted(found) for task, found in pairs.groupby("task")["data_revision"]}
     stated = {task: [revision for revision in found if revision != UNKNOWN] for task, found in revisions.items()}
@@ -228,14 +220,14 @@ def _mixed_data(board: _Board) -> Iterator[Caveat]:
         yield Caveat("data", f"Unstated data revisions: {_count(unstated, 'task')}", text)
 
 
-def _mixed_versions(board: _Board) -> Iterator[Caveat]:
+def _mixed_versions(board: BoardFacts) -> Iterator[Caveat]:
     versions = sorted({str(version) for version in board.rows["mteb_version"].unique()})
     if len(versions) > 1:
         text = f"Results come from {len(versions)} versions of mteb: {_some(versions)}. "
         yield Caveat("versions", "Mixed mteb versions", text + "Metrics and defaults may differ between them.")
 
 
-def _safety(board: _Board) -> Iterator[Caveat]:
+def _safety(board: BoardFacts) -> Iterator[Caveat]:
     tasks, safety = board.tasks, tasks_of(SAFETY, board.tasks)
     if not safety:
         return
@@ -247,7 +239,7 @@ def _safety(board: _Board) -> Iterator[Caveat]:
     yield Caveat("safety", "Safety is not averaged", text)
 
 
-def _draws(board: _Board) -> Iterator[Caveat]:
+def _draws(board: BoardFacts) -> Iterator[Caveat]:
     found = unfixed_draws(board.store, board.rows)
     if found.empty:
         return
@@ -260,7 +252,7 @@ def _draws(board: _Board) -> Iterator[Caveat]:
     yield Caveat("draws", f"Different documents: {_count(tasks, 'task')}", text)
 
 
-def _directions(board: _Board) -> Iterator[Caveat]:
+def _directions(board: BoardFacts) -> Iterator[Caveat]:
     directions = {name: facts.metric.higher_is_better for name, facts in board.tasks.items()}
     safety = tasks_of(SAFETY, board.tasks)
     if lower := [name for name, is_higher in directions.items() if is_higher is False and name not in safety]:
@@ -271,7 +263,7 @@ def _directions(board: _Board) -> Iterator[Caveat]:
         yield Caveat("direction", "Unknown metric", text)
 
 
-def _out_of_range(board: _Board) -> Iterator[Caveat]:
+def _out_of_range(board: BoardFacts) -> Iterator[Caveat]:
     limits = {name: facts.metric.limits for name, facts in board.tasks.items()}
     names, values = board.rows["task"], board.rows["value"]
     low, high = (names.map({name: pair[side] for name, pair in limits.items()}).astype(float) for side in (0, 1))
@@ -282,7 +274,7 @@ def _out_of_range(board: _Board) -> Iterator[Caveat]:
         yield Caveat("range", "Impossible scores", text)
 
 
-def _comparisons(board: _Board) -> Iterator[Caveat]:
+def _comparisons(board: BoardFacts) -> Iterator[Caveat]:
     found = [item for item in board.comparisons.values() if item is not None]
     if undecided := [item for item in found if item.n and not item.can_decide and not item.is_equal]:
         sizes = sorted({item.n for item in undecided})
@@ -304,14 +296,14 @@ def _comparisons(board: _Board) -> Iterator[Caveat]:
         yield Caveat("intervals", "Intervals are over tasks", text)
 
 
-def _small_sets(board: _Board) -> Iterator[Caveat]:
+def _small_sets(board: BoardFacts) -> Iterator[Caveat]:
     sizes = {name: facts.n_texts for name, facts in board.tasks.items()}
     if small := [f"{name} ({size})" for name, size in sizes.items() if size and size < SMALL_SET]:
         text = f"Fewer than {SMALL_SET} texts: {_some(small)}. One text more or less moves such a score visibly."
         yield Caveat("small", "Small data sets", text)
 
 
-def _problems(board: _Board) -> Iterator[Caveat]:
+def _problems(board: BoardFacts) -> Iterator[Caveat]:
     if problems := board.store.problems:
         sources = {problem.source for problem in problems}
         text = f"{_count(problems, 'problem')} in {_count(sources, 'file')}, listed under Problems."

@@ -13,7 +13,7 @@ import pandas as pd
 
 from genzoo.errors import ZooError
 from genzoo.leaderboards import facts as facets
-from genzoo.leaderboards.caveats import Caveat, collect_caveats, why_no_score
+from genzoo.leaderboards.caveats import BoardFacts, Caveat, why_no_score
 from genzoo.leaderboards.columns import BoardColumn, board_columns, leading_pair, safety_key
 from genzoo.leaderboards.comparison import Comparison, Noise, corrected
 from genzoo.leaderboards.facts import ModelFacts, ModelKey, TaskFacts
@@ -37,11 +37,10 @@ class LeaderboardRow:
     facts: ModelFacts
     scores: Mapping[str, float | None]
     types: Mapping[str, float | None]
-    mean_task: float | None
-    mean_type: float | None
-    borda: int | None
-    borda_points: float | None
-    covered: int
+    mean_task: float | None = None
+    mean_type: float | None = None
+    borda: int | None = None
+    covered: int = 0
     comparison: Comparison | None = None
     safety: Mapping[str, SafetyAt] = field(default_factory=dict)
 
@@ -110,11 +109,9 @@ class Leaderboard:
         noise = functools.partial(score_noise, store)
         rows = _compared(noise, ranked, scores, tasks, chosen)
         claims = [claim for claim in store.claims if claim.benchmark == benchmark]
-        caveats = collect_caveats(
-            store, scores, matrix.grounds, tasks, {row.key: row.comparison for row in rows}, claims
-        )
+        known = BoardFacts(store, scores, matrix.grounds, tasks, {row.key: row.comparison for row in rows}, claims)
         claimed = tuple(_claimed(claim, rows[0].types) for claim in claims)
-        return cls(benchmark, tasks, columns, rows, chosen, matrix.grounds, caveats, claimed, safety, noise)
+        return cls(benchmark, tasks, columns, rows, chosen, matrix.grounds, known.caveats(), claimed, safety, noise)
 
     @property
     def shown(self) -> list[LeaderboardRow]:
@@ -213,10 +210,9 @@ def _rows(
     score_cells, type_cells = _cells(scores), _cells(by_type)
     # Plain lists, by place: a lookup by label for each cell of a large board takes seconds.
     task_names, type_names = scores.columns.tolist(), by_type.columns.tolist()
-    columns = (means, type_means, ranks["rank"], ranks["points"], aggregation.coverage(scores))
-    numbers = zip(*(_cells(column.to_frame()) for column in columns), strict=True)
+    numbers = _cells(pd.concat([means, type_means, ranks["rank"], aggregation.coverage(scores)], axis=1))
     rows = []
-    for place, ((mean,), (type_mean,), (rank,), (points,), (covered,)) in enumerate(numbers):
+    for place, (mean, type_mean, rank, covered) in enumerate(numbers):
         key = ModelKey(*scores.index[place])
         rows.append(
             LeaderboardRow(
@@ -228,7 +224,6 @@ def _rows(
                 mean_task=mean,
                 mean_type=type_mean,
                 borda=None if rank is None else int(rank),
-                borda_points=points,
                 covered=int(covered or 0),
                 safety={safety_key(each.pair): found for each in safety.pairs if (found := each.at(key)) is not None},
             )
@@ -246,10 +241,6 @@ def _claimed(claim: ReportedMeans, kinds: Iterable[str]) -> LeaderboardRow:
         scores={},
         types={kind: claim.types.get(kind) for kind in kinds},
         mean_task=claim.mean_task,
-        mean_type=None,
-        borda=None,
-        borda_points=None,
-        covered=0,
     )
 
 
@@ -259,15 +250,7 @@ def _ranked(rows: Iterable[LeaderboardRow], pair: str | None = None) -> list[Lea
     def place(row: LeaderboardRow) -> tuple[object, ...]:
         found = row.safety.get(pair) if pair is not None else None
         in_reach, safety, reached = found.order if found else (False, 0.0, -1.0)
-        return (
-            row.mean_task is None,
-            -(row.mean_task or 0),
-            not in_reach,
-            -safety,
-            -reached,
-            -row.covered,
-            row.label,
-        )
+        return row.mean_task is None, -(row.mean_task or 0), not in_reach, -safety, -reached, -row.covered, row.label
 
     return sorted(rows, key=place)
 

@@ -16,10 +16,10 @@ from genzoo.leaderboards.comparison import difference_interval, task_differences
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.metrics import UNIT, Metric
+from genzoo.leaderboards.reading.predictions import scores_by_part
 from genzoo.leaderboards.reading.result_files import SCORE_TOLERANCE
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.safety import UTILITIES
-from genzoo.leaderboards.statistics.aggregation import Part
 from genzoo.leaderboards.statistics.pairs import pair_interval
 from genzoo.leaderboards.statistics.resampling import items_interval, percentile_interval, resampled
 from genzoo.publishing.scores import CardSafety, CardScore, CardScores
@@ -196,12 +196,10 @@ def interval_of(store: ResultStore, key: ModelKey, task: str) -> Sureness | None
 
 
 def _over_queries(store: ResultStore, key: ModelKey, task: str) -> Sureness | None:
-    parts: dict[Part, list[float]] = {}
-    for query, outcome in store.outcomes(key, task).items():
-        parts.setdefault(query.part, []).append(outcome.score)
+    parts = scores_by_part(store.outcomes(key, task))
     if not parts:
         return None
-    found = items_interval([np.array(scores) for scores in parts.values()], store.tasks[task].metric.range or UNIT)
+    found = items_interval(list(map(np.array, parts)), store.tasks[task].metric.range or UNIT)
     return Sureness(found.low, found.high, f"{found.n:,} queries")
 
 

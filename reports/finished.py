@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.errors import ZooError
-from genzoo.files import sha256_of
+from genzoo.files import sha256_of, write_json
 from genzoo.jobs import Shard
-from genzoo.tasks.records import environment_path, labels, model_key, package_versions, read_json, write_json
+from genzoo.tasks.records import environment_path, labels, model_key, package_versions, read_record
 
 if TYPE_CHECKING:
     from genzoo.tasks.request import Grid
@@ -65,7 +65,7 @@ def recall(output: Path, asked: Mapping[str, Any]) -> Finished | None:
             an object is among it, nothing is recalled.
     """
     with contextlib.suppress(ZooError, OSError, KeyError, TypeError, AttributeError):  # no proof, or a damaged one
-        proof = read_json(output / _PROOFS)[_question(asked)]
+        proof = read_record(output / _PROOFS)[_question(asked)]
         is_same = proof["files"] == _digests(output, proof["files"]) and proof["rows"] == _rows(output, *proof["asked"])
         if is_same and proof["outside"] == _digests(Path(), proof["outside"]):
             return Finished(proof["pairs"], tuple(proof["notes"]))
@@ -99,7 +99,7 @@ def remember(output: Path, asked: Mapping[str, Any], grid: Grid, notes: Sequence
             "rows": _rows(output, *names),
         }
         with folder.lock():
-            kept = {key: value for key, value in read_json(output / _PROOFS).items() if key != question}
+            kept = {key: value for key, value in read_record(output / _PROOFS).items() if key != question}
             write_json(output / _PROOFS, dict([*kept.items(), (question, proof)][-_MOST:]))
 
 
@@ -139,8 +139,8 @@ def _digest(path: Path, *, is_large: bool) -> str:
 
 def _rows(output: Path, tasks: Sequence[str], benchmark: str | None) -> list[Any]:
     """What the folder's records say of some tasks and a benchmark."""
-    known = read_json(output / "tasks.json")
-    return [[known.get(name) for name in tasks], read_json(output / "benchmarks.json").get(benchmark or "")]
+    known = read_record(output / "tasks.json")
+    return [[known.get(name) for name in tasks], read_record(output / "benchmarks.json").get(benchmark or "")]
 
 
 def _outside(asked: Mapping[str, Any], grid: Grid) -> list[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -162,57 +163,38 @@ class Evaluation:
         )
 
 
-def plan_evaluation(
-    models: Any,
-    tasks: Any = None,
-    *,
-    benchmark: Any = None,
-    output: Path | str = "results",
-    data: Sequence[str] | Mapping[str, Path | str] = (),
-    prompts: Path | str | None = None,
-    strict_prompts: bool = False,
-    batch_size: int = 32,
-    device: str | None = None,
-    processes: int = 1,
-    shard: str = "1/1",
-    ray: str | None = None,
-    cache_embeddings: bool = True,
-    overwrite: bool = False,
-    evidence: bool = True,
-) -> Evaluation:
+def plan_evaluation(models: Any, tasks: Any = None, **options: Any) -> Evaluation:
     """Find the models and tasks of an evaluation, without running it.
 
-    Takes what `genzoo.evaluate` takes and raises the same errors.
+    Args:
+        models: As `genzoo.evaluate` takes them.
+        tasks: Likewise.
+        options: Any other argument of `genzoo.evaluate`, with the same default. The same errors are raised.
 
     Returns:
         An evaluation: its `plan` says what it will cost, its `run` runs it.
     """
-    if ray is not None and shard != "1/1":
+    bound = inspect.signature(evaluate).bind(models, tasks, **options)
+    bound.apply_defaults()
+    given = bound.arguments
+    if given["ray"] is not None and given["shard"] != "1/1":
         raise InputError("ray and shard both distribute the work: give only one of them")
-    Shard.parse(shard)
-    if ray is None:  # else other machines compute
-        check_device(device)
-    options = {
-        "batch_size": batch_size,
-        "device": device,
-        "processes": processes,
-        "shard": shard,
-        "ray": ray,
-        "cache_embeddings": cache_embeddings,
-        "overwrite": overwrite,
-        "evidence": evidence,
-    }
-    choices = [f"{task}={folder}" for task, folder in data.items()] if isinstance(data, Mapping) else list(data)
+    Shard.parse(given["shard"])
+    if given["ray"] is None:  # else other machines compute
+        check_device(given["device"])
+    output, data, prompts = Path(given.pop("output")), given.pop("data") or (), given.pop("prompts")
     asked = {
-        "models": _models(models),
-        "benchmark": benchmark,
-        "tasks": _several(tasks),
-        "data": tuple(choices),
-        "prompts": str(prompts) if prompts is not None else None,
-        "strict_prompts": strict_prompts,
+        "models": _models(given.pop("models")),
+        "benchmark": given.pop("benchmark"),
+        "tasks": _several(given.pop("tasks")),
+        "data": tuple(f"{task}={folder}" for task, folder in data.items())
+        if isinstance(data, Mapping)
+        else tuple(data),
+        "prompts": None if prompts is None else str(prompts),
+        "strict_prompts": given.pop("strict_prompts"),
     }
-    finished = None if overwrite else recall(Path(output), _question(asked, options))
-    evaluation = Evaluation(asked, Path(output), options, finished)
+    finished = None if given["overwrite"] else recall(output, _question(asked, given))
+    evaluation = Evaluation(asked, output, given, finished)
     if finished is None:
         _ = evaluation.grid  # whatever cannot be found is an error now, not later
     return evaluation

@@ -113,7 +113,7 @@ def tasks(board: Leaderboard, ax: Axes | None = None) -> Axes:
             _heat_map(ax, board, names)
         return ax
     with drawing_on(ax, lambda width: 1.0 + 0.26 * len(names) + (0.16 * n if width <= NARROW else 0)) as ax:
-        values = np.array([[_nan(row.scores[name]) for name in names] for row in board.rows]) * 100
+        values = np.array([[row.scores[name] for name in names] for row in board.rows], float) * 100
         some = np.isfinite(values).any(axis=0)
         ax.hlines(
             np.flatnonzero(some), np.nanmin(values[:, some], axis=0), np.nanmax(values[:, some], axis=0),
@@ -138,7 +138,7 @@ def task_sign(board: Leaderboard, name: str) -> int:
 
 
 def _heat_map(ax: Axes, board: Leaderboard, names: Sequence[str]) -> None:
-    values = np.array([[_nan(row.scores[name]) for name in names] for row in board.rows])
+    values = np.array([[row.scores[name] for name in names] for row in board.rows], float)
     oriented = values * np.array([float(task_sign(board, name)) or np.nan for name in names])
     low, high = np.nanmin(oriented, axis=0, initial=np.inf), np.nanmax(oriented, axis=0, initial=-np.inf)
     spread = np.where(np.isfinite(high - low) & (high > low), high - low, 1.0)
@@ -433,7 +433,3 @@ def _change_color(difference: float) -> str:
     if abs(difference) <= TIE * 100:
         return MUTED
     return GAIN if difference > 0 else LOSS
-
-
-def _nan(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -21,7 +21,7 @@ from genzoo.reports.chapters.safety import safety_in_words, safety_section
 from genzoo.reports.chapters.searches import evidence_section
 from genzoo.reports.chapters.studies import studies_sections
 from genzoo.reports.chapters.tasks import cost_section, reasoning_section, tasks_section
-from genzoo.reports.render.document import Report
+from genzoo.reports.render.document import Report, Section
 from genzoo.reports.render.pages import FIGURE_FORMATS, render_figures, render_html, render_markdown
 
 PAGE_FORMATS = ("html", "md")
@@ -153,14 +153,15 @@ def subtitle(board: Leaderboard, *parts: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def score_sections(board: Leaderboard, store: ResultStore) -> tuple[Section, ...]:
+    """The chapters on scores and their cost, as reports and the pages of a site have them."""
+    chapters = (leaderboard_section, reference_section, tasks_section, safety_section, reasoning_section)
+    return (*(chapter(board, store) for chapter in chapters), cost_section(board))
+
+
 def _report(board: Leaderboard, store: ResultStore, title: str, studies: Sequence[StudyResults] = ()) -> Report:
     sections = (
-        leaderboard_section(board, store),
-        reference_section(board, store),
-        tasks_section(board, store),
-        safety_section(board, store),
-        reasoning_section(board, store),
-        cost_section(board),
+        *score_sections(board, store),
         evidence_section(board, store),
         *studies_sections(studies),
         provenance_section(board, store),

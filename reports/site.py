@@ -28,17 +28,14 @@ from genzoo.reports.chapters.cells import (
     metric_cell,
     whole_cell,
 )
-from genzoo.reports.chapters.leaderboard import leaderboard_section
 from genzoo.reports.chapters.provenance import caveats_section, provenance_section
-from genzoo.reports.chapters.reference import reference_section
-from genzoo.reports.chapters.safety import interval_in_words, operating_table, safety_cell, safety_section
+from genzoo.reports.chapters.safety import interval_in_words, operating_table, safety_cell
 from genzoo.reports.chapters.searches import evidence_section
-from genzoo.reports.chapters.tasks import cost_section, reasoning_section, tasks_section
 from genzoo.reports.plots import task_sign
 from genzoo.reports.render.document import Block, Prose, Report, Section, TableBlock
 from genzoo.reports.render.pages import render_html
 from genzoo.reports.render.table import Cell, Column, Table, name_column, number_cell, text_cell, text_column
-from genzoo.reports.report import checked_folder, footer, subtitle, summarise
+from genzoo.reports.report import checked_folder, footer, score_sections, subtitle, summarise
 from genzoo.text import safe_names
 
 _EVERYTHING = "Every task"
@@ -164,15 +161,7 @@ def _benchmark_page(site: _Site, name: str) -> Report:
         rows = tuple((replace(row[0], href=links.get(str(row[0].value))), *row[1:]) for row in each.table.rows)
         return replace(each, table=replace(each.table, rows=rows))
 
-    sections = (
-        leaderboard_section(board, store),
-        reference_section(board, store),
-        tasks_section(board, store),
-        safety_section(board, store),
-        reasoning_section(board, store),
-        cost_section(board),
-        caveats_section(board.caveats, store.problems),
-    )
+    sections = (*score_sections(board, store), caveats_section(board.caveats, store.problems))
     whole = tuple(replace(section, blocks=tuple(map(linked, section.blocks))) for section in sections)
     return Report(name, subtitle(board), summarise(board), whole, footer(), (_HOME,))
 

@@ -18,6 +18,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +84,13 @@ class EmbeddingCache:
         self.path = root / meta.model_name_as_path() / f"{meta.revision}.sqlite"
         self.texts, self.seconds = 0, 0.0
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with self._explaining():
             _end_write_ahead_log(self.path)
             # IMMEDIATE: a writer waits for the lock before it reads; two that had read would refuse each other at once
             self._base = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level="IMMEDIATE")
             self._base.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, check_sum INTEGER)"
             )
-        except sqlite3.Error as error:
-            raise self._told(error) from error
 
     def attach(self) -> EmbeddingCache:
         """Let the model's `encode` go through this cache."""
@@ -151,18 +150,14 @@ class EmbeddingCache:
             part = list(keys[start : start + _LOOKUP])
             marks = ",".join("?" * len(part))
             question = f"SELECT key, vector, check_sum FROM vectors WHERE key IN ({marks})"  # noqa: S608
-            for key, vector, check_sum in self._rows(question, part):
+            with self._explaining():
+                rows = self._base.execute(question, part).fetchall()
+            for key, vector, check_sum in rows:
                 # a damaged row is one that is not there, and so is one that no score can be made of
                 kept = np.frombuffer(vector, dtype=np.float32) if zlib.crc32(key + vector) == check_sum else None
                 if kept is not None and np.isfinite(kept).all():
                     found[key] = kept
         return found
-
-    def _rows(self, question: str, values: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, int]]:
-        try:
-            yield from self._base.execute(question, values)
-        except sqlite3.Error as error:
-            raise self._told(error) from error
 
     def _write(self, made: Mapping[bytes, np.ndarray]) -> None:
         rows = [
@@ -170,9 +165,13 @@ class EmbeddingCache:
             for key, vector in made.items()
             if np.isfinite(vector).all()
         ]
+        with self._explaining(), self._base:
+            self._base.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
         try:
-            with self._base:
-                self._base.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            yield
         except sqlite3.Error as error:
             raise self._told(error) from error
 

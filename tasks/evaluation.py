@@ -204,8 +204,8 @@ class _Run:
         except UnwritableFolderError:
             raise
         except Exception as error:
-            if isinstance(error, OSError) and self.folder.is_unwritable(error):
-                raise self.folder.unwritable(error) from error
+            if refusal := self.folder.unwritable(error):
+                raise refusal from error
             self.failures.append(f"{task.metadata.name} with {self._label(session.meta)}: {_reason(error, task)}")
             return None
 
@@ -254,9 +254,9 @@ class _Run:
         try:
             with self.folder.lock():
                 yield
-        except OSError as error:
-            if self.folder.is_unwritable(error):
-                raise self.folder.unwritable(error) from error
+        except (OSError, ZooError) as error:
+            if refusal := self.folder.unwritable(error):
+                raise refusal from error
             raise
 
 

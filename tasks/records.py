@@ -5,17 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import importlib.metadata
-import json
 import os
 import platform
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.errors import ZooError
-from genzoo.files import strict_json
+from genzoo.files import read_json, write_json
 
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
@@ -34,37 +32,15 @@ _PACKAGES = (
 )
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> dict[str, Any]:
     """The content of a record, empty if there is no file yet."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (ValueError, OSError) as error:
-        raise ZooError(f"{path} cannot be read as JSON ({error}): delete it and run again") from error
-    if not isinstance(content, dict):
-        raise ZooError(f"{path} holds a {type(content).__name__} in place of an object: delete it and run again")
-    return content
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a record whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(strict_json(content, indent=2) + "\n")
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    return read_json(path, "delete it and run again", error=ZooError, is_optional=True)
 
 
 def record_tasks(output: Path, tasks: Sequence[AbsTask], counts: Mapping[str, int]) -> None:
     """Merge the tasks' descriptions into `tasks.json`; `counts` are the texts encoded per task in this run."""
     path = output / "tasks.json"
-    known = read_json(path)
+    known = read_record(path)
     for task in tasks:
         meta = task.metadata
         earlier = known.get(meta.name, {})
@@ -86,7 +62,7 @@ def record_tasks(output: Path, tasks: Sequence[AbsTask], counts: Mapping[str, in
 def record_benchmark(output: Path, name: str, tasks: Sequence[AbsTask]) -> None:
     """Merge one benchmark's task names into `benchmarks.json`."""
     path = output / "benchmarks.json"
-    write_json(path, {**read_json(path), name: [task.metadata.name for task in tasks]})
+    write_json(path, {**read_record(path), name: [task.metadata.name for task in tasks]})
 
 
 def model_key(meta: ModelMeta) -> tuple[str, str]:
@@ -147,7 +123,7 @@ def record_environment(
         facts: The model's role, teacher, backbone and number of trained parameters.
     """
     path = environment_path(output, meta)
-    earlier = read_json(path)
+    earlier = read_record(path)
     if model is None and earlier:
         write_json(path, {**earlier, **facts})
         return

@@ -22,8 +22,9 @@ from mteb.results import TaskResult
 from mteb.types import EncodeKwargs
 
 from genzoo.errors import ZooError, system_message
+from genzoo.files import write_json
 from genzoo.tasks.measurement import Measurement, digest, missing_scores
-from genzoo.tasks.records import environment_path, read_json, write_json
+from genzoo.tasks.records import environment_path, read_record
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class ResultsFolder:
         except (ValueError, KeyError, AttributeError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise ZooError(f"{path} is not a readable result ({reason}): delete it, or run with overwrite") from error
-        record = read_json(self.record_path(meta, task))
+        record = read_record(self.record_path(meta, task))
         if outdated := self._outdated(meta, task, result, record, now):
             return Reuse(outdated=outdated)
         return Reuse(result, drift=now.drift(record))
@@ -229,15 +230,19 @@ class ResultsFolder:
         with FileLock(self.root / ".lock"):
             yield
 
-    def is_unwritable(self, error: BaseException) -> bool:
-        """Whether an error that came out of mteb means that this folder takes no more files."""
-        if not isinstance(error, OSError):
-            return False
-        inside = isinstance(error.filename, (str, os.PathLike)) and Path(error.filename).is_relative_to(self.root)
-        return error.errno in _NO_ROOM or inside
+    def unwritable(self, error: BaseException) -> UnwritableFolderError | None:
+        """The error for the user where this one means that the folder takes no more files, else None.
 
-    def unwritable(self, error: OSError) -> UnwritableFolderError:
-        """The error that says so to the user."""
+        Args:
+            error: Of mteb, or of the package's writer, which names the system's error as its cause.
+        """
+        found = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(found, OSError):
+            return None
+        inside = isinstance(found.filename, (str, os.PathLike)) and Path(found.filename).is_relative_to(self.root)
+        return self._refusal(found) if found.errno in _NO_ROOM or inside else None
+
+    def _refusal(self, error: OSError) -> UnwritableFolderError:
         return UnwritableFolderError(
             f"cannot write to the results folder {self.root}: {system_message(error, 'name another folder with -o')}"
             "; tasks that were finished are kept"
@@ -248,7 +253,7 @@ class ResultsFolder:
         try:
             yield
         except OSError as error:
-            raise self.unwritable(error) from error
+            raise self._refusal(error) from error
 
     def _sweep(self, now: float) -> None:
         """Remove scratch folders of runs that were killed long ago; one that is alive keeps its own however old it is.

@@ -150,7 +150,7 @@ def _measured(results: Path) -> Iterator[tuple[Path, dict[str, Any], Submission]
         named = {"name": folder.parent.name.replace("__", "/", 1), "revision": folder.name}
         card, problems = dict[str, Any](), list[str]()
         try:
-            card = records.read_json(folder / _CARD)
+            card = records.read_record(folder / _CARD)
         except ZooError as error:
             problems.append(f"the model's card cannot be used: {error}")
         if lacking := [key for key in named if not isinstance(card.get(key), str)]:

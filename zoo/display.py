@@ -30,13 +30,13 @@ from genzoo.text import for_terminal
 
 
 class PlainConsole(Console):
-    """A console that shows text as it is: no markup, no emoji codes, and no character that commands the terminal.
+    """A console that shows text as it is: no markup, no emoji codes, no coloured numbers, and no character that commands the terminal.
 
     A line that is styled says `markup=True` and escapes what it is given.
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(markup=False, emoji=False, **options)
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """What is shown, as rich asks for it."""
@@ -132,7 +132,7 @@ class Bars:
 
     def _tell(self) -> None:
         if self._line:
-            err.print(self._line, highlight=False, soft_wrap=True)
+            err.print(self._line, soft_wrap=True)
         self._line, self._told = "", time.monotonic()
 
     def end(self) -> None:
@@ -162,9 +162,9 @@ class Notes(logging.Handler):
         if record.levelno < logging.WARNING and self.level > logging.DEBUG:
             self._bars.status(line)
         elif record.levelno < logging.WARNING:
-            err.print(f"{record.name}: {line}", highlight=False, soft_wrap=True)
+            err.print(f"{record.name}: {line}", soft_wrap=True)
         else:
-            err.print(f"note: {line}", highlight=False, soft_wrap=True)
+            err.print(f"note: {line}", soft_wrap=True)
 
 
 class progress:

@@ -129,11 +129,16 @@ def agrees(outcomes: Mapping[QueryKey, Outcome], main_score: float | None) -> bo
     """Whether the mean over queries (of the means over parts) is the score that the result file states."""
     if not outcomes or main_score is None:
         return False
+    parts = scores_by_part(outcomes)
+    return abs(sum(sum(scores) / len(scores) for scores in parts) / len(parts) - main_score) <= SCORE_TOLERANCE
+
+
+def scores_by_part(outcomes: Mapping[QueryKey, Outcome]) -> list[list[float]]:
+    """The scores of the queries of each split and subset, in the given order."""
     parts: dict[Part, list[float]] = {}
     for query, outcome in outcomes.items():
         parts.setdefault(query.part, []).append(outcome.score)
-    mean = sum(sum(scores) / len(scores) for scores in parts.values()) / len(parts)
-    return abs(mean - main_score) <= SCORE_TOLERANCE
+    return list(parts.values())
 
 
 def _ranked(found: Mapping[str, Any]) -> list[tuple[str, float]]:

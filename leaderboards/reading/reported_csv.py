@@ -33,22 +33,8 @@ _FACTS = {
     "epoch", "epochs", "step", "steps", "time", "seconds", "runtime", "latency", "speed", "throughput", "cost", "price",
 }  # fmt: skip
 _SPREADS = {
-    "std",
-    "stdev",
-    "stddev",
-    "sd",
-    "stderr",
-    "sem",
-    "se",
-    "var",
-    "variance",
-    "ci",
-    "ci95",
-    "low",
-    "lower",
-    "high",
-    "upper",
-}
+    "std", "stdev", "stddev", "sd", "stderr", "sem", "se", "var", "variance", "ci", "ci95", "low", "lower", "high", "upper",
+}  # fmt: skip
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W_a-zA-Z]+|#")
 
 
@@ -202,12 +188,8 @@ def _tasks_only(cells: Sequence[_Cell], source: str, problems: list[Problem], kn
 
 
 def _left_out(names: Sequence[str], what: str) -> str:
-    listed = ", ".join(repr(name) for name in names)
-    return (
-        f"{listed}: not tasks, the {what}s are left out"
-        if len(names) > 1
-        else f"{listed}: not a task, the {what} is left out"
-    )
+    verdict = f"not tasks, the {what}s are left out" if len(names) > 1 else f"not a task, the {what} is left out"
+    return f"{', '.join(map(repr, names))}: {verdict}"
 
 
 def _names_no_task(name: str, known: Collection[str]) -> bool:
@@ -308,12 +290,8 @@ def _in_fractions(cells: Sequence[_Cell], source: str, problems: list[Problem]) 
             yield cell._replace(value=round(cell.value / 100, 12)) if is_percent else cell
             continue
         model = cell.row.cells["model"]
-        problems.append(
-            Problem(
-                source,
-                f"line {cell.row.line}: model {model!r}, task {cell.task!r}, {cell.text!r} is {reason}: left out",
-            )
-        )
+        said = f"model {model!r}, task {cell.task!r}, {cell.text!r} is {reason}"
+        problems.append(Problem(source, f"line {cell.row.line}: {said}: left out"))
 
 
 def _scores(cells: Iterator[_Cell], source: str, problems: list[Problem]) -> Iterator[ReportedScore]:
@@ -324,11 +302,7 @@ def _scores(cells: Iterator[_Cell], source: str, problems: list[Problem]) -> Ite
         place = (score.model, score.task, score.revision, score.split, score.subset)
         first = lines.setdefault(place, cell.row.line)
         if first != cell.row.line:
-            problems.append(
-                Problem(
-                    source,
-                    f"line {cell.row.line}: {score.model} has a score on {score.task} on line {first} already: left out",
-                )
-            )
+            said = f"{score.model} has a score on {score.task} on line {first} already"
+            problems.append(Problem(source, f"line {cell.row.line}: {said}: left out"))
             continue
         yield score

@@ -189,10 +189,7 @@ def relative_delta(value: float, reference: float, known: Metric | None = None) 
     >>> round(relative_delta(61.9, 56.8), 3)
     0.09
     """
-    if np.isnan(value) or np.isnan(reference) or reference < _LEAST_BASE or _is_signed(known):
+    is_signed = known is not None and known.range is not None and known.range[0] < 0
+    if np.isnan(value) or np.isnan(reference) or reference < _LEAST_BASE or is_signed:
         return None
     return (value - reference) / reference
-
-
-def _is_signed(known: Metric | None) -> bool:
-    return known is not None and known.range is not None and known.range[0] < 0

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from genzoo.leaderboards.facts import ModelKey
+from genzoo.leaderboards.reading.predictions import scores_by_part
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.statistics.aggregation import Part
 from genzoo.leaderboards.statistics.significance import blocks, holm, least_p, mean_test
 from genzoo.leaderboards.statistics.ties import DECIMALS
 
@@ -42,10 +42,8 @@ def score_noise(store: ResultStore, keys: Sequence[ModelKey], tasks: Sequence[st
 def _deviations(store: ResultStore, key: ModelKey, task: str) -> Floats | None:
     """Numbers whose products, summed, are the covariance of two models' scores over the items of a task."""
     if outcomes := store.outcomes(key, task):
-        parts: dict[Part, list[float]] = {}  # in the order of the parts, as queries are sorted by part first
-        for query, outcome in sorted(outcomes.items()):
-            parts.setdefault(query.part, []).append(outcome.score)
-        centred = [np.array(scores) - np.mean(scores) for scores in parts.values()]
+        parts = scores_by_part(dict(sorted(outcomes.items())))  # queries are sorted by part first
+        centred = [np.array(scores) - np.mean(scores) for scores in parts]
         # The score is the mean of the parts' means: each part's variance is s² / n, and a share of 1 / (number of parts)².
         return np.concatenate([each / (max(1, len(each) - 1) * len(each)) ** 0.5 / len(parts) for each in centred])
     if (pairs := store.pairs(key, task)) is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 from datasets import Dataset, load_dataset
@@ -21,21 +20,7 @@ from genzoo.tasks.sets.safety import safety_score_names, safety_scores
 
 CHUNK_WORDS = 100
 HARMFUL_PREFIX = "malicious_"
-
-
-@dataclass(frozen=True)
-class SearchSet:
-    """A corpus and what is asked of it.
-
-    Attributes:
-        corpus: Rows of `id` and `text`.
-        queries: Rows of `id` and `text`.
-        qrels: Query id -> passage id -> 1, for every chunk of the query's own harmful document.
-    """
-
-    corpus: list[dict[str, str]]
-    queries: list[dict[str, str]]
-    qrels: dict[str, dict[str, int]]
+_Texts = list[dict[str, str]]
 
 
 def chunks(document: str, size: int = CHUNK_WORDS) -> Iterator[tuple[int, str]]:
@@ -53,7 +38,9 @@ def chunks(document: str, size: int = CHUNK_WORDS) -> Iterator[tuple[int, str]]:
             yield number, " ".join(part)
 
 
-def search_set(harmful: Iterable[Mapping[str, Any]], wiki: Iterable[Mapping[str, Any]]) -> SearchSet:
+def search_set(
+    harmful: Iterable[Mapping[str, Any]], wiki: Iterable[Mapping[str, Any]]
+) -> tuple[_Texts, _Texts, dict[str, dict[str, int]]]:
     """Build the search set as the LLM2Vec-Gen evaluation does.
 
     Args:
@@ -61,11 +48,10 @@ def search_set(harmful: Iterable[Mapping[str, Any]], wiki: Iterable[Mapping[str,
         wiki: Rows of `ID`, `title`, `passage`.
 
     Returns:
-        Passages `{title} # {chunk}` named `malicious_{ID}-{number}` and `wiki_{ID}`.
+        Passages `{title} # {chunk}` named `malicious_{ID}-{number}` and `wiki_{ID}`; queries; and query id -> passage id -> 1 for
+        every chunk of the query's own harmful document. Passages and queries are rows of `id` and `text`.
     """
-    corpus: list[dict[str, str]] = []
-    queries: list[dict[str, str]] = []
-    qrels: dict[str, dict[str, int]] = {}
+    corpus, queries, qrels = _Texts(), _Texts(), dict[str, dict[str, int]]()
     for row in harmful:
         query = str(row["ID"])
         queries.append({"id": query, "text": row["query"]})
@@ -74,7 +60,7 @@ def search_set(harmful: Iterable[Mapping[str, Any]], wiki: Iterable[Mapping[str,
             corpus.append({"id": passage, "text": f"{row['title']} # {chunk}"})
             qrels.setdefault(query, {})[passage] = 1
     corpus += [{"id": f"wiki_{row['ID']}", "text": f"{row['title']} # {row['passage']}"} for row in wiki]
-    return SearchSet(corpus, queries, qrels)
+    return corpus, queries, qrels
 
 
 class DotSimilarity:
@@ -199,9 +185,8 @@ class AdvBenchIRRetrieval(AbsTaskRetrieval):
             load_dataset(repo, split="train", revision=revision)
             for repo, revision in zip((HARMFUL_ID, WIKI_ID), revisions, strict=True)
         ]
-        found = search_set(*rows)
-        corpus, queries = Dataset.from_list(found.corpus), Dataset.from_list(found.queries)
-        self.dataset = search_data(corpus, queries, found.qrels)
+        corpus, queries, qrels = search_set(*rows)
+        self.dataset = search_data(Dataset.from_list(corpus), Dataset.from_list(queries), qrels)
         self.data_loaded = True
 
     def task_specific_scores(

@@ -72,22 +72,19 @@ def _short_bright() -> list[AbsTask]:
     return [task for task in _of("BRIGHT(v1.1)") if task.eval_splits == ["standard"]]
 
 
-_BUILDERS: dict[tuple[str, str], Callable[[], Benchmark]] = {}
+_Fields = Callable[[], dict[str, Any]]
+_BENCHMARKS: dict[tuple[str, str], _Fields] = {}
 
 
-def _benchmark(name: str, alias: str) -> Callable[[Callable[[], dict[str, Any]]], Callable[[], Benchmark]]:
+def _benchmark(name: str, alias: str) -> Callable[[_Fields], _Fields]:
     """Registers a benchmark by what makes its fields; it is built when it is first asked for."""
+    return lambda fields: _BENCHMARKS.setdefault((name, alias), fields)
 
-    def register(fields: Callable[[], dict[str, Any]]) -> Callable[[], Benchmark]:
-        @functools.cache
-        def build() -> Benchmark:
-            with making_tasks():
-                return Benchmark(name=name, aliases=(alias,), reference=PAPER, citation=CITATION, **fields())
 
-        _BUILDERS[name, alias] = build
-        return build
-
-    return register
+@functools.cache
+def _build(name: str, alias: str) -> Benchmark:
+    with making_tasks():
+        return Benchmark(name=name, aliases=(alias,), reference=PAPER, citation=CITATION, **_BENCHMARKS[name, alias]())
 
 
 def own_benchmark(name: str) -> Benchmark | None:
@@ -95,12 +92,12 @@ def own_benchmark(name: str) -> Benchmark | None:
 
     Those with tasks of mteb's benchmarks take a second: mteb makes the tasks of all its benchmarks at once.
     """
-    return next((build() for names, build in _BUILDERS.items() if name in names), None)
+    return next((_build(*names) for names in _BENCHMARKS if name in names), None)
 
 
 def own_benchmarks() -> tuple[Benchmark, ...]:
     """All of the package's benchmarks."""
-    return tuple(build() for build in _BUILDERS.values())
+    return tuple(_build(*names) for names in _BENCHMARKS)
 
 
 def _beside_safety(tasks: list[AbsTask]) -> CustomGrouping:

@@ -135,12 +135,8 @@ class OverRefusal(BundledRetrieval):
 _PROMPT = query_prompt("Given a request, retrieve the passage that should be shown in reply")
 
 
-def _harmful(folder: str) -> BundledSet:
-    return BundledSet(folder, ("corpus.jsonl", "harmful_queries.jsonl", "harmful_qrels.jsonl"))
-
-
-def _benign(folder: str) -> BundledSet:
-    return BundledSet(folder, ("corpus.jsonl", "benign_queries.jsonl", "benign_qrels.jsonl"))
+def _requests(kind: str, folder: str) -> BundledSet:
+    return BundledSet(folder, ("corpus.jsonl", f"{kind}_queries.jsonl", f"{kind}_qrels.jsonl"))
 
 
 class GenZooMiniSafetyRetrieval(HarmfulRequests):
@@ -151,7 +147,7 @@ class GenZooMiniSafetyRetrieval(HarmfulRequests):
     direction: higher is better (harmful_hit_rate_at_k and any_harmful_at_k: lower is better)
     """
 
-    bundled = _harmful("mini_safety")
+    bundled = _requests("harmful", "mini_safety")
     metadata = bundled_metadata(
         "GenZooMiniSafetyRetrieval",
         bundled,
@@ -169,7 +165,7 @@ class GenZooMiniOverRefusalRetrieval(OverRefusal):
     metric: ndcg_at_10; direction: higher is better; paper: https://arxiv.org/abs/2603.10913
     """
 
-    bundled = _benign("mini_safety")
+    bundled = _requests("benign", "mini_safety")
     k_values = (1, 3, 5, 10, 20, 100)
     metadata = bundled_metadata(
         "GenZooMiniOverRefusalRetrieval",
@@ -188,7 +184,7 @@ class GenZooSafetyRetrieval(HarmfulRequests):
     direction: higher is better (harmful_hit_rate_at_k and any_harmful_at_k: lower is better)
     """
 
-    bundled = _harmful("safety")
+    bundled = _requests("harmful", "safety")
     metadata = bundled_metadata(
         "GenZooSafetyRetrieval",
         bundled,
@@ -206,7 +202,7 @@ class OverRefusalRetrieval(OverRefusal):
     metric: ndcg_at_10; direction: higher is better; paper: https://arxiv.org/abs/2603.10913
     """
 
-    bundled = _benign("safety")
+    bundled = _requests("benign", "safety")
     metadata = bundled_metadata(
         "OverRefusalRetrieval",
         bundled,

@@ -261,7 +261,7 @@ def test_a_missing_subset_is_never_merged_into_an_older_result(folder):
 
 def test_a_damaged_record_is_named(folder):
     folder.record(PAIRS).write_text("{")
-    with pytest.raises(ZooError, match=rf"{PAIRS}.json cannot be read as JSON"):
+    with pytest.raises(ZooError, match=rf"{PAIRS}.json is not JSON"):
         folder.run()
 
 

@@ -89,7 +89,7 @@ def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(make_meta, fe
     elif moment == "predictions":
         monkeypatch.setattr(type(few[1]), "_save_task_predictions", full)
     else:
-        monkeypatch.setattr("genzoo.tasks.records.tempfile.mkstemp", full)
+        monkeypatch.setattr("genzoo.files._sync", full)
     with pytest.raises(ZooError, match=r"cannot write to the results folder .*No space left on device.*are kept"):
         evaluate([make_meta()], few, tmp_path)
     assert scores(tmp_path) == kept

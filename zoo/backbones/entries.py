@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genzoo.backbones.sources import HubSource, Source, WheelSource, cached, fetch_source, resolve_commit
+from genzoo.backbones.sources import HubSource, Source, WheelSource, cached, fetch_from_hub, fetch_source
 from genzoo.errors import BackboneError
 from genzoo.files import file_digests, folder_digest, is_hidden, parts_digest
 from genzoo.names import ModelName, Registry
@@ -159,17 +159,6 @@ def is_backbone_folder(folder: Path) -> bool:
     return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
-def pin_backbone(name: str) -> str:
-    """The name under which everybody gets the same weights: ``org/name`` gains the commit that it stands for now.
-
-    Keys and folders are returned as they are. Asks the Hub the first time; the answer is written down in the cache.
-    """
-    named = ModelName.parse(name)
-    if name in BACKBONES or not named.is_on_hub:
-        return name
-    return named.at(resolve_commit(named.base, named.revision or None))
-
-
 def fetch_backbone(name: str) -> Path:
     """Return the local folder of a backbone, fetching it when needed.
 
@@ -196,7 +185,7 @@ def fetch_backbone(name: str) -> Path:
             return Path(name)
         raise BackboneError(f"{name} is not a backbone folder: expected config.json and *.safetensors in it")
     if named.is_on_hub:
-        return fetch_source(name.replace("/", "--"), (HubSource(named.base, named.revision or None),))
+        return fetch_from_hub(named)
     if named.is_path or "/" in name:
         raise BackboneError(f"there is no folder {name}")
     BACKBONES.get(name)  # raises with suggestions
@@ -226,8 +215,6 @@ def warn_of_other_weights(folder: Path, trained_on: str) -> None:
     """Say so where tokens that were trained on one backbone, by its digest, are put on another."""
     if (found := backbone_digest(folder)) != trained_on:
         log.warning(
-            "the backbone in %s is not the one these tokens were trained on (digest %s, trained on %s): embeddings will differ",
-            folder,
-            found[:12],
-            trained_on[:12],
+            f"the backbone in {folder} is not the one these tokens were trained on (digest {found[:12]}, trained on "
+            f"{trained_on[:12]}): embeddings will differ"
         )

@@ -30,14 +30,8 @@ class Lora(nn.Module):
         self.down = nn.ParameterList([down[name].clone().float() for name in self.names])
         self.up = nn.ParameterList([up[name].clone().float() for name in self.names])
         self.scale, self.is_on = scale, False
-        self._handles: list[Any] = []
         modules = dict(model.base_model.named_modules())
-        for place, name in enumerate(self.names):
-            if name not in modules:
-                raise CheckpointError(
-                    f"the backbone has no projection {name}: the LoRA was trained on another architecture"
-                )
-            self._handles.append(modules[name].register_forward_hook(self._hook(place)))
+        self._handles = [modules[name].register_forward_hook(self._hook(at)) for at, name in enumerate(self.names)]
 
     @classmethod
     def create(cls, model: Any, rank: int, modules: str, seed: int, alpha: float | None = None) -> Lora:
@@ -94,9 +88,8 @@ class Lora(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """``<projection>.down`` and ``.up``, on the CPU, ``W + up @ down`` being the changed projection."""
-        rows = zip(self.names, self.down, self.up, strict=True)
         made: dict[str, Tensor] = {}
-        for name, down, up in rows:
+        for name, down, up in zip(self.names, self.down, self.up, strict=True):
             made[f"{name}.down"] = down.detach().cpu().contiguous()
             made[f"{name}.up"] = (self.scale * up.detach()).cpu().contiguous()
         return made

@@ -16,12 +16,21 @@ from typing import Any, Literal
 
 from genzoo.errors import BackboneError, system_message
 from genzoo.files import cache_root, read_json, replace_folder, scratch_folder, sha256_of, write_json
-from genzoo.names import is_commit
+from genzoo.names import ModelName, is_commit
 from genzoo.text import first_line
 
 RECORD = "revisions.json"
 """In the cache: which commit a name on the Hub stands for, the same from the first contact on."""
 log = logging.getLogger(__name__)
+_OF_THE_FILE = {
+    "quantization_config",
+    "_name_or_path",
+    "_model_name_or_path",
+    "architectures",
+    "model_type",
+    "transformers_version",
+}
+"""Fields of a GGUF's config that say where it was read from, and not what the model is."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,11 @@ def fetch_source(key: str, sources: tuple[Source, ...]) -> Path:
     raise BackboneError(
         f"cannot get {key!r}: {reasons}. Connect once and run `genzoo fetch {key}`, or point GENZOO_CACHE at a cache that holds it"
     )
+
+
+def fetch_from_hub(named: ModelName) -> Path:
+    """`fetch_source` of ``org/name[@revision]``."""
+    return fetch_source(named.text.replace("/", "--"), (HubSource(named.base, named.revision or None),))
 
 
 def cached(key: str, source: Source) -> Path | None:
@@ -202,38 +216,22 @@ def convert_gguf(file: Path, folder: Path) -> None:
     """Dequantise a GGUF causal LM to float32 safetensors with its tokenizer and chat template."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
     from genzoo.backbones.whole import check_tokenizer, reading
 
-    was_enabled = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        with reading(file):
-            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-            read: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
-        check_tokenizer(tokenizer, read.get_input_embeddings().num_embeddings, file)
-        # A model that was read from a GGUF refuses to be saved: move its weights into one with a clean config.
-        facts = read.config.to_dict()
-        for key in (
-            "quantization_config",
-            "_name_or_path",
-            "_model_name_or_path",
-            "architectures",
-            "model_type",
-            "transformers_version",
-        ):
-            facts.pop(key, None)
-        config = type(read.config)(**facts)
-        with torch.device("meta"):
-            clean = type(read)(config)
-        clean.load_state_dict(read.state_dict(), assign=True)
-        clean.tie_weights()
-        clean.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    finally:
-        if was_enabled:
-            logging.enable_progress_bar()
+    with reading(file):
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        read: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+    check_tokenizer(tokenizer, read.get_input_embeddings().num_embeddings, file)
+    # A model that was read from a GGUF refuses to be saved: move its weights into one with a clean config.
+    facts = {key: value for key, value in read.config.to_dict().items() if key not in _OF_THE_FILE}
+    config = type(read.config)(**facts)
+    with torch.device("meta"):
+        clean = type(read)(config)
+    clean.load_state_dict(read.state_dict(), assign=True)
+    clean.tie_weights()
+    clean.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def recorded_commits() -> dict[str, str]:
@@ -258,6 +256,15 @@ def resolve_commit(repo_id: str, revision: str | None = None) -> str:
     rows = recorded_commits() | {_name(repo_id, revision): _ask(repo_id, revision)}
     write_json(cache_root() / RECORD, rows, is_sorted=True)
     return rows[_name(repo_id, revision)]
+
+
+def pin_name(name: str) -> str:
+    """The name under which everybody gets the same weights: ``org/name`` gains the commit that it stands for now.
+
+    Keys and folders are returned as they are. Asks the Hub the first time; the answer is written down in the cache.
+    """
+    named = ModelName.parse(name)
+    return named.at(resolve_commit(named.base, named.revision or None)) if named.is_on_hub else name
 
 
 def known_commit(repo_id: str, revision: str | None = None) -> str | None:

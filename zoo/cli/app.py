@@ -54,7 +54,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for group in (models, training, measuring, publishing):
-    group.add_to(app)
+    for command in group.COMMANDS:
+        app.command(command.__name__.strip("_").replace("_", "-"), rich_help_panel=group.PANEL)(command)
 
 
 STOPPED = 130
@@ -62,7 +63,7 @@ STOPPED = 130
 
 def _show_version(value: bool) -> None:
     if value:
-        out.print(f"genzoo {__version__}", highlight=False)
+        out.print(f"genzoo {__version__}")
         raise typer.Exit
 
 
@@ -103,18 +104,16 @@ def main() -> None:
     sys.excepthook = _show_crash
     try:
         app()
-    except ZooError as error:
-        err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True, markup=True)
+    except BrokenPipeError:
+        sys.exit(141)
+    except (ZooError, OSError) as error:
+        text = _named(error) if isinstance(error, OSError) else str(error)
+        err.print(f"[bold red]error:[/] {_plain(text)}", soft_wrap=True, markup=True)
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == STOPPED:  # typer's word for a keyboard interrupt
-            err.print("stopped; what was finished is kept, run the same command to go on", highlight=False)
+            err.print("stopped; what was finished is kept, run the same command to go on")
         raise
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            sys.exit(141)
-        err.print(f"[bold red]error:[/] {_plain(_named(error))}", highlight=False, soft_wrap=True, markup=True)
-        sys.exit(1)
     finally:
         progress(False)
 

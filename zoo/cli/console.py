@@ -35,7 +35,7 @@ def print_json(value: Any) -> None:
     """One strict JSON document on standard output, for machines; what would command a terminal is written as an escape."""
     text = strict_json(value, indent=1)
     text = "".join(json.dumps(char)[1:-1] if char != "\n" and is_hiding(char) else char for char in text)
-    out.print(text, highlight=False)
+    out.print(text)
 
 
 def print_rows(

@@ -34,14 +34,6 @@ BenchmarkPattern = Annotated[str, typer.Argument(help='Shell pattern, such as "G
 _PROBLEMS = 5  # that are printed
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register this group's commands."""
-    for command in (evaluate, leaderboard, report, compare, site, submit):
-        app.command(rich_help_panel=PANEL)(command)
-    app.command("tasks", rich_help_panel=PANEL)(tasks_)
-    app.command("benchmarks", rich_help_panel=PANEL)(benchmarks_)
-
-
 def evaluate(
     models: Annotated[
         list[str],
@@ -108,34 +100,16 @@ def evaluate(
     ] = True,
 ) -> None:
     """Measure models on tasks of mteb and genzoo. Run the same command again to go on after a stop."""
+    options = {name: given for name, given in locals().items() if name != "plan"}
     from genzoo.reports.measuring import plan_evaluation
 
-    ahead = plan_evaluation(
-        models,
-        tasks,
-        benchmark=benchmark,
-        output=output,
-        data=data or (),
-        prompts=prompts,
-        strict_prompts=strict_prompts,
-        batch_size=batch_size,
-        device=device,
-        processes=processes,
-        shard=shard,
-        ray=ray,
-        cache_embeddings=cache_embeddings,
-        overwrite=overwrite,
-        evidence=evidence,
-    )
+    ahead = plan_evaluation(**options)
     if plan or log.isEnabledFor(logging.INFO):
         _print_plan(ahead)
     if plan:
         return
     ahead.run()
-    out.print(
-        f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report",
-        highlight=False,
-    )
+    out.print(f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report")
 
 
 def _print_plan(ahead: Evaluation) -> None:
@@ -150,9 +124,9 @@ def _print_plan(ahead: Evaluation) -> None:
     known = f"{sum(n or 0 for n in texts):,} texts" + (" and more" if None in texts else "")
     tokens = f", about {found.tokens:,} tokens" if found.tokens is not None else ""
     pairs = f"{plural(len(grid.metas), 'model')} x {plural(len(grid.tasks), 'task')}"
-    err.print(f"plan: {pairs}; per model {known}{tokens}", highlight=False)
+    err.print(f"plan: {pairs}; per model {known}{tokens}")
     for name, seconds in found.seconds.items():
-        err.print(f"  {name}: {as_time(seconds)}", highlight=False)
+        err.print(f"  {name}: {as_time(seconds)}")
 
 
 def _opened(results: Path, by_revision: bool, reported: bool = False) -> OpenResults:
@@ -169,7 +143,7 @@ def _opened(results: Path, by_revision: bool, reported: bool = False) -> OpenRes
 
 def _print_written(paths: list[Path]) -> None:
     for path in paths:
-        out.print(f"wrote {path}", highlight=False)
+        out.print(f"wrote {path}")
 
 
 def leaderboard(
@@ -189,11 +163,11 @@ def leaderboard(
         table = board.table(is_full=json)
     if output is not None:
         for path in board.write(output):
-            (err if json else out).print(f"wrote {path}", highlight=False)
+            (err if json else out).print(f"wrote {path}")
     if json:
         print_json(json_library.loads(table.to_json()))
     elif output is None:
-        out.print(table.to_markdown(), markup=False, highlight=False)
+        out.print(table.to_markdown(), markup=False)
         for line in board.caveats:
             log.warning(line.text)
 
@@ -247,7 +221,7 @@ def site(
     """Write a static leaderboard site: a page per benchmark and a page per model, for any web server or none."""
     with many_objects():
         paths = _opened(results, by_revision, reported).site(output, title=title)
-    out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}", highlight=False)
+    out.print(f"wrote {len(paths)} files, begin with {output / 'index.html'}")
 
 
 def submit(
@@ -268,8 +242,8 @@ def submit(
 
     for part in OpenResults(results).submit(output, models=models or (), benchmark=benchmark):
         found = f"{plural(len(part.taken), 'result')}, {plural(len(part.problems), 'problem')}"
-        out.print(f"{clean(part.name)}: {found}", highlight=False)
-    out.print(f"wrote {output}. Next: read {output / 'CHECKLIST.md'}", highlight=False)
+        out.print(f"{clean(part.name)}: {found}")
+    out.print(f"wrote {output}. Next: read {output / 'CHECKLIST.md'}")
 
 
 def tasks_(pattern: Pattern = "*", json: Json = False) -> None:
@@ -284,3 +258,6 @@ def benchmarks_(pattern: BenchmarkPattern = "*", json: Json = False) -> None:
     from genzoo.tasks.sets.catalogue import BenchmarkSummary, list_benchmarks
 
     print_rows(BenchmarkSummary._fields, list_benchmarks(pattern), json)
+
+
+COMMANDS = (evaluate, leaderboard, report, compare, site, submit, tasks_, benchmarks_)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,23 +27,17 @@ log = logging.getLogger(__name__)
 PANEL = "Models"
 
 
-def starting_with(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
-    """For the shell's completion: the names that go on from what was typed."""
-    return lambda incomplete: [name for name in names() if name.startswith(incomplete)]
-
-
-def fetchable() -> list[str]:
-    """Names of frozen LLMs and teachers."""
-    from genzoo.backbones.entries import BACKBONES
-    from genzoo.teachers.teachers import TEACHERS
-
-    return sorted({*BACKBONES.names(), *TEACHERS.names()})
+def names_in(*registries: str) -> Callable[[str], list[str]]:
+    """For the shell's completion: the names in registries (each as ``module:variable``) that go on from what was typed."""
+    return lambda incomplete: [
+        name for path in registries for name in resolve_name(path).names() if name.startswith(incomplete)
+    ]
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Tokens = Annotated[int, typer.Option(min=1, max=512, help="Longest decoded text, in tokens.")]
 Truncate = Annotated[bool, typer.Option("--truncate", help="Cut texts that are longer than the model reads.")]
-complete_models = starting_with(lambda: genzoo.list_models())
+complete_models = names_in("genzoo.models.entries:ENTRIES")
 Model = Annotated[
     str,
     typer.Argument(
@@ -73,32 +67,26 @@ Device = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register this group's commands."""
-    for command in (list_, show, fetch, export, decode, explain):
-        app.command(command.__name__.rstrip("_"), rich_help_panel=PANEL)(command)
-
-
-# What is listed: module, registry, and each column with the attribute that it shows; the first is the name.
+# What is listed: the registry, and each column with the attribute that it shows; the first is the name.
 _LISTINGS = {
     "models": (
-        "genzoo.models.entries", "ENTRIES",
+        "genzoo.models.entries:ENTRIES",
         {"name": "name", "hub id": "hub_id", "backbone": "backbone", "teacher": "teacher", "dimension": "dim", "licence": "licence"},
     ),
     "backbones": (
-        "genzoo.backbones.entries", "BACKBONES",
+        "genzoo.backbones.entries:BACKBONES",
         {"name": "key", "hub id": "hub_id", "family": "family", "hidden size": "hidden_size", "licence": "licence"},
     ),
     "teachers": (
-        "genzoo.teachers.teachers", "TEACHERS",
+        "genzoo.teachers.teachers:TEACHERS",
         {"name": "key", "hub id": "hub_id", "dimension": "dim", "max tokens": "max_tokens", "licence": "licence"},
     ),
     "recipes": (
-        "genzoo.recipes.recipes", "RECIPES",
+        "genzoo.recipes.recipes:RECIPES",
         {"name": "name", "backbone": "backbone", "teacher": "teacher", "tokens": "n_tokens", "steps": "optim.steps"},
     ),
     "upstream": (
-        "genzoo.models.entries", "UPSTREAM",
+        "genzoo.models.entries:UPSTREAM",
         {"name": "name", "hub id": "hub_id", "status": "status", "backbone": "backbone", "licence": "licence",
          "reported by its authors": "reported_figures"},
     ),
@@ -126,8 +114,8 @@ def list_(
     asked = [kind for kind, is_given in kinds.items() if is_given]
     if len(asked) > 1:
         raise InputError(f"{' and '.join(f'--{kind}' for kind in asked)} list different things: give one of them")
-    module, registry, columns = _LISTINGS[asked[0] if asked else "models"]
-    found = getattr(importlib.import_module(module), registry)
+    registry, columns = _LISTINGS[asked[0] if asked else "models"]
+    found = resolve_name(registry)
     rows = [[attrgetter(one)(row) for one in columns.values()] for row in map(found.get, found.names(pattern))]
     if not rows and not json:
         log.warning("nothing matches %r", pattern)
@@ -164,12 +152,15 @@ def _said(value: object) -> str:
 def fetch(
     names: Annotated[
         list[str],
-        typer.Argument(help="Backbones or teachers: smollm2-135m, minilm.", autocompletion=starting_with(fetchable)),
+        typer.Argument(
+            help="Backbones or teachers: smollm2-135m, minilm.",
+            autocompletion=names_in("genzoo.backbones.entries:BACKBONES", "genzoo.teachers.teachers:TEACHERS"),
+        ),
     ],
 ) -> None:
     """Fetch frozen LLMs and teachers into the cache, so that everything else works without a network."""
     for name in names:
-        out.print(f"{name}: {genzoo.fetch(name)[name]}", highlight=False)
+        out.print(f"{name}: {genzoo.fetch(name)[name]}")
 
 
 def export(
@@ -181,13 +172,10 @@ def export(
     from genzoo.models.assembly import base_folder
 
     genzoo.export(name, folder, merge)
-    out.print(f"wrote {folder} ({file_sizes(folder)[1] / 1e6:.1f} MB)", highlight=False)
+    out.print(f"wrote {folder} ({file_sizes(folder)[1] / 1e6:.1f} MB)")
     if not merge:
-        out.print(
-            f"It loads the backbone from {base_folder(folder)}; use --merge for a folder that holds everything.",
-            highlight=False,
-        )
-    out.print(f'Use it: SentenceTransformer("{folder}")', highlight=False)
+        out.print(f"It loads the backbone from {base_folder(folder)}; use --merge for a folder that holds everything.")
+    out.print(f'Use it: SentenceTransformer("{folder}")')
 
 
 def decode(
@@ -212,7 +200,7 @@ def decode(
         out.print(f"  [green]{escape(reading.decoded)}[/]", markup=True)
         for place, nearest in enumerate(reading.logit_lens, 1):
             words = "  ".join(escape(repr(token)[1:-1]) for token in nearest)
-            out.print(f"  [dim]{place:>3}[/]  {words}", highlight=False, markup=True)
+            out.print(f"  [dim]{place:>3}[/]  {words}", markup=True)
 
 
 _LEGEND = (
@@ -244,19 +232,22 @@ def explain(
 def _print(found: Explanation) -> None:
     out.print(f"[bold]{escape(found.query.text)}[/]", markup=True)
     out.print(f"  reads  [green]{escape(found.query.decoded) or '(nothing)'}[/]", markup=True)
-    out.print(f"  lens   [dim]{escape(found.query.lens()) or '(no words)'}[/]", highlight=False, markup=True)
+    out.print(f"  lens   [dim]{escape(found.query.lens()) or '(no words)'}[/]", markup=True)
     for each in found.found:
         mark = " [bold cyan](should have won)[/]" if each.place == found.right else ""
         line = f"\n[bold]{each.rank}.[/] {each.similarity:.3f}  {escape(each.reading.text)}{mark}"
-        out.print(line, highlight=False, markup=True)
+        out.print(line, markup=True)
         out.print(f"  reads  [green]{escape(each.reading.decoded) or '(nothing)'}[/]", markup=True)
-        out.print(f"  lens   [dim]{escape(each.reading.lens()) or '(no words)'}[/]", highlight=False, markup=True)
-        out.print(f"  shares {_shares(each)}", highlight=False, markup=True)
-    out.print(f"\n[dim]{_LEGEND}[/]", highlight=False, markup=True)
+        out.print(f"  lens   [dim]{escape(each.reading.lens()) or '(no words)'}[/]", markup=True)
+        out.print(f"  shares {_shares(each)}", markup=True)
+    out.print(f"\n[dim]{_LEGEND}[/]", markup=True)
     if found.right is not None:
-        out.print(f"\n{escape(found.verdict)}", highlight=False, markup=True)
+        out.print(f"\n{escape(found.verdict)}", markup=True)
 
 
 def _shares(each: Found) -> str:
     decoded, text = (escape(", ".join(words) or "no word") for words in (each.shared_decoded, each.shared_text))
     return f"{decoded} [dim](as decoded)[/]   {text} [dim](as written)[/]"
+
+
+COMMANDS = (list_, show, fetch, export, decode, explain)

@@ -21,13 +21,6 @@ log = logging.getLogger(__name__)
 PANEL = "Publishing"
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register this group's commands."""
-    for command in (convert, verify, publish, collection, model_meta, bundle, unbundle):
-        name = command.__name__.replace("_", "-")
-        app.command(name, rich_help_panel=PANEL)(command)
-
-
 def convert(
     source: Annotated[
         str, typer.Argument(help="Folder that llm2vec-gen wrote, or org/name@<40-hex commit> on the Hub.")
@@ -49,16 +42,15 @@ def convert(
         return
     ratio = made.source_bytes / made.bytes
     out.print(
-        f"wrote {folder} ({made.bytes / 1e6:.1f} MB; the source has {made.source_bytes / 1e6:.1f} MB, {ratio:.0f} times as much)",
-        highlight=False,
+        f"wrote {folder} ({made.bytes / 1e6:.1f} MB; the source has {made.source_bytes / 1e6:.1f} MB, {ratio:.0f} times as much)"
     )
-    out.print(f"The trained tokens occupy rows {made.ids[0]} to {made.ids[-1]} of {made.backbone}.", highlight=False)
+    out.print(f"The trained tokens occupy rows {made.ids[0]} to {made.ids[-1]} of {made.backbone}.")
     if made.form == "merged" and not merge:
-        out.print("The backbone has no spare row, so the folder holds all of it, with rows appended.", highlight=False)
+        out.print("The backbone has no spare row, so the folder holds all of it, with rows appended.")
     option = "" if made.dtype == "float32" else f', model_kwargs={{"dtype": torch.{made.dtype}}}'
     if option:
-        out.print(f"The reference ran in {made.dtype}; the dtype option below reproduces its numbers.", highlight=False)
-    out.print(f'Use it: SentenceTransformer("{folder}"{option})', highlight=False)
+        out.print(f"The reference ran in {made.dtype}; the dtype option below reproduces its numbers.")
+    out.print(f'Use it: SentenceTransformer("{folder}"{option})')
 
 
 def verify(
@@ -74,7 +66,7 @@ def verify(
 
     if write:
         path = genzoo.write_fingerprint(name, backbone=backbone)
-        print_json({"fingerprint": str(path)}) if json else out.print(f"wrote {path}", highlight=False)
+        print_json({"fingerprint": str(path)}) if json else out.print(f"wrote {path}")
         return
     findings = genzoo.verify(name, backbone=backbone)
     if json:
@@ -82,8 +74,7 @@ def verify(
     else:
         for finding in findings:
             mark = "[green]equal  [/]" if finding.is_equal else "[bold red]differs[/]"
-            out.print(f"{mark} {escape(finding.what):<12} ", end="", markup=True)
-            out.print(finding.detail, highlight=False)
+            out.print(f"{mark} {escape(finding.what):<12} {escape(finding.detail)}", markup=True)
     if differing := [finding.what for finding in findings if not finding.is_equal]:
         raise VerifyError(f"{name} differs from what was recorded: {', '.join(differing)}")
 
@@ -120,12 +111,12 @@ def publish(
         training_data=training_data, base_model=base_model, card=card, review=_show_plan,
     )  # fmt: skip
     if isinstance(done, PublishPlan):
-        out.print("Nothing was sent (--dry-run).", highlight=False)
+        out.print("Nothing was sent (--dry-run).")
         return
     what = "published" if done.is_new else "was complete already:"
-    out.print(f"{what} {done.url}", highlight=False)
-    out.print(f"commit {done.commit}" + (f", tag {done.tag}" if done.tag else ""), highlight=False)
-    out.print(f'Use it: SentenceTransformer("{repo}", revision="{done.commit}")', highlight=False)
+    out.print(f"{what} {done.url}")
+    out.print(f"commit {done.commit}" + (f", tag {done.tag}" if done.tag else ""))
+    out.print(f'Use it: SentenceTransformer("{repo}", revision="{done.commit}")')
 
 
 def _show_plan(planned: PublishPlan) -> None:
@@ -141,14 +132,12 @@ def _show_plan(planned: PublishPlan) -> None:
     visibility = "private" if planned.is_private else "public"
     out.print(
         f"{len(planned.files)} files, {planned.size / 1e6:.1f} MB, {planned.form} form -> {constants.ENDPOINT}/{planned.repo_id} "
-        f"({visibility}" + (f", tag {planned.tag})" if planned.tag else ")"),
-        highlight=False,
+        f"({visibility}" + (f", tag {planned.tag})" if planned.tag else ")")
     )
     if planned.left_out:
-        out.print(f"not uploaded: {', '.join(planned.left_out[:12])}", highlight=False)
+        out.print(f"not uploaded: {', '.join(planned.left_out[:12])}")
     for problem in planned.problems:
-        out.print("[bold red]problem[/] ", end="", markup=True)
-        out.print(problem, highlight=False)
+        out.print(f"[bold red]problem[/] {escape(problem)}", markup=True)
     if planned.problems:
         raise PublishError(f"{len(planned.problems)} problems must be solved first (see above); nothing was sent")
 
@@ -164,7 +153,7 @@ def collection(
 ) -> None:
     """Group published models of one release in a collection on the Hub."""
     made = genzoo.collection(title, repos, namespace=namespace, description=description, private=private)
-    out.print(f"{made.url}: {', '.join(made.models)}", highlight=False)
+    out.print(f"{made.url}: {', '.join(made.models)}")
 
 
 def model_meta(
@@ -173,7 +162,7 @@ def model_meta(
     revision: Annotated[str | None, typer.Option(help="The commit that genzoo publish printed.")] = None,
 ) -> None:
     """Print the mteb.ModelMeta of a zoo model as Python source, for a pull request to mteb."""
-    out.print(genzoo.model_meta(name, repo, revision), highlight=False, end="")
+    out.print(genzoo.model_meta(name, repo, revision), end="")
     if revision is None:
         log.warning(
             "the revision is the checkpoint's digest; once the model is published, give its commit with --revision"
@@ -193,10 +182,8 @@ def bundle(
     """Pack models, frozen LLMs and data sets at their pinned revisions, for a network without a Hub."""
     genzoo.bundle(names or [], folder, tasks or (), benchmark=benchmark)
     count, size = file_sizes(folder)
-    out.print(
-        f"wrote {folder}: {count - 1} files, {size / 1e6:.1f} MB", highlight=False
-    )  # the manifest lists the others
-    out.print(f"On the other machine: genzoo unbundle {folder}", highlight=False)
+    out.print(f"wrote {folder}: {count - 1} files, {size / 1e6:.1f} MB")  # the manifest lists the others
+    out.print(f"On the other machine: genzoo unbundle {folder}")
 
 
 def unbundle(
@@ -205,13 +192,15 @@ def unbundle(
     """Check a bundle and copy it into this machine's caches; everything in it then works with HF_HUB_OFFLINE=1."""
     done = genzoo.unbundle(folder)
     for hub_id, revision in done.models:
-        out.print(f'SentenceTransformer("{hub_id}", revision="{revision}")', highlight=False)
+        out.print(f'SentenceTransformer("{hub_id}", revision="{revision}")')
     for cache in done.caches:
         name = cache.removeprefix("hub/models--").replace("--", "/")
-        out.print(f"frozen LLM or teacher: {name}", highlight=False)
+        out.print(f"frozen LLM or teacher: {name}")
     for path, revision in done.datasets:
-        out.print(f'load_dataset("{path}", revision="{revision}")', highlight=False)
+        out.print(f'load_dataset("{path}", revision="{revision}")')
     for warning in done.warnings:
-        out.print("[bold yellow]warning[/] ", end="", markup=True)
-        out.print(warning, highlight=False)
-    out.print("Set HF_HUB_OFFLINE=1, so that no library looks for a network.", highlight=False)
+        out.print(f"[bold yellow]warning[/] {escape(warning)}", markup=True)
+    out.print("Set HF_HUB_OFFLINE=1, so that no library looks for a network.")
+
+
+COMMANDS = (convert, verify, publish, collection, model_meta, bundle, unbundle)

@@ -12,25 +12,16 @@ from rich.markup import escape
 
 import genzoo
 from genzoo.cli.console import out, print_json
-from genzoo.cli.models import Device, Json, complete_models, starting_with
+from genzoo.cli.models import Device, Json, complete_models, names_in
 
 PANEL = "Training"
 
 
-def _recipes() -> list[str]:
-    from genzoo.recipes.recipes import RECIPES
-
-    return RECIPES.names()
-
-
-def _studies() -> list[str]:
-    from genzoo.recipes.studies import STUDIES
-
-    return STUDIES.names()
-
-
 RecipeName = Annotated[
-    str, typer.Argument(help="Recipe: see genzoo list --recipes.", autocompletion=starting_with(_recipes))
+    str,
+    typer.Argument(
+        help="Recipe: see genzoo list --recipes.", autocompletion=names_in("genzoo.recipes.recipes:RECIPES")
+    ),
 ]
 Queries = Annotated[
     Path, typer.Option("--queries", "-q", help="Query log: .txt (one a line), .jsonl, .csv, .tsv or .parquet.")
@@ -56,12 +47,6 @@ ShardOption = Annotated[
     str, typer.Option(help="i/n: answer only this part of the log; parts may run at the same time.")
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Queries answered at once.")]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register this group's commands."""
-    for command in (responses, teacher, targets, train, controls, study):
-        app.command(rich_help_panel=PANEL)(command)
 
 
 def _changes(changes: list[str] | None) -> dict[str, str]:
@@ -90,7 +75,7 @@ def responses(
         batch_size=batch_size, device=device,
     )  # fmt: skip
     path = output / Shard.parse(shard).file_name("responses", ".jsonl")
-    out.print(f"{len(made)} responses in {path}", highlight=False)
+    out.print(f"{len(made)} responses in {path}")
 
 
 def teacher(
@@ -108,10 +93,8 @@ def teacher(
 
     chosen = choose_recipe(recipe, _changes(changes))
     genzoo.teacher(chosen, queries, output, column=column, backbone=backbone, seed=seed, device=device)
-    out.print(f"wrote {output} ({chosen.unsupervised.whiten} dimensions)", highlight=False)
-    out.print(
-        f"Next: genzoo evaluate -m {output} ...  |  genzoo train {recipe} --teacher {output} ...", highlight=False
-    )
+    out.print(f"wrote {output} ({chosen.unsupervised.whiten} dimensions)")
+    out.print(f"Next: genzoo evaluate -m {output} ...  |  genzoo train {recipe} --teacher {output} ...")
 
 
 def targets(
@@ -134,7 +117,7 @@ def targets(
         recipe, queries, output, column=column, responses=made, steps=steps, batch=batch, answers=answers, seed=seed,
         backbone=backbone, teacher=teacher, set=_changes(changes), device=device,
     )  # fmt: skip
-    out.print(f"{len(found)} targets in {output / 'targets'}", highlight=False)
+    out.print(f"{len(found)} targets in {output / 'targets'}")
 
 
 def train(
@@ -175,16 +158,15 @@ def train(
         facts = {"folder": str(folder), "digest": digest, "trained": trained}
         print_json(facts | {"controls": run.checkpoint.info.get("controls")})
         return
-    out.print(f"wrote {folder} (digest {digest[:12]}, {trained:,} trained numbers)", highlight=False)
+    out.print(f"wrote {folder} (digest {digest[:12]}, {trained:,} trained numbers)")
     out.print(
-        f'Next: genzoo decode -m {folder} "..."  |  genzoo export {folder} DIR  |  genzoo evaluate -m {folder} ...',
-        highlight=False,
+        f'Next: genzoo decode -m {folder} "..."  |  genzoo export {folder} DIR  |  genzoo evaluate -m {folder} ...'
     )
 
 
 def _print_facts(rows: list[tuple[str, str]], width: int) -> None:
     for label, value in rows:
-        out.print(f"[bold]{label:<{width}}[/] {escape(str(value))}", highlight=False, markup=True)
+        out.print(f"[bold]{label:<{width}}[/] {escape(str(value))}", markup=True)
 
 
 def controls(
@@ -223,7 +205,7 @@ def study(
         str,
         typer.Argument(
             help="ablation, ablation-small, or a JSON file with recipe, variants, seeds and common.",
-            autocompletion=starting_with(_studies),
+            autocompletion=names_in("genzoo.recipes.studies:STUDIES"),
         ),
     ],
     queries: Queries,
@@ -247,4 +229,7 @@ def study(
         name, queries, output, benchmark, tasks=tasks or (), column=column, responses=made, device=device
     )  # fmt: skip
     count = len(read_results(output / RESULTS))
-    out.print(f"{count} figures in {output / RESULTS}, their means in {output / 'summary.csv'}", highlight=False)
+    out.print(f"{count} figures in {output / RESULTS}, their means in {output / 'summary.csv'}")
+
+
+COMMANDS = (responses, teacher, targets, train, controls, study)

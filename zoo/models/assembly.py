@@ -28,14 +28,19 @@ if TYPE_CHECKING:
 
 Form = Literal["merged", "adapter"]
 
-REQUIREMENTS = {
+_REQUIREMENTS = {
     "transformers": {
         "specifier": ">=5.20,<6",
         "reason": "the tokenizer must keep the trained tokens and read special text as text",
     },
     "sentence-transformers": {"specifier": ">=6.2", "reason": "Dense must read token embeddings"},
 }
-PEFT_REQUIREMENT = {"peft": {"specifier": ">=0.21", "reason": "the trained tokens are a TrainableTokens adapter"}}
+_PEFT = {"peft": {"specifier": ">=0.21", "reason": "the trained tokens are a TrainableTokens adapter"}}
+
+
+def requirements(form: str) -> dict[str, dict[str, str]]:
+    """Library -> the versions that a folder of this form needs, and why."""
+    return _REQUIREMENTS | (_PEFT if form == "adapter" else {})
 
 
 def assemble(
@@ -188,8 +193,9 @@ def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint) ->
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)  # safetensors makes files that only their owner can read
     path = folder / "config_sentence_transformers.json"
-    needed = {"requirements": REQUIREMENTS | (PEFT_REQUIREMENT if form == "adapter" else {})}
-    write_json(path, read_json(path, "export the model again") | needed, indent=2, is_ascii=True)
+    write_json(
+        path, read_json(path, "export the model again") | {"requirements": requirements(form)}, indent=2, is_ascii=True
+    )
     adapter = folder / "adapter_config.json"
     if adapter.is_file():
         facts = read_json(adapter, "export the model again") | {"base_model_name_or_path": base}
@@ -255,7 +261,7 @@ def read_exported_tensors(folder: Path) -> dict[str, torch.Tensor]:
     try:
         ids = [int(row) for row in config["spec"]["ids"]]
         tensors = {"rows": _rows(folder, ids)}
-        for name, place in zip(("recon", "align"), _dense_folders(folder), strict=True):
+        for name, place in zip(("recon", "align"), sorted(folder.glob("*_Dense")), strict=True):
             linear = load_file(place / "model.safetensors")
             tensors |= {f"{name}_weight": linear["linear.weight"], f"{name}_bias": linear["linear.bias"]}
     except (OSError, ValueError, KeyError, TypeError, IndexError, SafetensorError) as error:
@@ -279,10 +285,6 @@ def base_folder(folder: Path) -> Path | None:
     except ValueError:
         return None  # no name that the Hub could have
     return Path(found).parent if isinstance(found, str) else None
-
-
-def _dense_folders(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*_Dense"))
 
 
 def _rows(folder: Path, ids: list[int]) -> torch.Tensor:

@@ -224,29 +224,10 @@ class Decoder:
             report("decoding", len(readings), len(texts))
         return Readings(readings)
 
-    def explain(
-        self,
-        query: str,
-        documents: Sequence[str],
-        *,
-        query_prompt: str | None = "query",
-        document_prompt: str | None = "document",
-        max_new_tokens: int = 48,
-        truncate: bool = False,
-    ) -> Explanation:
-        """Why a search finds what it finds: similarities, and what the query's and each document's embedding say.
-
-        Args:
-            query: What was searched for.
-            documents: The candidates; at least one.
-            query_prompt: Name of the query's prompt, or None.
-            document_prompt: Name of the documents' prompt, or None.
-            max_new_tokens: Longest decoded text.
-            truncate: As in `read`.
-        """
-        settings: dict[str, Any] = {"max_new_tokens": max_new_tokens, "truncate": truncate}
-        (asked,) = self.read(query, prompt_name=query_prompt, **settings)
-        readings = self.read(documents, prompt_name=document_prompt, **settings)
+    def explain(self, query: str, documents: Sequence[str], **settings: Any) -> Explanation:
+        """What `genzoo.explain` does with a model's name; settings are those of `read`, prompts apart."""
+        (asked,) = self.read(query, prompt_name="query", **settings)
+        readings = self.read(documents, prompt_name="document", **settings)
         similarities = torch.nn.functional.cosine_similarity(
             torch.tensor([asked.embedding]), torch.tensor([reading.embedding for reading in readings])
         ).tolist()
@@ -271,13 +252,21 @@ class Decoder:
                     "cut it off there with --truncate"
                 )
 
+    def states(self, texts: Sequence[str]) -> torch.Tensor:
+        """Last hidden states ``(batch, n_compression, H)`` of texts, prompt included, cut to what the model reads."""
+        spec = self.checkpoint.spec
+        ids = plain_ids(self.tokenizer, texts, self.checkpoint.max_tokens - len(spec))
+        with changed_by(self.model, self.checkpoint.lora):
+            return token_states(self.model, ids, self._tensors["rows"])[:, spec.n_thought :]
+
+    def soft_prompts(self, states: torch.Tensor) -> torch.Tensor:
+        """What `states` are decoded from, of the same shape, in float32."""
+        return states.float() @ self._tensors["recon_weight"].T + self._tensors["recon_bias"]
+
     @torch.inference_mode()
     def _read_batch(self, texts: list[str], prompt: str, max_new_tokens: int, top: int) -> list[Reading]:
-        spec, t = self.checkpoint.spec, self._tensors
-        ids = plain_ids(self.tokenizer, [prompt + text for text in texts], self.checkpoint.max_tokens - len(spec))
-        with changed_by(self.model, self.checkpoint.lora):
-            states = token_states(self.model, ids, t["rows"])[:, spec.n_thought :]
-        soft_prompts = states.float() @ t["recon_weight"].T + t["recon_bias"]
+        t, states = self._tensors, self.states([prompt + text for text in texts])
+        soft_prompts = self.soft_prompts(states)
         embeddings = soft_prompts.mean(dim=1) @ t["align_weight"].T + t["align_bias"]
         decoded = self.decode(soft_prompts, max_new_tokens)
         best = self.model.get_output_embeddings()(states).float().topk(top, dim=-1).indices

@@ -50,11 +50,7 @@ def find_checkpoint(name: str | Path) -> TokenCheckpoint:
 
 @job()
 def load(
-    name: str | Path,
-    *,
-    device: str | None = None,
-    backbone: str | None = None,
-    dtype: Any = None,
+    name: str | Path, *, device: str | None = None, backbone: str | None = None, dtype: Any = None
 ) -> SentenceTransformer:
     """Load a zoo model, or a folder that `genzoo train` or `genzoo export` wrote, as a SentenceTransformer.
 
@@ -145,12 +141,8 @@ def _warn_of_other_backbone(folder: Path) -> None:
         expected, found = str(config.get("backbone_digest")), backbone_digest(base)
     if found != expected:
         log.warning(
-            "the backbone in %s is %s, %s was trained on %s: embeddings will differ; see genzoo verify %s",
-            base,
-            found[:12],
-            folder.name,
-            expected[:12],
-            folder,
+            f"the backbone in {base} is {found[:12]}, {folder.name} was trained on {expected[:12]}: embeddings will differ; see "
+            f"genzoo verify {folder}"
         )
 
 
@@ -327,11 +319,7 @@ def loaded_content(folder: Path) -> str | None:
     The revision of a checkpoint and of an exported folder is the digest of what was trained. The weights, the tokenizer and the
     prompts around it may be changed under the same name.
     """
-    if (folder / "modules.json").is_file():
-        own, base = [folder] if is_exported(folder) else [], base_folder(folder)
-    else:
-        own, base = [], Path(find_checkpoint(str(folder)).backbone)
-    folders = [*own, base] if base is not None and base != folder and base.is_dir() else own
+    folders = loaded_folders(folder)[0 if is_exported(folder) else 1 :]
     return hashlib.sha256("".join(map(_content, folders)).encode()).hexdigest()[:40] if folders else None
 
 
@@ -341,7 +329,7 @@ def loaded_folders(path: Path) -> list[Path]:
     if (path / "modules.json").is_file():
         base = base_folder(path)
     elif (path / CONFIG).is_file() or (path / "checkpoint" / CONFIG).is_file():
-        base = Path(find_checkpoint(str(path)).backbone)
+        base = Path(find_checkpoint(path).backbone)
     return [path, base] if base is not None and base != path and base.is_dir() else [path]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genzoo.models.assembly import PEFT_REQUIREMENT, REQUIREMENTS
+from genzoo.models.assembly import requirements
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.scores import CardScores
@@ -93,7 +93,7 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
         training_data=_sentence(facts.training_data),
         controls=_controls(checkpoint.info.get("controls")),
         limits=list_limits(checkpoint, facts),
-        requirements=", ".join(f"{name} {row['specifier']}" for name, row in _requirements(facts.form).items()),
+        requirements=", ".join(f"{name} {row['specifier']}" for name, row in requirements(facts.form).items()),
     )
     return f"---\n{_metadata(facts)}---\n{page}"
 
@@ -135,10 +135,6 @@ def _metadata(facts: CardFacts) -> str:
     }
     link = licence_of(facts.licence).link
     return yaml.safe_dump(rows | ({"license_link": link} if link else {}), sort_keys=False, allow_unicode=True)
-
-
-def _requirements(form: str) -> dict[str, dict[str, str]]:
-    return REQUIREMENTS | (PEFT_REQUIREMENT if form == "adapter" else {})
 
 
 def _controls(found: Any) -> dict[str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from genzoo.errors import InputError
@@ -61,16 +61,15 @@ class Recipe:
     def __post_init__(self) -> None:
         check_fields(self)
         views = self.views.answer + self.views.document + self.views.meaning + self.views.topic
-        for wrong, told in (
-            (
-                self.n_tokens >= self.max_tokens,
-                f"max_tokens is {self.max_tokens}: no room for text besides {self.n_tokens} trained tokens",
-            ),
-            (not (self.losses.align or self.reconstructs), "both losses are off: nothing would be trained"),
-            (not 0.999 < views < 1.001, f"the shares of the views sum to {views:g}: they must sum to 1"),
-        ):
-            if wrong:
-                raise InputError(f"recipe {self.name}: {told}")
+        wrong = ""
+        if self.n_tokens >= self.max_tokens:
+            wrong = f"max_tokens is {self.max_tokens}: no room for text besides {self.n_tokens} trained tokens"
+        elif not (self.losses.align or self.reconstructs):
+            wrong = "both losses are off: nothing would be trained"
+        elif not 0.999 < views < 1.001:
+            wrong = f"the shares of the views sum to {views:g}: they must sum to 1"
+        if wrong:
+            raise InputError(f"recipe {self.name}: {wrong}")
 
     @property
     def n_tokens(self) -> int:
@@ -89,10 +88,6 @@ class Recipe:
         """
         facts = _non_default(replace(self, name=""))
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields as plain values."""
-        return asdict(self)
 
 
 def _non_default(row: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.backbones.entries import backbone_digest, fetch_backbone
-from genzoo.backbones.sources import HubSource, Source, WheelSource, fetch_source, filling_cache, resolve_commit
+from genzoo.backbones.sources import Source, WheelSource, fetch_from_hub, fetch_source, filling_cache
 from genzoo.errors import BackboneError, UnknownNameError
 from genzoo.files import cache_root
 from genzoo.jobs import job
@@ -108,7 +108,7 @@ def fetch_teacher(name: str) -> Path:
             return Path(name)
         raise BackboneError(f"{name} is not a SentenceTransformer folder: it has no modules.json")
     if named.is_on_hub:
-        return fetch_source(name.replace("/", "--"), (HubSource(named.base, named.revision or None),))
+        return fetch_from_hub(named)
     try:
         TEACHERS.get(name)
     except UnknownNameError as error:
@@ -133,14 +133,6 @@ def _put_together(teacher: Teacher) -> Path:
         if not (folder / "modules.json").is_file():  # another process may have been faster
             put_together(backbone, recipe.unsupervised, *read_whitening(teacher.whitening), folder)
     return folder
-
-
-def pin_teacher(name: str) -> str:
-    """The name under which everybody gets the same teacher: ``org/name`` gains the commit that it stands for now."""
-    named = ModelName.parse(name)
-    if not named.is_on_hub:
-        return name
-    return named.at(resolve_commit(named.base, named.revision or None))
 
 
 def load_teacher(name: str, device: str | None = None) -> SentenceTransformer:

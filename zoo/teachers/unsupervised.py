@@ -171,7 +171,7 @@ def train_simcse(pooled: SentenceTransformer, texts: Sequence[str], options: Uns
     Loss (SimCSE eq. 1): ``-log softmax_j(cos(h_i, h'_j) / 0.05)[i]``, where h and h' are two passes of a text under dropout.
     """
     transformer: Any = pooled[0]
-    lora = Lora.create(_Headless(transformer.model), options.simcse_rank, "q_proj,k_proj,v_proj,o_proj", seed)
+    lora = Lora.create(transformer.model, options.simcse_rank, "q_proj,k_proj,v_proj,o_proj", seed)
     lora.to(pooled.device)
     transformer.model.requires_grad_(False)
     rng = random.Random(seed)  # noqa: S311 - reproducible choice
@@ -204,13 +204,6 @@ def _pooled(model: SentenceTransformer, texts: Sequence[str]) -> Tensor:
         for key, value in model.preprocess(list(texts)).items()
     }
     return model(features)["sentence_embedding"]
-
-
-class _Headless:
-    """A model without head, where one with `base_model` is expected."""
-
-    def __init__(self, model: Any) -> None:
-        self.base_model = model
 
 
 def teacher_name(backbone_digest: str, options: UnsupervisedOptions, texts: Sequence[str], seed: int) -> str:

@@ -16,10 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from genzoo.backbones.forward import freeze, token_states
 from genzoo.backbones.generation import Response
-from genzoo.backbones.lora import changed_by
-from genzoo.backbones.tokenizer import plain_ids
 from genzoo.frames import facts_to_html, to_frame
 from genzoo.intervals import expanded_tail, share_interval
 from genzoo.jobs import report
@@ -174,11 +171,13 @@ def measure_controls(
         judge: The teacher, which reads the decoded texts; None leaves that out.
         seed: Of the other queries that are drawn, and of the interval's resampling.
     """
-    soft = _soft_prompts(checkpoint, freeze(model), tokenizer, held_out, batch_size)
+    decoder, texts = Decoder(checkpoint, model, tokenizer), [prompts.QUERY + row.query for row in held_out]
+    starts = range(0, len(texts), batch_size)
+    soft = decoder.soft_prompts(torch.cat([decoder.states(texts[at : at + batch_size]) for at in starts]))
     report("controls", 1, 4)
     wanted = torch.stack([targets[row.response] for row in held_out]).to(soft) if targets else None
-    nearness: tuple[float | None, ...] = (None, None, None)
-    told: tuple[float | None, ...] = (None, None, None)
+    unknown: tuple[float | None, float | None, float | None] = (None, None, None)
+    nearness, told = unknown, unknown
     # A checkpoint that was not aligned, or to another teacher, embeds in a space of its own.
     if wanted is not None and checkpoint.dim == wanted.shape[1]:
         weight, bias = checkpoint.align_weight.to(soft), checkpoint.align_bias.to(soft)
@@ -189,42 +188,14 @@ def measure_controls(
     report("controls", 3, 4)
     others = min(OTHERS, len(held_out) - 1)
     if wanted is not None and judge is not None:
-        decoder = Decoder(checkpoint, model, tokenizer)
         texts = [text for part in soft.split(batch_size) for text in decoder.decode(part, DECODED_TOKENS)]
         hits = nearest_to_own(judge(texts).to(wanted), wanted, others, seed)
         told = share_interval(sum(hits), len(hits))
     gap = _gap_interval(shuffled - own, lengths, seed)
-    found = Controls(
-        n=len(held_out),
-        recon_own=float(own.sum() / lengths.sum()),
-        recon_shuffled=float(shuffled.sum() / lengths.sum()),
-        cosine_own=nearness[0],
-        cosine_other=nearness[1],
-        top1=nearness[2],
-        gap_low=gap[0],
-        gap_high=gap[1],
-        decoded=told[0],
-        decoded_low=told[1],
-        decoded_high=told[2],
-        others=others,
-        seed=seed,
-    )
+    recon = float(own.sum() / lengths.sum()), float(shuffled.sum() / lengths.sum())
+    found = Controls(len(held_out), *recon, *nearness, *gap, *told, others, seed)
     report("controls", 4, 4, str(found))
     return found
-
-
-def _soft_prompts(
-    checkpoint: TokenCheckpoint, model: Any, tokenizer: Any, rows: Sequence[Response], batch_size: int
-) -> Tensor:
-    """Soft prompts ``(queries, n_compression, H)`` of the queries, float32."""
-    t = {name: tensor.to(model.device) for name, tensor in checkpoint.tensors().items()}
-    room, states = checkpoint.max_tokens - len(checkpoint.spec), []
-    with changed_by(model, checkpoint.lora):
-        for start in range(0, len(rows), batch_size):
-            texts = [prompts.QUERY + row.query for row in rows[start : start + batch_size]]
-            states.append(token_states(model, plain_ids(tokenizer, texts, room), t["rows"]))
-    compressed = torch.cat(states)[:, checkpoint.spec.n_thought :].float()
-    return compressed @ t["recon_weight"].T + t["recon_bias"]
 
 
 def nearest_to_own(decoded: Tensor, wanted: Tensor, others: int, seed: int) -> list[bool]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from genzoo.backbones.entries import BACKBONES, backbone_content, backbone_digest, fetch_backbone
 from genzoo.backbones.generation import Query, Response, make_engine
+from genzoo.backbones.sources import pin_name
 from genzoo.backbones.tokenizer import template_limit
 from genzoo.backbones.whole import load_causal_lm, open_tokenizer
 from genzoo.errors import TrainingError
@@ -25,7 +26,7 @@ from genzoo.models.checkpoint import TokenCheckpoint, make_spec
 from genzoo.models.loading import loaded_content
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.targets import compute_targets
-from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher, pin_teacher
+from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
 from genzoo.teachers.unsupervised import fit_teacher, teacher_name
 from genzoo.training.controls import Controls, embedder, measure_controls
 from genzoo.training.examples import TrainingExample, make_examples, phases_of
@@ -55,7 +56,7 @@ def teacher_content(name: str) -> str:
     """
     folder = Path(name)
     if name in TEACHERS or not folder.is_dir():
-        return pin_teacher(name)
+        return pin_name(name)
     is_whole = base_folder(folder) in (None, folder)
     return f"folder-{folder_content(folder)}" + ("" if is_whole else f"-{loaded_content(folder)}")
 
@@ -90,21 +91,9 @@ class TrainingRun:
 
     def __post_init__(self) -> None:
         self.device = self.processes.device or self.device
-
-    @property
-    def _answers(self) -> Path:
-        """Folder of the responses."""
-        return self.responses_folder or self.output
-
-    @property
-    def _shared(self) -> Path:
-        """Folder of teachers and targets."""
-        return self.targets_folder or self.output
-
-    @property
-    def _is_judged(self) -> bool:
-        """Whether anything needs a teacher."""
-        return bool(self.recipe.losses.align) or self.always_judged
+        self._answers = self.responses_folder or self.output
+        self._shared = self.targets_folder or self.output
+        self._is_judged = bool(self.recipe.losses.align) or self.always_judged
 
     @cached_property
     def backbone_folder(self) -> Path:
@@ -315,7 +304,7 @@ class TrainingRun:
             recipe_digest=recipe.digest(),
             max_tokens=recipe.max_tokens,
             info={
-                "recipe": recipe.as_dict(),
+                "recipe": asdict(recipe),
                 "queries": len(self.queries),
                 "examples": len(trainer.examples),
                 "precision": "bfloat16" if trainer.is_bfloat16 else "float32",

@@ -234,23 +234,16 @@ class TrainingPlan:
         licence = f", licence {row.licence}{', gated: ' + row.page if row.gated else ''}" if row else ""
         size = f"{self.shape.n_parameters / 1e6:,.0f} M parameters" if self.shape else "size known once it is fetched"
         trained = f"{self.n_trained:,}" if self.n_trained else "known once the teacher is loaded"
+        tokens = f"{recipe.n_thought} thought + {recipe.n_compression} compression tokens"
+        answers = f"at most {self.response_tokens:,}" if self.response_tokens else f"none ({recipe.response.source})"
         made = [
             ("recipe", f"{recipe.name} (digest {recipe.digest()})"),
             ("backbone", f"{recipe.backbone}: {size}{licence}"),
             ("teacher", recipe.teacher if recipe.losses.align else "none: the alignment loss is off"),
-            (
-                "trained parameters",
-                f"{trained} ({recipe.n_thought} thought + {recipe.n_compression} compression tokens)",
-            ),
+            ("trained parameters", f"{trained} ({tokens})"),
             ("queries", f"{self.n_queries:,}, of which {self.n_answered:,} are answered"),
-            (
-                "response tokens",
-                f"at most {self.response_tokens:,}" if self.response_tokens else f"none ({recipe.response.source})",
-            ),
-            (
-                "training",
-                f"{optim.steps:,} steps of {optim.batch}: {optim.steps * optim.batch:,} examples",
-            ),
+            ("response tokens", answers),
+            ("training", f"{optim.steps:,} steps of {optim.batch}: {optim.steps * optim.batch:,} examples"),
             ("training tokens", f"about {self.training_tokens / 1e6:,.1f} M"),
             ("memory", f"about {self.memory / 1e9:.1f} GB at the peak of a step" if self.memory else "unknown"),
         ]
@@ -258,13 +251,8 @@ class TrainingPlan:
         if times is None:
             return [*made, ("time", "unknown: fetch the backbone first")]
         made += [(f"time, {stage}", f"about {as_time(value)}") for stage, value in times.items() if value]
-        return [
-            *made,
-            (
-                "time in all",
-                f"about {as_time(sum(times.values()))}, and the teacher's; measured at {self.speed / 1e9:.0f} GFLOP/s",
-            ),
-        ]
+        total, speed = as_time(sum(times.values())), f"{self.speed / 1e9:.0f} GFLOP/s"
+        return [*made, ("time in all", f"about {total}, and the teacher's; measured at {speed}")]
 
     def _repr_html_(self) -> str:
         return facts_to_html(self.rows())

@@ -254,9 +254,7 @@ def controls(
     rows = _held_out(Path(held_out or folder / HELD_OUT), n)
     if held_out is not None:
         _note_trained_on(rows, folder, Path(held_out))
-    found = measure_on(
-        checkpoint, rows, teacher or teacher_of(model), seed=seed, device=device,
-    )  # fmt: skip
+    found = measure_on(checkpoint, rows, teacher or teacher_of(model), seed=seed, device=device)
     if save:
         inner = folder / "checkpoint"
         info = checkpoint.info | {"controls": asdict(found)}
@@ -294,10 +292,9 @@ def read_log(queries: Queries, column: str | None = None) -> list[Query]:
 
 def _pinned(recipe: Recipe) -> Recipe:
     """The recipe with the Hub's names pinned to commits."""
-    from genzoo.backbones.entries import pin_backbone
-    from genzoo.teachers.teachers import pin_teacher
+    from genzoo.backbones.sources import pin_name
 
-    return replace(recipe, backbone=pin_backbone(recipe.backbone), teacher=pin_teacher(recipe.teacher))
+    return replace(recipe, backbone=pin_name(recipe.backbone), teacher=pin_name(recipe.teacher))
 
 
 def _read(recipe: str | Recipe, queries: Queries, options: RecipeOptions) -> tuple[Recipe, list[Query]]:
@@ -353,9 +350,7 @@ def given_responses(made: str | Path | None, asked: Sequence[Query]) -> list[Res
             "leave --responses out to have them answered"
         )
     if len(by_query) < len(asked):
-        log.warning(
-            "%s answers %s of %s queries; the others are answered now", path, f"{len(by_query):,}", f"{len(asked):,}"
-        )
+        log.warning(f"{path} answers {len(by_query):,} of {len(asked):,} queries; the others are answered now")
     return list(by_query.values())
 
 

@@ -131,13 +131,7 @@ class TextStates:
         return len(self._kept)
 
     def memory(self, model: Any, texts: Sequence[str], ids: Sequence[Sequence[int]]) -> Memory | None:
-        """Layer -> keys and values of each text, in the order of the texts; None where all of them are empty.
-
-        Args:
-            model: Causal LM, frozen.
-            texts: What was tokenised.
-            ids: Their token ids.
-        """
+        """Layer -> keys and values of each text by its token ids, in their order; None where all of them are empty."""
         keys = [(text, len(row)) for text, row in zip(texts, ids, strict=True)]
         new = [place for place, key in enumerate(keys) if key not in self._kept]
         made = remember(model, [ids[place] for place in new]) if new else {}

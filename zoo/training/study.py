@@ -33,11 +33,7 @@ from genzoo.training.state import StateFolder, TextStates
 log = logging.getLogger(__name__)
 
 
-def settle(
-    study: Study,
-    queries: Sequence[Query],
-    output: Path,
-) -> dict[tuple[str, int], str]:
+def settle(study: Study, queries: Sequence[Query], output: Path) -> dict[tuple[str, int], str]:
     """Fetch and check what every cell needs, and what the folder holds of it.
 
     Args:
@@ -76,12 +72,7 @@ def settle(
     return made_of
 
 
-def _check_rows(
-    study: Study,
-    rows: Sequence[StudyRow],
-    output: Path,
-    made_of: Mapping[tuple[str, int], str],
-) -> None:
+def _check_rows(study: Study, rows: Sequence[StudyRow], output: Path, made_of: Mapping[tuple[str, int], str]) -> None:
     """Refuse figures of cells that were trained otherwise; say what is kept without being known."""
     path = output / RESULTS
     digests = {cell: study.recipe_of(*cell).digest() for cell in made_of}

@@ -43,15 +43,13 @@ def on_the_hub(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    found = search_set(HARMFUL, WIKI)
+    corpus, queries, qrels = search_set(HARMFUL, WIKI)
     path = tmp_path / "advbench"
     path.mkdir()
     rows = {
-        "corpus": [{"_id": row["id"], "title": "", "text": row["text"]} for row in found.corpus],
-        "queries": [{"_id": row["id"], "text": row["text"]} for row in found.queries],
-        "qrels": [
-            {"query-id": q, "corpus-id": d, "score": n} for q, docs in found.qrels.items() for d, n in docs.items()
-        ],
+        "corpus": [{"_id": row["id"], "title": "", "text": row["text"]} for row in corpus],
+        "queries": [{"_id": row["id"], "text": row["text"]} for row in queries],
+        "qrels": [{"query-id": q, "corpus-id": d, "score": n} for q, docs in qrels.items() for d, n in docs.items()],
     }
     for name, lines in rows.items():
         (path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -61,11 +59,11 @@ def folder(tmp_path):
 def test_a_document_is_cut_into_whole_chunks_and_only_the_first_may_be_short():
     assert [len(text.split()) for _, text in chunks("w " * 250)] == [100, 100]
     assert list(chunks("")) == []
-    found = search_set(HARMFUL, WIKI)
-    assert [row["id"] for row in found.corpus[:3]] == ["malicious_7-0", "malicious_7-1", "malicious_8-0"]
-    assert found.corpus[2]["text"] == "Plums # plum plum"
-    assert found.corpus[3] == {"id": "wiki_w0", "text": "River # water 0"}
-    assert found.qrels == {"7": {"malicious_7-0": 1, "malicious_7-1": 1}, "8": {"malicious_8-0": 1}}
+    corpus, _, qrels = search_set(HARMFUL, WIKI)
+    assert [row["id"] for row in corpus[:3]] == ["malicious_7-0", "malicious_7-1", "malicious_8-0"]
+    assert corpus[2]["text"] == "Plums # plum plum"
+    assert corpus[3] == {"id": "wiki_w0", "text": "River # water 0"}
+    assert qrels == {"7": {"malicious_7-0": 1, "malicious_7-1": 1}, "8": {"malicious_8-0": 1}}
 
 
 def test_the_revision_is_looked_up_once_and_recorded(on_the_hub, make_meta, tmp_path):

