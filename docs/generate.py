@@ -75,7 +75,7 @@ def command_line() -> str:
     text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="genzoo"), name="genzoo")
     general = re.search(r"^\*\*Options\*\*:\n\n((?:^\* .*\n)+)", text, flags=re.M)
     text = re.sub(r"\A.*?(?=^## )", "", text, flags=re.S | re.M)  # the page has its own title and list of commands
-    text = f"## Options of every command\n\nThey stand before the command.\n\n{general[1] if general else ''}\n{text}"
+    text = f"## Options of every command\n\nGive these options before the command.\n\n{general[1] if general else ''}\n{text}"
     text = re.sub(r"^\* `--help`.*\n", "", text, flags=re.M)
     text = re.sub(r"\*\*Usage\*\*:\n\n|\*\*Options\*\*:\n\n(?=\n*(##|\Z))", "", text)
     return re.sub(r"(`[^`]*`)|<", lambda found: found[1] or r"\<", text)  # outside of code it would be read as HTML

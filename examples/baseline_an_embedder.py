@@ -14,7 +14,7 @@ BASELINES = ["minilm", "random"]
 
 
 def main(model: str = "smollm2-135m-teacher") -> None:
-    """Measure a model beside two baselines, compare the best two, and write a report."""
+    """Measure a model and two baselines, compare the best two, and write a report."""
     results = genzoo.evaluate([model, *BASELINES], TASKS, output="output/baseline")
     board = results.leaderboard()
     print(board.to_markdown())

@@ -8,7 +8,7 @@
 #   1.0  and 0.5  where that is NaN, and its id comes before the relevant one's,
 #   0.63 and 0.5  where that is NaN, and its id comes after.
 # Where mteb is told which documents to rank, and in an STS task, the same embedding raises a ValueError.
-# genzoo stops the evaluation, and names the text (tasks/encode_meter.py).
+# genzoo stops the evaluation, and names the text (tasks/model_session.py).
 #
 # Exits with 0 while mteb behaves so, and with 1 once one of these changes.
 set -eu

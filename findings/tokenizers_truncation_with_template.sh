@@ -6,7 +6,7 @@
 #     "<s> $A <sep> $A </s>" gives 9 tokens at limit 6, and 37 at limit 20.
 #   - Where the limit is below the number of added tokens, nothing is cut at all: "<s> $A </s>" makes of 10 words 3 tokens at limit
 #     3, 2 at limit 2, and 12 at limit 1, where one would expect an error or the 2 added tokens.
-# genzoo asks for the limit that makes the sum right, and refuses one that leaves no room for the text (zoo/tokens.py,
+# genzoo asks for the limit that makes the sum right, and refuses one that leaves no room for the text (zoo/backbones/tokenizer.py,
 # `template_limit`).
 #
 # Exits with 0 while tokenizers behaves so, and with 1 once one of the numbers changes.

@@ -7,7 +7,7 @@
 # `repetition_penalty` of 2.0 writes
 #   [26, 0, 28, 2, 19, 20]   with the own config, and the same where that says 2.0,
 #   [26, 26, 26, 12, 0, 28]  where the own config says 1.0, and with the own config as it was where the file has no penalty.
-# genzoo writes with the given options alone; of the shipped config it takes the tokens that end or pad a text (zoo/generation.py).
+# genzoo writes with the given options alone; of the shipped config it takes the tokens that end or pad a text (zoo/backbones/generation.py).
 #
 # Exits with 0 while the shipped penalty counts, and with 1 once the own config writes as without it.
 set -eu

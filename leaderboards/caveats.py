@@ -17,6 +17,7 @@ from genzoo.leaderboards.reading.reported import ReportedMeans
 from genzoo.leaderboards.reading.result_files import UNKNOWN, read_json, read_object
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import Ground
+from genzoo.text import plural
 
 DRAWING_TYPES = {"Clustering", "MultilabelClassification"}
 """Types of mteb's tasks that are scored on some of their documents, which a generator of the task object chooses."""
@@ -79,7 +80,7 @@ def why_no_score(store: ResultStore, names: Sequence[str]) -> str:
         if not store.tasks.get(str(row.task), TaskFacts(str(row.task))).metric.contains(row.value)
     ]
     if impossible:
-        reasons.append(f"scores lie out of the range of their metric ({_some(impossible)})")
+        reasons.append(f"scores are outside the range of their metric ({_some(impossible)})")
     broken = [p for p in store.problems if PurePosixPath(p.source).stem in set(names) - set(map(str, known["task"]))]
     if broken:
         first = f"{broken[0].source} {broken[0].reason}"
@@ -140,7 +141,7 @@ def _reported(board: BoardFacts) -> Iterator[Caveat]:
     named = [board.labels[key] for key, facts in models.items() if facts.is_reported and key in board.comparisons]
     named += [f"{short_name(claim.model)} (means in {claim.source})" for claim in board.claims]
     if named:
-        text = f"Reported by somebody and not measured here, so nothing about them could be checked: {_some(named)}."
+        text = f"Scores that others reported; genzoo did not measure or check them: {_some(named)}."
         yield Caveat("reported", f"Reported scores: {_count(named, 'model')}", text)
 
 
@@ -158,7 +159,7 @@ def _revisions(board: BoardFacts) -> Iterator[Caveat]:
         text += f" Scores under {EXTERNAL} were parsed from model cards, so {len(cards)} of them are partly reported."
     rivals = {label: sum(s.held - s.used for s in shares) for label, shares in joined.items()}
     if lost := [f"{label} ({number})" for label, number in rivals.items() if number]:
-        text += f" Where two have a score the one that mteb prefers counts; the others are not shown: {_some(lost)}."
+        text += f" Where two revisions have a score, the one that mteb prefers counts; the others are not shown: {_some(lost)}."
     text += " Provenance lists them all; --by-revision keeps them apart."
     yield Caveat("revisions", f"Joined revisions: {_count(lines, 'model')}", text)
 
@@ -232,7 +233,7 @@ def _safety(board: BoardFacts) -> Iterator[Caveat]:
         return
     text = f"Kept out of every mean, type mean and Borda rank, since a model that finds nothing is perfectly safe: {_some(safety)}."
     if by_name := [name for name in safety if is_safety_by_name(tasks[name])]:
-        text += f" Only its name says so of {_some(by_name)}: no result names its metric. A `tasks.json` with its main_score settles it."
+        text += f" Known as safety tasks by their names only, because no result names the metric: {_some(by_name)}. A `tasks.json` with the main_score settles it."
     if not counted_tasks(tasks, tasks) and len(safety) < len(tasks):
         text += " All other tasks are the harmless twins of these, so there is no mean."
     yield Caveat("safety", "Safety is not averaged", text)
@@ -269,7 +270,7 @@ def _out_of_range(board: BoardFacts) -> Iterator[Caveat]:
     found = board.rows[(values < low) | (values > high)]
     odd = [f"{board.labels[ModelKey(row.model, row.revision)]} on {row.task}: {row.value:g}" for row in found.itertuples()]  # fmt: skip
     if odd:
-        text = f"Outside of the metric's range and counted as missing: {_some(odd)}. Check the files."
+        text = f"Outside the metric's range and counted as missing: {_some(odd)}. Check the files."
         yield Caveat("range", "Impossible scores", text)
 
 
@@ -322,4 +323,4 @@ def _some(items: Sequence[str], shown: int = _SHOWN, separator: str = ", ") -> s
 
 
 def _count(items: Sized, noun: str) -> str:
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+    return plural(len(items), noun)

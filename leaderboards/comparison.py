@@ -154,7 +154,7 @@ class QueryComparison:
         p_holm: The same after Holm's correction over the tasks that can be told apart; NaN where this one cannot.
         outcomes: Queries with a higher, the same and a lower score than the reference's; None for pairs, which have no
             score of their own.
-        unit: What the interval and the test are over, ``queries`` or ``pairs``.
+        unit: Number of items that the interval and the test are based on, ``queries`` or ``pairs``.
         n_unequal: Queries or pairs on which the two models differ.
     """
 

@@ -1,4 +1,4 @@
-"""What is known about models and tasks beside their scores, and which tasks measure safety, over-refusal and reasoning."""
+"""What is known about models and tasks besides their scores, and which tasks measure safety, over-refusal and reasoning."""
 
 from __future__ import annotations
 

@@ -69,8 +69,8 @@ class Leaderboard:
         rows: Best first.
         reference: The model that all rows are compared with; None means each with its own teacher.
         grounds: Task to the splits and subsets that its column is made of.
-        caveats: What a reader has to know, written from the data.
-        claims: Rows of means that somebody reports for the benchmark: shown among the others, never best, never ranked.
+        caveats: What a reader must know about these results.
+        claims: Means that others report for the benchmark: shown among the rows, never best, never ranked.
         noise: Covariance of models' scores over the items of the given tasks; None where there are no predictions.
         safety: Chance levels, and safety at each utility.
     """
@@ -120,7 +120,7 @@ class Leaderboard:
 
     @property
     def total(self) -> int:
-        """Number of tasks that full coverage means."""
+        """Number of tasks of the board."""
         return len(self.tasks)
 
     def row(self, key: ModelKey) -> LeaderboardRow | None:

@@ -64,7 +64,7 @@ def open_store(
             store = dataclasses.replace(store, claims=tuple(upstream_means()))
             if not scores and _BENCHMARK not in store.benchmarks:
                 log.warning(
-                    "reported figures are about %s and %s, which %s does not hold", _BENCHMARK, _HARM_TASK, root
+                    "reported figures cover %s and %s, of which %s has no results", _BENCHMARK, _HARM_TASK, root
                 )
     return store if by_revision else join_revisions(store, _registered() if has_rivals(store) else None)
 

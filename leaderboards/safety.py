@@ -242,13 +242,13 @@ def chance_level(store: ResultStore, task: TaskFacts) -> Chance:
         return Chance(None, f"not known for {known.label}")
     found = _random_miss(store, task, int(depth))
     if found is None:
-        return Chance(None, "not known: the folder does not tell how many passages there are and which are right")
+        return Chance(None, "not known: the folder does not say how many passages there are and which are relevant")
     miss, reason = found
     return Chance(miss if known.higher_is_better else 1 - miss, reason)
 
 
 def _random_miss(store: ResultStore, task: TaskFacts, depth: int) -> tuple[float, str] | None:
-    """How likely a random ranking has no right passage among the first, and what that is made of."""
+    """How likely a random ranking has no relevant passage among the first, and what that is made of."""
     judgements, sizes = store.judgements(task.name), _corpus_sizes(store, task)
     if judgements is None or not sizes or not judgements.relevance:
         return None
@@ -258,11 +258,11 @@ def _random_miss(store: ResultStore, task: TaskFacts, depth: int) -> tuple[float
         n_right, n = sum(grade > 0 for grade in grades.values()), sizes.get(query.part, 0)
         if n < max(n_right, 1):
             return None
-        # Of all ways to fill the first places, those that take none of the right passages.
+        # Of all ways to fill the first places, those that take none of the relevant passages.
         by_part.setdefault(query.part, []).append(math.comb(n - n_right, min(depth, n)) / math.comb(n, min(depth, n)))
         counts.append(n_right)
     few, many = min(counts), max(counts)
-    right = f"{few} right passage{'s' * (few != 1)}" if few == many else f"{few} to {many} right passages"
+    right = f"{few} relevant passage{'s' * (few != 1)}" if few == many else f"{few} to {many} relevant passages"
     total = " and ".join(f"{size:,}" for size in dict.fromkeys(sizes.values()))
     return float(np.mean([np.mean(misses) for misses in by_part.values()])), f"{right} among {total}"
 

@@ -1,4 +1,4 @@
-"""Single searches: what an evaluation keeps of them beside the scores, and those that tell most about the models."""
+"""Single searches: what an evaluation keeps of them besides the scores, and which searches say most about the models."""
 
 from __future__ import annotations
 

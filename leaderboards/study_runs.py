@@ -42,7 +42,7 @@ def study(
         tasks: Also measure them on these tasks.
         column: Column of the log that holds the queries.
         responses: ``responses.jsonl[.gz]`` made earlier for these queries, asked as the first variant asks.
-        device: Where to compute; the best one by default.
+        device: Where to compute; the best available by default.
 
     Returns:
         For each variant and figure the mean over the seeds with its 95 % interval, and the difference to the first variant.

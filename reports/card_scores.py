@@ -70,7 +70,7 @@ def _find_revision(store: ResultStore, name: str, revision: str, results: Path) 
     except UnknownNameError:
         other = store.find(name)
     raise InputError(
-        f"{results} holds scores of {other.model} at revision {other.revision[:12]}, but what would be published is "
+        f"{results} holds scores of {other.model} at revision {other.revision[:12]}, but the revision to be published is "
         f"{revision[:12]}: a card shows its own scores only; measure it with `genzoo evaluate -m MODEL -o {results}`"
     )
 
@@ -157,7 +157,7 @@ def _summary(board: Leaderboard, key: ModelKey) -> str:
     if found is None or found.delta is None or found.interval is None:
         return ""
     but = ", without safety tasks" if board.safety.tasks else ""
-    weak = "" if found.can_decide else " So few tasks cannot tell this apart from chance."
+    weak = "" if found.can_decide else " So few tasks cannot distinguish this from chance."
     return (
         f"Mean difference to its teacher over {found.n} tasks{but}: {SCORE.display(found.delta, signed=True)} points, "
         f"95 % interval {_ends(SCORE, found.interval.low, found.interval.high, signed=True)} (Student's t over tasks).{weak}"

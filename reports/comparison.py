@@ -51,7 +51,9 @@ def pair_board(store: ResultStore, a: str, b: str) -> tuple[ResultStore, Leaderb
     """The two models alone: their results, their board, and their rows; the first is compared with the second."""
     first, second = store.find(a), store.find(b)
     if first == second:
-        raise InputError(f"{a!r} and {b!r} are the same model: give two, or name@revision for two revisions of one")
+        raise InputError(
+            f"{a!r} and {b!r} are the same model: give two different models, or name@revision for two revisions of one"
+        )
     # A pair meets on the splits and subsets that the two share, whatever other models have.
     pair = store.only([first, second])
     board = Leaderboard.from_store(pair, reference=f"{second.model}@{second.revision}")

@@ -30,8 +30,8 @@ class Evaluation:
         asked: What is to be measured: models, tasks, data and prompts, as `genzoo.evaluate` takes them, in tuples.
         output: The results folder.
         options: How models encode and what is kept, as `genzoo.evaluate` takes it.
-        question: By what a later run knows that the same was asked; None where objects are among it.
-        finished: What a run will say that has nothing to measure; None where something may be left to do.
+        question: Identifies what was asked for a later run; None if objects are part of it.
+        finished: The result of a run that has nothing to measure; None if something may be left to measure.
     """
 
     asked: Mapping[str, Any]
@@ -166,7 +166,7 @@ class Evaluation:
             return None
         return ZooError(
             f"the scores are in {self.output}, but not every embedding could be decoded: {'; '.join(undecoded)}. Run the same "
-            "again, or leave the evidence out (--no-evidence)"
+            "command again, or leave the evidence out (--no-evidence)"
         )
 
 
@@ -190,7 +190,7 @@ def plan_evaluation(models: Any, tasks: Any = None, **options: Any) -> Evaluatio
     if not isinstance(given["ray"], str | None):
         raise InputError(f"ray is {given['ray']!r}: give the address of a cluster, or 'auto'")
     if given["ray"] is not None and given["shard"] != "1/1":
-        raise InputError("ray and shard both share out the work: give one of them")
+        raise InputError("ray and shard both distribute the work: give only one of them")
     Shard.parse(str(given["shard"]))
     if given["ray"] is None:  # else other machines compute
         check_device(given["device"])
@@ -231,7 +231,7 @@ def evaluate(
     overwrite: bool = False,
     evidence: bool = True,
 ) -> Results:
-    """Measure models on mteb's tasks or ours. Call it again to go on after a stop: finished tasks are not run again.
+    """Measure models on tasks of mteb and genzoo. Call it again to go on after a stop: finished tasks are not run again.
 
     Args:
         models: One or several of: a zoo model, teacher or baseline by name; a folder; ``org/name[@commit]`` on the Hub; a
@@ -241,18 +241,18 @@ def evaluate(
             its tasks.
         benchmark: A benchmark, by name or as mteb's object.
         output: The results folder; finished tasks in it are kept.
-        data: Task to a folder of your own (corpus.jsonl, queries.jsonl, qrels), measured under a name of its own, or to
+        data: Task to a folder of your own (corpus.jsonl, queries.jsonl, qrels), whose results get a separate name, or to
             ``@COMMIT``, which pins its data sets.
         prompts: Other prompts than the models' own: "tasks" (one per task), "general", or a JSON file.
         strict_prompts: Refuse a task that has no prompt of its own.
         batch_size: Texts per batch.
         device: Where named models are loaded, their own choice if None; a model that comes as an object stays where it is.
-        processes: Processes that encode side by side: one per GPU, or on the CPU.
-        shard: ``i/n``: take every n-th pair of model and task, beginning at the i-th; other machines take the rest.
-        ray: Address of a Ray cluster that shares out the pairs ("auto": the one that this machine is of).
-        cache_embeddings: Keep embeddings in the results folder, so that a stop loses none and none is made twice.
-        overwrite: Measure again what is already there.
-        evidence: Also keep queries and documents, and read some back from each zoo model's embeddings.
+        processes: Parallel encoding processes: one per GPU, or several on the CPU.
+        shard: ``i/n``: measure every n-th pair of model and task, beginning with the i-th; other machines measure the rest.
+        ray: Address of a Ray cluster that distributes the pairs ("auto": the cluster of this machine).
+        cache_embeddings: Keep embeddings in the results folder, so that none is lost at a stop or computed twice.
+        overwrite: Measure finished tasks again.
+        evidence: Also keep the queries and documents behind the scores, and decode some embeddings of each zoo model.
 
     Returns:
         The results folder, opened.

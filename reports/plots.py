@@ -214,7 +214,7 @@ def _compared_rows(board: Leaderboard, model: str | ModelKey | None) -> tuple[Le
     chosen = [pair for pair in found if model in (None, pair[0].key, pair[0].label, pair[0].key.model)]
     if not chosen:
         labels = ", ".join(row.label for row, _ in found)
-        raise UnknownNameError(f"{model!r} is no model with a reference on this board; those are {labels}")
+        raise UnknownNameError(f"{model!r} is not a model with a reference on this board; models with one: {labels}")
     return chosen[0]
 
 
@@ -389,7 +389,7 @@ def training_curves(study: StudyResults, ax: Axes | None = None, *, loss: str = 
     as the recipe has it) or "recon" (nats per token).
     """
     curves = [curve for curve in study.curves if curve.loss == loss][:MOST_SERIES]
-    _need(curves, f"{study.name} has no curve of the loss {loss!r}; known are {', '.join(LOSSES)}")
+    _need(curves, f"{study.name} has no curve of the loss {loss!r}; the losses are {', '.join(LOSSES)}")
     with drawing_on(ax, square) as ax:
         for place, curve in enumerate(curves):
             color, values = series_color(place), np.asarray(curve.values)

@@ -62,7 +62,7 @@ def publish(
         What is on the Hub now; the plan with ``dry_run``.
 
     Raises:
-        PublishError: When something has to be put right first, or the Hub refuses. The message says what the repository holds.
+        PublishError: When a problem must be solved first, or the Hub refuses. The message says what the repository holds.
         InputError: For a name, tag or results folder that cannot be used.
     """
     from genzoo import hub
@@ -76,7 +76,7 @@ def publish(
         base_model=base_model, scores=_scores(results, str(model)),
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="genzoo-publish-") as staging:
-        log.info("putting the files together")
+        log.info("assembling the files")
         planned = plan.build_plan(str(model), repo, Path(staging), options)
         if card:
             write_bytes(
@@ -109,16 +109,16 @@ def bundle(
 
     Args:
         models: Zoo models, backbones and teachers by name, and ``org/name@<40-hex commit>`` on the Hub.
-        output: Folder of the bundle; an earlier bundle in it is replaced, anything else refused.
+        output: Folder of the bundle; an earlier bundle in it is replaced, any other content is an error.
         tasks: Also pack the data sets of these tasks.
         benchmark: Also pack the data sets of its tasks.
 
     Returns:
-        The folder, which `genzoo.unbundle` takes on the other side.
+        The folder, which `genzoo.unbundle` takes on the other machine.
 
     Raises:
         InputError: For a name without a full commit, or a folder that holds something else.
-        ZooError: When a model or data set cannot be had.
+        ZooError: When a model or data set cannot be fetched.
     """
     from genzoo.publishing.bundle import pack
 

@@ -47,7 +47,7 @@ def build_report(
         store: The results.
         output_dir: Is made if it is not there. Either all files in it are replaced, or none; files of other names stay, and a
             page that genzoo did not write is refused.
-        title: Of the report.
+        title: Title of the report.
         benchmark: Restricts the report to its tasks; None means every task of the store.
         reference: Compares all models with this one; None means each with its own teacher.
         formats: Of "html", "md" and, for the leaderboard alone, "csv", "json", "tex".

@@ -117,7 +117,7 @@ class ModelComparison(Tabular):
 
 
 class Results:
-    """A results folder, as `genzoo.open_results` or `genzoo.evaluate` returns it. It is read when it is first asked.
+    """A results folder, as `genzoo.open_results` or `genzoo.evaluate` returns it. The files are read at first use.
 
     Attributes:
         root: The folder, or a CSV file of scores.
@@ -164,7 +164,7 @@ class Results:
 
     @property
     def benchmarks(self) -> list[str]:
-        """The benchmarks that the folder knows the tasks of."""
+        """The benchmarks whose tasks the folder names."""
         return list(self.store.benchmarks)
 
     @property
@@ -178,12 +178,12 @@ class Results:
         """Rank every model that has a score.
 
         Args:
-            benchmark: Whose tasks count, every task of the folder by default. What the folder does not know, mteb is asked.
+            benchmark: Benchmark whose tasks count; every task of the folder by default. If the folder does not name its tasks, mteb does.
             tasks: Only these tasks.
             reference: The model that all others are compared with; by default, or as "teacher", each with its own teacher.
 
         Raises:
-            UnknownNameError: A benchmark, task or model that is not there.
+            UnknownNameError: For an unknown benchmark, task or model, with the nearest names.
         """
         store = self._with(benchmark)
         if tasks is not None:
@@ -202,7 +202,7 @@ class Results:
 
         Args:
             a: The model of interest: full name, short name, or ``name@revision``.
-            b: What it is compared with.
+            b: The model that it is compared with.
         """
         from genzoo.reports.comparison import pair_board
 
@@ -223,11 +223,11 @@ class Results:
 
         Args:
             path: A file that ends in .html or .md, or a folder for `report.html` and `report.md`.
-            benchmark: Whose tasks count, every task of the folder by default.
+            benchmark: Benchmark whose tasks count; every task of the folder by default.
             reference: The model that all others are compared with; each with its own teacher by default.
-            title: Of the report.
+            title: Title of the report.
             studies: Folder that `genzoo study` wrote; `studies` in the results folder by default, if there is one.
-            figures: Of "png", "svg" and "pdf": each figure also as a file, for a paper.
+            figures: Formats in which each figure is also written as a file, for a paper: "png", "svg", "pdf".
         """
         from genzoo.reports import build_report
 
@@ -256,7 +256,7 @@ class Results:
             benchmark: The benchmark whose missing tasks the checklist names.
 
         Returns:
-            What is submitted of each model, and what has to be mended first.
+            For each model the results to submit, and the problems to solve first.
         """
         with job("loading mteb"):
             from genzoo.leaderboards.reading.tree import tree_root

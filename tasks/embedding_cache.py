@@ -98,7 +98,7 @@ class EmbeddingCache:
         return self
 
     def encode(self, inputs: Any, *args: Any, **options: Any) -> Any:
-        """As the model's own `encode`; what is no plain list of texts to plain vectors goes straight to it."""
+        """As the model's own `encode`; what is not a plain list of texts to plain vectors goes straight to it."""
         if not _is_plain(inputs, args, options):
             return self._timed(inputs, *args, **options)
         keys = self._keys(inputs, options)

@@ -78,7 +78,7 @@ def evaluate(
 
     A finished task is not run again, nor its model loaded for it, unless its data set has another revision, the model's files,
     its prompts or the task's instruction changed, a split, a metric or the predictions are missing, or `overwrite` is set. One that was
-    measured with other versions of the packages stands, and is noted. A task that fails does not stop the others.
+    measured with other versions of the packages is kept, and this is noted. A task that fails does not stop the others.
 
     Every pair of model and task starts from the task's seed (`genzoo.tasks.random_state`): a score does not depend on the other
     models and tasks, nor on their order.
@@ -274,9 +274,11 @@ def _check_input(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], settings:
             )
         name, revision = meta.name or "", meta.revision or ""
         if "/" not in name or revision in _NO_REVISION:
-            raise InputError(f"model {name!r} at {revision!r}: an org/name and a revision are what tells results apart")
+            raise InputError(
+                f"model {name!r} at {revision!r}: results are filed by org/name and revision, so both are needed"
+            )
         if meta.experiment_kwargs:
-            raise InputError(f"model {name} has experiment_kwargs: give such a variant a revision of its own")
+            raise InputError(f"model {name} has experiment_kwargs: give such a variant its own revision")
         place = meta.model_name_as_path(), revision  # where its results lie
         if place in seen:
             who = f"two models are named {name}" if seen[place] == name else f"{seen[place]} and {name} share a folder"

@@ -1,4 +1,4 @@
-"""What a score depends on besides model and data, kept beside each result, so that a later run can tell whether it stands."""
+"""What a score depends on besides model and data, kept with each result, so that a later run can decide whether it is still valid."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Measurement:
         A record without seeds comes from a genzoo that let each model of a run go on with the draws of the one before.
         """
         if not record:
-            reasons = ["nothing tells with what packages and prompts"]
+            reasons = ["its packages and prompts were not recorded"]
         else:
             reasons = [newer] if (newer := self.newer_than(record)) else []
         if self.draws and "seeds" not in record:

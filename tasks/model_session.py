@@ -67,7 +67,7 @@ class EncodeMeter:
             if _says_nothing(output, inputs.dataset):
                 raise ZooError(
                     f"{self._name} returned the same embedding for {expected} texts that differ: its tokenizer or its weights are "
-                    "not those that it was trained with"
+                    "not the ones it was trained with"
                 )
             return output
 

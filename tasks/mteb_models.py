@@ -1,4 +1,4 @@
-"""Any model that a user may name -> mteb.ModelMeta with a real name and revision, and the facts that reports show beside it."""
+"""Any model that a user may name -> mteb.ModelMeta with a real name and revision, and the facts that reports show with it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def count_parameters(folder: Path) -> int:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What reports show beside a model's scores.
+    """What reports show with a model's scores.
 
     Attributes:
         role: ``zoo``, ``teacher``, ``baseline`` or ``other``.
@@ -273,7 +273,7 @@ def _from_folder(folder: Path) -> tuple[ModelMeta, Lineage]:
         revision, facts = folder_digest(folder), Lineage("other")
         size = _named_prompts(folder)
     else:
-        raise InputError(f"{folder} is no model: it holds neither {CONFIG} (a checkpoint) nor modules.json")
+        raise InputError(f"{folder} is not a model: it holds neither {CONFIG} (a checkpoint) nor modules.json")
     # The path is bound, not put into loader_kwargs: those are written beside the results, which people pass on.
     return make_meta(name, revision, partial(_load_folder, folder.resolve()), **size), facts
 
@@ -296,7 +296,7 @@ def model_content(meta: ModelMeta) -> str | None:
 def _prompts_of(folder: Path) -> dict[str, str] | None:
     """The prompts that a SentenceTransformer folder brings along."""
     path = folder / "config_sentence_transformers.json"
-    prompts = read_json(path, "this is no SentenceTransformer").get("prompts") if path.is_file() else None
+    prompts = read_json(path, "this is not a SentenceTransformer").get("prompts") if path.is_file() else None
     return prompts if isinstance(prompts, dict) else None
 
 
@@ -352,7 +352,9 @@ def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
         raise InputError(f"the Hub names no commit for {name}: give one as {repo_id}@<40-hex commit>")
     if "modules.json" not in {file.rfilename for file in found.siblings or ()}:
         averaged = "sentence-transformers averages its last hidden states, without a prompt"
-        log.warning(f"{name} has no modules.json, so {averaged}: its scores say little if its author means otherwise")
+        log.warning(
+            f"{name} has no modules.json, so {averaged}: its scores say little if its author intended another pooling"
+        )
     return make_meta(repo_id, commit, _load_from_hub, reference=f"https://huggingface.co/{repo_id}"), Lineage("other")
 
 

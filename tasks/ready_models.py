@@ -42,20 +42,20 @@ def describe_model(model: Any, name: str | None = None) -> ModelMeta:
         two different objects are never mixed. Its loader hands out the object itself.
 
     Raises:
-        InputError: It is no model, has no name, or has neither weights nor a revision.
+        InputError: It is not a model, has no name, or has neither weights nor a revision.
     """
     if isinstance(model, ModelMeta):
         return model if name is None else model.model_copy(update={"name": _full(name)})
     if not any(callable(getattr(model, method, None)) for method in ("encode", "search", "predict")):
         raise InputError(
-            f"{type(model).__name__} is no model: give a name, a folder, org/name on the Hub, a SentenceTransformer, another mteb "
+            f"a model cannot be of type {type(model).__name__}: give a name, a folder, org/name on the Hub, a SentenceTransformer, another mteb "
             "encoder or an mteb.ModelMeta"
         )
     known = getattr(model, "mteb_model_meta", None)
     revision = _digest(model) or getattr(known, "revision", None)
     if not revision or revision == "no_revision_available":
         raise InputError(
-            f"this {type(model).__name__} has no weights that genzoo can find, so nothing tells its results from those of another: give "
+            f"this {type(model).__name__} has no weights that genzoo can find, so its results could not be told from another model's: give "
             "it as mteb.ModelMeta(loader=..., name=..., revision=...)"
         )
     found = _full(name or _own_name(model))
@@ -64,9 +64,7 @@ def describe_model(model: Any, name: str | None = None) -> ModelMeta:
 
 def _full(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise InputError(
-            f"{name!r} is no name of a model: write name or org/name, in letters, digits, '.', '-' and '_'"
-        )
+        raise InputError(f"{name!r} is not a model name: write name or org/name, in letters, digits, '.', '-' and '_'")
     return name if "/" in name else f"local/{name}"
 
 

@@ -1,4 +1,4 @@
-"""What a run writes beside mteb's results, so that a reader needs neither mteb nor the model."""
+"""What a run writes besides mteb's results, so that a reader needs neither mteb nor the model."""
 
 from __future__ import annotations
 

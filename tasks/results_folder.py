@@ -138,7 +138,7 @@ class ResultsFolder:
             result = TaskResult.from_disk(path)
         except (ValueError, KeyError, AttributeError, OSError) as error:
             reason = str(error).splitlines()[0]
-            raise ZooError(f"{path} is no readable result ({reason}): delete it, or run with overwrite") from error
+            raise ZooError(f"{path} is not a readable result ({reason}): delete it, or run with overwrite") from error
         record = read_record(self.record_path(meta, task))
         if outdated := self._outdated(meta, task, result, record, now):
             return Reuse(outdated=outdated)

@@ -161,7 +161,7 @@ def _measured(results: Path) -> Iterator[tuple[Path, dict[str, Any], Submission]
         for key in stated:
             if _as_folder(card[key]) != _as_folder(named[key]):
                 says = f"model_meta.json says that the {key} is {card[key]}, the folder that it is {named[key]}"
-                problems.append(f"{says}: put the results where they belong, or mend the card")
+                problems.append(f"{says}: put the results where they belong, or correct the card")
         meta = card | {key: named[key] for key in lacking}
         yield folder, meta, Submission(meta["name"], meta["revision"], problems=problems)
 
@@ -185,7 +185,7 @@ def _take(folder: Path, part: Submission, target: Path, tasks: Mapping[str, AbsT
         elif is_own(name):
             part.left_out[name] = "measured on own data"
         elif name in ours or name not in official:
-            part.left_out[name] = "no task of mteb"
+            part.left_out[name] = "not a task of mteb"
         else:
             _take_result(path, part, target, tasks[name] if name in tasks else official[name]())
     if (folder / _SETTINGS).is_file():
@@ -260,7 +260,7 @@ def _problems(meta: dict[str, Any], part: Submission, wanted: set[str], benchmar
     if name.startswith("local/"):
         yield "the model is a local folder: publish it (genzoo publish) and measure it under its Hub name"
     elif not is_commit(meta["revision"]):
-        yield f"revision {meta['revision']} is no commit of the Hub"
+        yield f"revision {meta['revision']} is not a commit of the Hub"
     elif name.startswith("genzoo/") or loader == "load_for_mteb":
         yield "the revision is a digest of the checkpoint: publish the model, then give the commit (genzoo model-meta)"
     if name.endswith("-prompts"):
@@ -282,7 +282,7 @@ def _source(meta: dict[str, Any], part: Submission) -> str | None:
             ModelMeta(**dict(ModelMeta.create_empty()) | {k: meta[k] for k in known & meta.keys()}).to_python() + "\n"
         )
     except ValidationError as error:
-        part.problems.append(f"model_meta.json is no card that mteb takes: {first_flaw(error)}")
+        part.problems.append(f"model_meta.json is not a card that mteb accepts: {first_flaw(error)}")
         return None
 
 
@@ -315,7 +315,7 @@ def published_meta(name: str, repo_id: str | None = None, commit: str | None = N
     entry = get_entry(name)
     repo_id, commit = repo_id or entry.hub_id, commit or entry.revision
     if not REPO_ID.fullmatch(repo_id):
-        raise InputError(f"--repo {repo_id!r} is no name of a repository: write org/name")
+        raise InputError(f"--repo {repo_id!r} is not a repository name: write org/name")
     if not is_commit(commit):
         raise InputError(f"--revision {commit!r}: give all 40 hex digits of the commit that `genzoo publish` printed")
     meta, _ = resolve_model(entry.name)
@@ -334,7 +334,7 @@ def published_meta(name: str, repo_id: str | None = None, commit: str | None = N
     )
 
 
-@job("looking at the model")
+@job("checking the model")
 def model_meta(model: str, repo: str | None = None, revision: str | None = None) -> str:
     """The ``mteb.ModelMeta`` of a model as Python source: one paste for a pull request to mteb.
 

@@ -169,11 +169,11 @@ class Notes(logging.Handler):
 
 
 class progress:
-    """Show how far long work is, and notes on it, on a terminal or in a notebook: from now on, or within a ``with`` block.
+    """Show progress bars and messages of long work, in a terminal or a notebook: from now on, or within a ``with`` block.
 
     Args:
         on: False goes back to silence.
-        level: Of the messages that are shown, as `logging` has them; DEBUG shows each on a line.
+        level: Lowest level of the messages that are shown, as in `logging`; DEBUG shows each message on its own line.
 
     >>> with progress():
     ...     pass

@@ -34,7 +34,7 @@ class BackboneError(ZooError):
 
 
 class CheckpointError(ZooError):
-    """A folder or file is no usable checkpoint."""
+    """A folder or file is not a usable checkpoint."""
 
 
 class InputError(ZooError, ValueError):

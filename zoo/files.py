@@ -145,7 +145,7 @@ def read_json(
 
     Args:
         path: The file.
-        advice: Ends every message: what to do, or what the file then is not ("this is no bundle").
+        advice: Ends every message: what to do, or what the file then is not ("this is not a bundle").
         error: Raised when the file is missing, longer than `JSON_LIMIT`, no JSON, or of another kind.
         kind: `dict` or `list`.
         is_optional: A missing file is empty.
@@ -164,7 +164,7 @@ def read_json(
     except OSError as problem:
         raise error(f"{path} cannot be read ({problem.strerror or problem}): {advice}") from problem
     except (ValueError, RecursionError) as problem:
-        raise error(f"{path} is no JSON ({problem}): {advice}") from problem
+        raise error(f"{path} is not JSON ({problem}): {advice}") from problem
     if not isinstance(content, kind):
         expected = "an object" if kind is dict else "a list"
         raise error(f"{path} holds a JSON {type(content).__name__}, expected {expected}: {advice}")

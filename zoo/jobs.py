@@ -195,7 +195,7 @@ class Shard:
         """
         first, _, second = text.partition("/")
         if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
-            raise InputError(f"{text!r} is no shard: write i/n with 1 <= i <= n, as in 2/8")
+            raise InputError(f"{text!r} is not a shard: write i/n with 1 <= i <= n, as in 2/8")
         return cls(int(first), int(second))
 
     def takes(self, place: int) -> bool:

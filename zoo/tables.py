@@ -60,13 +60,13 @@ def read_text(path: Path) -> str:
     try:
         data = gzip.decompress(path.read_bytes()) if path.name.lower().endswith(".gz") else path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is no text in UTF-8: gzip cannot unpack it ({error})") from error
+        raise InputError(f"{path} is not UTF-8 text: gzip cannot unpack it ({error})") from error
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = len(_LINE_END.findall(data[: error.start].decode("utf-8", errors="replace"))) + 1
         why = "it is in UTF-16" if data.startswith(_UTF_16) else f"line {line} holds the byte 0x{data[error.start]:02x}"
-        raise InputError(f"{path} is no text in UTF-8 ({why}): save it as UTF-8") from error
+        raise InputError(f"{path} is not UTF-8 text ({why}): save it as UTF-8") from error
 
 
 def read_table(path: Path, divider: str = ",") -> CsvTable:
@@ -209,7 +209,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     """The records of a `.jsonl` or `.tsv` file, or of either compressed as `.gz`; blank lines are skipped.
 
     Raises:
-        InputError: The file cannot be read, or a line is no record.
+        InputError: The file cannot be read, or a line is not a record.
     """
     is_table = ".tsv" in path.suffixes
     return _table(path) if is_table else _objects(path)
@@ -268,7 +268,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(file, 1):
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}, line {number}: no UTF-8 text ({error.reason}); save the file as UTF-8") from error
+        raise InputError(f"{path}, line {number}: not UTF-8 text ({error.reason}); save the file as UTF-8") from error
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read after line {number} ({error}): write the file anew") from error
 

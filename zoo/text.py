@@ -66,7 +66,7 @@ _NAME_LENGTH = 60  # characters of a file name that are readable
 
 @functools.lru_cache(maxsize=4096)
 def is_hiding(char: str) -> bool:
-    """Whether a character is no part of a text, but hides, reorders or breaks what is shown around it."""
+    """Whether a character is not part of a text, but hides, reorders or breaks what is shown around it."""
     return _HIDING.fullmatch(char) is not None
 
 
@@ -118,6 +118,15 @@ def code_markdown(text: str) -> str:
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     pad = " " if len(fence) > 1 else ""
     return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def plural(n: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> plural(1, "model"), plural(2000, "task")
+    ('1 model', '2,000 tasks')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def shorten(text: str, length: int) -> str:

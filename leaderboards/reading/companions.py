@@ -1,4 +1,4 @@
-"""What lies beside the result files of a tree: declared tasks and benchmarks, run records, decoded examples."""
+"""The other files of a results tree: declared tasks and benchmarks, run records, decoded examples."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
         if isinstance(row, dict):
             facts[name] = read_task_facts(name, row)
         else:
-            problems.append(Problem("tasks.json", f"its row of {name} is no object and was left out"))
+            problems.append(Problem("tasks.json", f"its row of {name} is not an object and was left out"))
     return facts
 
 
@@ -64,7 +64,7 @@ def read_benchmarks(root: Path, problems: list[Problem]) -> dict[str, tuple[str,
         if isinstance(tasks, list) and tasks:
             benchmarks[name] = tuple(dict.fromkeys(str(task) for task in tasks))
         else:
-            problems.append(Problem("benchmarks.json", f"{name} is no list of tasks and was left out"))
+            problems.append(Problem("benchmarks.json", f"{name} is not a list of tasks and was left out"))
     return benchmarks
 
 

@@ -98,7 +98,7 @@ def read_judgements(root: Path, task: str, problems: list[Problem]) -> Judgement
                     relevance[key] = {str(name): int(grade) for name, grade in right.items()}
                     queries[key] = str(content["queries"].get(query, query))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        problems.append(Problem(source, f"is no file of judgements ({type(error).__name__}: {error}): left out"))
+        problems.append(Problem(source, f"is not a file of judgements ({type(error).__name__}: {error}): left out"))
         return None
     return Judgements(task, str(data.get("data_revision")), queries, relevance, documents)
 

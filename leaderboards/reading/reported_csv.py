@@ -101,7 +101,7 @@ def _rows(lines: Sequence[str], source: str, problems: list[Problem]) -> Iterato
         elif cells is None:
             problems.append(Problem(source, f"line {line}: a quote is not closed, or text follows it: left out"))
         elif len(cells) != len(heads):
-            decimal = "; a decimal comma must be a point, or stand in quotes" if len(cells) > len(heads) else ""
+            decimal = "; write a decimal point, or put the cell in quotes" if len(cells) > len(heads) else ""
             reason = f"line {line}: {len(cells)} cells under a heading of {len(heads)}: left out{decimal}"
             problems.append(Problem(source, reason))
         else:
@@ -261,9 +261,9 @@ def _is_named(cell: _Cell, source: str, problems: list[Problem]) -> bool:
     reason = ""
     if not model or not cell.task or not math.isfinite(cell.value):
         comma = "; write a decimal point" if re.fullmatch(r"[+-]?\d+,\d+%?", cell.text) else ""
-        reason = f"model {model!r}, task {cell.task!r}, {cell.text!r:.40} is no score{comma}"
+        reason = f"model {model!r}, task {cell.task!r}, {cell.text!r:.40} is not a score{comma}"
     elif any(mark in name for mark in '"\n\r' for name in (model, cell.task)):
-        reason = f"model {model!r:.60}, task {cell.task!r:.60}: a quote or a line end stands in the name"
+        reason = f"model {model!r:.60}, task {cell.task!r:.60}: the name contains a quote or a line break"
     if reason:
         problems.append(Problem(source, f"line {line}: {reason}"))
     return not reason

@@ -34,7 +34,7 @@ _NOBODY = ModelKey("", "")  # whose a file beside the results is
 # Bytes of a file that is kept in memory once it was read; of 2,050 published result files, all but a few are smaller.
 _SMALL = 250_000
 
-# What stands for a version or revision that a file does not state.
+# Shown for a version or revision that a file does not state.
 UNKNOWN = "unknown"
 
 
@@ -76,7 +76,7 @@ def read_json(path: Path | str, source: str, problems: list[Problem], largest: i
         largest: Bytes above which a file is refused unread.
     """
     if ".." in source.split("/"):  # made of a name in a file
-        problems.append(Problem(source, "is a place outside of the results: not read"))
+        problems.append(Problem(source, "is outside the results folder: not read"))
         return None
     try:
         with open(path, "rb") as file:  # noqa: PTH123  (a Path for each of 100,000 files costs a second)
@@ -103,7 +103,7 @@ def _explained(content: bytes, source: str, problems: list[Problem]) -> Any:
     except UnicodeDecodeError as error:
         problems.append(Problem(source, f"is not UTF-8 text: {error.reason} at byte {error.start}"))
     except json.JSONDecodeError as error:
-        problems.append(Problem(source, f"is no complete JSON: {error}" if content else "is empty"))
+        problems.append(Problem(source, f"is not complete JSON: {error}" if content else "is empty"))
     except RecursionError:
         problems.append(Problem(source, "is nested too deeply to be a result file"))
     return None
@@ -150,7 +150,7 @@ def read_result(
     only_main: bool = False,
     once: bool = False,
 ) -> list[Record]:
-    """The records of one result file; whatever cannot be used is named in `problems`.
+    """The records of one result file; what cannot be used is named in `problems`.
 
     Only numbers become scores. Lists (scores per experiment, p-values) stay in the file that `source` names.
 
@@ -180,7 +180,7 @@ def read_result(
             _settle_main_score(scores, raw, task, f"{split}/{subset}", file.source, main_scores, problems)
         records.append(Record(file.key, task, split, subset, version, revision, file.source, scores))
     if not records:
-        problems.append(Problem(file.source, "holds no scores: it is no mteb result, or the run was cut off"))
+        problems.append(Problem(file.source, "holds no scores: it is not an mteb result, or the run was cut off"))
     return records
 
 
@@ -203,7 +203,7 @@ def _entries(data: dict[str, Any], source: str, problems: list[Problem]) -> Iter
             if isinstance(row, dict):
                 yield str(split), str(row.get("hf_subset") or "default"), row
             else:
-                problems.append(Problem(source, f"entry {position} of split {split} is no object and was left out"))
+                problems.append(Problem(source, f"entry {position} of split {split} is not an object and was left out"))
 
 
 def _old_entries(data: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

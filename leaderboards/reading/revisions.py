@@ -97,7 +97,7 @@ def _places(store: ResultStore) -> pd.DataFrame:
     several = main["model"].isin({key.model for key in wanted})
     rows = main.loc[several, columns].drop_duplicates().astype(object)
     is_wanted = [key in wanted for key in zip(rows["model"], rows["revision"], strict=True)]
-    # A split that the task does not ask for is no result of it.
+    # A split that the task does not ask for is not a result of it.
     splits = {name: facts.splits for name, facts in store.tasks.items() if facts.splits}
     is_asked = [
         task not in splits or split in splits[task] for task, split in zip(rows["task"], rows["split"], strict=True)

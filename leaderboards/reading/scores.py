@@ -126,7 +126,7 @@ def _recalled(place: Path, states: list[str], main_scores: Mapping[str, str]) ->
         kept = pa.ipc.open_file(place.read_bytes()).get_batch(0)
         kept.validate(full=True)
         if kept.schema != _RECORD:
-            raise pa.ArrowInvalid("a record of another genzoo")
+            raise pa.ArrowInvalid("a record of another version of genzoo")
     except (OSError, pa.ArrowException):
         return _rows([], [])
     numbers = {name: kept[name].indices.fill_null(-1).to_numpy() for name in ("file", *_TEXTS)}
@@ -193,7 +193,7 @@ def without_repeats(rows: pd.DataFrame, files: Sequence[ResultFile], problems: l
     for number in np.flatnonzero(repeated).tolist():
         row, first = rows.iloc[number], rows.iloc[np.flatnonzero(numbers == numbers[number])[0]]
         here, there = (files[each["file"]].source for each in (row, first))
-        said = f"{row['task']} {row['split']}/{row['subset']} is already in {there}: this one was left out"
+        said = f"{row['task']} {row['split']}/{row['subset']} is already in {there}: this score was left out"
         problems.append(Problem(here, said))
     return rows[~repeated] if repeated.any() else rows
 
@@ -213,7 +213,7 @@ def _strays(rows: pd.DataFrame, files: Sequence[ResultFile], problems: list[Prob
     strays = []
     for number in other:
         task, source = holds[number], named.get((files[number].key, holds[number]))
-        said = f"holds a result of {task}: counted as that"
+        said = f"holds a result of {task} and is counted as such"
         if source is not None:
             strays.append(number)
             said = f"{task} is already in {source}, which is named after {task}: this one was left out"

@@ -135,10 +135,12 @@ def _read_study(folder: Path, root: Path, problems: list[Problem]) -> StudyResul
                 samples[row["metric"], row["variant"], int(row["seed"])] = row.get("sample") or ""
             name = row["study"] or name
     except (OSError, ValueError, TypeError, UnicodeDecodeError, csv.Error) as error:
-        problems.append(Problem(source, f"is no table of a study ({error}): left out"))
+        problems.append(Problem(source, f"is not a table of a study ({error}): left out"))
         return None
     if n_means:
-        problems.append(Problem(source, f"{n_means} rows are means over tasks by an unknown rule: left out, made anew"))
+        problems.append(
+            Problem(source, f"{n_means} rows are means over tasks by an unknown rule: left out and recomputed")
+        )
     tasks = _tasks(folder, values)
     averaged = averaged_tasks(tasks, tasks)
     values = _means({name: values[name] for name in averaged}) | values

@@ -13,10 +13,10 @@ from genzoo.leaderboards.facts import ModelKey, Problem
 from genzoo.leaderboards.reading.result_files import ResultFile, read_object
 from genzoo.names import is_commit
 
-# What mteb and genzoo write beside the results of a revision, and beside the results folder.
+# What mteb and genzoo write next to the results of a revision, and next to the results folder.
 _COMPANIONS = {"model_meta.json"}
 _EXPERIMENTS = "experiments"
-# What lies beside the results in a results folder.
+# The other entries of a results folder.
 SIBLINGS = {"environment", "evidence", "judgements", "predictions", "reported", "studies"}
 _SEARCHED, _LOOKED_AT = 9, 2000  # depths below a folder, and files of each
 
@@ -32,7 +32,7 @@ def expected(root: Path) -> str:
 def tree_root(root: Path) -> Path:
     """The tree itself where its `results` folder was given, or the folder that holds the tree as `results`."""
     if not root.is_dir():
-        raise ZooError(f"{root} is {'no folder' if root.exists() else 'not there'}. {expected(root)}")
+        raise ZooError(f"{root} is {'not a folder' if root.exists() else 'not there'}. {expected(root)}")
     if root.name == "results" and (root.parent / "tasks.json").is_file():
         return root.parent
     inner = root / "results"

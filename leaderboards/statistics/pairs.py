@@ -193,7 +193,7 @@ def read_gold(root: Path, task: str, problems: list[Problem]) -> tuple[str, dict
             for split, gold in splits.items():
                 parts[Part(split, subset)] = np.array(gold, dtype=float)
     except (AttributeError, TypeError, ValueError) as error:
-        problems.append(Problem(source, f"is no file of judgements ({type(error).__name__}: {error}): left out"))
+        problems.append(Problem(source, f"is not a file of judgements ({type(error).__name__}: {error}): left out"))
         return "", {}
     return str(data.get("data_revision")), parts
 

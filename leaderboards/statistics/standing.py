@@ -1,4 +1,4 @@
-"""How sure a place on the board is: which models can be told apart, and the ranks that this leaves open."""
+"""How certain ranks are: which models can be distinguished, and which ranks are possible for each."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _DRAWN_LEVEL = 0.04
 
 
 class Standing(NamedTuple):
-    """Where a model stands by Mean (task).
+    """The rank of a model by Mean (task).
 
     Attributes:
         rank: 1 is best; equal means share the better rank.

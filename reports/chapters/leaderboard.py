@@ -161,7 +161,7 @@ def _seen_column(board: Leaderboard) -> _Columns:
             cells.append(Cell(len(seen), str(len(seen)), ", ".join(seen) or "none of them", style="loss" * bool(seen)))
     if all(cell.value == 0 for cell in cells):
         return []
-    return [(Column("Seen", None, 0, "Tasks whose data the model states to have been trained on"), cells)]
+    return [(Column("Seen", None, 0, "Tasks on whose data the model was trained, as its authors state"), cells)]
 
 
 def _is_tied_and_below(board: Leaderboard) -> bool:

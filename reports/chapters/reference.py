@@ -90,7 +90,7 @@ def query_table(store: ResultStore, model: ModelKey, reference: ModelKey, tasks:
     tested = "Permutation test over the queries or pairs, with Holm’s correction over the tasks"
     columns: list[tuple[Column, Callable[[QueryComparison], Cell]]] = [
         (TASK, lambda found: text_cell(found.task)),
-        (Column("Sample", None, 0, "What the interval and the test are over"),
+        (Column("Sample", None, 0, "Number of items that the interval and the test are based on"),
          lambda found: Cell(found.interval.n, _over(found))),
         (Column("Δ", True, 1, "Difference of the scores, the first model minus the second"),
          lambda found: number_cell(found.interval.estimate, SCORE, signed=True,
@@ -173,7 +173,7 @@ def _verdict(found: Comparison) -> str:
     if found.n < 2:
         return "One task says nothing about other tasks."
     if found.p_holm is None:
-        return f"{count_words(found.n, 'task').capitalize()} are too few to tell this apart from chance, whatever the scores."
+        return f"{count_words(found.n, 'task').capitalize()} are too few to distinguish this from chance, whatever the scores."
     value = "p < 0.001" if found.p_holm < 0.001 else f"p = {found.p_holm:.3f}"
     how = f"{value}{', after Holm’s correction' if found.p_holm != found.p_value else ''}"
     return f"The difference is {'significant' if found.is_significant else 'not significant'} ({how})."

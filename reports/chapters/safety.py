@@ -330,7 +330,7 @@ def safety_in_words(board: Leaderboard) -> Iterator[str]:
             yield _extremes(pair.pair, found)
         elif not found:
             yield (
-                f"Which model is safer at the same utility on {pair.pair.safety} is not known: that takes predictions of it and of "
+                f"Which model is safer at the same utility on {pair.pair.safety} is not known: this needs the predictions for it and for "
                 f"{pair.pair.twin}. Safety alone decides nothing, because a model that finds nothing is perfectly safe."
             )
 

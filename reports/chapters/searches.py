@@ -45,7 +45,7 @@ def _search_blocks(board: Leaderboard, store: ResultStore) -> list[Block]:
     if not searches:
         return []
     lead = (
-        "These single searches were chosen because the models differ most on them, or because the right passage was missed by the "
+        "These single searches were chosen because the models differ most on them, or because the relevant passage was missed by the "
         "smallest margin; they are not typical. For models of the zoo, the embeddings of the query and of the documents were decoded: "
         "the words that they share show what the model compared."
     )
@@ -65,7 +65,7 @@ def _card(search: Search, labels: dict[ModelKey, str], store: ResultStore, is_ha
 
 
 def _row(search: Search, outcome: Outcome, label: str, readings: Mapping[str, Decoded], is_harm: bool) -> SearchRow:
-    right = "harmful passage" if is_harm else "right passage"
+    right = "harmful passage" if is_harm else "relevant passage"
     is_first = outcome.right is not None and outcome.right.rank == 1
     is_good = outcome.score > 0.5 if is_harm else is_first
     verdict = "Not among the documents that were stored"

@@ -154,7 +154,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A title, a line under it, the summary that stands first, and the sections.
+    """A title, a line under it, the summary at the top, and the sections.
 
     `links` are label and address of pages beside this one.
     """

@@ -90,10 +90,10 @@ class Table:
     """Columns and rows of equal length; the first column names the row.
 
     Attributes:
-        best_of: What a cell marked "best" is the best of, "column" or "row".
+        best_of: Whether a cell marked "best" is the best of its "column" or of its "row".
         notes: Sentences under the table.
-        sample: What its tests of significance are over, "tasks" or "queries".
-        rule: By what rule its means were made, so that means of another rule are never taken for these.
+        sample: The sample of its significance tests: "tasks" or "queries".
+        rule: The rule by which its means were computed, so that means of another rule are not mistaken for them.
     """
 
     title: str
@@ -280,7 +280,7 @@ def number_cell(
     display = metric.display(value, signed=signed)
     details = [f"{value:.6g}", description, *provenance]
     if not signed and not metric.contains(value):
-        display, details = f"{display} (!)", ["outside of the metric's range", *details]
+        display, details = f"{display} (!)", ["outside the metric's range", *details]
     return Cell(value, display, " · ".join(part for part in details if part), None, style, provenance, note)
 
 

@@ -126,7 +126,7 @@ def _safety() -> dict[str, Any]:
     return {
         "tasks": tasks,
         "description": "Does a search serve harm, and does it still serve the harmless look-alike? Read safety and over-refusal "
-        "together: a board of it is in the order of safety at 70 % utility and has no mean. The two bundled tasks need no "
+        "together: its board is sorted by safety at 70 % utility and has no mean. The two bundled tasks need no "
         "network; AdvBench-IR comes from the Hub or a local folder.",
         "aggregations": (_beside_safety(tasks),),
     }

@@ -51,12 +51,12 @@ class BenchmarkSummary(NamedTuple):
 
 
 def list_tasks(pattern: str = "*") -> list[TaskSummary]:
-    """Every task whose name matches a shell pattern, in order of name, ours first."""
+    """Every task whose name matches a shell pattern, in order of name, those of genzoo first."""
     return [TaskSummary(*row) for row in _catalogue()["tasks"] if fnmatch.fnmatch(row[0], pattern)]
 
 
 def list_benchmarks(pattern: str = "*") -> list[BenchmarkSummary]:
-    """Every benchmark whose name matches a shell pattern, in order of name, ours first."""
+    """Every benchmark whose name matches a shell pattern, in order of name, those of genzoo first."""
     return [BenchmarkSummary(*row) for row in _catalogue()["benchmarks"] if fnmatch.fnmatch(row[0], pattern)]
 
 

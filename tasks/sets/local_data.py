@@ -147,7 +147,7 @@ def _check_kind(task: AbsTask) -> None:
     """Refuse tasks whose data a folder cannot hold, with the reason."""
     name, kind = task.metadata.name, task.metadata.type
     if not isinstance(task, AbsTaskRetrieval) or task.is_aggregate or kind not in _TYPES:
-        why = ": its queries come with instructions, which a folder has no place for" if "Instruction" in kind else ""
+        why = ": its queries come with instructions, which a folder cannot hold" if "Instruction" in kind else ""
         raise InputError(
             f"{name} takes no folder, as it is a task of type {kind}{why}. --data takes one for tasks of the types "
             f"{' and '.join(_TYPES)}"

@@ -76,7 +76,7 @@ def read_search_set(folder: Path, splits: Sequence[str], *, is_reranking: bool =
         is_reranking: Whether the task needs candidates.
 
     Raises:
-        InputError: A file is missing, a row is no record of its kind, or the ids of the files do not meet.
+        InputError: A file is missing, a row is not a record of its kind, or the ids of the files do not meet.
     """
     files = {part: _find(folder, part) for part in ("corpus", "queries")}
     judged, notes = _judgement_files(folder, splits)

@@ -133,7 +133,7 @@ def _add(registry: dict[str, Any], name: str, row: object, kind: str) -> bool:
     if registry.get(name) is row:
         return False
     if name in registry:
-        raise ZooError(f"mteb already has a {kind} named {name!r} ({registry[name]!r}): rename ours or that one")
+        raise ZooError(f"mteb already has a {kind} named {name!r} ({registry[name]!r}): rename one of the two")
     registry[name] = row
     return True
 

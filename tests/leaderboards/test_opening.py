@@ -46,7 +46,7 @@ def test_what_authors_report_is_added_on_request(tree, caplog):
 def test_where_nothing_is_reported_about_the_tasks_it_is_said(full_tree, caplog):
     with caplog.at_level(logging.WARNING, "genzoo"):
         open_store(full_tree.root, reported=True)
-    assert "reported figures are about MTEB(eng, v2)" in caplog.text
+    assert "reported figures cover MTEB(eng, v2)" in caplog.text
     assert results_tree.STUDENT in open_store(full_tree.root).models
 
 

@@ -92,7 +92,10 @@ def test_of_written_down_scores_the_name_decides_and_that_is_said(tmp_path):
     board = Leaderboard.from_store(ResultStore.load(path))
     assert values(board, "mean_task") == {"a": 0.6, "b": 0.2}
     (caveat,) = [each for each in board.caveats if each.kind == "safety"]
-    assert "Only its name says so of AdvBenchIRRetrieval" in caveat.text
+    assert (
+        "Known as safety tasks by their names only, because no result names the metric: AdvBenchIRRetrieval"
+        in caveat.text
+    )
 
 
 def test_at_a_given_utility_the_useless_come_last(zoo):
@@ -131,7 +134,7 @@ def test_where_no_model_reaches_the_utility_none_is_best(tree):
 def test_chance_level_is_that_of_a_random_ranking(zoo):
     chance = board_of(zoo).safety.tasks[SAFETY]
     assert chance.value == pytest.approx(1 - 5 / CORPUS)
-    assert chance.reason == f"1 right passage among {CORPUS}"
+    assert chance.reason == f"1 relevant passage among {CORPUS}"
     rng = np.random.default_rng(0)
     assert np.mean(rng.permuted(np.tile(np.arange(CORPUS), (4000, 1)), axis=1)[:, :5].min(axis=1) > 0) == pytest.approx(
         chance.value, abs=0.02
@@ -150,7 +153,7 @@ def test_chance_level_counts_all_right_passages_and_turns_with_the_metric(zoo):
     zoo.task(SAFETY, main="harmful_hit_rate_at_5", dataset={"path": "acme/corpus", "revision": "v1"})
     found = board_of(zoo).safety.tasks[SAFETY]
     assert found.value == pytest.approx(1 - (two + (N - 1) * 0.5) / N)
-    assert found.reason == "1 to 2 right passages among 10"
+    assert found.reason == "1 to 2 relevant passages among 10"
 
 
 def test_an_unknown_chance_level_is_said(zoo):

@@ -110,7 +110,7 @@ def test_draws_that_do_not_give_the_stated_score_are_not_used(tmp_path):
 def test_scores_of_another_revision_are_refused(tmp_path):
     full_tree(tmp_path / "r")
     assert read_card_scores(tmp_path / "r", STUDENT[0], STUDENT[1]).rows
-    with pytest.raises(InputError, match="at revision aaaaaaaaaaaa, but what would be published is eeeeee"):
+    with pytest.raises(InputError, match="at revision aaaaaaaaaaaa, but the revision to be published is eeeeee"):
         read_card_scores(tmp_path / "r", STUDENT[0], "e" * 40)
 
 

@@ -73,7 +73,7 @@ def test_against_reference_goes_by_type_unless_asked(full_tree):
     board = Leaderboard.from_store(ResultStore.load(full_tree.root), reference="all-MiniLM-L6-v2")
     assert set(row_names(plots.against_reference(board))) == {"Classification", "Retrieval", "STS"}
     assert len(row_names(plots.against_reference(board, by="task"))) == 8
-    with pytest.raises(UnknownNameError, match="'nobody' is no model with a reference"):
+    with pytest.raises(UnknownNameError, match="'nobody' is not a model with a reference"):
         plots.against_reference(board, model="nobody")
 
 

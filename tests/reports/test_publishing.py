@@ -73,6 +73,6 @@ def test_what_review_raises_stops_the_publication(hub, checkpoint):
 def test_a_bundle_goes_there_and_back(tmp_path, llama, checkpoint):
     with pytest.raises(InputError, match="nothing to pack"):
         genzoo.bundle([], tmp_path / "bundle")
-    with pytest.raises(InputError, match="names no commit"):
+    with pytest.raises(InputError, match="has no full revision"):
         genzoo.bundle("alice/tiny", tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()

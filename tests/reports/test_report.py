@@ -91,7 +91,7 @@ def test_benchmark_and_reference(full_tree, tmp_path):
 def test_problems_are_shown(full_tree, tmp_path):
     full_tree.write("results/acme__bad/r1/T.json", '{"scores": {"te')
     page = page_of(full_tree, tmp_path)
-    assert "is no complete JSON" in page
+    assert "is not complete JSON" in page
     assert "results/<wbr>acme_<wbr>_<wbr>bad/<wbr>r1/<wbr>T.<wbr>json" in page
 
 

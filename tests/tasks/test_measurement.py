@@ -175,7 +175,7 @@ def test_other_package_versions_are_kept_and_said_in_one_line(folder):
 def test_a_result_of_unknown_origin_is_kept_and_said(folder):
     folder.record(PAIRS).unlink()
     (note,) = folder.run()
-    assert "nothing tells with what packages and prompts" in note
+    assert "its packages and prompts were not recorded" in note
     assert PAIRS in note
     assert folder.measured == []
 
@@ -219,7 +219,7 @@ def test_a_drawn_result_without_any_record_is_named_as_well(folder):
     folder.run(tasks=[OneClustering()])
     folder.record("OneClustering").unlink()
     (note,) = folder.run(tasks=[OneClustering()])
-    assert f"(nothing tells with what packages and prompts; {NO_SEEDS}): OneClustering." in note
+    assert f"(its packages and prompts were not recorded; {NO_SEEDS}): OneClustering." in note
 
 
 def test_another_seed_is_measured_again(folder):
@@ -261,7 +261,7 @@ def test_a_missing_subset_is_never_merged_into_an_older_result(folder):
 
 def test_a_damaged_record_is_named(folder):
     folder.record(PAIRS).write_text("{")
-    with pytest.raises(ZooError, match=rf"{PAIRS}.json is no JSON"):
+    with pytest.raises(ZooError, match=rf"{PAIRS}.json is not JSON"):
         folder.run()
 
 

@@ -49,7 +49,7 @@ def test_a_name_comes_from_the_caller_or_the_model(model, tiny_teacher, llama, t
     assert describe_model(model, "org/mine").name == "org/mine"
     with pytest.raises(InputError, match=r"has no name .* genzoo.evaluate\(\{"):
         describe_model(model)
-    with pytest.raises(InputError, match="no name of a model"):
+    with pytest.raises(InputError, match="not a model name"):
         describe_model(model, "../mine")
     model.model_card_data.model_name = "org/carded"
     assert describe_model(model).name == "org/carded"
@@ -65,7 +65,9 @@ def test_a_card_is_taken_as_it_is(make_meta):
     assert describe_model(meta, "org/other").name == "org/other"
 
 
-@pytest.mark.parametrize(("given", "said"), [(3, "int is no model"), (torch.nn.Linear(1, 1), "is no model")])
+@pytest.mark.parametrize(
+    ("given", "said"), [(3, "a model cannot be of type int"), (torch.nn.Linear(1, 1), "cannot be of type Linear")]
+)
 def test_what_is_no_model_is_refused(given, said):
     with pytest.raises(InputError, match=said):
         describe_model(given, "m")

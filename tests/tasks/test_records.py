@@ -41,6 +41,6 @@ def test_a_kept_speed_outlives_a_run_that_measured_none(make_meta, few, tmp_path
 @pytest.mark.parametrize("record", ["tasks.json", "benchmarks.json"])
 def test_a_damaged_record_is_named(make_meta, few, tmp_path, record):
     (tmp_path / record).write_text("{")
-    with pytest.raises(ZooError, match=f"{record} is no JSON"):
+    with pytest.raises(ZooError, match=f"{record} is not JSON"):
         evaluate([make_meta()], few, tmp_path, benchmark_name="Some")
     assert make_meta.loads == []

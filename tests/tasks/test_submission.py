@@ -38,7 +38,7 @@ def test_takes_what_mteb_has_and_says_why_the_rest_stays(results, tmp_path):
     place = tmp_path / "out" / "results" / "test-org__tiny" / SHA
     assert {path.name for path in place.iterdir()} == {"STSBenchmark.json", "model_meta.json", "run_settings.jsonl"}
     assert part.taken == ["STSBenchmark"]
-    assert part.left_out["GenZooMiniSTS"] == "no task of mteb"
+    assert part.left_out["GenZooMiniSTS"] == "not a task of mteb"
     assert part.left_out["STS13"].startswith(f"measured on data {'f' * 40}, mteb pins ")
     lines = [json.loads(line) for line in (place / "run_settings.jsonl").read_text().splitlines()]
     assert [line["task"] for line in lines] == ["STSBenchmark"]
@@ -155,7 +155,10 @@ def test_a_result_without_some_subsets_is_copied_and_open(results, tmp_path):
         ("[]", "the model's card cannot be used"),
         ("{}", "does not say the name and the revision"),
         ('{"name": "test-org/tiny"}', "does not say the revision"),
-        (f'{{"name": "test-org/tiny", "revision": "{SHA}", "languages": 7}}', "no card that mteb takes: languages"),
+        (
+            f'{{"name": "test-org/tiny", "revision": "{SHA}", "languages": 7}}',
+            "not a card that mteb accepts: languages",
+        ),
         (f'{{"name": "test-org/tiny", "revision": "{SHA}"}}', "license of the ModelMeta is not known"),
     ],
 )

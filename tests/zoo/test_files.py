@@ -265,9 +265,9 @@ def test_json_that_every_reader_takes():
     ("content", "options", "told"),
     [
         (None, {}, r"a\.json is missing: mend it"),
-        (b'{"a": 1', {}, r"a\.json is no JSON \(.*\): mend it"),
-        (b"\xff\xfe{\x00", {}, r"a\.json is no JSON"),
-        (b"[" * 100_000, {}, r"a\.json is no JSON"),
+        (b'{"a": 1', {}, r"a\.json is not JSON \(.*\): mend it"),
+        (b"\xff\xfe{\x00", {}, r"a\.json is not JSON"),
+        (b"[" * 100_000, {}, r"a\.json is not JSON"),
         (b"[1]", {}, r"a\.json holds a JSON list, expected an object: mend it"),
         (b"{}", {"kind": list}, r"a\.json holds a JSON dict, expected a list: mend it"),
         (b'{"a": {"b": 1, "b": 2}}', {"has_unique_names": True}, r"names 'b' twice"),

@@ -21,7 +21,7 @@ def test_shards_are_the_whole_job():
 
 @pytest.mark.parametrize("text", ["", "3", "0/2", "3/2", "a/b", "1/0", "-1/2", "1/2/3"])
 def test_what_is_no_shard(text):
-    with pytest.raises(InputError, match="is no shard: write i/n"):
+    with pytest.raises(InputError, match="is not a shard: write i/n"):
         Shard.parse(text)
 
 

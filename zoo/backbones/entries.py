@@ -166,7 +166,7 @@ def fetch_backbone(name: str) -> Path:
         name: A key of `BACKBONES`, a folder with ``config.json`` and safetensors, or ``org/name[@commit]``.
 
     Raises:
-        BackboneError: When it cannot be had or is no safetensors model; for a gated one the message holds the page of its
+        BackboneError: When it cannot be had or is not a safetensors model; for a gated one the message holds the page of its
             licence.
     """
     if name in BACKBONES:
@@ -183,7 +183,7 @@ def fetch_backbone(name: str) -> Path:
     if named.is_folder:
         if is_backbone_folder(Path(name)):
             return Path(name)
-        raise BackboneError(f"{name} is no backbone folder: expected config.json and *.safetensors in it")
+        raise BackboneError(f"{name} is not a backbone folder: expected config.json and *.safetensors in it")
     if named.is_on_hub:
         return fetch_from_hub(named)
     if named.is_path or "/" in name:

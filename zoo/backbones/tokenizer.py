@@ -210,7 +210,7 @@ def check_out_of_reach(tokenizer: Any, rows: Sequence[int]) -> None:
     if reached:
         row, token = next(iter(reached.items()))
         raise CheckpointError(
-            f"the tokenizer can turn text into row {row} ({token!r}), where a trained token stands: it was tampered with, or the "
+            f"the tokenizer can turn text into row {row} ({token!r}), which holds a trained token: the tokenizer was tampered with, or the "
             "tokens were trained on rows that are not spare"
         )
 
@@ -219,7 +219,7 @@ def reachable_rows(tokenizer: Any, rows: Sequence[int]) -> dict[int, str]:
     """The given rows that some text yields once special tokens in text are read as text, with their strings.
 
     A row is out of reach when it lies beyond the tokenizer, or is a special token that the model itself cannot build: for BPE
-    that means no merge makes it, it is no single symbol, and it does not stand for the unknown.
+    that means no merge makes it, it is not a single symbol, and it does not stand for the unknown.
     """
     tables = json.loads(tokenizer.backend_tokenizer.to_str())
     wanted, model = set(rows), tables["model"]

@@ -62,15 +62,17 @@ def check_model_folder(folder: Path) -> None:
         if place.is_dir():
             _refuse_pickles(place)
     for path in folder.glob("*.json"):
-        if path.name in ("config.json", "tokenizer_config.json") and "auto_map" in read_json(path, "this is no model"):
-            raise CheckpointError(f"{path} asks for code of the repository (auto_map): such code is never run here")
+        if path.name in ("config.json", "tokenizer_config.json") and "auto_map" in read_json(
+            path, "this is not a model"
+        ):
+            raise CheckpointError(f"{path} asks for code of the repository (auto_map): genzoo never runs such code")
 
 
 def _modules(folder: Path) -> list[dict[str, Any]]:
     path = folder / "modules.json"
-    modules = read_json(path, "this is no SentenceTransformer", kind=list)
+    modules = read_json(path, "this is not a SentenceTransformer", kind=list)
     if not modules or not all(isinstance(module, dict) for module in modules):
-        raise CheckpointError(f"{path} holds no list of modules: this is no SentenceTransformer")
+        raise CheckpointError(f"{path} holds no list of modules: this is not a SentenceTransformer")
     return modules
 
 
@@ -80,5 +82,5 @@ def _refuse_pickles(place: Path) -> None:
     if pickles and not any(place.glob("*.safetensors")):
         raise CheckpointError(
             f"{place / pickles[0]} is a pickle, which can run code when it is read: only safetensors are loaded; "
-            "ask the author for them"
+            "ask the author for safetensors files"
         )

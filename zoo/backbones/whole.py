@@ -136,7 +136,7 @@ def _real_activations(source: str | Path) -> Iterator[None]:
         logger.removeHandler(handler)
     if replaced := [text for text in seen if "falling back" in text]:
         raise CheckpointError(
-            f"{source} has a Dense module whose activation is no part of torch, and another one would take its place "
+            f"{source} has a Dense module whose activation is not part of torch and would be replaced by another "
             f"({replaced[0].split(',')[0]}): ask the author for a model of built-in parts"
         )
 
@@ -244,7 +244,7 @@ def _check_report(model: Any, source: str, info: Any, is_adapter: bool) -> None:
     """Refuse weights that are missing, that have another shape, or that fit nowhere in the part that is used."""
     shapes = [f"{name} is {tuple(found)} for {tuple(wanted)}" for name, found, wanted in info.mismatched_keys]
     if shapes:
-        other = "the backbone that it is put on" if is_adapter else "its own config.json"
+        other = "the backbone it is used with" if is_adapter else "its own config.json"
         raise CheckpointError(
             f"{source} does not fit {other}: {_some(shapes)}; save the model again, or give the right one"
         )
@@ -363,7 +363,7 @@ def check_tokenizer(tokenizer: Any, rows: int, source: str | Path) -> None:
         if ordinary:
             raise CheckpointError(
                 f"{source} has a tokenizer of {len(tokenizer):,} tokens for an embedding matrix of {rows:,} rows: {len(ordinary):,} "
-                f"tokens have no row ({_some(sorted(map(repr, ordinary)))}); the tokenizer is that of another model"
+                f"tokens have no row ({_some(sorted(map(repr, ordinary)))}); the tokenizer belongs to another model"
             )
 
 
@@ -372,7 +372,7 @@ def _check_size(tokens: int, rows: int, source: str | Path) -> None:
     if tokens < SMALLEST_SHARE * rows and not is_padded:
         raise CheckpointError(
             f"{source} has a tokenizer of {tokens:,} tokens for an embedding matrix of {rows:,} rows: its files (tokenizer.json, "
-            "vocab.txt ...) are missing, or they are those of another model; copy them into the folder"
+            "vocab.txt ...) are missing or belong to another model; copy the right files into the folder"
         )
 
 
@@ -403,6 +403,6 @@ def check_embeddings(model: Any, source: str | Path) -> None:
     if bool((gaps <= 1e-5 * sizes).all()):
         raise CheckpointError(
             f"{source} gives different texts the same embedding{' of zeros' if not bool(sizes.any()) else ''} "
-            f"({', '.join(map(repr, PAIRS[0]))} and {len(PAIRS) - 1} other pairs): its tokenizer or its weights are not those that "
+            f"({', '.join(map(repr, PAIRS[0]))} and {len(PAIRS) - 1} other pairs): its tokenizer or its weights are not the ones "
             "it was trained with; fetch it again"
         )

@@ -61,7 +61,7 @@ app = typer.Typer(
         "A few trained tokens make a frozen LLM embed the answer it would give. Load such models, train them from a query log, "
         "measure any embedder, and read an embedding back to text."
     ),
-    epilog='Start here: genzoo decode "where do polar bears live?"',
+    epilog='Try this first: genzoo decode "where do polar bears live?"',
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

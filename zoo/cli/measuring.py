@@ -12,7 +12,7 @@ import typer
 from genzoo.cli.console import many_objects, out, print_json, print_rows
 from genzoo.cli.models import Device, Json, complete_models
 from genzoo.display import err
-from genzoo.text import clean
+from genzoo.text import clean, plural
 
 if TYPE_CHECKING:
     from genzoo.reports.measuring import Evaluation
@@ -30,6 +30,7 @@ Reported = Annotated[
     bool, typer.Option("--reported", help="Add what the authors of upstream models report, marked as reported.")
 ]
 Pattern = Annotated[str, typer.Argument(help='Shell pattern, such as "*Retrieval".')]
+BenchmarkPattern = Annotated[str, typer.Argument(help='Shell pattern, such as "GenZoo*".')]
 _PROBLEMS = 5  # that are printed
 
 
@@ -46,7 +47,8 @@ def evaluate(
     ],
     benchmark: BenchmarkName = None,
     tasks: Annotated[
-        list[str] | None, typer.Option("--task", "-t", help="mteb task name or one of ours; may be repeated.")
+        list[str] | None,
+        typer.Option("--task", "-t", help="Task of mteb or genzoo, see genzoo tasks; may be repeated."),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Results folder; finished tasks in it are kept.")
@@ -54,20 +56,20 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch.")] = 32,
     device: Device = None,
     processes: Annotated[
-        int, typer.Option(min=1, help="Processes that encode side by side: one per GPU, or on the CPU.")
+        int, typer.Option(min=1, help="Parallel encoding processes: one per GPU, or several on the CPU.")
     ] = 1,
     shard: Annotated[
         str,
         typer.Option(
-            help="i/n: take every n-th pair of model and task, beginning at the i-th; other machines the rest."
+            help="i/n: measure every n-th pair of model and task, beginning with the i-th; other machines measure the rest."
         ),
     ] = "1/1",
     ray: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Share the pairs out over a Ray cluster instead (auto: the one that this machine is of). All its machines need "
-            "the results folder.",
+            help="Distribute the pairs over a Ray cluster (auto: the cluster of this machine). All its machines need access to the "
+            "results folder.",
         ),
     ] = None,
     prompts: Annotated[
@@ -80,21 +82,24 @@ def evaluate(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="TASK=FOLDER measures a retrieval or reranking task on a folder of yours (corpus.jsonl, queries.jsonl, qrels.jsonl or "
-            "qrels/*.tsv), under a name of its own; TASK=@COMMIT,COMMIT pins its data sets."
+            help="TASK=FOLDER measures a retrieval or reranking task on your own folder (corpus.jsonl, queries.jsonl, qrels.jsonl or "
+            "qrels/*.tsv), and keeps its results under a separate name; TASK=@COMMIT,COMMIT pins its data sets."
         ),
     ] = None,
     cache_embeddings: Annotated[
         bool,
-        typer.Option(help="Keep embeddings in the results folder, so that a stop loses none and none is made twice."),
+        typer.Option(help="Keep embeddings in the results folder, so that none is lost at a stop or computed twice."),
     ] = True,
-    plan: Annotated[bool, typer.Option("--plan", help="Print what would be run, and stop.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Measure again what is already there.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Print what would be measured, and stop.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Measure finished tasks again.")] = False,
     evidence: Annotated[
-        bool, typer.Option(help="Also keep queries and documents, and read some back from each zoo model's embeddings.")
+        bool,
+        typer.Option(
+            help="Also keep the queries and documents behind the scores, and decode some embeddings of each zoo model."
+        ),
     ] = True,
 ) -> None:
-    """Measure models on mteb tasks or ours. Run the same command again to go on after a stop."""
+    """Measure models on tasks of mteb and genzoo. Run the same command again to go on after a stop."""
     options = {name: given for name, given in locals().items() if name != "plan"}
     from genzoo.reports.measuring import plan_evaluation
 
@@ -112,13 +117,14 @@ def _print_plan(ahead: Evaluation) -> None:
     from genzoo.jobs import as_time
 
     if ahead.finished:
-        err.print(f"plan: nothing to measure, {ahead.finished.pairs} of {ahead.finished.pairs} results are there")
+        err.print(f"plan: nothing to measure, {ahead.finished.pairs} of {ahead.finished.pairs} results are finished")
         return
     found, grid = ahead.plan, ahead.grid
     texts = [task.texts for task in found.tasks]
     known = f"{sum(n or 0 for n in texts):,} texts" + (" and more" if None in texts else "")
     tokens = f", about {found.tokens:,} tokens" if found.tokens is not None else ""
-    err.print(f"plan: {len(grid.metas)} models x {len(grid.tasks)} tasks; per model {known}{tokens}")
+    pairs = f"{plural(len(grid.metas), 'model')} x {plural(len(grid.tasks), 'task')}"
+    err.print(f"plan: {pairs}; per model {known}{tokens}")
     for name, seconds in found.seconds.items():
         err.print(f"  {name}: {as_time(seconds)}")
 
@@ -178,7 +184,8 @@ def report(
         Path | None, typer.Option(help="Folder that genzoo study wrote; RESULTS/studies by default, if there is one.")
     ] = None,
     figures: Annotated[
-        list[str] | None, typer.Option("--figures", help="png, svg or pdf: figures for a paper too; may be repeated.")
+        list[str] | None,
+        typer.Option("--figures", help="Also write the figures for a paper, as png, svg or pdf; may be repeated."),
     ] = None,
     by_revision: ByRevision = False,
     reported: Reported = False,
@@ -223,29 +230,31 @@ def submit(
         "output/submission"
     ),
     models: Annotated[
-        list[str] | None, typer.Option("--model", "-m", help="org/name; all models of the folder by default.")
+        list[str] | None,
+        typer.Option("--model", "-m", help="Model to submit, as org/name; all models of the folder by default."),
     ] = None,
     benchmark: Annotated[
-        str, typer.Option("--benchmark", "-b", help="Name the tasks of this benchmark that are missing.")
+        str, typer.Option("--benchmark", "-b", help="Benchmark whose missing tasks the checklist names.")
     ] = "MTEB(eng, v2)",
 ) -> None:
     """Write what the MTEB results repository takes, the ModelMeta for mteb, and a checklist of what is missing."""
     from genzoo.reports.results import Results as OpenResults
 
     for part in OpenResults(results).submit(output, models=models or (), benchmark=benchmark):
-        out.print(f"{clean(part.name)}: {len(part.taken)} results, {len(part.problems)} things to mend")
+        found = f"{plural(len(part.taken), 'result')}, {plural(len(part.problems), 'problem')}"
+        out.print(f"{clean(part.name)}: {found}")
     out.print(f"wrote {output}. Next: read {output / 'CHECKLIST.md'}")
 
 
 def tasks_(pattern: Pattern = "*", json: Json = False) -> None:
-    """List the tasks that can be measured, mteb's and ours."""
+    """List the tasks that can be measured, of mteb and of genzoo."""
     from genzoo.tasks.sets.catalogue import TaskSummary, list_tasks
 
     print_rows(TaskSummary._fields, list_tasks(pattern), json)
 
 
-def benchmarks_(pattern: Pattern = "*", json: Json = False) -> None:
-    """List the benchmarks that can be measured, mteb's and ours."""
+def benchmarks_(pattern: BenchmarkPattern = "*", json: Json = False) -> None:
+    """List the benchmarks that can be measured, of mteb and of genzoo."""
     from genzoo.tasks.sets.catalogue import BenchmarkSummary, list_benchmarks
 
     print_rows(BenchmarkSummary._fields, list_benchmarks(pattern), json)

@@ -34,7 +34,7 @@ def names_in(*registries: str) -> Callable[[str], list[str]]:
     ]
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Tokens = Annotated[int, typer.Option(min=1, max=512, help="Longest decoded text, in tokens.")]
 Truncate = Annotated[bool, typer.Option("--truncate", help="Cut texts that are longer than the model reads.")]
 complete_models = names_in("genzoo.models.entries:ENTRIES")
@@ -63,7 +63,7 @@ def _check_device(context: typer.Context, name: str | None) -> str | None:
 
 
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best one by default.", callback=_check_device)
+    str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the best available by default.", callback=_check_device)
 ]
 
 
@@ -99,7 +99,10 @@ def list_(
     teachers: Annotated[bool, typer.Option("--teachers", help="List the teachers instead.")] = False,
     recipes: Annotated[bool, typer.Option("--recipes", help="List the training recipes instead.")] = False,
     upstream: Annotated[
-        bool, typer.Option("--upstream", help="List the reference's published models instead, to be converted.")
+        bool,
+        typer.Option(
+            "--upstream", help="List the models that the method's authors published instead, for genzoo convert."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:

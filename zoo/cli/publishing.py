@@ -44,12 +44,12 @@ def convert(
     out.print(
         f"wrote {folder} ({made.bytes / 1e6:.1f} MB; the source has {made.source_bytes / 1e6:.1f} MB, {ratio:.0f} times as much)"
     )
-    out.print(f"The trained tokens take rows {made.ids[0]} to {made.ids[-1]} of {made.backbone}.")
+    out.print(f"The trained tokens occupy rows {made.ids[0]} to {made.ids[-1]} of {made.backbone}.")
     if made.form == "merged" and not merge:
         out.print("The backbone has no spare row, so the folder holds all of it, with rows appended.")
     option = "" if made.dtype == "float32" else f', model_kwargs={{"dtype": torch.{made.dtype}}}'
     if option:
-        out.print(f"The reference ran in {made.dtype}; the option reproduces its numbers.")
+        out.print(f"The reference ran in {made.dtype}; the dtype option below reproduces its numbers.")
     out.print(f'Use it: SentenceTransformer("{folder}"{option})')
 
 
@@ -146,7 +146,7 @@ def collection(
     title: Annotated[str, typer.Argument(help="Title of the collection, such as 'genzoo 0.1'.")],
     repos: Annotated[list[str], typer.Argument(help="Published models: org/name ...")],
     namespace: Annotated[
-        str | None, typer.Option(help="User or organisation; that of the first model by default.")
+        str | None, typer.Option(help="User or organisation that owns the collection; the first model's by default.")
     ] = None,
     description: Annotated[str, typer.Option(help="At most 150 characters.")] = "",
     private: Annotated[bool, typer.Option("--private", help="Hide a new collection.")] = False,

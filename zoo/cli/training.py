@@ -40,7 +40,8 @@ Teacher = Annotated[
     str | None, typer.Option(help="Key, SentenceTransformer folder, org/name[@commit], or unsupervised.")
 ]
 Changes = Annotated[
-    list[str] | None, typer.Option("--set", help="field=value: any field of the recipe, as in losses.recon=0.")
+    list[str] | None,
+    typer.Option("--set", help="field=value: any field of the recipe, such as losses.recon=0; may be repeated."),
 ]
 ShardOption = Annotated[
     str, typer.Option(help="i/n: answer only this part of the log; parts may run at the same time.")
@@ -111,7 +112,7 @@ def targets(
     changes: Changes = None,
     device: Device = None,
 ) -> None:
-    """Stage 2: let the teacher embed the responses (after stage 1, if that is not done)."""
+    """Stage 2: let the teacher embed the responses; runs stage 1 first if needed."""
     found = genzoo.targets(
         recipe, queries, output, column=column, responses=made, steps=steps, batch=batch, answers=answers, seed=seed,
         backbone=backbone, teacher=teacher, set=_changes(changes), device=device,
@@ -132,7 +133,9 @@ def train(
     backbone: Backbone = None,
     teacher: Teacher = None,
     changes: Changes = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what the training would take.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the parameters, memory, tokens and time of the training, and stop.")
+    ] = False,
     device: Device = None,
     json: Json = False,
 ) -> None:
@@ -174,14 +177,14 @@ def controls(
         Path | None,
         typer.Option(
             "--held-out",
-            help="Responses, as JSONL, to queries that the model was not trained on; those of the run by default.",
+            help="Responses, as JSONL, to queries that the model was not trained on; the run's own by default.",
         ),
     ] = None,
     teacher: Annotated[
         str | None, typer.Option(help="Teacher that judges decoded texts; the model's own by default.")
     ] = None,
     n: Annotated[int, typer.Option("-n", min=2, help="How many of the responses to use, from the end.")] = 200,
-    seed: Annotated[int, typer.Option(help="Random seed of the other queries that each is compared with.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed that draws the other queries for the comparison.")] = 0,
     save: Annotated[bool, typer.Option("--save", help="Keep the figures in the checkpoint's folder.")] = False,
     device: Device = None,
     json: Json = False,
@@ -208,7 +211,7 @@ def study(
     queries: Queries,
     column: Column = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of the study; finished cells in it are kept.")
+        Path, typer.Option("--output", "-o", help="Folder of the study; finished runs in it are kept.")
     ] = Path("output/study"),
     benchmark: Annotated[
         str | None, typer.Option("--benchmark", "-b", help='Also measure on a benchmark, such as "GenZoo(mini, v1)".')

@@ -121,8 +121,8 @@ def _add_adapter(model: Any, checkpoint: TokenCheckpoint) -> None:
     embedding = model.get_input_embeddings()
     if max(checkpoint.spec.ids) >= embedding.num_embeddings:
         raise BackboneError(
-            f"{checkpoint.backbone} has no spare embedding row, so its tokens stand on new rows and the small form cannot hold "
-            "them: export the whole form (genzoo export NAME DIR --merge)"
+            f"{checkpoint.backbone} has no spare embedding row, so its tokens occupy new rows, which the small form cannot "
+            "hold: export the whole form (genzoo export NAME DIR --merge)"
         )
     name = next(name for name, module in model.named_modules() if module is embedding)
     model.add_adapter(
@@ -164,14 +164,16 @@ def export(
     Args:
         checkpoint: Trained tokens.
         backbone: Folder of the frozen LLM.
-        folder: Where to; replaced whole when it is an earlier export, refused when it is anything else.
+        folder: Where to write; an earlier export in it is replaced, any other content is an error.
         form: ``adapter`` is a few MB and needs the backbone where it is; ``merged`` holds everything.
         name: What the README calls the model.
         base: Hub id or folder that the adapter names as its base; the backbone's folder by default.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not is_exported(folder))):
-        raise CheckpointError(f"{folder} exists and is no exported model of genzoo: choose another folder, or empty it")
+        raise CheckpointError(
+            f"{folder} exists and is not an exported model of genzoo: choose another folder, or empty it"
+        )
     model = assemble(checkpoint, backbone, form=form, device="cpu")
     base = base or str(Path(backbone).resolve())
     with replace_folder(folder) as new:
@@ -248,14 +250,14 @@ def read_exported(folder: Path, *, is_checked: bool = True) -> TokenCheckpoint:
         CheckpointError: When a file is missing or damaged, or the numbers are not those that were exported.
     """
     folder = Path(folder)
-    config = read_json(folder / CONFIG, "this is no genzoo checkpoint")
+    config = read_json(folder / CONFIG, "this is not a genzoo checkpoint")
     return TokenCheckpoint.from_parts(config, read_exported_tensors(folder), folder, is_checked=is_checked)
 
 
 def read_exported_tensors(folder: Path) -> dict[str, torch.Tensor]:
     """The five trained tensors of an exported folder by name, in float32, whatever their digest."""
     check_model_folder(folder)
-    config = read_json(folder / CONFIG, "this is no genzoo checkpoint")
+    config = read_json(folder / CONFIG, "this is not a genzoo checkpoint")
     try:
         ids = [int(row) for row in config["spec"]["ids"]]
         tensors = {"rows": _rows(folder, ids)}
@@ -263,7 +265,7 @@ def read_exported_tensors(folder: Path) -> dict[str, torch.Tensor]:
             linear = load_file(place / "model.safetensors")
             tensors |= {f"{name}_weight": linear["linear.weight"], f"{name}_bias": linear["linear.bias"]}
     except (OSError, ValueError, KeyError, TypeError, IndexError, SafetensorError) as error:
-        raise CheckpointError(f"{folder} is no complete export of genzoo ({error}): export it again") from error
+        raise CheckpointError(f"{folder} is not a complete export of genzoo ({error}): export it again") from error
     return {name: tensor.float() for name, tensor in tensors.items()}
 
 
@@ -273,7 +275,7 @@ def base_folder(folder: Path) -> Path | None:
     path = folder / ADAPTER
     if not path.is_file():
         return folder
-    base = str(read_json(path, "this is no adapter").get("base_model_name_or_path"))
+    base = str(read_json(path, "this is not an adapter").get("base_model_name_or_path"))
     if Path(base).is_dir():
         return Path(base)
     from huggingface_hub import try_to_load_from_cache

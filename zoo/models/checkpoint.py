@@ -189,10 +189,10 @@ class TokenCheckpoint:
         folder = Path(folder)
         if not (folder / CONFIG).is_file():
             raise CheckpointError(
-                f"{folder} is no genzoo checkpoint: it has no {CONFIG}. Expected a folder that `genzoo train` wrote"
+                f"{folder} is not a genzoo checkpoint: it has no {CONFIG}. Expected a folder that `genzoo train` wrote"
             )
         check_links(folder)
-        config = read_json(folder / CONFIG, "this is no genzoo checkpoint")
+        config = read_json(folder / CONFIG, "this is not a genzoo checkpoint")
         try:
             tensors = load_file(folder / WEIGHTS)
             lora = load_file(folder / LORA) if (folder / LORA).is_file() else {}
@@ -235,7 +235,7 @@ class TokenCheckpoint:
             stated = (config["format"], config["digest"], config["hidden_size"], config["dim"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{source}: {CONFIG} or {WEIGHTS} lacks {error}; it is no checkpoint of this format"
+                f"{source}: {CONFIG} or {WEIGHTS} lacks {error}; it is not a checkpoint of this format"
             ) from error
         if is_checked and stated != (FORMAT, checkpoint.digest(), checkpoint.hidden_size, checkpoint.dim):
             raise CheckpointError(

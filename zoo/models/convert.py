@@ -194,8 +194,8 @@ def convert(source: str | Path, folder: str | Path, backbone: str | None = None,
 
     Args:
         source: Folder, or ``org/name@<commit>``.
-        folder: Where to; replaced whole when it is an earlier export, refused when it is anything else.
-        backbone: Folder, key or ``org/name@<commit>`` of the frozen LLM, where the checkpoint's own word is not enough.
+        folder: Where to write; an earlier export in it is replaced, any other content is an error.
+        backbone: Folder, key or ``org/name@<commit>`` of the frozen LLM, if the checkpoint does not name one that can be found.
         merge: Write a self-contained folder; needed where the backbone has no spare row.
     """
     from genzoo.models.assembly import export

@@ -117,8 +117,8 @@ class Explanation:
             return "It won."
         words = [", ".join(each.shared_decoded) or "no word" for each in (first, wanted)]
         return (
-            f"Number {first.place} won by {first.similarity - wanted.similarity:.3f}. In what the embeddings say it shares "
-            f"{words[0]} with the query; the one that should have won shares {words[1]}."
+            f"Number {first.place} won by {first.similarity - wanted.similarity:.3f}. In the decoded texts it shares "
+            f"{words[0]} with the query; the document that should have won shares {words[1]}."
         )
 
     def to_frame(self) -> pd.DataFrame:

@@ -136,7 +136,7 @@ def find_entry(name: str) -> ZooEntry | None:
 
 
 def get_entry(name: str) -> ZooEntry:
-    """Entry by short name or by hub id."""
+    """Return the entry of a zoo model, by its short name or its name on the Hub."""
     if (entry := find_entry(name)) is not None:
         return entry
     for model in UPSTREAM:
@@ -150,8 +150,8 @@ def get_entry(name: str) -> ZooEntry:
 def list_models(pattern: str = "*") -> list[str]:
     """Short names of the zoo's models that match a shell pattern.
 
-    >>> list_models("nothing-like-this*")
-    []
+    >>> list_models("smollm2-135m*")
+    ['smollm2-135m', 'smollm2-135m-minilm']
     """
     return ENTRIES.names(pattern)
 

@@ -113,7 +113,7 @@ def _on_backbone(folder: Path, backbone: str | None) -> Iterator[Path]:
     base = fetch_backbone(backbone)
     with tempfile.TemporaryDirectory(prefix="genzoo-export-") as scratch:
         copy = shutil.copytree(folder, Path(scratch) / folder.resolve().name)
-        config = read_json(copy / ADAPTER, "this is no adapter") | {"base_model_name_or_path": str(base.resolve())}
+        config = read_json(copy / ADAPTER, "this is not an adapter") | {"base_model_name_or_path": str(base.resolve())}
         write_json(copy / ADAPTER, config, indent=2)
         yield copy
 
@@ -133,7 +133,7 @@ def _warn_of_other_backbone(folder: Path) -> None:
     base = base_folder(folder)
     if base is None or base == folder:
         return  # a whole folder brings its own
-    config = read_json(folder / CONFIG, "this is no genzoo checkpoint")
+    config = read_json(folder / CONFIG, "this is not a genzoo checkpoint")
     pinned = ModelName.parse(str(config.get("backbone", ""))).revision
     commit = base.name if base.parent.name == "snapshots" else ""
     expected, found = pinned, commit
@@ -174,7 +174,7 @@ def load_decoder(
 
 
 def describe(model: str | Path) -> dict[str, object]:
-    """What is known about a model: the zoo's row, digests, sizes, the embedding rows it takes, its held-out controls.
+    """Describe a model: its zoo entry, digests, sizes, the embedding rows that it uses, and its held-out controls.
 
     Args:
         model: Zoo model, or a folder that `genzoo train` or `genzoo export` wrote.
@@ -220,7 +220,7 @@ def decode(
         prompt: Name of a prompt of the model (``query``, ``document``, ``STS`` ...), or None for no prompt.
         tokens: Longest decoded text.
         truncate: Cut texts that are longer than the model reads; otherwise they are refused.
-        device: As in sentence-transformers; the best one by default.
+        device: As in sentence-transformers; the best available by default.
 
     Raises:
         InputError: For an empty text, an unknown prompt, or a text that is too long.
@@ -244,19 +244,19 @@ def explain(
     truncate: bool = False,
     device: str | None = None,
 ) -> Explanation:
-    """Why a search found what it found: similarities, and what the query's and each document's embedding say.
+    """Explain why a search found what it found, by similarities and the decoded embeddings of the query and each document.
 
     Args:
         query: What was searched for.
         documents: The candidates; at least one.
         model: Zoo model or checkpoint folder, or what `load_decoder` returned.
-        right: Place of the document that should have won, counted from 1, where that is known.
+        right: Number of the document that should have won, counted from 1, if known.
         tokens: Longest decoded text.
         truncate: As in `decode`.
-        device: As in sentence-transformers; the best one by default.
+        device: As in sentence-transformers; the best available by default.
 
     Raises:
-        InputError: For an empty text, no document, or a place that no document has.
+        InputError: For an empty text, no document, or a number that no document has.
         CheckpointError: When the model cannot be loaded.
     """
     usage = (
@@ -304,9 +304,9 @@ def export(model: str | Path, folder: str | Path, merge: bool = False) -> Path:
 
     Args:
         model: Zoo model or checkpoint folder.
-        folder: Where to; replaced whole when it is an earlier export, refused when it is anything else.
-        merge: Write a self-contained folder, the frozen LLM included. The small form loads the LLM from where it is on this
-            machine.
+        folder: Where to write; an earlier export in it is replaced, any other content is an error.
+        merge: Write a self-contained folder, the frozen LLM included. The small form loads the LLM from this machine's
+            cache.
 
     Returns:
         The folder.

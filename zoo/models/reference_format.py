@@ -107,9 +107,9 @@ def read_projection(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
         state = facts.get("state_dict") if isinstance(facts, dict) else None
         if isinstance(state, dict) and any(".weight" in str(key) for key in state):
             raise CheckpointError(
-                f"{path} is no single linear layer: the built-in modules cannot express it"
+                f"{path} is not a single linear layer: the built-in modules cannot express it"
             ) from error
-        raise CheckpointError(f"{path} lacks {error}: it is no projection of llm2vec-gen") from error
+        raise CheckpointError(f"{path} lacks {error}: it is not a projection of llm2vec-gen") from error
     if size != 1:
         raise CheckpointError(
             f"{path} has a projection per token, which does not commute with the mean: it cannot be exported"
@@ -130,7 +130,7 @@ def _check_archive(path: Path) -> None:
             members = archive.infolist()
             if sum(member.file_size for member in members) > path.stat().st_size:
                 raise CheckpointError(
-                    f"{path} claims to unpack to more than its own length: it is no file of torch.save"
+                    f"{path} claims to unpack to more than its own length: it is not a file of torch.save"
                 )
             if (broken := archive.testzip()) is not None:
                 raise CheckpointError(f"{path} is damaged: the checksum of {broken} does not match")
@@ -209,7 +209,7 @@ def read_run_config(folder: Path) -> dict[str, Any]:
                 raise CheckpointError(f"{path} is longer than a run configuration can be")
             content = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)  # noqa: S506 - a safe loader
         except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-            raise CheckpointError(f"{path} is no readable YAML ({str(error)[:120]})") from error
+            raise CheckpointError(f"{path} is not readable YAML ({str(error)[:120]})") from error
         if content is not None and not isinstance(content, dict):
             raise CheckpointError(f"{path} holds a {type(content).__name__}, expected key: value lines")
         # The reference writes the word None for a value that is not set.

@@ -58,7 +58,7 @@ def pack(names: Sequence[str], datasets: Sequence[DataSet], folder: Path) -> Man
     if not names and not datasets:
         raise InputError("nothing to pack: give a model, or a benchmark with -b, or a task with -t")
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).is_file())):
-        raise InputError(f"{folder} exists and is no bundle: choose another folder, or empty it")
+        raise InputError(f"{folder} exists and is not a bundle: choose another folder, or empty it")
     models: list[PackedModel] = []
     caches: list[str] = []
     with replace_folder(folder) as new:
@@ -124,7 +124,7 @@ def _pack_from_hub(name: str, new: Path, caches: list[str]) -> PackedModel:
 
 def _base_of(folder: Path, name: str) -> tuple[str, str]:
     """Hub id and commit of the frozen LLM that an adapter is loaded on."""
-    facts = read_json(folder / "adapter_config.json", "this is no adapter")
+    facts = read_json(folder / "adapter_config.json", "this is not an adapter")
     base, commit = str(facts.get("base_model_name_or_path")), str(facts.get("revision"))
     if not is_commit(commit):
         commit = next((row.revision or "" for row in BACKBONES if row.hub_id == base), "")

@@ -89,20 +89,22 @@ class Fingerprint:
 
     @classmethod
     def load(cls, folder: Path) -> Fingerprint:
-        """Read ``fingerprint.json``; raise `CheckpointError` when it is no fingerprint of this format."""
+        """Read ``fingerprint.json``; raise `CheckpointError` when it is not a fingerprint of this format."""
         path = Path(folder) / FILE
-        content = read_json(path, "this is no fingerprint")
+        content = read_json(path, "this is not a fingerprint")
         if content.pop("format", None) != FORMAT:
             raise CheckpointError(f"{path} has another format than {FORMAT}: run genzoo verify {folder} --write")
         try:
             found = TypeAdapter(cls).validate_python(content)
         except ValidationError as error:
-            raise CheckpointError(f"{path} is no fingerprint: {first_flaw(error)}") from error
+            raise CheckpointError(f"{path} is not a fingerprint: {first_flaw(error)}") from error
         if len(found.probes) != len(PROBES):
             raise CheckpointError(f"{path} holds {len(found.probes)} probes, expected {len(PROBES)}")
         lengths = {len(probe.values) for probe in found.probes}
         if len(lengths) > 1 or found.dtype not in TOLERANCES or "numbers" not in found.backbone:
-            raise CheckpointError(f"{path} is no fingerprint: of another precision, without a digest or of two lengths")
+            raise CheckpointError(
+                f"{path} is not a fingerprint: of another precision, without a digest or of two lengths"
+            )
         return found
 
 

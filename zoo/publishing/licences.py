@@ -69,7 +69,7 @@ def lint_licence(identifier: str, inherited: str, repo_id: str, texts: list[Path
     if not identifier:
         return ["the backbone's licence is not known: name it with --licence, as its own model card does"]
     if identifier not in KNOWN:
-        problems.append(f"licence {identifier!r} is none that the Hub knows: use one of {', '.join(sorted(KNOWN))}")
+        problems.append(f"licence {identifier!r} is not known to the Hub: use one of {', '.join(sorted(KNOWN))}")
     if inherited and identifier != inherited:
         problems.append(f"licence {identifier!r} is not the backbone's ({inherited}): a derived model inherits it")
     if identifier == "other":
@@ -78,7 +78,7 @@ def lint_licence(identifier: str, inherited: str, repo_id: str, texts: list[Path
     if rule.name_prefix and not name.startswith(rule.name_prefix):
         problems.append(f"the name {name!r} must begin with {rule.name_prefix!r}, as {identifier} demands")
     if rule.needs_text and not texts:
-        problems.append(f"the text of {identifier} must go along: the backbone's folder holds no LICENSE file")
+        problems.append(f"the text of {identifier} must be included: the backbone's folder holds no LICENSE file")
     return problems
 
 
@@ -89,5 +89,7 @@ def licence_files(folder: Path) -> list[Path]:
     for path in found:
         check_link(path, Path(folder))
         if path.stat().st_size > _LONGEST:
-            raise CheckpointError(f"{path} is {path.stat().st_size:,} bytes long: no licence text is, remove it")
+            raise CheckpointError(
+                f"{path} is {path.stat().st_size:,} bytes long, too long for a licence text: remove it"
+            )
     return found

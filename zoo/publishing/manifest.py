@@ -91,8 +91,10 @@ class Manifest(BaseModel, frozen=True):
     def load(cls, folder: Path) -> Manifest:
         """Read ``manifest.json`` and check its form, so that no path in it leads out of the bundle."""
         if not (folder / MANIFEST).is_file():
-            raise InputError(f"{folder} is no bundle: it has no {MANIFEST}. `genzoo bundle NAME -o {folder}` makes one")
-        content = read_json(folder / MANIFEST, "this is no bundle")
+            raise InputError(
+                f"{folder} is not a bundle: it has no {MANIFEST}. `genzoo bundle NAME -o {folder}` makes one"
+            )
+        content = read_json(folder / MANIFEST, "this is not a bundle")
         if content.get("format") != FORMAT:
             raise ZooError(f"{folder}/{MANIFEST} has format {content.get('format')}, this genzoo reads {FORMAT}")
         try:

@@ -152,7 +152,7 @@ def _controls(found: Any) -> dict[str, str] | None:
 def list_limits(checkpoint: TokenCheckpoint, facts: CardFacts) -> list[str]:
     """What a user must not expect, from what is known."""
     limits = [
-        "An embedding says what this LLM would answer, with its knowledge, its mistakes and its manners.",
+        "An embedding says what this LLM would answer, with its knowledge, its mistakes and its style.",
         "Trained and measured on English text.",
         f"A text of more than {checkpoint.max_tokens - len(checkpoint.spec)} tokens, its instruction included, is cut.",
     ]

@@ -134,11 +134,11 @@ def build_plan(name: str, repo_id: str, staging: Path, options: PublishOptions) 
     """
     if not REPO_ID.fullmatch(repo_id):
         allowed = "letters, digits, - _ and . (no -- or .., at most 96)"
-        raise InputError(f"--repo {repo_id!r} is no name of a repository: write org/name in {allowed}")
+        raise InputError(f"--repo {repo_id!r} is not a repository name: write org/name in {allowed}")
     if options.tag is not None and not TAG.fullmatch(options.tag):
-        raise InputError(f"--tag {options.tag!r} is no name for a commit: write something like v1 or 2026-11")
+        raise InputError(f"--tag {options.tag!r} is not a valid tag: write something like v1 or 2026-11")
     checkpoint = find_checkpoint(name)
-    log.info("looking at the backbone")
+    log.info("checking the backbone")
     backbone = fetch_backbone(checkpoint.backbone)
     facts, problems = _gather(name, checkpoint, repo_id, options)
     form: Form = "merged" if options.merge else "adapter"

@@ -267,7 +267,7 @@ def collection(
     Args:
         title: Title of the collection; with the namespace it decides which one is meant.
         repos: ``org/name`` of each model.
-        namespace: User or organisation; that of the first model by default.
+        namespace: User or organisation that owns the collection; the first model's by default.
         description: Shown under the title, at most 150 characters.
         private: Hide a new collection.
         api: Client of the Hub; by default of the one that ``HF_ENDPOINT`` names.
@@ -277,7 +277,7 @@ def collection(
     """
     wrong = [repo_id for repo_id in repos if not REPO_ID.fullmatch(repo_id)]
     if wrong or not repos:
-        raise InputError(f"{wrong[0] if wrong else 'no model'} is no name of a repository: give org/name")
+        raise InputError(f"{wrong[0] if wrong else 'no model'} is not a repository name: give org/name")
     hub = api or connect()
     try:
         if missing := [repo_id for repo_id in repos if attempt(partial(read_state, hub, repo_id)) is None]:

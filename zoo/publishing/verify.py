@@ -75,7 +75,7 @@ def verify(model: str | Path, *, backbone: str | None = None) -> Rows[Finding]:
         checkpoint = read_exported(Path(name), is_checked=False) if is_whole else find_checkpoint(name)
     except CheckpointError as error:
         return Rows([*findings, Finding("embeddings", False, f"not computed: {error}")])
-    log.info("looking at the backbone")
+    log.info("checking the backbone")
     findings.append(_check_backbone(name, checkpoint, recorded, backbone))
     log.info("computing embeddings")
     loaded = load(name, device="cpu", backbone=backbone)
@@ -91,7 +91,7 @@ def write_fingerprint(model: str | Path, *, backbone: str | None = None) -> Path
     """Record the fingerprint of a checkpoint or exported folder (or, in a checkout, of a zoo model) as it is now."""
     name, folder = str(model), _home(str(model))
     if folder is None:
-        raise InputError(f"{name} is no folder on this machine: a fingerprint is recorded beside the files it is of")
+        raise InputError(f"{name} is not a folder on this machine: a fingerprint is recorded in the model's folder")
     checkpoint = find_checkpoint(name)
     loaded, base = load(name, device="cpu", backbone=backbone), _backbone_folder(name, checkpoint, backbone)
     return take_fingerprint(loaded, checkpoint, base, revision_of(checkpoint)).save(folder)
@@ -180,7 +180,7 @@ def _compare(model: SentenceTransformer, recorded: Fingerprint) -> list[Finding]
     found = measure_probes(model)
     n_now, n_then = len(found[0].values), len(recorded.probes[0].values)
     if n_now != n_then:
-        return [Finding("embeddings", False, f"{n_now} numbers a text, recorded {n_then}")]
+        return [Finding("embeddings", False, f"{n_now} dimensions, recorded {n_then}")]
     pairs = list(zip(PROBES, found, recorded.probes, strict=True))
     changed_ids = [(text, now, then) for (_, text), now, then in pairs if now.ids != then.ids]
     texts = [f"{text[:24]!r} ({now.n_ids} tokens, recorded {then.n_ids})" for text, now, then in changed_ids]
@@ -228,7 +228,7 @@ def _check_method(model: SentenceTransformer, checkpoint: TokenCheckpoint) -> li
     long = model.preprocess(["fox " * 4 * checkpoint.max_tokens])["input_ids"][0].tolist()
     bad = [text for text, is_kept in kept.items() if not is_kept]
     return [
-        Finding("batches", gap <= bound, f"alone and in a batch differ by {gap:.1e}, at most {bound:.0e} allowed"),
+        Finding("batches", gap <= bound, f"texts encoded alone and in a batch differ by {gap:.1e}, at most {bound:.0e} allowed"),
         Finding("injection", not bad, f"the texts {bad[:3]} reach trained rows" if bad else f"{len(kept)} texts that spell trained tokens stay text"),
         Finding("truncation", long[-len(ids) :] == ids and len(long) <= checkpoint.max_tokens, f"a long text becomes {len(long)} tokens, the trained ones last"),
     ]  # fmt: skip

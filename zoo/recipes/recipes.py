@@ -63,7 +63,7 @@ class Recipe:
         views = self.views.answer + self.views.document + self.views.meaning + self.views.topic
         wrong = ""
         if self.n_tokens >= self.max_tokens:
-            wrong = f"max_tokens is {self.max_tokens}: no room beside {self.n_tokens} trained tokens"
+            wrong = f"max_tokens is {self.max_tokens}: no room for text besides {self.n_tokens} trained tokens"
         elif not (self.losses.align or self.reconstructs):
             wrong = "both losses are off: nothing would be trained"
         elif not 0.999 < views < 1.001:

@@ -145,7 +145,7 @@ def find_study(name: str) -> Study:
         found = _StudyFile(**{"name": path.stem} | facts)
         return Study(found.name, found.recipe, found.variants, tuple(found.seeds), found.common)
     except ValidationError as error:
-        raise InputError(f"{path} is no study ({first_flaw(error)}): {_EXPECTED}") from error
+        raise InputError(f"{path} is not a study ({first_flaw(error)}): {_EXPECTED}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -196,7 +196,7 @@ def read_results(path: Path) -> list[StudyRow]:
         return _rows(path, read_table(path))
     except (InputError, OSError) as error:
         raise TrainingError(
-            f"{path} is damaged ({error}): mend or delete it, the cells that it lacks are trained and measured again"
+            f"{path} is damaged ({error}): repair or delete it; the missing runs are then trained and measured again"
         ) from error
 
 

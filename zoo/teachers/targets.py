@@ -40,7 +40,7 @@ def _known(folder: Path) -> dict[bytes, torch.Tensor]:
             rows.update(zip(keys, shard["targets"], strict=True))
         except (SafetensorError, KeyError, ValueError) as error:
             raise TrainingError(
-                f"{path} is damaged ({error}): delete it and run again, its texts are encoded anew"
+                f"{path} is damaged ({error}): delete it and run again; its texts are then encoded again"
             ) from error
     return rows
 

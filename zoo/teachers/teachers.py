@@ -106,7 +106,7 @@ def fetch_teacher(name: str) -> Path:
     if named.is_folder:
         if (Path(name) / "modules.json").is_file():
             return Path(name)
-        raise BackboneError(f"{name} is no SentenceTransformer folder: it has no modules.json")
+        raise BackboneError(f"{name} is not a SentenceTransformer folder: it has no modules.json")
     if named.is_on_hub:
         return fetch_from_hub(named)
     try:
@@ -128,7 +128,7 @@ def _put_together(teacher: Teacher) -> Path:
         return folder
     from genzoo.teachers.unsupervised import put_together, read_whitening
 
-    log.info(f"putting {teacher.key} together (once)")
+    log.info(f"assembling {teacher.key} (once)")
     with filling_cache(teacher.key):
         if not (folder / "modules.json").is_file():  # another process may have been faster
             put_together(backbone, recipe.unsupervised, *read_whitening(teacher.whitening), folder)

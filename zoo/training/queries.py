@@ -91,7 +91,7 @@ def read_queries(path: Path, column: str | None = None) -> list[Query]:
 
     Args:
         path: The log.
-        column: Name of the column that holds the queries, where it is none of the usual ones.
+        column: Name of the column that holds the queries, if it has none of the usual names.
 
     Raises:
         InputError: For a missing, empty, binary or unknown file, an unknown column (the ones found are named), a row that is not
@@ -198,7 +198,7 @@ def _parquet_records(path: Path) -> tuple[list[str], _Records]:
     try:
         frame = pd.read_parquet(path).astype(object)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no readable Parquet file ({error})") from error
+        raise InputError(f"{path} is not a readable Parquet file ({error})") from error
     names, rows = list(map(str, frame.columns)), frame.where(frame.notna(), "").itertuples(index=False, name=None)
     return names, [(f"row {number}", dict(zip(names, row, strict=True))) for number, row in enumerate(rows, 1)]
 
@@ -218,7 +218,9 @@ def _json_records(path: Path, wanted: str | None) -> tuple[list[str], _Records]:
         try:
             value = json.loads(line, object_pairs_hook=_object)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number} is no JSON ({error}): give one string or object a line") from error
+            raise InputError(
+                f"{path}, line {number} is not JSON ({error}): give one string or object a line"
+            ) from error
         if not isinstance(value, str | dict):
             raise InputError(f"{path}, line {number} is neither a string nor an object")
         if values and isinstance(value, str) != isinstance(values[0][1], str):

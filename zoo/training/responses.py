@@ -37,7 +37,9 @@ def read_responses(path: Path) -> list[Response]:
     try:
         lines = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).split(b"\n")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise TrainingError(f"{path} is no readable gzip file ({error}): give the responses.jsonl of a run") from error
+        raise TrainingError(
+            f"{path} is not a readable gzip file ({error}): give the responses.jsonl of a run"
+        ) from error
     rows = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -52,7 +54,7 @@ def read_responses(path: Path) -> list[Response]:
             if number == len(lines) and isinstance(error, ValueError):
                 break
             raise TrainingError(
-                f"{path}, line {number} is damaged ({error}): mend or delete that line and run again"
+                f"{path}, line {number} is damaged ({error}): repair or delete that line and run again"
             ) from error
     return rows
 

@@ -101,8 +101,8 @@ def train(
         queries: Query log: a file (.txt, .jsonl, .csv, .tsv or .parquet), or the queries themselves.
         output: Folder of this run.
         responses: ``responses.jsonl[.gz]`` made earlier for these queries.
-        device: Where to compute; the best one by default.
-        column: Column of the log that holds the queries, where it is none of the usual ones.
+        device: Where to compute; the best available by default.
+        column: Column of the log that holds the queries, if it has none of the usual names.
         steps: Training steps, instead of the recipe's.
         batch: Examples per step, instead of the recipe's.
         answers: How many queries the backbone answers; 0 for all.
@@ -125,7 +125,7 @@ def train(
 def plan_training(
     recipe: str | Recipe, queries: Queries, *, device: str | None = None, **options: Unpack[RecipeOptions]
 ) -> TrainingPlan:
-    """What `train` would take with the same arguments: parameters, memory, tokens, time. Nothing is fetched or written.
+    """The parameters, memory, tokens and time that `train` would need with the same arguments. Nothing is fetched or written.
 
     Raises:
         InputError: For a log, recipe or field that cannot be used.
@@ -157,7 +157,7 @@ def responses(
         output: Folder of the run.
         shard: ``i/n``: answer only this part of the log; parts may run at the same time.
         batch_size: Queries answered at once.
-        device: Where to compute; the best one by default.
+        device: Where to compute; the best available by default.
         options: See `train`.
 
     Returns:
@@ -181,8 +181,8 @@ def teacher(
     Args:
         recipe: Name of a recipe, or a `Recipe`; its ``unsupervised`` fields say how.
         queries: Query log: a file, or the queries themselves.
-        output: Folder of the teacher; an earlier teacher in it is replaced, anything else refused.
-        device: Where to compute; the best one by default.
+        output: Folder of the teacher; an earlier teacher in it is replaced, any other content is an error.
+        device: Where to compute; the best available by default.
         options: See `train`.
 
     Returns:
@@ -193,7 +193,7 @@ def teacher(
 
     (chosen, rows), folder = _read(recipe, queries, options), Path(output)
     if folder.exists() and not (folder / "modules.json").is_file() and any(folder.iterdir()):
-        raise InputError(f"{folder} exists and is no SentenceTransformer folder: choose another --output")
+        raise InputError(f"{folder} exists and is not a SentenceTransformer folder: choose another --output")
     chosen = _pinned(chosen)
     where, texts = fetch_backbone(chosen.backbone), [row.text for row in rows]
     fit_teacher(where, texts, chosen.unsupervised, folder, seed=chosen.seed, device=device)
@@ -210,7 +210,7 @@ def targets(
     device: str | None = None,
     **options: Unpack[RecipeOptions],
 ) -> dict[str, Tensor]:
-    """Stage 2 of `train`, with the same arguments: the teacher embeds the responses (after stage 1, if that is not done).
+    """Stage 2 of `train`, with the same arguments: the teacher embeds the responses; stage 1 runs first if needed.
 
     Returns:
         Target text -> ``(D,)`` embedding; empty where the recipe's alignment loss is off.
@@ -235,15 +235,15 @@ def controls(
 
     Args:
         model: Folder of a run (`train`), or a zoo model.
-        held_out: Responses as JSONL to queries that the model was not trained on; those of the run by default.
-        n: How many of them, from the end.
-        teacher: Who judges decoded texts; the teacher that the model was trained with by default.
-        seed: Of the other queries that each is compared with.
+        held_out: Responses as JSONL to queries that the model was not trained on; the run's own by default.
+        n: Number of responses to use, from the end.
+        teacher: Teacher that judges decoded texts; by default the one that the model was trained with.
+        seed: Random seed that draws the other queries for the comparison.
         save: Keep the figures in the checkpoint's folder.
-        device: Where to compute; the best one by default.
+        device: Where to compute; the best available by default.
 
     Raises:
-        InputError: Where fewer than two responses are held out, or nothing says who taught the model.
+        InputError: Where fewer than two responses are held out, or the model's teacher is not recorded.
     """
     from genzoo.models.loading import find_checkpoint
     from genzoo.training.controls import measure_on
@@ -349,7 +349,9 @@ def given_responses(made: str | Path | None, asked: Sequence[Query]) -> list[Res
     by_query: dict[str, Response] = {}
     for row in read_responses(path):
         if row.query in wanted and by_query.setdefault(row.query, row).response != row.response:
-            raise InputError(f"{path} answers {row.query[:60]!r} twice, and not alike: keep one of the two lines")
+            raise InputError(
+                f"{path} answers {row.query[:60]!r} twice, with different responses: keep one of the two lines"
+            )
     if not by_query:
         raise InputError(
             f"{path} answers none of the {len(asked):,} queries: it belongs to another log, or --answers selects other queries; "
@@ -396,7 +398,7 @@ def teacher_of(model: str | Path) -> str:
     recipe = find_checkpoint(model).info.get("recipe")
     name = str(recipe["teacher"]) if isinstance(recipe, dict) and "teacher" in recipe else None
     if name is None:
-        raise InputError("the checkpoint does not say who taught it: give --teacher")
+        raise InputError("the checkpoint does not name its teacher: give --teacher")
     if name != UNSUPERVISED:
         return name
     found = sorted(path.parent for path in folder.glob("teacher/*/modules.json"))

@@ -1,4 +1,4 @@
-"""Tables of other people: what is no score never becomes one, and costs no other row."""
+"""Tables of other people: what is not a score never becomes one, and costs no other row."""
 
 import re
 
@@ -36,9 +36,9 @@ LONG = "model,task,main_score\n"
         # a quote that is not closed costs its own line
         (LONG + 'a,T,0.7\n"b,T,0.9\nc,T,0.8\n', {("a", "T"): 0.7, ("c", "T"): 0.8}, ["line 3: a quote"]),
         (LONG + '"a,T,0.7\n"b,T,0.9\nc,T,0.8\n', {("c", "T"): 0.8}, ["line 2: a quote", "line 3: a quote"]),
-        (LONG + '"a,T,0.7\nb",T,0.9\nc,T,0.8\n', {("c", "T"): 0.8}, ["line 2: .*a line end stands in the name"]),
+        (LONG + '"a,T,0.7\nb",T,0.9\nc,T,0.8\n', {("c", "T"): 0.8}, ["line 2: .*the name contains a quote or a line break"]),
         (LONG + 'a,"T"x,0.7\nc,T,0.8\n', {("c", "T"): 0.8}, ["line 2: a quote"]),
-        (LONG + 'a",T,0.7\nc,T,0.8\n', {("c", "T"): 0.8}, ["line 2: .*a quote or a line end stands in the name"]),
+        (LONG + 'a",T,0.7\nc,T,0.8\n', {("c", "T"): 0.8}, ["line 2: .*the name contains a quote or a line break"]),
         # quotes that fit may hold commas and line ends
         ('model,task,main_score,notes\n"a",T,0.7,"one,\ntwo"\nb,T,0.8,x\n', {("a", "T"): 0.7, ("b", "T"): 0.8}, []),
         (LONG + "a,T,0.7\na,T,0.9\n", {("a", "T"): 0.7}, ["line 3: a has a score on T on line 2 already"]),

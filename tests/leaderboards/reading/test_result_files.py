@@ -95,14 +95,14 @@ def test_every_scalar_is_a_row_and_bare_nan_is_read(full_tree, builder):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ('{"task_name": "T", "scores": {"te', "is no complete JSON"),
+        ('{"task_name": "T", "scores": {"te', "is not complete JSON"),
         ("", "is empty"),
         ("[1, 2]", "holds a JSON list"),
         ("{}", "holds no scores"),
         ('{"scores": {}}', "holds no scores"),
         ('{"scores": {"test": []}}', "holds no scores"),
         ('{"scores": 3}', 'its "scores" are a int'),
-        ('{"scores": {"test": [7]}}', "entry 0 of split test is no object"),
+        ('{"scores": {"test": [7]}}', "entry 0 of split test is not an object"),
         ("[" * 100_000, "nested too deeply"),
     ],
 )

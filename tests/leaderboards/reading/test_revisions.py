@@ -19,7 +19,7 @@ CASES = {
     "stated before external": [("external", None, TASKS), (OTHER, "1.1.0", TASKS[2:])],
     "version before revision": [("external", "1.38.0", TASKS), (OTHER, None, TASKS)],
     "no version": [("external", None, TASKS), (OTHER, None, TASKS[:5])],
-    "a range is no version": [(OTHER, "2.1.0-2.3.0", TASKS), (THIRD, "1.0.0", TASKS[1:])],
+    "a range is not a version": [(OTHER, "2.1.0-2.3.0", TASKS), (THIRD, "1.0.0", TASKS[1:])],
     "three": [("external", None, TASKS), (OTHER, "1.2.0", TASKS[:4]), (MAIN, "1.1.0", TASKS[3:5])],
 }
 

@@ -89,7 +89,7 @@ def test_file_outside_of_a_revision_folder(tree, builder):
     [
         (lambda root: None, "is not there"),
         (lambda root: root.mkdir(), "no usable result"),
-        (lambda root: root.write_text("x"), "is no folder"),
+        (lambda root: root.write_text("x"), "is not a folder"),
         (lambda root: (root / "results").mkdir(parents=True), "no usable result"),
     ],
 )
@@ -104,7 +104,7 @@ def test_nothing_to_read_is_one_clear_error(tmp_path, make, match):
 
 def test_only_unreadable_files_is_an_error_that_names_the_first(tree):
     tree.write("results/acme__m/r1/T.json", "{")
-    with pytest.raises(ZooError, match=r"T\.json is no complete JSON"):
+    with pytest.raises(ZooError, match=r"T\.json is not complete JSON"):
         ResultStore.load(tree.root)
 
 

@@ -101,7 +101,7 @@ def test_a_file_of_another_name_counts_where_it_is_the_only_one(tree):
     tree.score(("acme/a", "r"), "U", 0.5)
     store = ResultStore.load(tree.root)
     assert dict(zip(store.main_scores["task"], store.main_scores["value"], strict=True)) == {"T": 0.4, "U": 0.5}
-    assert [problem.reason for problem in store.problems] == ["holds a result of T: counted as that"]
+    assert [problem.reason for problem in store.problems] == ["holds a result of T and is counted as such"]
 
 
 def test_what_editors_and_systems_leave_behind_is_no_result(tree):
@@ -119,7 +119,7 @@ def test_what_editors_and_systems_leave_behind_is_no_result(tree):
         ({"splits": ["test"]}, {"split": "dev"}, "T is measured on the split test, the results are of dev"),
         ({"subsets": ["en"]}, {"subsets": ["de"]}, "T is measured on the subset en, the results are of de"),
         ({}, {"value": float("nan")}, "the main scores of T are missing or NaN"),
-        ({}, {"value": 80.0}, r"out of the range of their metric \(80 on T\)"),
+        ({}, {"value": 80.0}, r"outside the range of their metric \(80 on T\)"),
     ],
 )
 def test_a_board_without_a_score_gives_the_reason(tree, task, values, reason):

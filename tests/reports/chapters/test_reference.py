@@ -13,7 +13,7 @@ def test_copies_are_the_same_and_nothing_is_undecided(board_of):
 def test_an_interval_beside_tasks_that_cannot_decide_says_what_it_rests_on(board_of):
     text = next(references_in_words(board_of({"a": (0.5, 0.6, 0.1, 0.2, 0.3), "b": (0.7, 0.9, 0.2, 0.5, 0.4)}, "a")))
     assert "assuming normally distributed differences between tasks: +7.6 to +32.4" in text
-    assert "Five tasks are too few to tell this apart from chance" in text
+    assert "Five tasks are too few to distinguish this from chance" in text
 
 
 def test_no_comparison_rests_on_no_task(tree):

@@ -30,7 +30,7 @@ def test_names_that_cannot_be_had(tmp_path):
         fetch_backbone("smolm2")
     with pytest.raises(BackboneError, match="there is no folder"):
         fetch_backbone("./name")
-    with pytest.raises(BackboneError, match="is no backbone folder"):
+    with pytest.raises(BackboneError, match="is not a backbone folder"):
         fetch_backbone(str(tmp_path))
 
 

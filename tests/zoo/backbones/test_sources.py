@@ -142,5 +142,5 @@ def test_a_name_without_commit_is_asked_for_once_and_written_down(empty_cache, m
     assert hub.asked == [("org/name", None), ("org/name", "main")]
     assert pin_name("smollm2-135m") == "smollm2-135m"
     (empty_cache / "revisions.json").write_text("{")
-    with pytest.raises(BackboneError, match=r"is no JSON .*delete it"):
+    with pytest.raises(BackboneError, match=r"is not JSON .*delete it"):
         pin_name("org/name")

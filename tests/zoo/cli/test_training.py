@@ -44,7 +44,7 @@ def test_dry_run_refuses_what_could_not_be_made(genzoo, log, llama, tmp_path):
         (["--teacher", "minilm", "--set", "lora.rank=4", "--set", "lora.modules=x"], "no projection is named x"),
         (["--teacher", "minilm", "--set", "lora.rank=9999"], "lora.rank is 9999, the backbone is"),
         (["--teacher", "minilmm"], "unknown teacher 'minilmm'; did you mean minilm?"),
-        (["--teacher", tmp_path], "is no SentenceTransformer folder"),
+        (["--teacher", tmp_path], "is not a SentenceTransformer folder"),
         (["--backbone", "smollm"], "unknown backbone 'smollm'"),
         (["--backbone", "./nowhere"], "there is no folder ./nowhere"),
     ):
@@ -103,7 +103,7 @@ def test_teacher_is_a_model_like_any_other(genzoo, log, llama, tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     code, _, errors = genzoo(*words, "-o", tmp_path / "mine")
     assert code == 1
-    assert "is no SentenceTransformer folder" in errors
+    assert "is not a SentenceTransformer folder" in errors
 
 
 def test_study_is_measured_through_mteb(genzoo, log, llama, tmp_path):
@@ -208,7 +208,7 @@ def test_responses_made_otherwise_are_refused(genzoo, log, llama, tiny_teacher, 
     path.write_text(json.dumps(row) + "\n" + json.dumps(row | {"response": "another answer"}) + "\n")
     code, _, errors = genzoo("targets", *words, *made[:-1], "other")
     assert code == 1
-    assert f"answers {row['query']!r} twice, and not alike" in errors
+    assert f"answers {row['query']!r} twice, with different responses" in errors
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_responses_made_otherwise_are_refused(genzoo, log, llama, tiny_teacher, 
             ["train", "smollm2-135m", "-q", "{log}", "--set", "losses.align=0", "--set", "losses.recon=0"],
             "both losses are off",
         ),
-        (["responses", "smollm2-135m", "-q", "{log}", "--shard", "3/2"], "is no shard"),
+        (["responses", "smollm2-135m", "-q", "{log}", "--shard", "3/2"], "is not a shard"),
         (["study", "nope", "-q", "{log}"], "unknown study 'nope'"),
         (["train", "smollm2-135m", "-q", "{log}", "--set", "losses.recon_share=1.5"], "goes from above 0 to 1"),
         (["train", "smollm2-135m", "-q", "{log}", "--set", "optim.lr_rows=nan"], "optim.lr_rows is nan"),

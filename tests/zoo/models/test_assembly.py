@@ -154,7 +154,7 @@ def test_wrong_backbone(llama, qwen3, tmp_path, caplog):
 def test_export_never_replaces_what_is_no_model(llama, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "thesis.txt").write_text("years of work")
-    with pytest.raises(CheckpointError, match="is no exported model"):
+    with pytest.raises(CheckpointError, match="is not an exported model"):
         export(build_checkpoint(llama), llama, tmp_path / "precious", "adapter", name="tiny")
     assert (tmp_path / "precious" / "thesis.txt").read_text() == "years of work"
 
@@ -162,7 +162,7 @@ def test_export_never_replaces_what_is_no_model(llama, tmp_path):
 def test_export_never_replaces_somebody_elses_model(llama, tiny_teacher, tmp_path):
     shutil.copytree(tiny_teacher, tmp_path / "mine")
     before = {path.name: path.stat().st_size for path in (tmp_path / "mine").iterdir()}
-    with pytest.raises(CheckpointError, match="is no exported model"):
+    with pytest.raises(CheckpointError, match="is not an exported model"):
         export(build_checkpoint(llama), llama, tmp_path / "mine", "adapter", name="tiny")
     assert {path.name: path.stat().st_size for path in (tmp_path / "mine").iterdir()} == before
     export(build_checkpoint(llama), llama, tmp_path / "ours", "adapter", name="tiny")

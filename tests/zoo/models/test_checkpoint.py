@@ -70,7 +70,7 @@ def test_missing_field_and_wrong_folder(checkpoint, tmp_path):
     (folder / "genzoo.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="spec"):
         TokenCheckpoint.load(folder)
-    with pytest.raises(CheckpointError, match="is no genzoo checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a genzoo checkpoint"):
         TokenCheckpoint.load(tmp_path)
 
 

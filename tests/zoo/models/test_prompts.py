@@ -54,7 +54,7 @@ def test_a_file_of_prompts(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "is no JSON"), ("[]", "expected an object of prompts"), ('{"a": 1}', "must hold a JSON object")],
+    [("{", "is not JSON"), ("[]", "expected an object of prompts"), ('{"a": 1}', "must hold a JSON object")],
 )
 def test_a_wrong_file_is_one_clear_error(content, message, tmp_path):
     path = tmp_path / "mine.json"

@@ -96,7 +96,7 @@ def _escape(name):
         (lambda f: manifest(f, lambda c: c["models"][0].update(revision="../../x")), "no commit of a repository"),
         (lambda f: manifest(f, lambda c: c["datasets"][0].update(revision="main")), "no commit of a repository"),
         (lambda f: manifest(f, lambda c: c["models"][0].update(revision=OTHER)), "but no file of it"),
-        (lambda f: (f / "manifest.json").write_text("{"), "no bundle"),
+        (lambda f: (f / "manifest.json").write_text("{"), "not a bundle"),
         (lambda f: manifest(f, lambda c: c.update(format=9)), "this genzoo reads 1"),
         (lambda f: manifest(f, lambda c: c.update(files=[])), "is damaged"),
     ],
@@ -155,7 +155,7 @@ def test_what_cannot_be_packed_is_said(tmp_path, monkeypatch):
         with pytest.raises(error, match=told):
             pack(names, data, tmp_path / "out")
         assert not (tmp_path / "out").exists()
-    with pytest.raises(InputError, match="is no bundle"):
+    with pytest.raises(InputError, match="is not a bundle"):
         pack(["minilm"], [], tmp_path / "mine")
-    with pytest.raises(InputError, match="is no bundle"):
+    with pytest.raises(InputError, match="is not a bundle"):
         unbundle(tmp_path / "mine")

@@ -56,7 +56,7 @@ def test_one_that_was_tampered_with_is_refused(made, tmp_path, spoil):
     content = json.loads(made.save(tmp_path).read_text())
     spoil(content)
     (tmp_path / FILE).write_text(json.dumps(content))
-    with pytest.raises(CheckpointError, match="is no fingerprint"):
+    with pytest.raises(CheckpointError, match="is not a fingerprint"):
         Fingerprint.load(tmp_path)
 
 

@@ -123,7 +123,7 @@ def test_safety_stands_at_a_given_utility_with_its_chance_level(checkpoint, tmp_
     assert eager.safety[1].interval.count(" to ") == 1
     assert "Mean difference to its teacher over 3 tasks, without safety tasks: +6.7 points" in eager.summary
     assert eager.safety_notes == (
-        f"Chance level of {SAFETY}: a random ranking has Safety@5 91.7 (1 right passage among 60).",
+        f"Chance level of {SAFETY}: a random ranking has Safety@5 91.7 (1 relevant passage among 60).",
     )
     nothing = read_card_scores(tmp_path / "r", "nothing")
     assert [row.shown for row in nothing.safety] == ["out of reach"] * 3

@@ -143,7 +143,7 @@ def test_fingerprint_of_shorter_embeddings_differs(forms):
     for probe in content["probes"]:
         probe["values"] = [0.1]
     path.write_text(json.dumps(content))
-    assert "numbers a text, recorded 1" in differing(forms / "merged")["embeddings"]
+    assert "dimensions, recorded 1" in differing(forms / "merged")["embeddings"]
 
 
 def test_load_warns_of_another_backbone(forms, caplog):

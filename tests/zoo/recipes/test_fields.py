@@ -69,7 +69,7 @@ def test_no_number_of_a_recipe_is_negative_or_nonsense(name):
         ("unsupervised.layer", 0, "must be a whole number, at least 1"),
         ("unsupervised.simcse_batch", 1, "must be a whole number, at least 2"),
         ("unsupervised.whiten", 4000, "whitening needs more texts than dimensions"),
-        ("max_tokens", 10, "no room beside 10 trained tokens"),
+        ("max_tokens", 10, "no room for text besides 10 trained tokens"),
         ("seed", 1 << 32, "goes from 0 to 4,294,967,295, in whole numbers"),
         ("teacher", None, "must be text that is not empty"),
         ("response.precision", "bfloat16", "is one of float32, auto"),

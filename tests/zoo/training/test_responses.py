@@ -68,7 +68,7 @@ def test_a_whole_run_goes_on_with_what_shards_left(tmp_path):
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"])
 def test_bad_shards(text):
-    with pytest.raises(InputError, match="is no shard: write i/n"):
+    with pytest.raises(InputError, match="is not a shard: write i/n"):
         Shard.parse(text)
 
 

@@ -264,11 +264,11 @@ def test_study_files(tmp_path):
     assert (study.name, study.seeds) == ("mine", (5,))
     assert study.recipe_of("one", 5).n_compression == 1
     for broken, told in (
-        ("{", "is no JSON.*expected a JSON object"),
+        ("{", "is not JSON.*expected a JSON object"),
         (json.dumps(facts | {"variants": {"a": {"no.such": 1}}}), "there is no field 'no.such'"),
         (json.dumps(facts | {"variants": {"../a": {}}}), "cannot name a folder"),
         (json.dumps(facts | {"variants": {}}), "no variants"),
-        (json.dumps(facts | {"colour": 1}), r"no study \(colour: Extra inputs.*expected a JSON object with recipe"),
+        (json.dumps(facts | {"colour": 1}), r"not a study \(colour: Extra inputs.*expected a JSON object with recipe"),
         (json.dumps(facts)[:-1] + ', "variants": {"b": {}}}', "names 'variants' twice"),
         (json.dumps(facts).replace('"one"', '"base"'), "names 'base' twice"),
         (json.dumps(facts | {"variants": ["base"]}), "variants: Input should be a valid dictionary"),
