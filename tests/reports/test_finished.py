@@ -303,5 +303,5 @@ def test_neither_mteb_nor_torch_is_imported(made, measured):
     )
     command = ["evaluate", "-m", str(made / "model"), "-t", TASK, "-o", str(measured)]
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
-    assert "plan: nothing to measure, 1 of 1 results are there" in done.stderr
+    assert "plan: nothing to measure, 1 of 1 results are finished" in done.stderr
     assert done.stdout.splitlines()[-1] == "[]"

@@ -26,8 +26,8 @@ def hub(monkeypatch):
     token = "hf_" + secrets.token_hex(20)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     with serve(Hub({token: ("alice", [], "write")})) as server:
-        for module in ("hub", "publish"):
-            monkeypatch.setattr(f"genzoo.publishing.{module}.connect", lambda: connect(server.endpoint, token))
+        for module in ("hub", "publishing.publish"):
+            monkeypatch.setattr(f"genzoo.{module}.connect", lambda: connect(server.endpoint, token))
         yield server
 
 

@@ -121,7 +121,7 @@ WRONG = {
     "cut off": ({"corpus": json.dumps(CORPUS[0]) + '\n{"_id": "d'}, r"corpus.jsonl, line 2: no JSON object"),
     "half a character": ({"corpus": '{"_id": "a", "text": "\\ud83d"}'}, r"corpus.jsonl, line 1: no JSON object"),
     "Latin-1": ({"corpus": '{"_id": "a", "text": "x"}\n{"_id": "b", "text": "café"}'.encode("latin-1")}, r"line 2: .*UTF-8"),
-    "UTF-16": ({"corpus": json.dumps(CORPUS[0]).encode("utf-16")}, r"corpus.jsonl, line 1: no UTF-8 text"),
+    "UTF-16": ({"corpus": json.dumps(CORPUS[0]).encode("utf-16")}, r"corpus.jsonl, line 1: not UTF-8 text"),
     "damaged gzip": ({"corpus": None, "corpus.jsonl.gz": gzip.compress(b"{}" * 99)[:-9]}, r"corpus.jsonl.gz cannot be read"),
     "table without heading": ({"qrels": None, "qrels/test.tsv": "q0\td0\t1\n"}, r"test.tsv: 'q0', 'd0', '1' is not"),
     "TREC's table": ({"qrels": None, "qrels/test.tsv": "q0\t0\td0\t1\n"}, r"test.tsv: .*TREC's judgements"),

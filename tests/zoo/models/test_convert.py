@@ -212,9 +212,9 @@ HOSTILE = {
         lambda f: spoil(f / "encoder_decoder_config.json", encoding_mode="last_99_tokens"),
         "but holds 10",
     ),
-    "yaml bomb": (lambda f: (f / "run_config.yml").write_text("a: " + "[" * 60_000), "no readable YAML"),
+    "yaml bomb": (lambda f: (f / "run_config.yml").write_text("a: " + "[" * 60_000), "not readable YAML"),
     "deep json": (lambda f: (f / "encoder" / "config.json").write_text("[" * 100_000), "no llm2vec-gen checkpoint"),
-    "yaml that doubles": (lambda f: (f / "run_config.yml").write_text(_doubling()), "no readable YAML"),
+    "yaml that doubles": (lambda f: (f / "run_config.yml").write_text(_doubling()), "not readable YAML"),
     "weights that are no tensors": (
         lambda f: projection(f / ALIGN, **{"projection.weight": 3, "projection.bias": 4}),
         "holds a int for a weight",
