@@ -175,9 +175,13 @@ def resolve_tasks(
         raise InputError("no task was named: give a benchmark (such as 'GenZoo(mini, v1)') or tasks. See: genzoo tasks")
     for given in tasks:
         if not isinstance(given, str | AbsTask | Benchmark):
-            raise InputError(f"{given!r} is not a task: give the name of a task or of a benchmark, or an object of mteb")
+            raise InputError(
+                f"{given!r} is not a task: give the name of a task or of a benchmark, or an object of mteb"
+            )
     if benchmark and not isinstance(benchmark, str | Benchmark):
-        raise InputError(f"{benchmark!r} is not a benchmark: give its name, or an object of mteb; several go into tasks")
+        raise InputError(
+            f"{benchmark!r} is not a benchmark: give its name, or an object of mteb; several go into tasks"
+        )
     with making_tasks():
         if not benchmark:
             whole = benchmarks_among(tasks)

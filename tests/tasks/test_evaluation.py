@@ -249,7 +249,7 @@ def test_input_is_checked_before_anything_is_loaded(make_meta, few, tmp_path):
         ([meta.model_copy(update={"revision": None})], few, {}, "results are filed by org/name and revision"),
         ([meta.model_copy(update={"revision": "no_revision_available"})], few, {}, "results are filed by"),
         ([meta, meta], few, {}, "two models are named test-org/tiny"),
-        ([meta.model_copy(update={"experiment_kwargs": {"a": 1}})], few, {}, "a revision of its own"),
+        ([meta.model_copy(update={"experiment_kwargs": {"a": 1}})], few, {}, "its own revision"),
         ([meta], [few[0], few[0]], {}, "tasks named twice: GenZooMiniSTS"),
         ([meta], few, {"settings": EncodeSettings(batch_size=0)}, "batch_size is 0"),
     ]
