@@ -30,7 +30,7 @@ from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
 from genzoo.teachers.unsupervised import fit_teacher, teacher_name
 from genzoo.training.controls import Controls, embedder, measure_controls
 from genzoo.training.examples import TrainingExample, make_examples, phases_of
-from genzoo.training.plan import answers_in_bfloat16, check_recipe, shape_of
+from genzoo.training.plan import answers_in_bfloat16, backbone_row, check_recipe
 from genzoo.training.responses import (
     HELD_OUT,
     answer_facts,
@@ -122,8 +122,8 @@ class TrainingRun:
 
     def _answering_lm(self) -> tuple[Any, Any]:
         """The backbone that answers: the shared one, or a copy in bfloat16 that is dropped afterwards."""
-        shape = shape_of(self.recipe.backbone) or shape_of(str(self.backbone_folder))
-        if answers_in_bfloat16(self.recipe.response, shape, self.device):
+        row = backbone_row(self.recipe.backbone) or backbone_row(str(self.backbone_folder))
+        if answers_in_bfloat16(self.recipe.response, row, self.device):
             return load_causal_lm(self.backbone_folder, self.device, "bfloat16")
         return self.causal_lm
 

@@ -130,11 +130,11 @@ def plan_training(
     Raises:
         InputError: For a log, recipe or field that cannot be used.
     """
-    from genzoo.training.plan import answers_in_bfloat16, check_what_is_here, make_plan, shape_of
+    from genzoo.training.plan import answers_in_bfloat16, backbone_row, check_what_is_here, make_plan
 
     chosen, asked = _read(recipe, queries, options)
     check_what_is_here(chosen, len(asked))
-    is_bfloat16 = answers_in_bfloat16(chosen.response, shape_of(chosen.backbone), device)
+    is_bfloat16 = answers_in_bfloat16(chosen.response, backbone_row(chosen.backbone), device)
     return make_plan(chosen, asked, measure_speed(device), is_bfloat16)
 
 
