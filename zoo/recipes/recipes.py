@@ -6,7 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
+
+from pydantic import TypeAdapter
 
 from genzoo.errors import InputError
 from genzoo.names import Registry
@@ -86,22 +89,13 @@ class Recipe:
 
         A field that a later version adds with a default leaves the digests of older recipes alone.
         """
-        facts = _non_default(replace(self, name=""))
+        facts = _adapter().dump_python(replace(self, name=""), exclude_defaults=True)
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _non_default(row: Any) -> dict[str, Any]:
-    """Fields of a dataclass that differ from their defaults, nested ones likewise."""
-    facts = {}
-    for one in fields(row):
-        value = getattr(row, one.name)
-        if is_dataclass(value):
-            value = _non_default(value)
-            if value:
-                facts[one.name] = value
-        elif value != one.default:
-            facts[one.name] = value
-    return facts
+@cache
+def _adapter() -> TypeAdapter[Recipe]:
+    return TypeAdapter(Recipe)
 
 
 RECIPES: Registry[Recipe] = Registry("recipe", "genzoo list --recipes")
