@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AttentionInterface, DynamicCache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
@@ -153,15 +154,11 @@ def freeze(model: Any) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def pad_right(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+def pad_right(ids: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """Token ids and mask, both ``(batch, longest)``, padded on the right with zeros."""
-    longest = max(len(row) for row in ids)
-    padded = torch.zeros(len(ids), longest, dtype=torch.long)
-    mask = torch.zeros(len(ids), longest, dtype=torch.long)
-    for place, row in enumerate(ids):
-        padded[place, : len(row)] = torch.tensor(row, dtype=torch.long)
-        mask[place, : len(row)] = 1
-    return padded.to(device), mask.to(device)
+    rows = [torch.tensor(row, dtype=torch.long) for row in ids]
+    mask = [torch.ones_like(row) for row in rows]
+    return pad_sequence(rows, batch_first=True).to(device), pad_sequence(mask, batch_first=True).to(device)
 
 
 def flat_ids(ids: Sequence[Sequence[int]], device: torch.device) -> Tensor:
