@@ -363,6 +363,12 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def file_sizes(folder: Path) -> tuple[int, int]:
+    """How many files are below a folder, and their bytes."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return len(sizes), sum(sizes)
+
+
 def sha256_of(path: Path) -> str:
     """Hex sha256 of a file's bytes."""
     with Path(path).open("rb") as file:

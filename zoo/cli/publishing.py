@@ -11,8 +11,9 @@ from rich.markup import escape
 
 import genzoo
 from genzoo.cli.console import out, print_json
-from genzoo.cli.models import Json, Model, file_sizes
+from genzoo.cli.models import Json, Model
 from genzoo.errors import PublishError, VerifyError
+from genzoo.files import file_sizes
 
 if TYPE_CHECKING:
     from genzoo.publishing.plan import PublishPlan
