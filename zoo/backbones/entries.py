@@ -169,8 +169,7 @@ def fetch_backbone(name: str) -> Path:
         BackboneError: When it cannot be had or is not a safetensors model; for a gated one the message holds the page of its
             licence.
     """
-    if name in BACKBONES:
-        row = BACKBONES.get(name)
+    if row := BACKBONES.find(name):
         try:
             return fetch_source(name, row.sources)
         except BackboneError as error:
@@ -188,14 +187,12 @@ def fetch_backbone(name: str) -> Path:
         return fetch_from_hub(named)
     if named.is_path or "/" in name:
         raise BackboneError(f"there is no folder {name}")
-    BACKBONES.get(name)  # raises with suggestions
-    raise AssertionError
+    raise BACKBONES.unknown(name)
 
 
 def local_backbone(name: str) -> Path | None:
     """The folder of a backbone that is on this machine already: a key's or a folder; None for any other."""
-    if name in BACKBONES:
-        row = BACKBONES.get(name)
+    if row := BACKBONES.find(name):
         return next(filter(None, (cached(name, source) for source in row.sources)), None)
     return Path(name) if is_backbone_folder(Path(name)) else None
 

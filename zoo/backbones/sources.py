@@ -264,7 +264,7 @@ def pin_name(name: str) -> str:
     Keys and folders are returned as they are. Asks the Hub the first time; the answer is written down in the cache.
     """
     named = ModelName.parse(name)
-    return named.at(resolve_commit(named.base, named.revision or None)) if named.is_on_hub else name
+    return f"{named.base}@{resolve_commit(named.base, named.revision or None)}" if named.is_on_hub else name
 
 
 def known_commit(repo_id: str, revision: str | None = None) -> str | None:

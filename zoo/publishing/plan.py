@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone
+from genzoo.backbones.entries import BACKBONES, fetch_backbone
 from genzoo.backbones.sources import HubSource
 from genzoo.backbones.untrusted import check_model_folder
 from genzoo.backbones.whole import open_sentence_transformer
@@ -169,7 +169,7 @@ def _gather(
     name: str, checkpoint: TokenCheckpoint, repo_id: str, options: PublishOptions
 ) -> tuple[CardFacts, list[str]]:
     entry = None if Path(name).is_dir() else find_entry(name)
-    row = _backbone_row(checkpoint)
+    row = BACKBONES.find(checkpoint.backbone)
     base = options.base_model or (row.hub_id if row else ModelName.parse(checkpoint.backbone).base)
     problems = []
     if not REPO_ID.fullmatch(base):
@@ -178,7 +178,7 @@ def _gather(
     if not data.strip():
         problems.append("the training data and their licences are not known: describe them with --training-data")
     teacher = entry.teacher if entry else str((checkpoint.info.get("recipe") or {}).get("teacher", ""))
-    known = TEACHERS.get(teacher) if teacher in TEACHERS else None
+    known = TEACHERS.find(teacher)
     return CardFacts(
         repo_id=repo_id,
         form="merged" if options.merge else "adapter",
@@ -203,12 +203,8 @@ def _self_taught(checkpoint: TokenCheckpoint, teacher: Teacher | None) -> Unsupe
     return UnsupervisedOptions(**{key: value for key, value in given.items() if key in known})
 
 
-def _backbone_row(checkpoint: TokenCheckpoint) -> Backbone | None:
-    return BACKBONES.get(checkpoint.backbone) if checkpoint.backbone in BACKBONES else None
-
-
 def _inherited(checkpoint: TokenCheckpoint) -> str:
-    row = _backbone_row(checkpoint)
+    row = BACKBONES.find(checkpoint.backbone)
     return row.licence if row else ""
 
 
@@ -233,7 +229,7 @@ def _without_places(value: Any) -> Any:
 
 def _lint_base(checkpoint: TokenCheckpoint, facts: CardFacts, form: Form) -> list[str]:
     """Whether the small form would load the weights that the tokens were trained on."""
-    row = _backbone_row(checkpoint)
+    row = BACKBONES.find(checkpoint.backbone)
     if form == "merged" or row is None or any(isinstance(source, HubSource) for source in row.sources):
         return []
     would = f"the small form would load {facts.base_model} from the Hub, but the tokens were trained on {row.note}"

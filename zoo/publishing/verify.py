@@ -105,8 +105,8 @@ def find_fingerprint(name: str) -> Fingerprint | None:
 
 def revision_of(checkpoint: TokenCheckpoint) -> str:
     """Commit of the frozen LLM that a checkpoint names, empty where it has none."""
-    if checkpoint.backbone in BACKBONES:
-        return BACKBONES.get(checkpoint.backbone).revision or ""
+    if row := BACKBONES.find(checkpoint.backbone):
+        return row.revision or ""
     return ModelName.parse(checkpoint.backbone).commit
 
 

@@ -99,8 +99,7 @@ TEACHERS.register(
 
 def fetch_teacher(name: str) -> Path:
     """Return the local folder of a teacher: a key of `TEACHERS`, a SentenceTransformer folder, or ``org/name[@commit]``."""
-    if name in TEACHERS:
-        teacher = TEACHERS.get(name)
+    if teacher := TEACHERS.find(name):
         return _put_together(teacher) if teacher.recipe else fetch_source(name, teacher.sources)
     named = ModelName.parse(name)
     if named.is_folder:
@@ -109,14 +108,10 @@ def fetch_teacher(name: str) -> Path:
         raise BackboneError(f"{name} is not a SentenceTransformer folder: it has no modules.json")
     if named.is_on_hub:
         return fetch_from_hub(named)
-    try:
-        TEACHERS.get(name)
-    except UnknownNameError as error:
-        raise UnknownNameError(
-            f"{error}; a folder that SentenceTransformer can load, org/name@commit on the Hub, or {UNSUPERVISED} (made of the "
-            "recipe's own backbone) work too"
-        ) from None
-    raise AssertionError
+    raise UnknownNameError(
+        f"{TEACHERS.unknown(name)}; a folder that SentenceTransformer can load, org/name@commit on the Hub, or {UNSUPERVISED} (made "
+        "of the recipe's own backbone) work too"
+    )
 
 
 def _put_together(teacher: Teacher) -> Path:

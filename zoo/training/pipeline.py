@@ -292,7 +292,7 @@ class TrainingRun:
 
     def _checkpoint(self, trainer: TokenTrainer) -> TokenCheckpoint:
         recipe = self.recipe
-        known = BACKBONES.get(recipe.backbone).spare_rows if recipe.backbone in BACKBONES else ()
+        known = row.spare_rows if (row := BACKBONES.find(recipe.backbone)) else ()
         model, tokenizer = self.causal_lm
         return TokenCheckpoint(
             spec=make_spec(

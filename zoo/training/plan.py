@@ -90,10 +90,8 @@ FLOAT = 4
 
 def backbone_row(name: str) -> Backbone | None:
     """What is known of a backbone that is not loaded: its row, or one made of its folder's config; None where it is not at hand."""
-    if name in BACKBONES:
-        return BACKBONES.get(name)
-    if not Path(name).is_dir():
-        return None
+    if (row := BACKBONES.find(name)) or not Path(name).is_dir():
+        return row
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -252,4 +250,4 @@ def _dim(recipe: Recipe, backbone: Backbone | None) -> int | None:
         return backbone.hidden_size if backbone else None
     if recipe.teacher == UNSUPERVISED:
         return recipe.unsupervised.whiten
-    return TEACHERS.get(recipe.teacher).dim if recipe.teacher in TEACHERS else None
+    return row.dim if (row := TEACHERS.find(recipe.teacher)) else None
