@@ -8,7 +8,7 @@ import io
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -222,16 +222,11 @@ def _add(study: Study, output: Path, found: Sequence[StudyRow]) -> None:
 def _alone(folder: Path) -> Iterator[bool]:
     """Whether this process has the cell for itself."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    lock = FileLock(folder / ".lock", timeout=0)
+    with ExitStack() as held:
+        with suppress(Timeout):
+            held.enter_context(lock)
+        yield lock.is_locked
 
 
 def _measured(
