@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from genzoo.backbones.whole import open_tokenizer
 from genzoo.errors import TrainingError
@@ -53,14 +53,6 @@ class Response:
     def finished(self) -> bool:
         """Whether the backbone ended the answer itself, rather than being cut off."""
         return self.finish_reason == "stop"
-
-
-class Engine(Protocol):
-    """What generates responses."""
-
-    def answer(self, queries: Sequence[Query]) -> list[Response]:
-        """One response per query, in their order."""
-        ...
 
 
 def generate(model: Any, tokenizer: Any, **options: Any) -> Any:
@@ -172,7 +164,7 @@ class TransformersEngine:
         self.model, self.tokenizer, self.options = model, tokenizer, options
 
     def answer(self, queries: Sequence[Query]) -> list[Response]:
-        """One response per query."""
+        """One response per query, in their order."""
         import torch
 
         tokenizer, options = self.tokenizer, self.options
@@ -242,7 +234,7 @@ class VllmEngine:
         )
 
     def answer(self, queries: Sequence[Query]) -> list[Response]:
-        """One response per query."""
+        """One response per query, in their order."""
         texts = [chat_text(self.tokenizer, query.text, self.options.system_text) for query in queries]
         bare = not self.tokenizer.chat_template
         # Token ids, not texts: a chat template writes its own BOS, and vLLM would add a second one.
@@ -250,6 +242,10 @@ class VllmEngine:
         made = self.model.generate(prompts, self.sampling, use_tqdm=False)
         rows = zip(queries, (row.outputs[0] for row in made), strict=True)
         return [make_response(query, one.text, one.finish_reason == "stop", len(one.token_ids)) for query, one in rows]
+
+
+Engine = TransformersEngine | VllmEngine
+"""What generates responses."""
 
 
 def make_engine(
