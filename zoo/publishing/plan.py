@@ -65,47 +65,13 @@ class PlannedFile:
 
 
 @dataclass(frozen=True)
-class PublishPlan:
-    """All that `genzoo publish` is about to do.
-
-    Attributes:
-        repo_id: ``org/name``.
-        form: ``adapter`` or ``merged``.
-        files: In order of path.
-        problems: What must be put right first; a plan with problems is never carried out.
-        left_out: Files of the given folder that stay at home.
-        is_private: Whether the repository stays private.
-        tag: Name for the commit, or None.
-        overwrite: Whether another model in the repository may be replaced.
-    """
-
-    repo_id: str
-    form: str
-    files: Rows[PlannedFile]
-    problems: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
-    is_private: bool = False
-    tag: str | None = None
-    overwrite: bool = False
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files)
-
-    def _repr_html_(self) -> str:
-        problems = "".join(f"<li>{html.escape(clean(problem))}</li>" for problem in self.problems)
-        return f"{self.files._repr_html_()}<ul>{problems}</ul>"
-
-
-@dataclass(frozen=True)
 class PublishOptions:
     """What the user asks for.
 
     Attributes:
         merge: Publish the self-contained form.
         is_private: Keep the repository private.
-        tag: Name for the commit.
+        tag: Name for the commit, or None.
         overwrite: Replace another model in the repository.
         licence: The backbone's licence, where genzoo does not know the backbone.
         training_data: What was trained on, with licences, where genzoo did not train it.
@@ -121,6 +87,34 @@ class PublishOptions:
     training_data: str = ""
     base_model: str = ""
     scores: CardScores = field(default_factory=CardScores)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishPlan(PublishOptions):
+    """All that `genzoo publish` is about to do, with what the user asked for.
+
+    Attributes:
+        repo_id: ``org/name``.
+        form: ``adapter`` or ``merged``.
+        files: In order of path.
+        problems: What must be put right first; a plan with problems is never carried out.
+        left_out: Files of the given folder that stay at home.
+    """
+
+    repo_id: str
+    form: str
+    files: Rows[PlannedFile]
+    problems: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    def _repr_html_(self) -> str:
+        problems = "".join(f"<li>{html.escape(clean(problem))}</li>" for problem in self.problems)
+        return f"{self.files._repr_html_()}<ul>{problems}</ul>"
 
 
 def build_plan(name: str, repo_id: str, staging: Path, options: PublishOptions) -> PublishPlan:
@@ -159,10 +153,8 @@ def build_plan(name: str, repo_id: str, staging: Path, options: PublishOptions) 
     write_eval_results(facts.scores, folder)
     write_text(folder / "README.md", render_card(checkpoint, facts, prompts_of(model), run_usage(runnable)))
     files = list_files(folder)
-    problems += lint_files(folder, files)
-    return PublishPlan(
-        repo_id, form, Rows(files), tuple(problems), tuple(_left_out(name)), options.is_private, options.tag, options.overwrite
-    )  # fmt: skip
+    found, kept = (*problems, *lint_files(folder, files)), tuple(_left_out(name))
+    return PublishPlan(repo_id=repo_id, form=form, files=Rows(files), problems=found, left_out=kept, **vars(options))
 
 
 def _gather(
