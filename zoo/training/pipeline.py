@@ -25,10 +25,10 @@ from genzoo.models.assembly import base_folder
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
 from genzoo.models.loading import loaded_content
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
-from genzoo.teachers.targets import compute_targets
+from genzoo.teachers.targets import compute_targets, embed
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
 from genzoo.teachers.unsupervised import fit_teacher, teacher_name
-from genzoo.training.controls import Controls, embedder, measure_controls
+from genzoo.training.controls import Controls, measure_controls
 from genzoo.training.examples import TrainingExample, make_examples, phases_of
 from genzoo.training.plan import answers_in_bfloat16, backbone_row, check_recipe
 from genzoo.training.responses import (
@@ -286,7 +286,7 @@ class TrainingRun:
             *self.causal_lm,
             held,
             alone._embed([row.response for row in held]) if self._is_judged else {},
-            judge=embedder(alone.teacher[1]) if self._is_judged else None,
+            judge=(lambda texts: embed(alone.teacher[1](), texts)) if self._is_judged else None,
             seed=self.recipe.seed,
         )
 
