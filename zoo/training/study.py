@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from filelock import FileLock, Timeout
 from psutil import virtual_memory
 
@@ -308,8 +307,5 @@ def summarise(study: Study, rows: Sequence[StudyRow]) -> list[StudySummary]:
 
 
 def _write(path: Path, rows: Sequence[Any], kind: type[Any]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [one.name for one in fields(kind)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    write_text(path, text.getvalue())
+    table = pd.DataFrame([astuple(row) for row in rows], columns=[one.name for one in fields(kind)], dtype=object)
+    write_text(path, table.to_csv(index=False, na_rep="nan", lineterminator="\n"))
