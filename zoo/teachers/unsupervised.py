@@ -269,11 +269,7 @@ def _put_frame(module: Any, frame: Mapping[str, list[int]], times: int, max_toke
     tokenizer, added = module.tokenizer, sum(map(len, frame.values()))
     module.max_seq_length = template_limit(max_tokens, added, times, what="unsupervised.max_tokens")
     named = {name: ids for name, ids in frame.items() if ids}
-    pieces = [
-        *(["before:0"] if "before" in named else []),
-        *["$A:0"] * times,
-        *(["after:0"] if "after" in named else []),
-    ]
+    pieces = [f"{piece}:0" for piece in ("before", *["$A"] * times, "after") if piece == "$A" or piece in named]
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single=pieces,
         special_tokens=[
