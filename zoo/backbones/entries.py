@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genzoo.backbones.sources import HubSource, Source, WheelSource, cached, fetch_from_hub, fetch_source
+from genzoo.backbones.sources import HubSource, Source, WheelSource, cached, fetch_named, fetch_source
 from genzoo.errors import BackboneError
 from genzoo.files import file_digests, folder_digest, is_hidden, parts_digest
-from genzoo.names import ModelName, Registry
+from genzoo.names import Registry
 
 log = logging.getLogger(__name__)
 _SMALL = (".json", ".jinja", ".txt", ".model", ".tiktoken")
@@ -178,14 +178,9 @@ def fetch_backbone(name: str) -> Path:
             raise BackboneError(
                 f"{error}; on the Hub its licence must be accepted first: {row.page}, `hf auth login`"
             ) from error
-    named = ModelName.parse(name)
-    if named.is_folder:
-        if is_backbone_folder(Path(name)):
-            return Path(name)
-        raise BackboneError(f"{name} is not a backbone folder: expected config.json and *.safetensors in it")
-    if named.is_on_hub:
-        return fetch_from_hub(named)
-    if named.is_path or "/" in name:
+    if found := fetch_named(name, is_backbone_folder, "backbone folder: expected config.json and *.safetensors in it"):
+        return found
+    if "/" in name or name.startswith("."):
         raise BackboneError(f"there is no folder {name}")
     raise BACKBONES.unknown(name)
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -89,9 +89,19 @@ def fetch_source(key: str, sources: tuple[Source, ...]) -> Path:
     )
 
 
-def fetch_from_hub(named: ModelName) -> Path:
-    """`fetch_source` of ``org/name[@revision]``."""
-    return fetch_source(named.text.replace("/", "--"), (HubSource(named.base, named.revision or None),))
+def fetch_named(name: str, is_right: Callable[[Path], bool], expected: str) -> Path | None:
+    """The folder of a model by its path or its name on the Hub, ``org/name[@revision]``; None for any other name.
+
+    Raises:
+        BackboneError: Where a folder is not the right one, which says what is expected, or the Hub does not serve the name.
+    """
+    named = ModelName.parse(name)
+    if named.is_folder:
+        if not is_right(Path(name)):
+            raise BackboneError(f"{name} is not a {expected}")
+        return Path(name)
+    source = HubSource(named.base, named.revision or None)
+    return fetch_source(name.replace("/", "--"), (source,)) if named.is_on_hub else None
 
 
 def cached(key: str, source: Source) -> Path | None:
