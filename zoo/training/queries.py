@@ -36,19 +36,18 @@ _PATTERNS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _KIND
 _DIVIDER = re.compile(r"[,;|\t]")
 
 
-def notes_on(path: Path, lines: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
+def notes_on(path: Path, lines: Sequence[str]) -> Iterator[str]:
     """What a reader of the log should know: a heading that is read as a query, and records of a known kind.
 
     Args:
         path: The log, to name it.
         lines: All of its lines.
-        columns: Names that a column of queries usually has.
     """
     kept = [(number, line.strip()[:BEGINNING]) for number, line in enumerate(lines, 1) if line.strip()]
     if not kept:
         return
     first = kept[0][1]
-    if {cell.strip(" \"'").lower() for cell in _DIVIDER.split(first)} & set(columns) and len(kept) > 1:
+    if {cell.strip(" \"'").lower() for cell in _DIVIDER.split(first)} & set(COLUMNS) and len(kept) > 1:
         yield (
             f"{path}, line {kept[0][0]} looks like the heading of a table ({first[:60]!r}). It is read as a query, like every "
             "line of a .txt file: name the file .csv or .tsv if it is a table."
@@ -134,7 +133,7 @@ def _read(path: Path, wanted: str | None) -> list[_Row]:
     if kind == "txt":
         _refuse_column(path, wanted, "a .txt file has no columns")
         lines = list(io.StringIO(read_text(path), newline=None))
-        for note in notes_on(path, lines, COLUMNS):
+        for note in notes_on(path, lines):
             log.warning(note)
         return [_Row(f"line {number}", None, line) for number, line in enumerate(lines, 1)]
     if kind in ("csv", "tsv"):
