@@ -354,15 +354,14 @@ def check_tokenizer(tokenizer: Any, rows: int, source: str | Path) -> None:
         CheckpointError: When the tokenizer knows far fewer tokens than there are rows, or makes tokens that have no row.
     """
     _check_size(len(tokenizer), rows, source)
-    if len(tokenizer) > rows:
-        beyond = [token for token, row in tokenizer.get_vocab().items() if row >= rows]
-        added = tokenizer.get_added_vocab()
-        ordinary = [token for token in beyond if token not in added]
-        if ordinary:
-            raise CheckpointError(
-                f"{source} has a tokenizer of {len(tokenizer):,} tokens for an embedding matrix of {rows:,} rows: {len(ordinary):,} "
-                f"tokens have no row ({_some(sorted(map(repr, ordinary)))}); the tokenizer belongs to another model"
-            )
+    if len(tokenizer) <= rows:
+        return
+    added = tokenizer.get_added_vocab()
+    if ordinary := [token for token, row in tokenizer.get_vocab().items() if row >= rows and token not in added]:
+        raise CheckpointError(
+            f"{source} has a tokenizer of {len(tokenizer):,} tokens for an embedding matrix of {rows:,} rows: {len(ordinary):,} "
+            f"tokens have no row ({_some(sorted(map(repr, ordinary)))}); the tokenizer belongs to another model"
+        )
 
 
 def _check_size(tokens: int, rows: int, source: str | Path) -> None:

@@ -178,7 +178,8 @@ def run_study(
         recipe = study.recipe_of(variant, seed)
         folder = run_folder(output, variant, seed)
         with _alone(folder) as is_mine:
-            if not is_mine or _is_finished(read_results(output / RESULTS), (variant, seed), metrics):
+            own = {row.metric for row in read_results(output / RESULTS) if (row.variant, row.seed) == (variant, seed)}
+            if not is_mine or (own and own >= set(metrics)):  # another process has it, or it is finished
                 continue
             kept = texts.setdefault(recipe.backbone, TextStates(virtual_memory().available // SHARE_OF_MEMORY))
             run = TrainingRun(
@@ -198,12 +199,6 @@ def run_study(
         _add(study, output, ())
     report("study", len(cells), len(cells))
     return read_results(output / RESULTS)
-
-
-def _is_finished(rows: Sequence[StudyRow], cell: tuple[str, int], metrics: Sequence[str]) -> bool:
-    """Whether a cell has figures, those of all the metrics included."""
-    own = {row.metric for row in rows if (row.variant, row.seed) == cell}
-    return bool(own) and own >= set(metrics)
 
 
 def _add(study: Study, output: Path, found: Sequence[StudyRow]) -> None:
