@@ -27,6 +27,7 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense
 from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.util import batch_to_device
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from torch.nn import functional
@@ -199,11 +200,7 @@ def train_simcse(pooled: SentenceTransformer, texts: Sequence[str], options: Uns
 
 
 def _pooled(model: SentenceTransformer, texts: Sequence[str]) -> Tensor:
-    features = {
-        key: value.to(model.device) if isinstance(value, Tensor) else value
-        for key, value in model.preprocess(list(texts)).items()
-    }
-    return model(features)["sentence_embedding"]
+    return model(batch_to_device(model.preprocess(list(texts)), model.device))["sentence_embedding"]
 
 
 def teacher_name(backbone_digest: str, options: UnsupervisedOptions, texts: Sequence[str], seed: int) -> str:

@@ -34,6 +34,7 @@ _KINDS = {
 }
 _PATTERNS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _KINDS.items()}
 _DIVIDER = re.compile(r"[,;|\t]")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\ud800-\udfff]")
 
 
 def notes_on(path: Path, lines: Sequence[str]) -> Iterator[str]:
@@ -113,11 +114,7 @@ def read_queries(path: Path, column: str | None = None) -> list[Query]:
 
 
 def _check(path: Path, place: str, text: str) -> None:
-    if any(
-        (code < 32 and char not in "\t\n\r\f\v") or 0xD800 <= code < 0xE000
-        for char in text
-        if (code := ord(char)) < 0xE000
-    ):
+    if _CONTROL.search(text):
         raise InputError(
             f"{path}, {place} holds control characters: a query is text in UTF-8 (not UTF-16 or binary); give {KINDS}"
         )
