@@ -151,14 +151,10 @@ def prompt_set(name: str) -> dict[str, str]:
     found = read_json(path, "expected an object of prompts by task name or type", error=InputError)
     if not found or not all(isinstance(value, str) for value in found.values()):
         raise InputError(f"{path} must hold a JSON object of prompts by task name or type")
-    return {key: _spaced(value) for key, value in found.items()}
+    # sentence-transformers needs a space at the end; an empty prompt stays empty
+    return {key: f"{value.strip()} ".lstrip() for key, value in found.items()}
 
 
 def has_own(prompts: dict[str, str], task: str) -> bool:
     """Whether a task has an instruction of its own, rather than that of its type."""
     return task in prompts or f"{task}-query" in prompts
-
-
-def _spaced(prompt: str) -> str:
-    """End with one space, as sentence-transformers needs; an empty prompt stays empty."""
-    return f"{prompt.strip()} " if prompt.strip() else ""
