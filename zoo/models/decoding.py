@@ -267,10 +267,8 @@ class Decoder:
         decoded = self.decode(soft_prompts, max_new_tokens)
         best = self.model.get_output_embeddings()(states).float().topk(top, dim=-1).indices
         lens = [tuple(tuple(self.tokenizer.decode([i]) for i in row) for row in rows) for rows in best.tolist()]
-        return [
-            Reading(*row)
-            for row in zip(texts, [prompt] * len(texts), decoded, lens, map(tuple, embeddings.tolist()), strict=True)
-        ]
+        rows = zip(texts, [prompt] * len(texts), decoded, lens, map(tuple, embeddings.tolist()), strict=True)
+        return [Reading(*row) for row in rows]
 
     @torch.inference_mode()
     def decode(self, soft_prompts: torch.Tensor, max_new_tokens: int = 48) -> list[str]:

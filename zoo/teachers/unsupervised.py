@@ -220,9 +220,7 @@ def make_reader(backbone: Path, options: UnsupervisedOptions) -> list[nn.Module]
     kept: dict[str, Any] = {"num_hidden_layers": options.layer}
     if getattr(config, "layer_types", None):
         kept["layer_types"] = config.layer_types[: options.layer]
-    modules = (
-        _answer_modules(backbone, options, kept) if options.wrap == "answer" else _text_modules(backbone, options, kept)
-    )
+    modules = (_answer_modules if options.wrap == "answer" else _text_modules)(backbone, options, kept)
     norm: Any = modules[0].model.norm
     with torch.no_grad():
         # Gemma stores the gain less one.

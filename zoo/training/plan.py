@@ -131,7 +131,6 @@ class TrainingPlan:
         n_answered: Queries that the backbone answers.
         query_tokens: Mean length of a query.
         speed: Floating-point operations per second in float32.
-        dim: D, if it is known before the teacher is loaded.
         is_bfloat16: Whether the backbone answers in that.
     """
 
@@ -141,8 +140,16 @@ class TrainingPlan:
     n_answered: int
     query_tokens: float
     speed: float
-    dim: int | None
     is_bfloat16: bool = False
+
+    @property
+    def dim(self) -> int | None:
+        """D, if it is known before the teacher is loaded."""
+        if not self.recipe.losses.align:
+            return self.backbone.hidden_size if self.backbone else None
+        if self.recipe.teacher == UNSUPERVISED:
+            return self.recipe.unsupervised.whiten
+        return row.dim if (row := TEACHERS.find(self.recipe.teacher)) else None
 
     @property
     def n_trained(self) -> int | None:
@@ -159,10 +166,8 @@ class TrainingPlan:
 
     def scored_tokens(self, limit: int) -> int:
         """Response tokens of an example that the reconstruction loss scores, at most."""
-        longest = (
-            self.recipe.response.max_new_tokens if self.recipe.response.source == "own" else round(self.query_tokens)
-        )
-        return min(longest, limit)
+        options = self.recipe.response
+        return min(options.max_new_tokens if options.source == "own" else round(self.query_tokens), limit)
 
     @property
     def training_tokens(self) -> float:
@@ -241,13 +246,4 @@ def make_plan(recipe: Recipe, queries: Sequence[Query], speed: float, is_bfloat1
     """The plan of a recipe on a log; nothing is fetched, loaded or written. Arguments as the attributes of `TrainingPlan`."""
     answered = min(recipe.response.limit or len(queries), len(queries))
     mean = sum(len(query.text) for query in queries) / len(queries) / CHARACTERS_PER_TOKEN
-    row = backbone_row(recipe.backbone)
-    return TrainingPlan(recipe, row, len(queries), answered, mean, speed, _dim(recipe, row), is_bfloat16)
-
-
-def _dim(recipe: Recipe, backbone: Backbone | None) -> int | None:
-    if not recipe.losses.align:
-        return backbone.hidden_size if backbone else None
-    if recipe.teacher == UNSUPERVISED:
-        return recipe.unsupervised.whiten
-    return row.dim if (row := TEACHERS.find(recipe.teacher)) else None
+    return TrainingPlan(recipe, backbone_row(recipe.backbone), len(queries), answered, mean, speed, is_bfloat16)

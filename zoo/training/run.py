@@ -396,11 +396,10 @@ def teacher_of(model: str | Path) -> str:
     if not folder.is_dir():
         return get_entry(str(model)).teacher
     recipe = find_checkpoint(model).info.get("recipe")
-    name = str(recipe["teacher"]) if isinstance(recipe, dict) and "teacher" in recipe else None
-    if name is None:
+    if not (isinstance(recipe, dict) and "teacher" in recipe):
         raise InputError("the checkpoint does not name its teacher: give --teacher")
-    if name != UNSUPERVISED:
-        return name
+    if recipe["teacher"] != UNSUPERVISED:
+        return str(recipe["teacher"])
     found = sorted(path.parent for path in folder.glob("teacher/*/modules.json"))
     if len(found) != 1:
         raise InputError(
