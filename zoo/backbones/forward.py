@@ -50,15 +50,11 @@ class Segments:
         """Which of ``total`` keys each of the last ``length`` positions sees; None for plain causal attention."""
         key = (length, total, window)
         if key not in self._masks:
-            plain = length == total and (window is None or total <= window)
-            self._masks[key] = None if plain else _window_mask(length, total, window).to(device)
+            distance = torch.arange(total - length, total)[:, None] - torch.arange(total)
+            seen = (distance >= 0) & (distance < (window or total))
+            is_plain = length == total and (window is None or total <= window)
+            self._masks[key] = None if is_plain else seen.to(device)
         return self._masks[key]
-
-
-def _window_mask(length: int, total: int, window: int | None) -> Tensor:
-    distance = torch.arange(total - length, total)[:, None] - torch.arange(total)
-    seen = distance >= 0
-    return seen if window is None else seen & (distance < window)
 
 
 def _attend(

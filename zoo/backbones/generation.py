@@ -145,10 +145,8 @@ def _on_that_day(template: str) -> str:
 
 def make_response(query: Query, text: str, stopped: bool, n_tokens: int) -> Response:
     """The record of an answer; whatever a base model asked next is cut off."""
-    stopped = stopped or NEXT_QUESTION in text
-    return Response(
-        query.id, query.text, text.split(NEXT_QUESTION)[0].strip(), "stop" if stopped else "length", n_tokens
-    )
+    answer, *asked = text.split(NEXT_QUESTION)
+    return Response(query.id, query.text, answer.strip(), "stop" if stopped or asked else "length", n_tokens)
 
 
 class TransformersEngine:

