@@ -105,12 +105,10 @@ def publish(
     Only allow-listed files are uploaded, in one commit based on the revision that was inspected. The token is the one of
     `hf auth login` or HF_TOKEN; HF_ENDPOINT names another Hub.
     """
+    options = {option: given for option, given in locals().items() if option not in ("name", "repo")}
     from genzoo.publishing.plan import PublishPlan
 
-    done = genzoo.publish(
-        name, repo, dry_run=dry_run, merge=merge, private=private, tag=tag, overwrite=overwrite, results=results, licence=licence,
-        training_data=training_data, base_model=base_model, card=card, review=_show_plan,
-    )  # fmt: skip
+    done = genzoo.publish(name, repo, **options, review=_show_plan)
     if isinstance(done, PublishPlan):
         out.print("Nothing was sent (--dry-run).")
         return
