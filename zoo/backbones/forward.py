@@ -164,8 +164,7 @@ def flat_ids(ids: Sequence[Sequence[int]], device: torch.device) -> Tensor:
 
 def input_scale(model: Any) -> float:
     """What the embedding layer multiplies its rows by: 1, but the square root of H in Gemma."""
-    scale = getattr(model.get_input_embeddings(), "embed_scale", 1.0)
-    return float(scale)
+    return float(getattr(model.get_input_embeddings(), "embed_scale", 1.0))
 
 
 def token_states(
@@ -251,9 +250,8 @@ def _whole_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tens
     padded, mask = pad_right([[*row, *[0] * n] for row in ids], appended.device)
     with torch.no_grad():
         texts = model.get_input_embeddings()(padded)
-    places = torch.tensor([len(row) for row in ids], device=appended.device)[:, None] + torch.arange(
-        n, device=mask.device
-    )
+    lengths = torch.tensor([len(row) for row in ids], device=mask.device)
+    places = lengths[:, None] + torch.arange(n, device=mask.device)
     rows = torch.arange(len(ids), device=mask.device)[:, None]
     inputs = texts.index_put((rows, places), appended.expand(len(ids), n, -1))
     states = model.base_model(inputs_embeds=inputs, attention_mask=mask, use_cache=False).last_hidden_state

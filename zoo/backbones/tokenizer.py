@@ -65,9 +65,8 @@ def is_spare(tokenizer: Any, row: int, vocab_size: int) -> bool:
 def _is_in_chat(tokenizer: Any, name: str) -> bool:
     templates = tokenizer.chat_template
     sources = templates.values() if isinstance(templates, dict) else [templates]
-    chat = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "hello"}], add_generation_prompt=True, tokenize=False
-    )
+    asked = [{"role": "user", "content": "hello"}]
+    chat = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
     return name in chat or any(name in source for source in sources)
 
 

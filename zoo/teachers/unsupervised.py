@@ -134,9 +134,8 @@ def read_whitening(folder: Path) -> tuple[Tensor, Tensor]:
 
 
 def _save(pooled: SentenceTransformer, weight: Tensor, bias: Tensor, folder: Path) -> Path:
-    dense = Dense(
-        weight.shape[1], weight.shape[0], activation_function=nn.Identity(), init_weight=weight, init_bias=bias
-    )
+    width, dim = weight.shape[1], weight.shape[0]
+    dense = Dense(width, dim, activation_function=nn.Identity(), init_weight=weight, init_bias=bias)
     model = SentenceTransformer(modules=[*pooled, dense], similarity_fn_name="cosine", device="cpu")
     with replace_folder(folder) as new:
         model.save_pretrained(str(new), create_model_card=False)

@@ -142,9 +142,8 @@ class TokenTrainer:
 
     def response_ids(self, batch: Sequence[TrainingExample], limit: int) -> list[list[int]]:
         """Token ids of the targets, cut to the limit; an end token only where the text truly ended there."""
-        made = self.tokenizer([one.target for one in batch], add_special_tokens=False, split_special_tokens=True)[
-            "input_ids"
-        ]
+        texts = [one.target for one in batch]
+        made = self.tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         end = self.tokenizer.eos_token_id
         return [([*ids, end] if one.ended else ids)[:limit] or [end] for ids, one in zip(made, batch, strict=True)]
 
