@@ -20,7 +20,7 @@ from mteb.results import ModelResult, TaskResult
 from mteb.types import EncodeKwargs
 
 from genzoo.errors import FailedRunsError, InputError, ZooError
-from genzoo.jobs import WHOLE, Shard, silent_libraries
+from genzoo.jobs import WHOLE, Shard, job
 from genzoo.tasks import records
 from genzoo.tasks.bounded_search import with_bounded_search
 from genzoo.tasks.measurement import Measurement
@@ -120,7 +120,7 @@ def evaluate(
         shard.size(len(metas) * len(todo)),
         records.labels(metas),
     )
-    with silent_libraries(), kept_random_state():
+    with job(), kept_random_state():
         with run.recording():
             records.record_tasks(run.folder.root, todo, {})
             if benchmark_name:
