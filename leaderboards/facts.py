@@ -21,6 +21,15 @@ class ModelKey(NamedTuple):
     model: str
     revision: str
 
+    @property
+    def folder(self) -> str:
+        """The folder that mteb gives its results, below that of all models.
+
+        >>> ModelKey("org/my model", "r1").folder
+        'org__my_model/r1'
+        """
+        return f"{self.model.replace('/', '__').replace(' ', '_')}/{self.revision}"
+
 
 class Share(NamedTuple):
     """What one revision gives to a joined row: the tasks on which its score counts, of those that it holds."""

@@ -102,7 +102,7 @@ def read_evidence(
     """Each model's everyday examples, and its readings of the texts of single searches."""
     evidence, readings = {}, {}
     for key in models:
-        below = f"evidence/{key.model.replace('/', '__').replace(' ', '_')}/{key.revision}.json"
+        below = f"evidence/{key.folder}.json"
         content = read_object(root / below, below, problems)
         for name in ("decoded", "searches"):
             rows: Any = content.get(name)

@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ LARGEST_PREDICTIONS = 2_000_000_000
 # swap places too.
 SCORE_TOLERANCE = 2e-3
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON allows what no UTF-8 can hold
 _NOBODY = ModelKey("", "")  # whose a file beside the results is
 # Bytes of a file that is kept in memory once it was read; of 2,050 published result files, all but a few are smaller.
 _SMALL = 250_000
@@ -63,7 +65,7 @@ class ResultFile(NamedTuple):
 
 def predictions_source(key: ModelKey, task: str) -> str:
     """Where a model's predictions lie below the root of the tree."""
-    return f"predictions/{key.model.replace('/', '__').replace(' ', '_')}/{key.revision}/{task}_predictions.json"
+    return f"predictions/{key.folder}/{task}_predictions.json"
 
 
 def read_json(path: Path | str, source: str, problems: list[Problem], largest: int = LARGEST) -> Any:
@@ -97,9 +99,10 @@ def read_json(path: Path | str, source: str, problems: list[Problem], largest: i
 
 
 def _explained(content: bytes, source: str, problems: list[Problem]) -> Any:
-    """What the standard library makes of the file, or its reason why not."""
+    """What the standard library makes of the file, or its reason why not; half a surrogate pair becomes its escape."""
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        text = json.dumps(json.loads(content.decode("utf-8-sig")), ensure_ascii=False)
+        return json.loads(_LONE_SURROGATE.sub(lambda half: f"\\\\u{ord(half[0]):x}", text))
     except UnicodeDecodeError as error:
         problems.append(Problem(source, f"is not UTF-8 text: {error.reason} at byte {error.start}"))
     except json.JSONDecodeError as error:
@@ -168,7 +171,11 @@ def read_result(
     if not isinstance(data, dict):
         problems.append(Problem(file.source, f"holds a JSON {type(data).__name__}, an mteb result is an object"))
         return []
-    task = str(data.get("task_name") or data.get("mteb_dataset_name") or Path(file.path).stem)
+    task = str(
+        data.get("task_name")
+        or data.get("mteb_dataset_name")
+        or os.fsencode(Path(file.path).stem).decode(errors="backslashreplace")
+    )
     version, revision = (_stated(data.get(name)) for name in ("mteb_version", "dataset_revision"))
     records = []
     for split, subset, raw in _entries(data, file.source, problems):
