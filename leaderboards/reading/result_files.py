@@ -25,7 +25,7 @@ _OLD_HEADER = {"dataset_revision", "mteb_dataset_name", "mteb_version", "evaluat
 LARGEST = 40_000_000
 
 # A predictions file holds a thousand documents for each of many queries.
-LARGEST_PREDICTIONS = 2_000_000_000
+_LARGEST_PREDICTIONS = 2_000_000_000
 
 # How far a score that is made of predictions may lie from the stated one, which mteb rounds: documents of equal similarity may
 # swap places too.
@@ -61,11 +61,6 @@ class ResultFile(NamedTuple):
     key: ModelKey
     size: int = 0
     mtime_ns: int = 0
-
-
-def predictions_source(key: ModelKey, task: str) -> str:
-    """Where a model's predictions lie below the root of the tree."""
-    return f"predictions/{key.folder}/{task}_predictions.json"
 
 
 def read_json(path: Path | str, source: str, problems: list[Problem], largest: int = LARGEST) -> Any:
@@ -112,7 +107,15 @@ def _explained(content: bytes, source: str, problems: list[Problem]) -> Any:
     return None
 
 
-def is_there(path: Path | str) -> bool:
+def read_predictions(root: Path, key: ModelKey, task: str, problems: list[Problem]) -> tuple[str, Any]:
+    """Where a model's predictions lie below the root of the tree, and what the file holds; None without a usable one."""
+    source = f"predictions/{key.folder}/{task}_predictions.json"
+    if not _is_there(root / source):
+        return source, None
+    return source, read_json(root / source, source, problems, _LARGEST_PREDICTIONS)
+
+
+def _is_there(path: Path | str) -> bool:
     """Whether there is such a file; a name that no file can have is none."""
     try:
         return Path(path).is_file()
@@ -122,7 +125,7 @@ def is_there(path: Path | str) -> bool:
 
 def read_object(path: Path | str, source: str, problems: list[Problem]) -> dict[str, Any]:
     """Like `read_json` for files that must hold a JSON object; a missing file is an empty one."""
-    if not is_there(path):
+    if not _is_there(path):
         return {}
     state = os.stat(path)  # noqa: PTH116
     data, wrong = _content_of(ResultFile(os.fspath(path), source, _NOBODY, state.st_size, state.st_mtime_ns))
