@@ -189,7 +189,7 @@ def safe_name(name: str) -> str:
     Eight digits of a digest tell apart what lost characters on the way.
 
     >>> safe_name("mean-task"), safe_name("../A b")
-    ('mean-task', 'a-b-c3ee5de9')
+    ('mean-task', 'a-b-e3f8e011')
     """
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_NAME_LENGTH].rstrip("-")
     if plain and plain == name.lower():

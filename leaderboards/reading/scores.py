@@ -31,6 +31,7 @@ COLUMNS = (
 )
 _WORTH_KEEPING = 200  # files: a smaller folder is read faster than its record is found
 _WORTH_SHARING = 4000  # files, from which on a second process pays
+_SHARE = 1000  # files that a process reads at once
 _DIGEST = 32  # bytes before the record, of which most damage would go unnoticed
 _TEXTS = ("task", "mteb_version", "data_revision")
 _CODES = pa.dictionary(pa.int32(), pa.string())
@@ -74,18 +75,14 @@ def read_scores(
     table = _recalled(place, main_scores) if is_kept else RECORD.empty_table()
     if not table["state"].combine_chunks().equals(states):
         fresh = np.flatnonzero(pc.index_in(states, table["state"]).is_null())
-        new = pa.Table.from_pylist(_read_all([files[number] for number in fresh.tolist()], main_scores), RECORD)
+        new = _read_all([files[number] for number in fresh.tolist()], main_scores)
         table = pa.concat_tables([table, new.set_column(0, RECORD.field("state"), states.take(fresh))]).combine_chunks()
         table = table.take(pc.index_in(states, table["state"]))
         if is_kept and len(fresh):
             _remember(place, table)
     for file, reasons in zip(files, table["reasons"].to_pylist(), strict=True):
         problems += [Problem(file.source, reason) for reason in reasons or ()]
-    return _rows(pa.concat_tables([table, pa.Table.from_pylist(extra, RECORD)]))
-
-
-def _rows(table: pa.Table) -> pd.DataFrame:
-    """One row for each split and subset of each file."""
+    table = pa.concat_tables([table, pa.Table.from_pylist(extra, RECORD)])
     parts = table["parts"].combine_chunks()
     file = pc.list_parent_indices(parts)
     columns = {name: table[name].combine_chunks().take(file) for name in _TEXTS}
@@ -115,29 +112,31 @@ def _remember(place: Path, table: pa.Table) -> None:
         write_bytes(place, hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
 
 
-def _read_all(files: Sequence[ResultFile], main_scores: Mapping[str, str]) -> list[dict[str, Any]]:
+def _read_all(files: Sequence[ResultFile], main_scores: Mapping[str, str]) -> pa.Table:
     """Read files, with a process per core where there are many and processes are cheap."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
-    read = partial(_read_one, main_scores=dict(main_scores), once=len(files) >= _WORTH_SHARING)
-    if len(files) < _WORTH_SHARING or cores < 2:
-        return list(map(read, files))
+    read = partial(_read, main_scores=dict(main_scores), once=len(files) >= _WORTH_SHARING)
+    if len(files) < _WORTH_SHARING or sys.platform != "linux":
+        return read(files)
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
+    parts = [files[at : at + _SHARE] for at in range(0, len(files), _SHARE)]
     # The children only read files and never touch what another thread may hold.
-    with ProcessPoolExecutor(cores, multiprocessing.get_context("fork")) as pool:
-        return list(pool.map(read, files, chunksize=len(files) // (8 * cores) + 1))
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)), multiprocessing.get_context("fork")) as pool:
+        return pa.concat_tables(pool.map(read, parts))
 
 
-def _read_one(file: ResultFile, main_scores: Mapping[str, str], *, once: bool) -> dict[str, Any]:
-    problems: list[Problem] = []
-    records = read_result(file, main_scores, problems, only_main=True, once=once)
-    texts = {name: getattr(records[0], name) if records else "" for name in _TEXTS}
-    return texts | {
-        "parts": [(record.split, record.subset, record.scores["main_score"]) for record in records],
-        "reasons": [problem.reason for problem in problems] or None,
-        "metric": main_scores.get(texts["task"], "") if any(len(record.scores) > 1 for record in records) else None,
-    }
+def _read(files: Sequence[ResultFile], main_scores: Mapping[str, str], *, once: bool) -> pa.Table:
+    rows = []
+    for file in files:
+        problems: list[Problem] = []
+        records = read_result(file, main_scores, problems, only_main=True, once=once)
+        texts = {name: getattr(records[0], name) if records else "" for name in _TEXTS}
+        parts = [(record.split, record.subset, record.scores["main_score"]) for record in records]
+        metric = main_scores.get(texts["task"], "") if any(len(record.scores) > 1 for record in records) else None
+        reasons = [problem.reason for problem in problems] or None
+        rows.append(texts | {"parts": parts, "reasons": reasons, "metric": metric})
+    return pa.Table.from_pylist(rows, RECORD)
 
 
 def tidy_frame(

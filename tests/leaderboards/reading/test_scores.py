@@ -159,4 +159,5 @@ def test_metric_named_later_is_looked_up_again(many, opened):
 def test_many_processes_say_the_same_as_one(many, monkeypatch):
     one = ResultStore.load(many.root, is_kept=False)
     monkeypatch.setattr(scores, "_WORTH_SHARING", 10)
+    monkeypatch.setattr(scores, "_SHARE", 7)
     same(one, ResultStore.load(many.root, is_kept=False))
