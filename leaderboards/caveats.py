@@ -14,7 +14,7 @@ from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.facts import EXTERNAL, SAFETY, ModelKey, TaskFacts, counted_tasks, is_safety_by_name, tasks_of
 from genzoo.leaderboards.naming import short_name, short_revision
 from genzoo.leaderboards.reading.reported import ReportedMeans
-from genzoo.leaderboards.reading.result_files import UNKNOWN, read_json, read_object
+from genzoo.leaderboards.reading.result_files import UNKNOWN, entries, read_object
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import Ground
 from genzoo.text import plural, some
@@ -55,9 +55,7 @@ def _is_unfixed(store: ResultStore, source: str, paths: dict[str, str]) -> bool:
 
 def _takes_all_documents(path: str) -> bool:
     """Whether a result is of mteb's older clustering, which lists a score for each set and draws nothing."""
-    content = read_json(path, path, [])
-    splits = content.get("scores") if isinstance(content, dict) else None
-    parts = [part for split in (splits or {}).values() for part in split if isinstance(part, dict)]
+    parts = [part for _, _, part in entries(read_object(path, path, []), path, [])]
     return bool(parts) and all(isinstance(part.get("v_measures"), list) for part in parts)
 
 

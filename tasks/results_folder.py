@@ -22,8 +22,8 @@ from mteb.results import TaskResult
 from mteb.types import EncodeKwargs
 
 from genzoo.errors import ZooError, system_message
-from genzoo.files import write_json
-from genzoo.tasks.measurement import Measurement, digest, missing_scores
+from genzoo.files import sha256_of, write_json
+from genzoo.tasks.measurement import Measurement, missing_scores
 from genzoo.tasks.records import environment_path, read_record
 from genzoo.text import some
 
@@ -155,7 +155,7 @@ class ResultsFolder:
             return "its predictions are missing"
         if not record:
             return ""
-        if record.get("result") != digest(self.result_path(meta, task)):
+        if record.get("result") != sha256_of(self.result_path(meta, task)):
             return "the file is not the one that was measured"
         return now.other_than(record)
 

@@ -181,7 +181,7 @@ def read_result(
     )
     version, revision = (_stated(data.get(name)) for name in ("mteb_version", "dataset_revision"))
     records = []
-    for split, subset, raw in _entries(data, file.source, problems):
+    for split, subset, raw in entries(data, file.source, problems):
         main = raw.get("main_score")
         if only_main and type(main) is float and math.isfinite(main):
             scores = {"main_score": main}
@@ -199,7 +199,7 @@ def _stated(value: object) -> str:
     return UNKNOWN if value in (None, "", "None") else str(value)
 
 
-def _entries(data: dict[str, Any], source: str, problems: list[Problem]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def entries(data: dict[str, Any], source: str, problems: list[Problem]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(split, subset, scores) of a file in today's format or in the one before mteb 1.11."""
     splits = data.get("scores")
     if splits is None:
