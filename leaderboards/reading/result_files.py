@@ -76,7 +76,7 @@ def read_json(path: Path | str, source: str, problems: list[Problem], largest: i
         problems.append(Problem(source, "is outside the results folder: not read"))
         return None
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  (a Path for each of 100,000 files costs a second)
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (a Path for each of 100,000 files costs a second)
             size = os.fstat(file.fileno()).st_size
             content = file.read() if size <= largest else b""
     except OSError as error:

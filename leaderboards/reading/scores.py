@@ -148,11 +148,8 @@ def tidy_frame(
     """One row per main score, with `COLUMNS`."""
     places = {key: place for place, key in enumerate(dict.fromkeys(file.key for file in files))}
     owner = np.array([places[file.key] for file in files])[rows["file"]]
-    prompts = {
-        key: parts_digest(text for prompt in sorted(model.prompts.items()) for text in prompt)
-        for key, model in models.items()
-        if model.has_environment
-    }
+    recorded = {key: sorted(each.prompts.items()) for key, each in models.items() if each.has_environment}
+    prompts = {key: parts_digest(map(str, prompts)) for key, prompts in recorded.items()}
     by_model = zip(*((key.model, key.revision, prompts.get(key, UNKNOWN)) for key in places), strict=True)
     task, facts = rows["task"].cat.codes, [tasks.get(name, TaskFacts(name)) for name in rows["task"].cat.categories]
     columns = {
@@ -180,7 +177,7 @@ def without_repeats(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame
 
     Among files of other names, such as copies, the first part of each split and subset is kept.
     """
-    files = rows.drop_duplicates("source")[["model", "revision", "task", "source"]]
+    files = rows[["model", "revision", "task", "source"]].drop_duplicates("source")
     pairs = zip(files["source"], files["task"], strict=True)
     is_named = np.array([source.endswith(f"/{task}.json") or not source.endswith(".json") for source, task in pairs])
     if not is_named.all():
@@ -190,7 +187,7 @@ def without_repeats(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame
             if isinstance(named, str):
                 said = f"{task} is already in {named}, which is named after {task}: this one was left out"
             problems.append(Problem(source, said))
-        rows = rows[~rows["source"].isin(both.loc[both["source_named"].notna(), "source"])]
+        rows = rows[~rows["source"].isin(both.loc[both["source_named"].notna(), "source"])].reset_index(drop=True)
     parts = [rows[name].cat for name in ("model", "revision", "task", "split", "subset")]
     place = np.ravel_multi_index([part.codes for part in parts], [len(part.categories) for part in parts])
     repeated = pd.Series(place).duplicated().to_numpy()  # several times as fast as over five columns
@@ -198,4 +195,4 @@ def without_repeats(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame
         row, first = rows.iloc[number], rows.iloc[np.flatnonzero(place == place[number])[0]]
         said = f"{row['task']} {row['split']}/{row['subset']} is already in {first['source']}: this score was left out"
         problems.append(Problem(row["source"], said))
-    return rows[~repeated].reset_index(drop=True)
+    return rows[~repeated].reset_index(drop=True) if repeated.any() else rows

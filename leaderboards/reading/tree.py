@@ -53,7 +53,7 @@ def find_results(
         only: Name and revision of the models whose folders are looked into, all by default.
     """
     wanted = None if only is None else {ModelKey(*pair).folder for pair in only}
-    base = root / "results" if (root / "results").is_dir() else root
+    base, above = (root / "results", "results/") if (root / "results").is_dir() else (root, "")
     files, model = list[ResultFile](), ""
 
     def note(path: str, reason: str) -> None:
@@ -61,7 +61,8 @@ def find_results(
 
     listed = os.walk(base, onerror=lambda e: note(e.filename, f"cannot be listed: {e.strerror or e}"), followlinks=True)
     for folder, folders, names in listed:
-        source, parts = Path(folder).relative_to(root).as_posix(), Path(folder).relative_to(base).parts
+        below = folder[len(os.fspath(base)) + 1 :]  # pathlib would take longer than the disk
+        source, parts = above + below, tuple(filter(None, below.split("/")))
         names = sorted(name for name in names if name.endswith(".json") and name[0] != "." and name != _META)
         found = sorted(name for name in folders if name[0] != ".")
         if base == root and not parts:  # tasks.json and the like lie in the root itself
