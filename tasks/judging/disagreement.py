@@ -114,6 +114,8 @@ def choose(scores: Mapping[str, float], n_queries: int | None, most_disagreed: i
     wanted = total if n_queries is None and not most_disagreed else n_queries or most_disagreed
     if not 1 <= wanted <= total:
         raise InputError(f"n_queries is {wanted}: the log has {total:,} queries")
+    if wanted == total:
+        return Selection(total, (), tuple(scores))
     if most_disagreed > wanted:
         raise InputError(f"most_disagreed is {most_disagreed}, more than the {wanted} queries to judge")
     shuffled = list(scores)

@@ -18,9 +18,9 @@ from genzoo.files import replace_file, sha256_of
 from genzoo.frames import facts_to_html
 from genzoo.jobs import as_time, job, report
 from genzoo.tasks.judging.disagreement import Selection, choose, disagreement
-from genzoo.tasks.judging.pool_folder import CORPUS, blind_items, passages_of, write_pool
 from genzoo.tasks.judging.judgements import PAGE, is_pool, read_items, read_record
 from genzoo.tasks.judging.passages import Passage, Split, read_passages
+from genzoo.tasks.judging.pool_folder import CORPUS, blind_items, passages_of, write_pool
 from genzoo.training.queries import read_queries
 
 if TYPE_CHECKING:
@@ -168,6 +168,21 @@ class _Asked:
             raise InputError("one model cannot disagree with itself: give two or more, or leave most_disagreed out")
         _ = self.metas
 
+    def draw(self, texts: Mapping[str, str]) -> Selection | None:
+        """The queries to judge, where they do not depend on what the models find; None where they do.
+
+        Raises:
+            InputError: The log has fewer queries than are asked for.
+        """
+        drawn = choose(dict.fromkeys(texts, 0.0), self.n_queries, self.most_disagreed, self.seed)
+        return None if drawn.disagreed else drawn
+
+
+def _disagreements(rankings: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, float]:
+    """How much the models disagree on each query."""
+    several = list(rankings)
+    return {query: disagreement([found[query] for found in several]) for query in several[0]}
+
 
 def _several(models: Any) -> tuple[Any, ...]:
     """One or several models, or a mapping of names to models."""
@@ -187,13 +202,16 @@ def _check_folder(folder: Path) -> None:
 def _pooled(asked: _Asked, texts: Mapping[str, str], corpus: Path, split: Split, folder: Path) -> Pool:
     """Search, choose, shuffle and write; the folder changes at the end, all at once."""
     kept = read_record(folder) if is_pool(folder) else {}
+    drawn = _selection(kept) or asked.draw(texts)
     with replace_file(folder / CORPUS) as new:
         passages = _copied_corpus(read_passages(corpus, split), new)
         digests = {"log": _digest_of(texts), "corpus": sha256_of(new)}
         _check_same_texts(folder, kept.get("texts", digests), digests)
-        rankings = _search(asked, passages, texts)
-        scores = {query: disagreement([found[query] for found in rankings.values()]) for query in texts}
-        selection = _selection(kept) or choose(scores, asked.n_queries, asked.most_disagreed, asked.seed)
+        rankings = _search(
+            asked, passages, texts if drawn is None else {query: texts[query] for query in drawn.queries}
+        )
+        scores = _disagreements(rankings.values())
+        selection = drawn or choose(scores, asked.n_queries, asked.most_disagreed, asked.seed)
         pairs = {(query, name) for found in rankings.values() for query in selection.queries for name in found[query]}
         pairs |= {(item.query, name) for item in read_items(folder) for name in item.documents} if kept else set()
         content = passages_of(passages, {name for _, name in pairs})

@@ -6,7 +6,7 @@
     ["Not relevant", "Says nothing that helps with the query."],
     ["Related", "Is on the topic, but does not answer."],
     ["Partly", "Answers in part, or the answer has to be worked out."],
-    ["Answers", "Answers the query."],
+    ["Answers", "Answers the query in full."],
   ];
   const LONG = 3000, UNSURE = -1, HISTORY = 500, PREFIX = `genzoo-judging:${pool.id}:`;
   const byId = (id) => document.getElementById(id);
