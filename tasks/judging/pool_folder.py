@@ -15,7 +15,7 @@ from genzoo.files import strict_json, write_files
 from genzoo.tasks.judging.judgements import FOLDER, PAGE, POOL, RECORD, SHEET, PoolItem, sheet_grades
 from genzoo.tasks.judging.page import judging_page
 from genzoo.tasks.judging.passages import Passage
-from genzoo.text import escape_csv
+from genzoo.text import clean, escape_csv
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -120,4 +120,4 @@ def _sheet(
 
 def _cell(text: str) -> str:
     shown = text if len(text) <= _CELL else f"{text[:_CELL]} [cut: the page shows all {len(text):,} characters]"
-    return "\n".join(escape_csv(line) if place == 0 else line for place, line in enumerate(shown.split("\n")))
+    return "\n".join(escape_csv(line) if place == 0 else clean(line) for place, line in enumerate(shown.split("\n")))

@@ -251,18 +251,3 @@ def test_nothing_says_who_found_a_passage_and_identical_passages_are_one_item():
     content = json.loads(html.split('<script type="application/json" id="pool">')[1].split("</script>")[0])
     assert set(content) == {"id", "n_queries", "queries", "passages", "items"}
     assert [len(row) for row in content["items"]] == [6, 6]
-
-
-def test_the_order_depends_on_the_seed_alone_and_keeps_a_query_together():
-    queries, passages = {f"q{n}": f"query {n}" for n in range(8)}, {f"d{n}": ("", f"text {n}") for n in range(8)}
-    (_, one), (_, again), (_, other) = (
-        page_of(queries, passages),
-        page_of(queries, passages),
-        page_of(queries, passages, seed=1),
-    )
-    assert one == again != other
-    order = [item.query for item in one]
-    assert [query for place, query in enumerate(order) if query != ([None, *order][place])] == list(
-        dict.fromkeys(order)
-    )
-    assert list(dict.fromkeys(order)) != sorted(queries)
