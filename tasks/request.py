@@ -144,7 +144,7 @@ class EvaluationPlan:
         return None if None in known else sum(tokens or 0 for tokens in known)
 
 
-def resolve_given(given: Any) -> tuple[ModelMeta, Lineage]:
+def _resolve(given: Any) -> tuple[ModelMeta, Lineage]:
     """The card and the facts of a model by name, as an object, or as a pair of both."""
     if isinstance(given, str):
         return resolve_model(given)
@@ -246,7 +246,7 @@ class Request:
             tasks = with_chosen_data(tasks, list(self.data), on_note)
         if [task.metadata.name for task in tasks] != official:
             benchmark_name = None
-        resolved = [resolve_given(given) for given in self.distinct_models]
+        resolved = [_resolve(given) for given in self.distinct_models]
         metas = self._prompted([meta for meta, _ in resolved], tasks)
         facts = {model_key(meta): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
         names = {task.metadata.name for task in tasks}

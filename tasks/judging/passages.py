@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 from genzoo.errors import InputError
 from genzoo.files import is_hidden
-from genzoo.tables import Row, read_rows, read_table, read_text
+from genzoo.tables import read_text
+from genzoo.tasks.own.columns import Columns
+from genzoo.tasks.own.records import columns_of, read_records, suffix_of
 
 log = logging.getLogger(__name__)
 Split = Literal["headings", "files", "paragraphs"]
@@ -21,9 +23,8 @@ LONG_WORDS = 350
 """Passages above it are counted in a note: an encoder of 512 tokens cuts them."""
 _MARKDOWN = (".md", ".markdown")
 _TEXT = (".txt", ".text", ".rst", *_MARKDOWN)
-_BODY = ("text", "passage", "content", "body", "document")
-_TITLE = ("title", "heading", "subject")
-_ID = ("_id", "id")
+_RECORDS = ("jsonl", "csv", "tsv", "parquet", "trec", "xml", "sgml")
+_FOUND = Columns()
 _BLANK = re.compile(r"\n[^\S\n]*\n\s*")
 _STEP = " > "
 _SHOWN = 3
@@ -37,16 +38,17 @@ class Passage(NamedTuple):
     text: str
 
 
-def read_passages(path: Path, split: Split = "headings") -> Iterator[Passage]:
+def read_passages(path: Path, split: Split = "headings", columns: Columns = _FOUND) -> Iterator[Passage]:
     """The passages of a corpus, one at a time; what is left out is logged as a warning once all are read.
 
     Args:
-        path: A folder of text files, or a file of records: its fields `text`, `passage`, `content`, `body` or `document` hold the
-            passage, `title`, `heading` or `subject` its title, `_id` or `id` its name. Records without a name are numbered. A folder
-            that holds a corpus.jsonl stands for that file.
+        path: A folder of text files, or a file of records with a column for the passage, and perhaps for its title and its id, as
+            `genzoo.tasks.own.columns` finds them. Records without an id are numbered. A folder that holds a corpus.jsonl stands
+            for that file.
         split: How the files of a folder are cut. ``headings``: a Markdown file at its headings, each passage under the path of its
             headings as title; other files whole. ``files``: each file is one passage. ``paragraphs``: at headings and blank lines,
             short neighbours joined up to 150 words. Records are never cut.
+        columns: Names of columns that are not found.
 
     Raises:
         InputError: There is no such corpus, a file is not UTF-8, a record has no text or two have one name.
@@ -58,12 +60,11 @@ def read_passages(path: Path, split: Split = "headings") -> Iterator[Passage]:
     packed = next((made for kind in ("", ".gz") if (made := _whole(path, kind)).is_file()), path)
     if not packed.is_file():
         raise InputError(f"there is no corpus {path}: give {KINDS}")
-    kind = packed.name.lower().removesuffix(".gz").rpartition(".")[2]
-    if f".{kind}" in _TEXT and not packed.name.lower().endswith(".gz"):
+    if packed.suffix.lower() in _TEXT:
         return _checked(packed, _of_file(packed, packed.name, split))
-    if kind not in ("jsonl", "csv", "tsv", "parquet"):
+    if suffix_of(packed) not in _RECORDS:
         raise InputError(f"{packed} is no corpus that can be read: give {KINDS}")
-    return _checked(packed, _of_records(packed, kind))
+    return _checked(packed, _of_records(packed, columns))
 
 
 def _whole(folder: Path, packed: str) -> Path:
@@ -162,46 +163,14 @@ def _paragraphs(text: str) -> Iterator[str]:
     yield "\n\n".join(joined)
 
 
-def _of_records(path: Path, kind: str) -> Iterator[Passage]:
-    rows: Iterator[Row]
-    if kind == "jsonl":
-        rows = read_rows(path)
-    elif kind == "parquet":
-        rows = _parquet(path)
-    else:
-        table = read_table(path, "," if kind == "csv" else "\t")
-        rows = (Row(path, line, dict(zip(table.heading, cells, strict=True))) for line, cells in table.rows)
-    for number, row in enumerate(rows, 1):
-        body = _first(row.cells, _BODY)
-        if body is None:
-            raise row.error(
-                f"no field holds the passage: name one {', '.join(_BODY)}; the row has {', '.join(row.cells) or 'none'}"
-            )
-        title, name = _first(row.cells, _TITLE), _first(row.cells, _ID)
-        has_name = name is not None and row.cells[name] not in (None, "")
+def _of_records(path: Path, columns: Columns) -> Iterator[Passage]:
+    heading = columns_of([path])
+    body = columns.need("passage", heading, path, "corpus") if heading else ""
+    title, name = (columns.find(role, heading, "corpus") for role in ("title", "passage-id"))
+    for number, row in enumerate(read_records([path]), 1):
+        has_name = name is not None and row.cells.get(name) not in (None, "")
         yield Passage(
             row.name(str(name)) if has_name else f"p{number:06d}",
             row.text(title, is_optional=True) if title else "",
             row.text(body, is_optional=True),
         )
-
-
-def _first(cells: Mapping[str, Any], names: Iterable[str]) -> str | None:
-    return next((name for name in names if name in cells), None)
-
-
-def _parquet(path: Path) -> Iterator[Row]:
-    """The records of a Parquet file, in batches: the file is never held whole."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            names = [name for name in file.schema_arrow.names if name in (*_BODY, *_TITLE, *_ID)]
-            number = 0
-            for batch in file.iter_batches(columns=names or None):
-                for cells in batch.to_pylist():
-                    number += 1
-                    yield Row(path, number, cells)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path} is not a readable Parquet file ({error})") from error

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
 from genzoo.files import replace_file, sha256_of
 from genzoo.frames import facts_to_html
@@ -21,11 +22,14 @@ from genzoo.tasks.judging.disagreement import Selection, choose, disagreement
 from genzoo.tasks.judging.judgements import PAGE, is_pool, read_items, read_record
 from genzoo.tasks.judging.passages import Passage, Split, read_passages
 from genzoo.tasks.judging.pool_folder import CORPUS, blind_items, passages_of, write_pool
+from genzoo.tasks.own.columns import Columns
+from genzoo.tasks.own.search import dataset_of
 from genzoo.training.queries import read_queries
 
 if TYPE_CHECKING:
     import pandas as pd
     from datasets import Dataset
+    from mteb.abstasks import AbsTask
     from mteb.models import ModelMeta
 
 log = logging.getLogger(__name__)
@@ -90,7 +94,8 @@ def pool(
     depth: int = 10,
     n_queries: int | None = None,
     most_disagreed: int = 0,
-    column: str | None = None,
+    columns: Mapping[str, str | Sequence[str]] | Sequence[str] = (),
+    language: str | None = None,
     split: Split = "headings",
     seed: int = 0,
     results: Path | str = "results",
@@ -113,7 +118,9 @@ def pool(
         n_queries: How many queries of the log are to be judged; drawn at random. All of them if None.
         most_disagreed: How many of these are instead the ones on which the models disagree most, by rank-biased overlap. This shows
             where they differ with the least work, and biases plain means: `Selection.effect` says how.
-        column: Column of the log that holds the queries, if it has none of the usual names.
+        columns: Names of columns that are not found: ``query`` of the log, ``passage``, ``title`` and ``passage-id`` of the corpus; role to
+            name, such as ``{"query": "frage"}``.
+        language: Of the texts, such as ``deu-Latn`` (several with commas): BM25 takes its stemmer by it. English if None.
         split: How text files are cut into passages: "headings", "files" or "paragraphs".
         seed: Of the draw and of the order.
         results: The results folder of later evaluations: embeddings are kept in it, so that `genzoo.evaluate` encodes nothing again.
@@ -127,12 +134,15 @@ def pool(
         UnknownNameError: A model that is not known, with the nearest names.
         InputError: The log, the corpus or a number cannot be used, or the folder holds a pool of other texts. Before anything is loaded.
     """
-    asked = _Asked(_several(models), depth, n_queries, most_disagreed, seed, batch_size, device, Path(results))
+    asked = _Asked(
+        _several(models), depth, n_queries, most_disagreed, seed, batch_size, device, Path(results), language
+    )
     folder = Path(output)
     asked.check()
     _check_folder(folder)
-    texts = {query.id: query.text for query in _distinct_ids(read_queries(Path(queries), column))}
-    return _pooled(asked, texts, Path(corpus), split, folder)
+    named = Columns.parse(columns)
+    texts = {query.id: query.text for query in _distinct_ids(_read_log(Path(queries), named))}
+    return _pooled(asked, texts, read_passages(Path(corpus), split, named), folder)
 
 
 @dataclass(frozen=True)
@@ -147,13 +157,21 @@ class _Asked:
     batch_size: int
     device: str | None
     results: Path
+    language: str | None = None
+
+    @functools.cached_property
+    def task(self) -> AbsTask:
+        """The search."""
+        from genzoo.tasks.judging.search import unjudged_search
+
+        return unjudged_search("pool", self.language)
 
     @functools.cached_property
     def metas(self) -> list[ModelMeta]:
         """The cards of the models, each once."""
-        from genzoo.tasks.request import Request, resolve_given
+        from genzoo.tasks.request import Request
 
-        return [resolve_given(one)[0] for one in Request(self.models).distinct_models]
+        return Request(self.models, tasks=(self.task,)).resolve(log.warning).metas
 
     def check(self) -> None:
         """Refuse what cannot be meant, and models that there are not."""
@@ -199,12 +217,12 @@ def _check_folder(folder: Path) -> None:
         raise InputError(f"{folder} holds other files and no pool: choose a new folder with --output")
 
 
-def _pooled(asked: _Asked, texts: Mapping[str, str], corpus: Path, split: Split, folder: Path) -> Pool:
+def _pooled(asked: _Asked, texts: Mapping[str, str], corpus: Iterable[Passage], folder: Path) -> Pool:
     """Search, choose, shuffle and write; the folder changes at the end, all at once."""
     kept = read_record(folder) if is_pool(folder) else {}
     drawn = _selection(kept) or asked.draw(texts)
     with replace_file(folder / CORPUS) as new:
-        passages = _copied_corpus(read_passages(corpus, split), new)
+        passages = _copied_corpus(corpus, new)
         digests = {"log": _digest_of(texts), "corpus": sha256_of(new)}
         _check_same_texts(folder, kept.get("texts", digests), digests)
         rankings = _search(
@@ -237,10 +255,16 @@ def _check_same_texts(folder: Path, kept: Mapping[str, str], now: Mapping[str, s
             )
 
 
-def _distinct_ids(queries: Sequence[Any]) -> list[Any]:
-    """The queries, numbered anew where the log's ids are not each of one query, as ids of sessions or users are."""
-    from genzoo.backbones.generation import Query
+def _read_log(path: Path, columns: Columns) -> list[Query]:
+    """The queries of a log; of several names for their column the first that it has counts."""
+    names = columns.named.get("query", ())
+    if len(names) > 1:
+        raise InputError(f"--columns names {', '.join(names)} for the queries: name one column of the log")
+    return read_queries(path, names[0] if names else None)
 
+
+def _distinct_ids(queries: Sequence[Query]) -> list[Query]:
+    """The queries, numbered anew where the log's ids are not each of one query, as ids of sessions or users are."""
     if len({query.id for query in queries}) == len(queries):
         return list(queries)
     log.warning("the ids in the log repeat, so they do not name queries: the queries are numbered")
@@ -254,18 +278,18 @@ def _digest_of(texts: Mapping[str, str]) -> str:
 def _copied_corpus(passages: Iterable[Passage], path: Path) -> Dataset:
     """Write the passages to a file, one at a time, and return them as mteb searches them: in Arrow, not as Python objects."""
     import pyarrow as pa
-    from datasets import Dataset
 
-    schema = pa.schema([(name, pa.large_string()) for name in ("id", "title", "text")])
+    from genzoo.tasks.own.search_files import CORPUS as SCHEMA
+
     batches = []
     with path.open("w", encoding="utf-8") as file, job("reading the corpus"):
         waiting = iter(passages)
         while block := list(itertools.islice(waiting, _BATCH)):
             for name, title, text in block:
                 file.write(json.dumps({"_id": name, "title": title, "text": text}, ensure_ascii=False) + "\n")
-            columns = [pa.array(cells, pa.large_string()) for cells in zip(*block, strict=True)]
-            batches.append(pa.record_batch(columns, schema=schema))
-    return Dataset(pa.Table.from_batches(batches, schema))
+            columns = [pa.array(cells, pa.string()) for cells in zip(*block, strict=True)]
+            batches.append(pa.record_batch(columns, schema=SCHEMA))
+    return dataset_of(pa.Table.from_batches(batches, SCHEMA), sha256_of(path))
 
 
 def _search(asked: _Asked, corpus: Dataset, texts: Mapping[str, str]) -> dict[str, Mapping[str, list[str]]]:
@@ -284,7 +308,7 @@ def _search(asked: _Asked, corpus: Dataset, texts: Mapping[str, str]) -> dict[st
         name = named[model_key(meta)]
         report("searching", place, len(asked.metas), name)
         with kept_random_state():
-            found[name] = first_passages(meta, corpus, queries, asked.depth, settings)
+            found[name] = first_passages(meta, asked.task, corpus, queries, asked.depth, settings)
     report("searching", len(asked.metas), len(asked.metas))
     return found
 

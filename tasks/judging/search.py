@@ -3,50 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from mteb._evaluators import RetrievalEvaluator
-from mteb.abstasks import AbsTaskRetrieval
-from mteb.abstasks.task_metadata import TaskMetadata
+from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.models import CrossEncoderProtocol, EncoderProtocol, ModelMeta, SearchProtocol
 from mteb.timing import TimingStack
 
 from genzoo.errors import InputError
 from genzoo.tasks.bounded_search import BoundedSearch
 from genzoo.tasks.model_session import EncodeSettings, ModelSession
+from genzoo.tasks.own.opening import languages_of
+from genzoo.tasks.own.search import OwnSearch
+from genzoo.tasks.own.search_files import CORPUS, QUERIES
+from genzoo.tasks.own.tasks import task_over
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
 
 Rankings = Mapping[str, list[str]]
 """Query -> ids of the passages found, the best first."""
 
 
-def search_metadata(name: str) -> TaskMetadata:
-    """The card of a search over a user's own texts: models find their prompt for retrieval by it."""
-    return TaskMetadata(
-        name=name,
-        description="A search over own data.",
-        dataset={"path": f"local/{name}", "revision": "unjudged"},
-        type="Retrieval",
-        category="t2t",
-        eval_splits=["test"],
-        eval_langs=["eng-Latn"],
-        main_score="ndcg_at_10",
+def unjudged_search(name: str, language: str | None = None) -> AbsTask:
+    """A search over own data that has no judgements yet, as `genzoo.tasks.own` makes the one that is measured later.
+
+    It holds no texts: models find their prompt by its card.
+
+    Args:
+        name: Of the search.
+        language: Of the texts, as mteb writes it, such as ``deu-Latn``; several with commas. English if None.
+
+    Raises:
+        InputError: For a language that mteb does not know.
+    """
+    empty = OwnSearch(
+        path=Path(name),
+        passages=CORPUS.empty_table(),
+        questions=QUERIES.empty_table(),
+        judged={},
+        judgements={"test": {}},
+        candidates=None,
+        revision="unjudged",
+        corpus_revision="",
+        notes=(),
     )
+    return task_over(empty, name, "Retrieval", languages_of(language))
 
 
 def first_passages(
-    meta: ModelMeta, corpus: Dataset, queries: Dataset, depth: int, settings: EncodeSettings, name: str = "pool"
+    meta: ModelMeta, task: AbsTask, corpus: Dataset, queries: Dataset, depth: int, settings: EncodeSettings
 ) -> Rankings:
     """The first passages of each query, in the order in which an evaluation ranks them.
 
     Args:
         meta: The model's card.
+        task: `unjudged_search`.
         corpus: ``id``, ``title`` and ``text``.
         queries: ``id`` and ``text``.
         depth: Passages for each query.
         settings: How the model encodes; with a cache an evaluation of the same texts encodes nothing again.
-        name: Of the search.
 
     Raises:
         InputError: The model can only rank candidates.
@@ -58,7 +74,7 @@ def first_passages(
         search = RetrievalEvaluator(
             corpus=corpus,
             queries=queries,
-            task_metadata=search_metadata(name),
+            task_metadata=task.metadata,
             hf_split="test",
             hf_subset="default",
             top_k=max(

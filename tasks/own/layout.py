@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from genzoo.errors import InputError
 from genzoo.tables import Row
+from genzoo.tasks.judging.judgements import is_pool, settle_judgements
 from genzoo.tasks.own.columns import Columns
 from genzoo.tasks.own.records import SUFFIXES, TREC_FORMATS, columns_of, read_records, stem_of, suffix_of
 
@@ -110,6 +111,7 @@ def find_layout(
     columns, wanted = columns or Columns(), type_of(kind)
     if not path.exists():
         raise InputError(f"there is no file or folder {path}")
+    notes = settle_judgements(path).notes if is_pool(path) else ()
     if path.is_dir() and _find(path, "corpus"):
         found = _search_folder(path, wanted, columns, split)
     else:
@@ -117,7 +119,7 @@ def find_layout(
         first = next(iter(tables.values()))
         found = _by_columns(path, tables, columns_of(first.paths), wanted, columns, split)
     columns.check_used(path)
-    return found
+    return replace(found, notes=(*found.notes, *notes))
 
 
 def type_of(kind: str | None) -> str | None:

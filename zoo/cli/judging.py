@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from genzoo.cli.console import out, print_json
+from genzoo.cli.measuring import OWN, Columns, Language
 from genzoo.cli.models import Device, Json, complete_models
 from genzoo.display import err
 from genzoo.text import clean
 
 log = logging.getLogger(__name__)
-PANEL = "Your own data"
+PANEL = OWN
 
 
 def pool(
@@ -47,9 +48,8 @@ def pool(
             "differ, but mean differences over such queries are larger than over the log."
         ),
     ] = 0,
-    column: Annotated[
-        str | None, typer.Option(help="Column of the log that holds the queries, if it has none of the usual names.")
-    ] = None,
+    columns: Columns = None,
+    language: Language = None,
     split: Annotated[
         str, typer.Option(help="How text files are cut: headings (Markdown at its headings), files, or paragraphs.")
     ] = "headings",
@@ -64,7 +64,7 @@ def pool(
     options = dict(locals())
     from genzoo.tasks.judging.pool import pool as make_pool
 
-    made = make_pool(**options)
+    made = make_pool(**options | {"columns": columns or ()})
     out.print(f"to judge: {made.work}")
     if made.selection.effect:
         log.warning(made.selection.effect)

@@ -20,7 +20,10 @@
       return {};
     }
   }
-  function keep() {
+  // Another tab of the same judge may have gone on meanwhile: what it kept is read before anything is changed.
+  function keep(change = () => {}) {
+    if (isKept) takeOver(kept(judge));
+    change();
     try {
       localStorage.setItem(PREFIX + judge, JSON.stringify({ marks, history, at, highlight: isHighlighted() }));
     } catch {
@@ -102,20 +105,19 @@
     const before = items[at][1];
     at = Math.max(0, Math.min(items.length - 1, place));
     isWhole = false;
+    keep();
     show("judge");
     render();
-    keep();
     if (items[at][1] !== before) say(`New query: ${pool.queries[items[at][1]]}`);
   }
   const say = (text) => { byId("said").textContent = text; };
 
   function give(grade) {
     const item = items[at][0];
-    // Another tab of the same judge may have gone on meanwhile: what it kept is taken first.
-    if (isKept) takeOver(kept(judge));
-    history.push([item, Object.hasOwn(marks, item) ? marks[item] : null]);
-    history = history.slice(-HISTORY);
-    marks[item] = [grade, new Date().toISOString()];
+    keep(() => {
+      history = [...history, [item, Object.hasOwn(marks, item) ? marks[item] : null]].slice(-HISTORY);
+      marks[item] = [grade, new Date().toISOString()];
+    });
     isExported = false;
     say(grade === UNSURE ? "Cannot tell" : `Grade ${grade}: ${GRADES[grade][0]}`);
     const next = nextOpen(at + 1);
@@ -131,12 +133,15 @@
     return null;
   }
   function undo() {
-    if (isKept) takeOver(kept(judge));
-    const last = history.pop();
-    if (!last) return;
-    const [item, before] = last;
-    if (before) marks[item] = before;
-    else delete marks[item];
+    let item = null;
+    keep(() => {
+      if (!history.length) return;
+      const [last, before] = history.pop();
+      if (before) marks[last] = before;
+      else delete marks[last];
+      item = last;
+    });
+    if (item === null) return;
     isExported = false;
     const place = items.findIndex(([name]) => name === item);
     say("Undone");
@@ -144,9 +149,9 @@
   }
 
   function finish() {
+    keep();
     const done = countJudged(), unsure = items.filter(([item]) => (marks[item] || [])[0] === UNSURE).length;
     show("end");
-    keep();
     byId("done").textContent = done === items.length ? "All passages are judged" : `${done} of ${items.length} passages are judged`;
     const whole = wholeQueries();
     byId("summary").textContent =
@@ -184,7 +189,7 @@
       .map((row) => `${row["query-id"]} 0 ${row["corpus-id"]} ${row.score}\n`).join(""), "text/plain");
 
   async function load(files) {
-    const known = new Set(items.map(([item]) => item));
+    const known = new Set(items.map(([item]) => item)), found = [];
     let taken = 0, other = 0, unread = 0;
     for (const file of files) {
       for (const line of (await file.text()).split("\n").filter((line) => line.trim())) {
@@ -200,13 +205,16 @@
           other += 1;
           continue;
         }
-        const before = Object.hasOwn(marks, row.item) ? marks[row.item][1] : "";
-        if (time >= before) {
-          marks[row.item] = [grade, time];
-          taken += 1;
-        }
+        found.push([row.item, [grade, time]]);
       }
     }
+    keep(() => {
+      for (const [item, mark] of found) {
+        if (Object.hasOwn(marks, item) && marks[item][1] > mark[1]) continue;
+        marks[item] = mark;
+        taken += 1;
+      }
+    });
     finish();
     const left = other + unread ? `; ${other + unread} lines are of another judge or another pool` : "";
     byId("loaded").textContent = `Took over ${taken} judgements as ${judge}'s${left}.`;

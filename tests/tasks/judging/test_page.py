@@ -149,6 +149,24 @@ def test_two_tabs_of_one_judge_lose_nothing(opened):
     assert [row["score"] for row in exported(first)[1]] == [1, 2, 3]
 
 
+NO_STORE = """Object.defineProperty(window, "localStorage", {get() { throw new DOMException("no", "SecurityError"); }});"""
+FULL_STORE = """Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); };"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("script", [NO_STORE, FULL_STORE])
+def test_where_the_browser_keeps_nothing_all_is_exported_and_the_judge_is_warned(context, opened, script):
+    context.add_init_script(script)
+    page = opened()
+    for key in "0123":
+        page.keyboard.press(key)
+    page.keyboard.press("u")
+    assert [row["score"] for row in exported(page)[1]] == [0, 1, 2]
+    page.keyboard.press("Escape")
+    page.click("#switch")
+    assert page.is_visible("#unkept")
+
+
 @pytest.mark.browser
 def test_an_export_can_be_loaded_elsewhere_but_not_as_another_judge(browser, opened, judged_page, tmp_path):
     page = opened()
@@ -164,7 +182,7 @@ def test_an_export_can_be_loaded_elsewhere_but_not_as_another_judge(browser, ope
         other.keyboard.press("Enter")
         other.keyboard.press("Escape")
         other.set_input_files("#load", os.fspath(path))
-        other.wait_for_function("document.getElementById('loaded').textContent")
+        other.locator("#loaded:not(:empty)").wait_for()
         assert said in other.inner_text("#loaded")
     elsewhere.close()
 

@@ -114,12 +114,12 @@ def test_records_without_a_name_are_numbered(tmp_path):
     ("name", "content", "said"),
     [
         ("a.jsonl", '{"_id": "1", "text": "a"}\n{"_id": "1", "text": "b"}\n', "two passages have the id '1'"),
-        ("a.jsonl", '{"_id": "1", "words": "a"}\n', "no field holds the passage"),
+        ("a.jsonl", '{"_id": "1", "words": "a"}\n', "no column for the passage"),
         ("a.jsonl", '{"_id": "1", "text": 3}\n', "a text is expected"),
         ("a.jsonl", "", "holds no passage"),
         ("a.csv", "text\n\xff\n", None),
         ("a.docx", "x", "is no corpus that can be read"),
-        ("a.parquet", "x", "not a readable Parquet file"),
+        ("a.parquet", "x", "is no Parquet file"),
     ],
 )
 def test_what_cannot_be_read_is_said(tmp_path, name, content, said):

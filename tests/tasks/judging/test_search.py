@@ -8,11 +8,12 @@ from mteb.models import ModelMeta
 
 import genzoo
 from genzoo.errors import InputError
-from genzoo.tasks.judging.search import first_passages, ranked
+from genzoo.tasks.judging.search import first_passages, ranked, unjudged_search
 from genzoo.tasks.model_session import PLAIN
 from genzoo.tasks.mteb_models import make_meta, resolve_model
 
 WORDS = ["sky", "sea", "stone", "river", "cloud", "wind"]
+TASK = unjudged_search("pool")
 CORPUS = [
     {"id": f"d{n:02d}", "title": WORDS[n % 5], "text": f"{WORDS[n % 6]} and {WORDS[(n * n) % 6]}"} for n in range(40)
 ]
@@ -24,7 +25,9 @@ QUERIES = [
 @pytest.mark.parametrize("model", ["tiny", "bm25"])
 def test_it_finds_what_an_evaluation_ranks_first(tmp_path, tiny_teacher, model):
     name = str(tiny_teacher) if model == "tiny" else model
-    found = first_passages(resolve_model(name)[0], Dataset.from_list(CORPUS), Dataset.from_list(QUERIES), 7, PLAIN)
+    found = first_passages(
+        resolve_model(name)[0], TASK, Dataset.from_list(CORPUS), Dataset.from_list(QUERIES), 7, PLAIN
+    )
     data = tmp_path / "data"
     data.mkdir()
     for part, rows in (("corpus", CORPUS), ("queries", QUERIES)):
@@ -56,4 +59,4 @@ class OnlyRanks:
 def test_a_model_that_cannot_search_is_refused():
     meta = make_meta("local/ranker", "1" * 40, lambda *given, **options: OnlyRanks())
     with pytest.raises(InputError, match=r"local/ranker (is a cross-encoder|cannot search)"):
-        first_passages(meta, Dataset.from_list(CORPUS), Dataset.from_list(QUERIES), 3, PLAIN)
+        first_passages(meta, TASK, Dataset.from_list(CORPUS), Dataset.from_list(QUERIES), 3, PLAIN)
