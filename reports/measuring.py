@@ -137,10 +137,12 @@ class Evaluation:
 
     def _keep_evidence(self) -> ZooError | None:
         """Keep queries and documents of the tasks, and what zoo models' embeddings decode to; returns what failed, if anything did."""
+        from genzoo.leaderboards.judging.figures import keep_judging
         from genzoo.leaderboards.searches import keep_readings, measured_searches, write_judgements
         from genzoo.tasks.records import model_key
 
         log.info("keeping the queries, documents and pairs behind the scores")
+        keep_judging(self.grid.tasks, self.output)
         if failed := write_judgements(self.grid.tasks, self.output, self.grid.metas):
             log.warning("no single searches and no intervals for %s", ", ".join(failed))
         named = zip(self.request.distinct_models, self.grid.metas, strict=True)

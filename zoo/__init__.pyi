@@ -5,8 +5,8 @@ from typing import Any
 
 from genzoo.display import progress as progress
 from genzoo.errors import ZooError as ZooError
-from genzoo.leaderboards.judging import JudgedPool as JudgedPool
-from genzoo.leaderboards.judging import judgements as judgements
+from genzoo.leaderboards.judging.pools import JudgedPool as JudgedPool
+from genzoo.leaderboards.judging.pools import judgements as judgements
 from genzoo.leaderboards.leaderboard import Leaderboard as Leaderboard
 from genzoo.leaderboards.study_runs import study as study
 from genzoo.models.checkpoint import TokenCheckpoint as TokenCheckpoint

@@ -9,7 +9,7 @@ import numpy as np
 
 from genzoo.intervals import Floats
 from genzoo.leaderboards.statistics.resampling import items_interval
-from genzoo.leaderboards.statistics.significance import sign_flip_p
+from genzoo.leaderboards.statistics.significance import blocks, sign_flip_p
 from genzoo.leaderboards.statistics.ties import ROUNDING
 
 POWER, LEVEL = 0.8, 0.05
@@ -20,7 +20,8 @@ LEAST = 10
 _SIMULATED = 1_000  # comparisons for each number of queries
 _FLIPS = 1_999  # of each simulated test
 _EXACT = 1_500  # queries up to which the number is settled by simulation; above, the sum of so many is normal
-_ROUNDS = 4
+_TOGETHER = 100
+_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ class QueriesNeeded:
         return None if self.needed is None else max(0, self.needed - self.n)
 
 
-def queries_needed(differences: Floats, *, limit: float = 1.0, seed: int = 0) -> QueriesNeeded | None:
+def queries_needed(
+    differences: Floats, *, limit: float = 1.0, weights: Floats | None = None, seed: int = 0
+) -> QueriesNeeded | None:
     """Plan a comparison from the differences observed so far.
 
     The number comes from simulation with the test that a comparison uses, the two-sided sign-flip test: queries are drawn from
@@ -57,6 +60,8 @@ def queries_needed(differences: Floats, *, limit: float = 1.0, seed: int = 0) ->
     Args:
         differences: Score of the one model minus the other's on each judged query, ``(n,)``.
         limit: Largest difference that a query can have.
+        weights: How many queries of the log each stands for, ``(n,)``, where they were not drawn at random: the number is then one of
+            queries that are.
         seed: Of the samples.
 
     Returns:
@@ -65,18 +70,27 @@ def queries_needed(differences: Floats, *, limit: float = 1.0, seed: int = 0) ->
     d = np.asarray(differences, dtype=float)
     if len(d) < LEAST:
         return None
-    mean, spread = float(d.mean()), float(d.std())
-    interval = items_interval([d], (-limit, limit), seed=seed)
-    # The test asks for the mean over the spread about zero, which the mean itself is part of.
-    ends = sorted((abs(interval.low), abs(interval.high)))
-    includes_zero = interval.low <= 0 <= interval.high
+    shares = np.full(len(d), 1 / len(d)) if weights is None else weights / weights.sum()
+    mean = float(shares @ d)
+    spread = float(shares @ (d - mean) ** 2) ** 0.5
+    low, high = _ends(d, shares, mean, spread, limit, seed)
+    near, far = sorted((abs(low), abs(high)))
     return QueriesNeeded(
         n=len(d),
         estimate=mean,
-        needed=_settled(d, _approximate(mean, spread), seed),
-        low=_approximate(ends[1], spread),
-        high=None if includes_zero else _approximate(ends[0], spread),
+        needed=_settled(d, shares, _approximate(mean, spread), seed),
+        low=_approximate(far, spread),
+        high=None if low <= 0 <= high else _approximate(near, spread),
     )
+
+
+def _ends(d: Floats, shares: Floats, mean: float, spread: float, limit: float, seed: int) -> tuple[float, float]:
+    """The 95 % interval of the mean; normal where the queries count unequally."""
+    if np.ptp(shares) < ROUNDING:
+        interval = items_interval([d], (-limit, limit), seed=seed)
+        return interval.low, interval.high
+    half = 1.96 * spread * float(np.square(shares).sum()) ** 0.5
+    return max(-limit, mean - half), min(limit, mean + half)
 
 
 def _approximate(mean: float, spread: float) -> int | None:
@@ -90,26 +104,34 @@ def _approximate(mean: float, spread: float) -> int | None:
     return None if n > MOST else max(n, 6)
 
 
-def _settled(d: Floats, guess: int | None, seed: int) -> int | None:
-    """The number near a guess at which simulated comparisons have the power that is asked for."""
+def _settled(d: Floats, shares: Floats, guess: int | None, seed: int) -> int | None:
+    """The number near a guess at which simulated comparisons have the power that is asked for.
+
+    The quantile of the power grows with the square root of the number, less that of the level; each round adds an estimate of how fast.
+    """
     from scipy.special import ndtri
 
-    n = guess
+    if guess is None or guess > _EXACT:
+        return guess
+    level, wanted, n, slopes = float(ndtri(1 - LEVEL / 2)), float(ndtri(POWER)), max(guess, LEAST), list[float]()
     for turn in range(_ROUNDS):
-        if n is None or n > _EXACT:
-            return n
-        power = simulated_power(d, n, seed=seed + turn)
-        # The quantile of the power grows with the square root of n, less that of the level.
-        reached = float(ndtri(min(max(power, 0.01), 0.99))) + float(ndtri(1 - LEVEL / 2))
-        wanted = float(ndtri(POWER) + ndtri(1 - LEVEL / 2))
-        if abs(power - POWER) < 0.01:
-            break
-        n = max(LEAST, math.ceil(n * min(4.0, (wanted / reached) ** 2)))
+        power = simulated_power(d, n, shares=shares, seed=seed + turn)
+        if not 0.3 <= power <= 0.97:  # too far off to tell the slope
+            n = max(LEAST, n // 2 if power > 0.9 else 2 * n)
+            if n == LEAST or n > _EXACT:
+                break
+            continue
+        slopes.append((float(ndtri(power)) + level) / n**0.5)
+        n = max(LEAST, math.ceil(((wanted + level) / float(np.mean(slopes))) ** 2))
     return n
 
 
-def simulated_power(differences: Floats, n: int, *, n_simulated: int = _SIMULATED, seed: int = 0) -> float:
-    """The share of samples of n of the differences, drawn with replacement, in which the sign-flip test gives p < 0.05."""
-    rng = np.random.default_rng(seed)
-    drawn = rng.choice(np.asarray(differences, dtype=float), size=(n_simulated, n))
-    return float((sign_flip_p(drawn, n_resamples=_FLIPS, seed=seed + 1) < LEVEL).mean())
+def simulated_power(
+    differences: Floats, n: int, *, shares: Floats | None = None, n_simulated: int = _SIMULATED, seed: int = 0
+) -> float:
+    """The share of samples of n of the differences, drawn with replacement by their shares, in which the sign-flip test gives p < 0.05."""
+    rng, d, found = np.random.default_rng(seed), np.asarray(differences, dtype=float), 0
+    for rows in blocks(n_simulated, 1, _TOGETHER):  # the tests of a block share their signs
+        drawn = rng.choice(d, size=(rows, n), p=shares)
+        found += int((sign_flip_p(drawn, n_resamples=_FLIPS, seed=int(rng.integers(1 << 31))) < LEVEL).sum())
+    return found / n_simulated

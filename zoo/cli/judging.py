@@ -81,8 +81,8 @@ def judgements(
     json: Json = False,
 ) -> None:
     """Merge what the judges of a pool said, and say how far they agree."""
-    from genzoo.leaderboards.judging import judgements as merge
-    from genzoo.leaderboards.judging import next_step
+    from genzoo.leaderboards.judging.pools import judgements as merge
+    from genzoo.leaderboards.judging.pools import next_step
 
     found = merge(folder)
     for note in found.judging.notes:

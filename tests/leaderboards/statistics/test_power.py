@@ -24,30 +24,35 @@ POPULATIONS = {
 }
 
 
+def found_by_the_test(judged, n, shares=None, runs=1_000):
+    """The share of comparisons on n queries like the judged ones that tell the models apart, each tested as a comparison tests them."""
+    rng = np.random.default_rng(99)
+    samples = (rng.choice(judged, n, p=shares) for _ in range(runs))
+    tests = (QueryDifference("task", (sample,)) for sample in samples)
+    return np.mean([test.p_value(n_resamples=1_999, seed=seed) < 0.05 for seed, test in enumerate(tests)])
+
+
 @pytest.mark.parametrize("name", POPULATIONS)
-def test_at_the_number_asked_for_80_of_100_comparisons_tell_the_two_apart(name):
-    """Fresh samples of the population that the judged queries stand for, each tested as a comparison tests them."""
-    judged = POPULATIONS[name](np.random.default_rng(5), 20_000)
+@pytest.mark.parametrize("n", [60, 5_000])
+def test_at_the_number_asked_for_80_of_100_comparisons_tell_the_two_apart(name, n):
+    judged = POPULATIONS[name](np.random.default_rng(5), n)
     found = queries_needed(judged)
-    rng, hits = np.random.default_rng(99), 0
-    runs = 1_000
-    for seed in range(runs):
-        sample = POPULATIONS[name](rng, found.needed)
-        hits += QueryDifference("task", (sample,)).p_value(n_resamples=1_999, seed=seed) < 0.05
-    assert abs(hits / runs - 0.8) <= 0.05, (found.needed, hits / runs)
+    if found.needed > 1_500:
+        pytest.skip("above the simulated numbers")
+    power = found_by_the_test(judged, found.needed)
+    is_smallest_testable = found.needed <= 10 and power > 0.8
+    assert abs(power - 0.8) <= 0.05 or is_smallest_testable, (found.needed, power)
+    assert found.n == n and found.more == max(0, found.needed - n)
 
 
-@pytest.mark.parametrize("seed", [0, 2])
-def test_from_fifty_queries_it_is_right_for_what_they_show(seed):
-    judged = ndcg_like(np.random.default_rng(seed), 50, gain=0.15)
-    found = queries_needed(judged)
-    rng, runs, hits = np.random.default_rng(1), 1_000, 0
-    for run in range(runs):
-        sample = rng.choice(judged, found.needed)
-        hits += QueryDifference("task", (sample,)).p_value(n_resamples=1_999, seed=run) < 0.05
-    assert abs(hits / runs - 0.8) <= 0.05, (found.needed, hits / runs)
-    assert found.n == 50 and found.more == max(0, found.needed - 50)
-    assert found.low <= found.needed * 1.1
+def test_queries_that_stand_for_several_of_the_log_count_as_often():
+    rng = np.random.default_rng(4)
+    judged = np.concatenate([rng.normal(0.3, 0.3, 40), rng.normal(0.02, 0.15, 60)])
+    weights = np.repeat([1.0, 12.0], [40, 60])
+    found = queries_needed(judged, weights=weights)
+    assert found.estimate == pytest.approx(np.average(judged, weights=weights))
+    assert found.needed > 3 * queries_needed(judged).needed
+    assert abs(found_by_the_test(judged, found.needed, weights / weights.sum()) - 0.8) <= 0.05
 
 
 def test_above_the_simulated_numbers_the_normal_approximation_holds():

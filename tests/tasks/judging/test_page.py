@@ -149,7 +149,9 @@ def test_two_tabs_of_one_judge_lose_nothing(opened):
     assert [row["score"] for row in exported(first)[1]] == [1, 2, 3]
 
 
-NO_STORE = """Object.defineProperty(window, "localStorage", {get() { throw new DOMException("no", "SecurityError"); }});"""
+NO_STORE = (
+    """Object.defineProperty(window, "localStorage", {get() { throw new DOMException("no", "SecurityError"); }});"""
+)
 FULL_STORE = """Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); };"""
 
 

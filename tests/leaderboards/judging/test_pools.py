@@ -6,7 +6,7 @@ import pytest
 
 import genzoo
 from genzoo.errors import InputError
-from genzoo.leaderboards.judging import judgements, next_step
+from genzoo.leaderboards.judging.pools import judgements, next_step
 
 
 @pytest.fixture
