@@ -15,7 +15,7 @@ from genzoo.intervals import Floats
 from genzoo.leaderboards.comparison import task_differences
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.reading.predictions import QueryKey, metric_depth
-from genzoo.leaderboards.reading.result_files import is_there, read_object
+from genzoo.leaderboards.reading.result_files import read_object
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.agreement import Agreement, agreement
 from genzoo.leaderboards.statistics.power import QueriesNeeded, queries_needed
@@ -105,7 +105,7 @@ def _record(judging: Judging) -> dict[str, Any]:
 def judging_of(store: ResultStore, task: str) -> TaskJudging | None:
     """How the judgements of a task were made; None where the folder does not say, or says it of other data."""
     source = f"{FOLDER}/{task}.json"
-    if not is_there(store.root / source):
+    if not (store.root / source).is_file():
         return None
     content = read_object(store.root / source, source, [])
     stated = {str(revision) for revision in store.main_scores.loc[store.main_scores["task"] == task, "data_revision"]}
