@@ -163,6 +163,8 @@ class Verdict:
     """Whether two models can be told apart on one judged task.
 
     Attributes:
+        n: Judged queries with a relevant passage.
+        estimate: The difference of the scores, model minus reference.
         needed: How many queries it takes; None for fewer than ten.
         p_value: Of the sign-flip test over the judged queries.
         for_log: The difference over the whole log, where the judged queries were chosen by disagreement and at random.
@@ -172,6 +174,8 @@ class Verdict:
     task: str
     model: ModelKey
     reference: ModelKey
+    n: int
+    estimate: float
     needed: QueriesNeeded | None
     p_value: float
     for_log: Interval | None
@@ -192,6 +196,8 @@ def verdicts(store: ResultStore, model: ModelKey, reference: ModelKey, tasks: It
                 task=difference.task,
                 model=model,
                 reference=reference,
+                n=difference.n,
+                estimate=difference.estimate,
                 needed=queries_needed(d, limit=difference.limits[1] - difference.limits[0], weights=weights),
                 p_value=difference.p_value(),
                 for_log=None if weights is None else log_estimate(d, weights),
@@ -211,7 +217,8 @@ def log_estimate(differences: Floats, weights: Floats, *, seed: int = 0) -> Inte
     """The mean difference over the log from a stratified sample, with its 95 % interval over queries of each stratum.
 
     Each query stands for as many queries of the log as its weight says (the ratio estimator: Cochran 1977, Sampling Techniques,
-    chapter 6): queries without a relevant passage, which an evaluation leaves out, are left out of the log as well.
+    chapter 6): queries without a relevant passage, which an evaluation leaves out, are left out of the log as well. With
+    fewer than ten queries in a stratum the interval is -1 to 1: it excludes nothing.
 
     Args:
         differences: ``(queries,)``.

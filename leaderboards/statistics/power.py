@@ -94,14 +94,14 @@ def _ends(d: Floats, shares: Floats, mean: float, spread: float, limit: float, s
 
 
 def _approximate(mean: float, spread: float) -> int | None:
-    """Queries by the normal approximation; a test needs five differences of one sign to give p < 0.05 at all, six to reject."""
+    """Queries by the normal approximation."""
     from scipy.special import ndtri
 
     if abs(mean) <= ROUNDING:
         return None
     quantiles = float(ndtri(1 - LEVEL / 2) + ndtri(POWER))
     n = math.ceil((quantiles * spread / mean) ** 2)
-    return None if n > MOST else max(n, 6)
+    return None if n > MOST else max(n, LEAST)
 
 
 def _settled(d: Floats, shares: Floats, guess: int | None, seed: int) -> int | None:
@@ -113,7 +113,7 @@ def _settled(d: Floats, shares: Floats, guess: int | None, seed: int) -> int | N
 
     if guess is None or guess > _EXACT:
         return guess
-    level, wanted, n, slopes = float(ndtri(1 - LEVEL / 2)), float(ndtri(POWER)), max(guess, LEAST), list[float]()
+    level, wanted, n, slopes = float(ndtri(1 - LEVEL / 2)), float(ndtri(POWER)), guess, list[float]()
     for turn in range(_ROUNDS):
         power = simulated_power(d, n, shares=shares, seed=seed + turn)
         if not 0.3 <= power <= 0.97:  # too far off to tell the slope
