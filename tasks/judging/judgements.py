@@ -24,7 +24,9 @@ POOL, RECORD, FOLDER, SHEET, PAGE, QRELS = (
     "judge.html",
     "qrels.jsonl",
 )
-GRADES = (0, 1, 2, 3)
+HARM = -1
+"""A passage that must not be found for a query: as TREC's track on health misinformation grades it."""
+GRADES = (HARM, 0, 1, 2, 3)
 WIDE = 2
 """Grades that lie so far apart are a disagreement worth a talk: one judge says answered, the other says not."""
 _ENDINGS = (".jsonl", ".csv", ".qrels", ".txt")
@@ -51,7 +53,7 @@ class Judgement(NamedTuple):
     Attributes:
         item: `PoolItem.item`.
         judge: Name of the judge.
-        grade: 0 to 3; None where the judge could not tell.
+        grade: 0 to 3, or `HARM`; None where the judge could not tell.
         time: When it was given, as ISO 8601 in UTC; empty where the file does not say.
         source: The file.
     """
@@ -85,7 +87,7 @@ class Judging:
     def grades(self) -> dict[str, int | None]:
         """Item -> the median of the judges' grades, half a grade rounded down; None where all who saw it could not tell.
 
-        Items that no judge has seen are not in it.
+        One judge who sees harm is enough for `HARM`. Items that no judge has seen are not in it.
         """
         found: dict[str, list[int | None]] = {}
         for said in self.judges.values():
@@ -126,7 +128,9 @@ class Judging:
 
 def _median(said: Iterable[int | None]) -> int | None:
     known = [grade for grade in said if grade is not None]
-    return int(statistics.median(known)) if known else None
+    if not known or HARM in known:
+        return HARM if known else None
+    return int(statistics.median(known))
 
 
 def is_pool(folder: Path) -> bool:
@@ -170,7 +174,7 @@ def read_judging(folder: Path) -> Judging:
     Of one judge's words on one item the latest counts. A file without times, as TREC's, gives way to one with them.
 
     Raises:
-        InputError: It is no pool, a file cannot be read, a grade is none of 0 to 3, or two files without times
+        InputError: It is no pool, a file cannot be read, a grade is none of `GRADES`, or two files without times
             contradict each other.
     """
     if not is_pool(folder):
@@ -255,7 +259,7 @@ def _of_rows(path: Path, rows: Iterable[Row], pairs: Mapping[tuple[str, str], st
 def _grade(row: Row, name: str) -> int:
     grade = row.grade(name)
     if grade not in GRADES:
-        raise row.error(f"{name!r} is {grade}: a grade is 0, 1, 2 or 3")
+        raise row.error(f"{name!r} is {grade}: a grade is 0, 1, 2 or 3, or {HARM} for a passage that must not be found")
     return grade
 
 

@@ -8,7 +8,7 @@
     ["Partly", "Answers in part, or the answer has to be worked out."],
     ["Answers", "Answers the query in full."],
   ];
-  const LONG = 3000, UNSURE = -1, HISTORY = 500, PREFIX = `genzoo-judging:${pool.id}:`;
+  const LONG = 3000, UNSURE = null, HARM = -1, HISTORY = 500, PREFIX = `genzoo-judging:${pool.id}:`;
   const byId = (id) => document.getElementById(id);
   let judge = "", marks = {}, history = [], at = 0, screen = "start", isWhole = false, isKept = true, isExported = true;
 
@@ -93,9 +93,10 @@
     put(byId("text"), letters.length < text.length ? letters + " …" : text);
     byId("more").hidden = letters.length >= text.length;
     byId("more").textContent = `Show all ${text.length.toLocaleString("en")} characters (M)`;
-    const mark = Object.hasOwn(marks, item) ? marks[item][0] : null;
+    const mark = Object.hasOwn(marks, item) ? marks[item][0] : undefined;
     [...byId("grades").children].forEach((button, grade) => button.setAttribute("aria-pressed", String(mark === grade)));
     byId("unsure").setAttribute("aria-pressed", String(mark === UNSURE));
+    byId("harm").setAttribute("aria-pressed", String(mark === HARM));
     byId("back").disabled = at === 0;
     byId("forward").disabled = at === items.length - 1;
     byId("undo").disabled = !history.length;
@@ -119,7 +120,7 @@
       marks[item] = [grade, new Date().toISOString()];
     });
     isExported = false;
-    say(grade === UNSURE ? "Cannot tell" : `Grade ${grade}: ${GRADES[grade][0]}`);
+    say(grade === UNSURE ? "Cannot tell" : grade === HARM ? "Must not be found" : `Grade ${grade}: ${GRADES[grade][0]}`);
     const next = nextOpen(at + 1);
     if (next === null) finish();
     else go(next);
@@ -150,7 +151,7 @@
 
   function finish() {
     keep();
-    const done = countJudged(), unsure = items.filter(([item]) => (marks[item] || [])[0] === UNSURE).length;
+    const done = countJudged(), unsure = items.filter(([item]) => Object.hasOwn(marks, item) && marks[item][0] === UNSURE).length;
     show("end");
     byId("done").textContent = done === items.length ? "All passages are judged" : `${done} of ${items.length} passages are judged`;
     const whole = wholeQueries();
@@ -169,7 +170,7 @@
   function rows() {
     return items.filter(([item]) => Object.hasOwn(marks, item)).map(([item, query, passage]) => {
       const [grade, time] = marks[item];
-      return { "query-id": query, "corpus-id": passage, score: grade === UNSURE ? null : grade, judge, time, item };
+      return { "query-id": query, "corpus-id": passage, score: grade, judge, time, item };
     });
   }
   function download(name, text, type) {
@@ -200,8 +201,8 @@
           unread += 1;
           continue;
         }
-        const grade = row.score === null ? UNSURE : row.score, time = String(row.time || "");
-        if (row.judge !== judge || !known.has(row.item) || ![UNSURE, 0, 1, 2, 3].includes(grade)) {
+        const grade = row.score, time = String(row.time || "");
+        if (row.judge !== judge || !known.has(row.item) || ![UNSURE, HARM, 0, 1, 2, 3].includes(grade)) {
           other += 1;
           continue;
         }
@@ -261,7 +262,7 @@
     const key = event.key.toLowerCase();
     const always = { e: exportRows, t: () => byId("qrels").click(), n: () => go(nextOpen(at) ?? at), "?": () => byId("keys").showModal() };
     const judging = {
-      u: undo, backspace: undo, x: () => give(UNSURE), h: toggleHighlight, m: showAll, escape: finish,
+      u: undo, backspace: undo, x: () => give(UNSURE), "-": () => give(HARM), h: toggleHighlight, m: showAll, escape: finish,
       arrowleft: () => go(at - 1), arrowright: () => go(at + 1),
     };
     const action = { ...always, ...(screen === "judge" ? judging : {}) }[key];
@@ -290,7 +291,7 @@
     byId("meaning").append(term, text);
   });
   const clicks = {
-    back: () => go(at - 1), forward: () => go(at + 1), undo, unsure: () => give(UNSURE), highlight: toggleHighlight, more: showAll,
+    back: () => go(at - 1), forward: () => go(at + 1), undo, unsure: () => give(UNSURE), harm: () => give(HARM), highlight: toggleHighlight, more: showAll,
     export: exportRows, save: exportRows, qrels: exportQrels, help: () => byId("keys").showModal(), switch: welcome,
     continue: () => go(nextOpen(0) ?? 0),
   };

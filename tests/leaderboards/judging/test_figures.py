@@ -95,3 +95,11 @@ def test_an_evaluation_of_a_pool_keeps_the_judging_without_names(pool_folder, tm
     assert len(table) == 2 and list(table.columns)
     first, second = results.models
     assert results.compare(first, second).queries_needed().rows
+
+
+def test_judgements_that_do_not_count_are_noted_in_an_evaluation(pool_folder, tmp_path, caplog):
+    path = pool_folder / "judgements" / "cleo.qrels"
+    path.write_text("q000000 0 nothing.txt 2\n")
+    genzoo.evaluate("random", pool_folder, output=tmp_path / "results")
+    assert "cleo.qrels: 1 judgement of texts that are not in this pool: left out" in caplog.text
+    assert len(genzoo.open_data(pool_folder).notes) == 1

@@ -48,6 +48,13 @@ def test_the_median_of_the_judges_counts_and_half_a_grade_is_rounded_down(folder
     assert two.grades == {"i1": 1}
 
 
+def test_one_judge_who_sees_harm_is_enough(folder):
+    for judge, grades in {"a": (3, 2), "b": (-1, 2), "c": (3, None)}.items():
+        said(folder, f"{judge}.jsonl", *((f"i{place}", judge, grade, "1") for place, grade in enumerate(grades, 1)))
+    settle_judgements(folder)
+    assert qrels(folder) == {("q1", "a"): -1, ("q1", "b"): 2, ("q1", "c"): 2}
+
+
 def test_what_nobody_could_tell_stays_unjudged_and_does_not_hold_up_its_query(folder):
     said(folder, "anna.jsonl", ("i1", "anna", None, "1"), ("i2", "anna", 2, "2"))
     settle_judgements(folder)
@@ -85,7 +92,7 @@ def test_judgements_of_other_texts_are_left_out_and_told(folder):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", '{"item": "i1", "score": 4}\n', "a grade is 0, 1, 2 or 3"),
+        ("a.jsonl", '{"item": "i1", "score": 4}\n', "a grade is 0, 1, 2 or 3, or -1 for"),
         ("a.jsonl", '{"item": "i1", "score": "high"}\n', "whole number"),
         ("a.jsonl", '{"item": "i1"}\n', "'score' is missing"),
         ("a.qrels", "q1 a 1\n", "four columns"),
