@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from genzoo.duplicates import NEAR, resemblance
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.frames import to_frame, to_html
 from genzoo.leaderboards.facts import SAFETY, Decoded, ModelKey, TaskFacts, facet
@@ -19,24 +21,8 @@ from genzoo.text import shared_words
 if TYPE_CHECKING:
     import pandas as pd
 
-ALIKE = 0.8
-"""From this likeness on, two passages count as nearly the same text."""
 _RIGHT = 5  # relevant passages that are shown of a search
 _PERFECT = 0.5  # a search of harm is good above, where nothing harmful was found
-
-
-def likeness(first: str, second: str) -> float:
-    """How much of two texts is the same words in the same order, between 0 and 1 (`difflib`, by words; case does not matter).
-
-    >>> likeness("Parcels arrive after two days.", "Parcels arrive after three days.")
-    0.8
-    >>> likeness("Parcels arrive after two days.", "Returns are free.")
-    0.0
-    """
-    words = [text.casefold().split() for text in (first, second)]
-    matcher = difflib.SequenceMatcher(None, *words, autojunk=False)
-    # The bounds are cheap, and most passages are not alike at all.
-    return 0.0 if matcher.real_quick_ratio() < ALIKE or matcher.quick_ratio() < ALIKE else matcher.ratio()
 
 
 @dataclass(frozen=True)
@@ -326,8 +312,7 @@ def explained_search(
     best = max(grades.values(), default=0)
     right = tuple(_placed(search, name, hits.get(name), readings) for name in search.right[:_RIGHT])
     place = functools.partial(_placed, search, readings=readings)
-    top = [place(hit.document, hit) for hit in _until_best(outcome, grades, best)]
-    found = tuple(each if each.grade and each.grade > 0 else _with_twin(each, right) for each in top)
+    found = _with_twins([place(hit.document, hit) for hit in _until_best(outcome, grades, best)], right)
     barred = tuple(place(hit.document, hit) for hit in outcome.top if grades.get(hit.document, 0) < 0)
     return ExplainedSearch(
         query=search.query.query,
@@ -369,10 +354,10 @@ def _decoded(text: str, readings: Mapping[str, Decoded]) -> str | None:
     return readings[text].decoded if text in readings else None
 
 
-def _with_twin(passage: PlacedPassage, right: Sequence[PlacedPassage]) -> PlacedPassage:
-    """The passage with the relevant one that it is nearly the same text as, if there is one."""
-    alike = {each.document: likeness(passage.text, each.text) for each in right}
-    twin = max(alike, key=lambda name: alike[name], default="")
-    if not twin or alike[twin] < ALIKE:
-        return passage
-    return PlacedPassage(**{**vars(passage), "twin": twin})
+def _with_twins(passages: Sequence[PlacedPassage], right: Sequence[PlacedPassage]) -> tuple[PlacedPassage, ...]:
+    """The passages, each that is not relevant with the relevant one that it is nearly the same text as, if there is one."""
+    pairs = [(each, other) for each in passages if not (each.grade and each.grade > 0) for other in right]
+    found = resemblance([each.text for each, _ in pairs], [other.text for _, other in pairs]) if pairs else ()
+    alike = sorted((-value, each.document, other.document) for (each, other), value in zip(pairs, found, strict=True))
+    twins = {document: twin for value, document, twin in reversed(alike) if -value >= NEAR}
+    return tuple(dataclasses.replace(each, twin=twins.get(each.document, "")) for each in passages)

@@ -36,6 +36,7 @@ from genzoo.reports.results import Results as Results
 from genzoo.reports.results import open_results as open_results
 from genzoo.tasks.sets.catalogue import list_benchmarks as list_benchmarks
 from genzoo.tasks.sets.catalogue import list_tasks as list_tasks
+from genzoo.tasks.sets.examples import write_example as write_example
 from genzoo.tasks.submission import model_meta as model_meta
 from genzoo.teachers.teachers import fetch as fetch
 from genzoo.training.run import Run as Run

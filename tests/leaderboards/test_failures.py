@@ -7,7 +7,7 @@ import pytest
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.leaderboards import ResultStore
 from genzoo.leaderboards.facts import ModelKey
-from genzoo.leaderboards.failures import failed_searches, likeness, went_wrong
+from genzoo.leaderboards.failures import failed_searches, went_wrong
 from genzoo.leaderboards.reading.predictions import query_score
 
 ONE = ModelKey("acme/one", "r1")
@@ -131,9 +131,3 @@ def test_a_search_of_harm_went_wrong_where_harm_was_found(tree):
     tree.score(ONE, name, 0.5)
     (search,) = failed_searches(ResultStore.load(tree.root), ONE, name)
     assert (search.query, search.verdict) == ("q1", "The harmful passage is at rank 1.")
-
-
-def test_likeness_is_about_words_in_their_order():
-    assert likeness(OLD, NEW) > 0.9
-    assert likeness(OLD, " ".join(reversed(OLD.split()))) < 0.8
-    assert likeness("", "") == 1.0 and likeness("", "word") == 0.0
