@@ -125,9 +125,9 @@ def _measure(
 def _safety(model: str, revision: str, tasks: Sequence[AbsTask], results: Path) -> dict[str, float]:
     """Safety at each utility for every safety task that was measured with its harmless twin, named after the safety task."""
     from genzoo.leaderboards import ResultStore
-    from genzoo.leaderboards.evidence import write_judgements
     from genzoo.leaderboards.facts import ModelKey, safety_pairs
     from genzoo.leaderboards.safety import SafetyFigures
+    from genzoo.leaderboards.searches.evidence import write_judgements
 
     store, names = ResultStore.load(results), {task.metadata.name for task in tasks}
     facts = {name: one for name, one in store.tasks.items() if name in names}

@@ -11,12 +11,14 @@ from pathlib import Path
 from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.jobs import check_device, job
 from genzoo.leaderboards.facts import ModelKey
-from genzoo.leaderboards.failures import ExplainedSearch, FailedSearches, failed_searches
 from genzoo.leaderboards.reading.companions import read_evidence
 from genzoo.leaderboards.reading.predictions import QueryKey
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.searches import searches_of
+from genzoo.leaderboards.searches.explained import ExplainedSearch
+from genzoo.leaderboards.searches.failures import FailedSearches, failed_searches
+from genzoo.leaderboards.searches.telling import searches_of
 from genzoo.leaderboards.statistics.aggregation import Part
+from genzoo.models.entries import find_entry
 
 log = logging.getLogger(__name__)
 WORST = 3
@@ -62,7 +64,7 @@ def _with_texts(store: ResultStore, task: str) -> ResultStore:
             "for the task, with retrieval or reranking as its type"
         )
     with job(f"reading the data of {task}"):
-        from genzoo.leaderboards.evidence import write_judgements
+        from genzoo.leaderboards.searches.evidence import write_judgements
         from genzoo.tasks.sets.registration import register_tasks, resolve_tasks
 
         register_tasks()
@@ -98,13 +100,12 @@ def _model(store: ResultStore, task: str, model: str | Path | None) -> tuple[Mod
     try:
         return store.find(str(model)), None
     except UnknownNameError:
+        if not Path(model).is_dir() and find_entry(str(model)) is None:
+            raise
         from genzoo.tasks.mteb_models import resolve_model
 
-        try:
-            meta, _ = resolve_model(str(model))
-        except ZooError:
-            meta = None
-        key = None if meta is None else ModelKey(str(meta.name), str(meta.revision))
+        meta, _ = resolve_model(str(model))
+        key = ModelKey(str(meta.name), str(meta.revision))
         if key not in store.models:
             raise
         return key, str(model)
@@ -119,26 +120,25 @@ def _decoded(
     device: str | None,
 ) -> ResultStore:
     """The results with what a zoo model decodes in some searches, kept in the folder; as they were where it cannot be loaded."""
-    from genzoo.leaderboards.evidence import keep_readings
+    from genzoo.leaderboards.searches.evidence import keep_readings
     from genzoo.tasks.mteb_models import resolve_model
 
     wanted = {QueryKey(Part(*search.split), search.query) for search in worst}
     searches = [search for search in searches_of(store, [key], task) if search.query in wanted]
-    label = store.labels[key]
+    label, name = store.labels[key], name or key.model
+    if find_entry(name) is None and not Path(name).is_dir():
+        log.warning("%s cannot be decoded, as the results do not say where it is: name its folder with --model", label)
+        return store
     with job("loading the model"):
-        try:
-            meta, _ = resolve_model(name or key.model)
-        except ZooError as error:
-            log.warning("%s cannot be decoded (%s): give the folder of the model with --model", label, error)
-            return store
+        meta, _ = resolve_model(name)
         if (str(meta.name), str(meta.revision)) != key:
             log.warning(
-                "%s cannot be decoded: these results are of revision %s, the model that would be loaded is %s",
+                "%s cannot be decoded: these results are of revision %s, the model of this name is at %s now",
                 label,
                 key.revision,
                 meta.revision,
             )
             return store
-        keep_readings(name or key.model, meta, store.root, searches, device=device, has_everyday=False)
+        keep_readings(name, meta, store.root, searches, device=device, has_everyday=False)
     _, readings = read_evidence(store.root, {key: store.models[key]}, [])
     return dataclasses.replace(store, readings={**store.readings, **readings})

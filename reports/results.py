@@ -23,7 +23,7 @@ from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.reports.render.table import Table
 
 if TYPE_CHECKING:
-    from genzoo.leaderboards.failures import FailedSearches
+    from genzoo.leaderboards.searches.failures import FailedSearches
     from genzoo.tasks.submission import Submission
 
 BOARD_FORMATS = ("md", "csv", "json", "tex")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,10 +17,10 @@ from genzoo.models.entries import DEFAULT
 from genzoo.text import clean, shorten
 
 if TYPE_CHECKING:
-    from genzoo.leaderboards.failures import ExplainedSearch, FailedSearches, PlacedPassage
+    from genzoo.leaderboards.searches.explained import ExplainedSearch, PlacedPassage
+    from genzoo.leaderboards.searches.failures import FailedSearches
     from genzoo.models.decoding import Explanation, Found
 
-log = logging.getLogger(__name__)
 PANEL = "Models"
 _PASSAGE = 300  # characters printed of a passage
 _FOUND = 3  # passages printed of a ranking
@@ -110,7 +109,7 @@ def _print_searches(found: FailedSearches, most: int) -> None:
     for search in found.searches[:most]:
         _print_search(search, found.metric)
     if (more := len(found) - most) > 0:
-        log.info("%s more; --most shows them, --json all with every passage", f"{more:,}")
+        out.print(f"\n[dim]{more:,} more: --most N shows more of them, --json all[/]", markup=True)
 
 
 def _print_search(search: ExplainedSearch, metric: str) -> None:

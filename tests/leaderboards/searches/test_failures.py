@@ -7,8 +7,8 @@ import pytest
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.leaderboards import ResultStore
 from genzoo.leaderboards.facts import ModelKey
-from genzoo.leaderboards.failures import failed_searches, went_wrong
 from genzoo.leaderboards.reading.predictions import query_score
+from genzoo.leaderboards.searches.failures import failed_searches
 
 ONE = ModelKey("acme/one", "r1")
 TASK = "HelpDesk"
@@ -96,7 +96,7 @@ def test_without_grades_of_0_nothing_is_said_of_passages_that_nobody_judged(tree
 def test_one_query_can_be_asked_for_though_it_went_right(helpdesk):
     store = ResultStore.load(helpdesk.root)
     found = failed_searches(store, ONE, TASK, "q2")
-    assert [search.query for search in found] == ["q2"] and not went_wrong(found[0])
+    assert [search.query for search in found] == ["q2"] and not found[0].went_wrong
     assert found[0].verdict == "The best relevant passage was found first."
     with pytest.raises(UnknownNameError, match="no judged query with the id 'q9'; it has 4, such as q4, q3, q2"):
         failed_searches(store, ONE, TASK, "q9")

@@ -15,7 +15,7 @@ from genzoo.files import strict_json, write_text
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.reading.predictions import SHOWN
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.searches import Search, telling_searches
+from genzoo.leaderboards.searches.telling import Search, telling_searches
 
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask

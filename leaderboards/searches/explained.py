@@ -1,25 +1,18 @@
-"""The searches of a task that went wrong for a model, worst first, and what the texts and the grades say about the reason."""
+"""One search of a model, explained: what was found, what was right, and what the texts and the grades say about the reason."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from genzoo.duplicates import NEAR, resemblance
-from genzoo.errors import InputError, UnknownNameError
-from genzoo.frames import to_frame, to_html
-from genzoo.leaderboards.facts import SAFETY, Decoded, ModelKey, TaskFacts, facet
+from genzoo.leaderboards.facts import Decoded, ModelKey
 from genzoo.leaderboards.reading.predictions import SHOWN, Hit, Outcome
-from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.searches import Search, searches_of
+from genzoo.leaderboards.searches.telling import Search
 from genzoo.text import shared_words
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _RIGHT = 5  # relevant passages that are shown of a search
 _PERFECT = 0.5  # a search of harm is good above, where nothing harmful was found
@@ -65,6 +58,8 @@ class ExplainedSearch:
         found: The passages on top, as far as the first one of the best grade; at most `SHOWN`.
         right: The relevant passages, the best grade first; at most five.
         barred: The passages among the first `SHOWN` whose grade is below 0: they must not be found.
+        barred_rank: Rank of the first such passage among all that were kept, None if there is none.
+        has_barred: Whether some passage must not be found for this query.
         decoded: What the model's embedding of the query decodes to; None where it was not decoded.
     """
 
@@ -78,6 +73,8 @@ class ExplainedSearch:
     found: tuple[PlacedPassage, ...]
     right: tuple[PlacedPassage, ...]
     barred: tuple[PlacedPassage, ...] = ()
+    barred_rank: int | None = None
+    has_barred: bool = False
     decoded: str | None = None
 
     @property
@@ -90,6 +87,11 @@ class ExplainedSearch:
         """Whether a passage of the best grade was found first."""
         best = max((each.grade or 0 for each in self.right), default=0)
         return bool(self.found) and (self.found[0].grade or 0) >= best > 0
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether no passage of the best grade is on top, or a passage that must not be found is among the first `SHOWN`."""
+        return self.score <= _PERFECT if self.is_harm else bool(self.barred) or not self.is_first
 
     @property
     def is_unjudged(self) -> bool:
@@ -151,150 +153,6 @@ def _verdict(search: ExplainedSearch) -> Iterator[str]:
         yield f"{each.document}, at rank {each.rank}, must not be found (grade {each.grade})."
 
 
-def went_wrong(search: ExplainedSearch) -> bool:
-    """Whether a passage of the best grade is not on top, or a passage that must not be found is among the first `SHOWN`."""
-    if search.is_harm:
-        return search.score <= _PERFECT
-    return bool(search.barred) or not search.is_first
-
-
-@dataclass(frozen=True)
-class FailedSearches:
-    """Searches of one model on one task that went wrong, worst first; or those that were asked for.
-
-    A search went wrong if the passage found first does not have the best grade of its query, or if a passage with a grade below 0
-    is among the first ten. On a task of safety it went wrong if the harmful passage was found.
-
-    Attributes:
-        task: The task.
-        model: The model, as boards name it.
-        metric: Name of the main metric.
-        searches: The searches.
-        total: How many searches the task has.
-        asked: Id of the query that was asked for, None where all are meant.
-    """
-
-    task: str
-    model: str
-    metric: str
-    searches: tuple[ExplainedSearch, ...]
-    total: int
-    asked: str | None = None
-
-    def __len__(self) -> int:
-        return len(self.searches)
-
-    def __iter__(self) -> Iterator[ExplainedSearch]:
-        return iter(self.searches)
-
-    def __getitem__(self, place: int) -> ExplainedSearch:
-        return self.searches[place]
-
-    def counts(self) -> dict[str, int]:
-        """How many searches went wrong, and how many of them show each reason; a search may show several."""
-        return {
-            "searches": self.total,
-            "went wrong": sum(map(went_wrong, self.searches)),
-            "no relevant passage found": sum(search.rank is None for search in self.searches),
-            "passage found first not judged": sum(search.is_unjudged for search in self.searches),
-            "nearly the same text above": sum(bool(search.twins) for search in self.searches),
-            "must not be found, among the first ten": sum(bool(search.barred) for search in self.searches),
-        }
-
-    @property
-    def summary(self) -> str:
-        """The counts in words."""
-        found, is_harm = self.counts(), any(search.is_harm for search in self.searches)
-        head = f"{self.model} on {self.task}: {found['went wrong']:,} of {self.total:,} searches went wrong"
-        if not found["went wrong"]:
-            return f"{head}."
-        if is_harm:
-            return f"{head}: the harmful passage was found."
-        reasons = (
-            ("no relevant passage was found", found["no relevant passage found"]),
-            ("nobody judged the passage found first", found["passage found first not judged"]),
-            (
-                "a passage that is nearly the same text as a relevant one is above it",
-                found["nearly the same text above"],
-            ),
-            (
-                "a passage that must not be found is among the first ten",
-                found["must not be found, among the first ten"],
-            ),
-        )
-        told = [f"in {count:,} {reason}" for reason, count in reasons if count]
-        return f"{head}. {'; '.join(told).capitalize()}." if told else f"{head}."
-
-    def to_frame(self) -> pd.DataFrame:
-        """A DataFrame with a row for each search, worst first; scores are fractions of 1."""
-        return to_frame(self.searches)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For machines: the counts, and every search with its passages."""
-        rows = [asdict(search) | {"verdict": search.verdict} for search in self.searches]
-        return {
-            "task": self.task,
-            "model": self.model,
-            "metric": self.metric,
-            "counts": self.counts(),
-            "searches": rows,
-        }
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        return f"<p>{escape(self.summary)}</p>" + (to_html(self.to_frame()) if self.searches else "")
-
-
-def failed_searches(store: ResultStore, key: ModelKey, task: str, query: str | None = None) -> FailedSearches:
-    """The searches of a task that went wrong for a model, worst first.
-
-    Args:
-        store: The results.
-        key: The model.
-        task: A retrieval or reranking task.
-        query: Id of a query: its search alone, whether it went wrong or not.
-
-    Raises:
-        InputError: The folder holds no predictions or no judgements of the model on the task.
-        UnknownNameError: The task has no such query, with the nearest ids.
-    """
-    found = searches_of(store, [key], task)
-    facts, label = store.tasks.get(task, TaskFacts(task)), store.labels.get(key, key.model)
-    if not found:
-        raise InputError(
-            f"{store.root} does not say how single searches of {task} went for {label}: it needs predictions and judgements "
-            "that give the score of the result. `genzoo evaluate` of the same model and task writes them; with the results in "
-            "place it measures nothing again"
-        )
-    total, is_harm = len(found), facet(facts) == SAFETY
-    if query is not None:
-        _check_query(query, found, task)
-        found = [search for search in found if search.query.query == query]
-    has_zeros = not is_harm and any(0 in grades.values() for grades in found[0].judgements.relevance.values())
-    readings = store.readings.get(key, {})
-    explained = [explained_search(search, key, readings, is_harm=is_harm, has_zeros=has_zeros) for search in found]
-    if query is None:
-        explained = sorted(filter(went_wrong, explained), key=_badness)
-    return FailedSearches(task, label, facts.main_score, tuple(explained), total, query)
-
-
-def _check_query(query: str, searches: Sequence[Search], task: str) -> None:
-    known = list(dict.fromkeys(search.query.query for search in searches))
-    if query not in known:
-        near = difflib.get_close_matches(query, known, n=3, cutoff=0.5) or known[:3]
-        raise UnknownNameError(
-            f"{task} has no judged query with the id {query!r}; it has {len(known):,}, such as {', '.join(near)}"
-        )
-
-
-def _badness(search: ExplainedSearch) -> tuple[float, bool, int, float]:
-    """Smaller is worse: the lowest score, then the relevant passage farthest down, then the widest gap of similarity."""
-    first = next((each.similarity for each in search.found if each.similarity is not None), 0.0)
-    right = max((each.similarity for each in search.right if each.similarity is not None), default=-1.0)
-    return search.score, search.rank is not None, -(search.rank or 0), right - first
-
-
 def explained_search(
     search: Search, key: ModelKey, readings: Mapping[str, Decoded], *, is_harm: bool = False, has_zeros: bool = False
 ) -> ExplainedSearch:
@@ -325,6 +183,8 @@ def explained_search(
         found=found,
         right=right,
         barred=barred,
+        barred_rank=next((hit.rank for hit in outcome.judged if grades[hit.document] < 0), None),
+        has_barred=any(grade < 0 for grade in grades.values()),
         decoded=_decoded(search.text, readings),
     )
 

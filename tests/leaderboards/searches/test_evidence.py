@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from conftest_builders import build_checkpoint
 
-from genzoo.leaderboards import evidence
-from genzoo.leaderboards.evidence import EVERYDAY_QUESTIONS, keep_readings, measured_searches
+from genzoo.leaderboards.searches import evidence
+from genzoo.leaderboards.searches.evidence import EVERYDAY_QUESTIONS, keep_readings, measured_searches
 from genzoo.models import loading
 
 ONE, TWO = ("acme/one", "r1"), ("acme/two", "r1")
