@@ -112,7 +112,7 @@ def _barred_blocks(measured: Sequence[_Measured]) -> Iterator[Block]:
 
 
 def _is_above(search: ExplainedSearch) -> bool:
-    return bool(search.barred_rank) and (search.rank is None or search.barred_rank < search.rank)
+    return search.barred_rank is not None and (search.rank is None or search.barred_rank < search.rank)
 
 
 def _cards(task: str, measured: Sequence[_Measured]) -> Iterator[SearchCard]:

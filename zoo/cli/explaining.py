@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from genzoo.cli.console import out, print_json
 from genzoo.cli.models import Device, Json, Tokens, Truncate, complete_models
 from genzoo.errors import InputError
 from genzoo.models.entries import DEFAULT
-from genzoo.text import clean, shorten
+from genzoo.text import clean
 
 if TYPE_CHECKING:
     from genzoo.leaderboards.searches.explained import ExplainedSearch, PlacedPassage
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from genzoo.models.decoding import Explanation, Found
 
 PANEL = "Models"
-_PASSAGE = 300  # characters printed of a passage
-_FOUND = 3  # passages printed of a ranking
+_PASSAGE = 160  # characters printed of a passage
+_FOUND, _RIGHT = 3, 2  # passages printed of a ranking, and relevant ones below them
 
 
 _LEGEND = (
@@ -120,7 +121,7 @@ def _print_search(search: ExplainedSearch, metric: str) -> None:
     for each in search.found[:_FOUND]:
         _print_passage(each)
     shown = {each.document for each in search.found[:_FOUND]}
-    others = [each for each in search.right if each.document not in shown][:_FOUND]
+    others = [each for each in search.right if each.document not in shown][:_RIGHT]
     for each in sorted(others, key=lambda each: each.rank or math.inf):
         _print_passage(each)
 
@@ -130,7 +131,7 @@ def _print_passage(each: PlacedPassage) -> None:
     grade = "no grade" if each.grade is None else f"grade {each.grade}"
     style = "green" if each.grade and each.grade > 0 else "red" if each.grade is not None and each.grade < 0 else "cyan"
     similarity = "" if each.similarity is None else f"{each.similarity:.3f}  "
-    text = shorten(each.text, _PASSAGE)
+    text = textwrap.shorten(clean(each.text), _PASSAGE, placeholder=" …")
     out.print(
         f"  [bold]{place}[/] {similarity}[{style}]{grade}[/] {escape(text)} [dim]({escape(clean(each.document))})[/]",
         markup=True,
