@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
 from genzoo.errors import InputError, UnknownNameError
@@ -16,8 +17,9 @@ EXAMPLES = {"helpdesk": "200 help pages of an invented maker of e-bikes and 120 
 def write_example(name: str = "helpdesk", folder: Path | str | None = None) -> Path:
     """Write an example of a search to measure: a query log, a folder of texts, and judgements of half of the queries.
 
-    The folder then holds ``log.csv`` (id, date, query), ``docs/`` (a Markdown file for each passage, its title in the first line) and
-    ``judged/`` (the same passages and the judged queries as corpus.jsonl, queries.jsonl and qrels.jsonl, with grades from -1 to 3).
+    The folder then holds ``log.csv`` (id, date, query), ``docs/`` (a Markdown file for each passage, its title in the first line),
+    ``judgements.jsonl`` (what a judge said, as the page of `genzoo pool` exports it) and ``judged/`` (passages, queries and judgements in one,
+    as corpus.jsonl, queries.jsonl and qrels.jsonl). Grades are those of `genzoo pool`, and -1 for what must not be found.
 
     Args:
         name: ``helpdesk``.
@@ -44,6 +46,8 @@ def write_example(name: str = "helpdesk", folder: Path | str | None = None) -> P
     files: dict[str, str | bytes] = {"log.csv": log.getvalue()}
     for row in bundled.rows("corpus.jsonl"):
         files[f"docs/{row['_id']}.md"] = f"# {row['title']}\n\n{row['text']}\n"
+    said = (row | {"corpus-id": f"{row['corpus-id']}.md", "judge": "example"} for row in bundled.rows("qrels.jsonl"))
+    files["judgements.jsonl"] = "".join(json.dumps(row) + "\n" for row in said)
     files |= {f"judged/{file}": bundled.text(file) for file in bundled.files}
     write_files(target, files)
     return target

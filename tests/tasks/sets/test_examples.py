@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import json
 
 import pytest
 
@@ -15,13 +16,13 @@ CORPUS, QUERIES, QRELS = (HELPDESK.rows(file) for file in HELPDESK.files)
 
 
 def test_it_has_the_parts_that_its_card_names():
-    assert (len(CORPUS), len(QUERIES), len(QRELS)) == (200, 120, 252)
+    assert (len(CORPUS), len(QUERIES), len(QRELS)) == (200, 120, 403)
     grades = collections.defaultdict(list)
     for row in QRELS:
         grades[row["query-id"]].append(row["score"])
     assert len(grades) == 60 and all(max(own) > 0 for own in grades.values())
     assert {grade for own in grades.values() for grade in own} == {-1, 0, 1, 2, 3}
-    assert sum(row["score"] == -1 for row in QRELS) == 6
+    assert sum(row["score"] == -1 for row in QRELS) == 9
     assert sum(row["_id"].startswith("internal-") for row in CORPUS) == 9
 
 
@@ -56,6 +57,8 @@ def test_an_example_is_written_as_a_team_would_have_it(name, tmp_path):
     assert [row["date"] for row in log] == sorted(row["date"] for row in log)
     assert len(list((folder / "docs").glob("*.md"))) == 200
     assert (folder / "docs" / "error-e30.md").read_text(encoding="utf-8").startswith("# Error E30\n\nThe battery is ")
+    rows = [json.loads(line) for line in (folder / "judgements.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 403 and all((folder / "docs" / row["corpus-id"]).is_file() for row in rows)
     for file in HELPDESK.files:
         assert (folder / "judged" / file).read_text(encoding="utf-8") == HELPDESK.text(file)
 
