@@ -30,14 +30,14 @@ class _Measured(NamedTuple):
     all: tuple[ExplainedSearch, ...]
 
 
-def failures_section(board: Leaderboard, store: ResultStore) -> Section:
-    """The failed searches of every own retrieval task of the board; no blocks, and so no chapter, where there is none."""
+def failures_sections(board: Leaderboard, store: ResultStore) -> tuple[Section, ...]:
+    """The chapter on the failed searches of every own retrieval task of the board; no chapter where there is none."""
     blocks: list[Block] = []
     for task in [name for name, facts in board.tasks.items() if facts.is_own]:
         measured = list(_measured(board, store, task))
         if measured:
             blocks += _task_blocks(task, measured, store)
-    return Section("failures", "Failed searches", tuple(blocks))
+    return (Section("failures", "Failed searches", tuple(blocks)),) if blocks else ()
 
 
 def _measured(board: Leaderboard, store: ResultStore, task: str) -> Iterator[_Measured]:

@@ -3,7 +3,7 @@
 import pytest
 
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.reports.chapters.failures import failures_section
+from genzoo.reports.chapters.failures import failures_sections
 from genzoo.reports.chapters.searches import evidence_section
 from genzoo.reports.render.document import Prose, Searches, TableBlock
 
@@ -37,11 +37,11 @@ def own(tree):
 def section_of(tree):
     store = ResultStore.load(tree.root)
     board = Leaderboard.from_store(store)
-    return failures_section(board, store), evidence_section(board, store)
+    return failures_sections(board, store), evidence_section(board, store)
 
 
 def test_it_counts_what_went_wrong_and_why(own):
-    section, _ = section_of(own)
+    (section,), _ = section_of(own)
     counts, barred = (block.table for block in section.blocks if isinstance(block, TableBlock))
     assert [column.label for column in counts.columns] == [
         "Model",
@@ -64,7 +64,7 @@ def test_it_counts_what_went_wrong_and_why(own):
 
 
 def test_the_worst_searches_are_shown_with_every_model(own):
-    section, evidence = section_of(own)
+    (section,), evidence = section_of(own)
     (block,) = (block for block in section.blocks if isinstance(block, Searches))
     assert [card.query for card in block.items] == ["send back", "master code"]
     good, poor = block.items[1].rows
@@ -79,14 +79,14 @@ def test_the_worst_searches_are_shown_with_every_model(own):
 
 def test_tasks_of_others_have_no_such_chapter(own):
     own.task(TASK, main="recall_at_1", dataset={"path": "org/HelpDesk", "revision": "v1"})
-    section, evidence = section_of(own)
-    assert section.blocks == ()
+    sections, evidence = section_of(own)
+    assert sections == ()
     assert [block for block in evidence.blocks if isinstance(block, Searches)]
 
 
 def test_without_grades_below_0_nothing_is_said_of_safety(own):
     path = own.root / "judgements" / f"{TASK}.json"
     path.write_text(path.read_text().replace(', "secret": -1', ""))
-    section, _ = section_of(own)
+    (section,), _ = section_of(own)
     (counts,) = (block.table for block in section.blocks if isinstance(block, TableBlock))
     assert counts.columns[-1].label == "Nearly the same text above"
