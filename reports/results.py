@@ -109,6 +109,13 @@ class ModelComparison(Tabular):
             raise ZooError(f"{self.row.label} and {self.reference.label} share no task")
         return comparison_table(self.board, self.row.comparison, self.row, self.reference)
 
+    def queries_needed(self) -> Table:
+        """For each task that was judged from a pool: are the two told apart, and if not, how many queries would it take?"""
+        from genzoo.leaderboards.judging.figures import verdicts
+        from genzoo.reports.chapters.judging import needed_table
+
+        return needed_table(self.store, verdicts(self.store, self.row.key, self.reference.key, self.board.tasks))
+
     def report(self, folder: Path | str, formats: Iterable[str] = ("html", "md")) -> list[Path]:
         """Write `compare-<first>-<second>.html` and `.md` with figures, and return the paths."""
         from genzoo.reports import compare
@@ -264,6 +271,17 @@ class Results:
             path, options = path.parent, options | {"name": path.stem, "formats": [kind]}
         with job("drawing the report"):
             return build_report(self._with(benchmark), path, benchmark=benchmark, reference=reference, **options)
+
+    def unjudged(self) -> Table:
+        """What passages that nobody judged do to each score: judged share, condensed score and bpref beside it.
+
+        A row for each model and each task whose judgements name passages that are not relevant.
+        """
+        from genzoo.leaderboards.judging.figures import unjudged_figures
+        from genzoo.reports.chapters.judging import unjudged_table
+
+        store = self.store
+        return unjudged_table(store, unjudged_figures(store, list(store.models), store.task_names()))
 
     def site(self, folder: Path | str = "site", *, title: str = "Generative embeddings") -> list[Path]:
         """Write a static site, a page for each benchmark and each model, and return the paths."""

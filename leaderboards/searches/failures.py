@@ -134,7 +134,7 @@ def failed_searches(store: ResultStore, key: ModelKey, task: str, query: str | N
             "place it measures nothing again"
         )
     is_harm = facet(facts) == SAFETY
-    has_zeros = not is_harm and any(0 in grades.values() for grades in found[0].judgements.relevance.values())
+    has_zeros = not is_harm and found[0].judgements.has_irrelevant
     readings = store.readings.get(key, {})
     every = tuple(explained_search(search, key, readings, is_harm=is_harm, has_zeros=has_zeros) for search in found)
     if query is None:
