@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,10 @@ NEAR = 0.7
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
 _WORD = rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+"  # scripts that put no space between words: each character
 _BANDS, _ROWS = 20, 4  # of the 80 minima: two texts of resemblance 0.7 share a band with probability 0.996
+MOST_PLACES = 100
+"""Texts in which a phrase is looked for further, after so many that hold it no more."""
+_PHRASE = 4  # words, from which on a phrase is more than a keyword
+_N_HASHES = 2**31 - 1
 _CHUNK, _BLOCK = 2_000, 20_000  # texts and pairs that are worked on at a time
 _SMALL_GROUP = 8  # texts that share a band: up to so many each is compared with all others, else with the next two
 _ENOUGH = 8  # near-duplicates of a text, after which no more of them are looked for
@@ -78,7 +83,7 @@ def resemblance(firsts: Sequence[str], seconds: Sequence[str]) -> np.ndarray:
     ...             ["Articles can be returned within fourteen days, free of charge."]).round(2).tolist()
     [0.73]
     """
-    rows = _shingles().transform([*firsts, *seconds])
+    rows = _shingled([*firsts, *seconds])
     return _jaccard(rows[: len(firsts)], rows[len(firsts) :])
 
 
@@ -117,6 +122,73 @@ def near_duplicates(texts: Texts, places: np.ndarray | None = None) -> NearDupli
     return NearDuplicates(np.concatenate(pairs)[order], np.concatenate(scores)[order])
 
 
+def plain_words(text: str) -> str:
+    """The words of a text in lower case, one space apart; of scripts without spaces each character is a word.
+
+    >>> plain_words("Where's my parcel?!")
+    'where s my parcel'
+    """
+    return " ".join(re.findall(_WORD, text.lower()))
+
+
+def occurrences(phrases: Sequence[str], texts: Texts) -> dict[int, list[int]]:
+    """Where phrases occur in texts word for word, whatever their case and punctuation.
+
+    A phrase of fewer than four words only counts where it is the whole text: as a part it is no more than a keyword.
+
+    Args:
+        phrases: What is looked for, such as queries.
+        texts: Where, such as passages.
+
+    Returns:
+        Place of a phrase -> places of the texts that hold it, the first `MOST_PLACES` of them; phrases that occur nowhere are left out.
+
+    >>> occurrences(["where is my parcel", "login"], ["FAQ: Where is my parcel? On its way.", "Login", "Login fails"])
+    {0: [0], 1: [1]}
+    """
+    plain = [plain_words(phrase) for phrase in phrases]
+    found: dict[int, list[int]] = {}
+    wanted = _Beginnings(plain)
+    for start, chunk in zip(range(0, len(texts), _CHUNK), _chunks(texts), strict=True):
+        for phrase, place in wanted.candidates(chunk):
+            known, text = found.setdefault(phrase, []), plain_words(chunk[place])
+            is_there = plain[phrase] == text or (phrase in wanted.long and f" {plain[phrase]} " in f" {text} ")
+            if is_there and len(known) < MOST_PLACES:
+                known.append(start + place)
+        report("phrases", start + len(chunk), len(texts))
+    return {phrase: places for phrase, places in sorted(found.items()) if places}
+
+
+class _Beginnings:
+    """Finds texts that may hold a phrase by the hash of its first four words; a shorter phrase by the whole text.
+
+    Attributes:
+        long: Places of the phrases of four words or more.
+    """
+
+    def __init__(self, phrases: Sequence[str]) -> None:
+        begins = _shingled([" ".join(words.split()[:_PHRASE]) for words in phrases], _PHRASE)
+        self.long = set(np.flatnonzero(np.diff(begins.indptr)).tolist())
+        self._by_hash: dict[int, list[int]] = {}
+        self._whole: dict[str, list[int]] = {}
+        for place, words in enumerate(phrases):
+            if place in self.long:
+                self._by_hash.setdefault(int(begins.indices[begins.indptr[place]]), []).append(place)
+            elif words:
+                self._whole.setdefault(words, []).append(place)
+        self._hashes = np.array(sorted(self._by_hash), np.int32)
+
+    def candidates(self, texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """Place of a phrase and place of a text, in the texts' order."""
+        rows = _shingled(texts, _PHRASE)
+        hits = np.flatnonzero(np.isin(rows.indices, self._hashes))
+        holders = np.searchsorted(rows.indptr, hits, side="right") - 1
+        for hit, place in zip(hits.tolist(), holders.tolist(), strict=True):
+            yield from ((phrase, place) for phrase in self._by_hash[int(rows.indices[hit])])
+        for place in np.flatnonzero(np.diff(rows.indptr) == 0).tolist() if self._whole else ():
+            yield from ((phrase, place) for phrase in self._whole.get(plain_words(texts[place]), ()))
+
+
 def _hashes(texts: Sequence[str]) -> np.ndarray:
     return pd.util.hash_array(np.array(texts, object), categorize=False)
 
@@ -137,19 +209,31 @@ def _taken(texts: Texts, places: np.ndarray, size: int) -> Iterator[list[str]]:
             yield [texts[place] for place in part.tolist()]
 
 
+def _shingled(texts: Sequence[str], n: int = 0) -> Any:
+    """A sparse row of hashed words and pairs of adjacent words for each text, or of runs of n words."""
+    from scipy.sparse import csr_matrix
+
+    return _hasher(n).transform(texts) if len(texts) else csr_matrix((0, _N_HASHES), dtype=np.uint8)
+
+
 @cache
-def _shingles() -> Any:
-    """Texts -> sparse rows of hashed words and pairs of adjacent words."""
+def _hasher(n: int) -> Any:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     return HashingVectorizer(
-        n_features=2**31 - 1, ngram_range=(1, 2), token_pattern=_WORD, binary=True, norm=None, alternate_sign=False, dtype=np.uint8
-    )  # fmt: skip
+        n_features=_N_HASHES,
+        ngram_range=(n or 1, n or 2),
+        token_pattern=_WORD,
+        binary=True,
+        norm=None,
+        alternate_sign=False,
+        dtype=np.uint8,
+    )
 
 
 def _band_keys(texts: Sequence[str]) -> np.ndarray:
     """A key for each band of each text's MinHash signature, (n, bands)."""
-    rows = _shingles().transform(texts)
+    rows = _shingled(texts)
     filled = np.flatnonzero(np.diff(rows.indptr))
     keys = np.zeros((len(texts), _BANDS), np.uint32)
     if not len(filled):
@@ -182,7 +266,7 @@ def _compare(texts: Texts, chosen: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """The resemblance of each pair of places in `chosen`."""
     needed, back = np.unique(pairs, return_inverse=True)
     (taken,) = _taken(texts, chosen[needed], len(needed))
-    rows, back = _shingles().transform(taken), back.reshape(pairs.shape)
+    rows, back = _shingled(taken), back.reshape(pairs.shape)
     return _jaccard(rows[back[:, 0]], rows[back[:, 1]])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import genzoo.duplicates
-from genzoo.duplicates import NEAR, near_duplicates, resemblance, same_texts
+from genzoo.duplicates import NEAR, near_duplicates, occurrences, plain_words, resemblance, same_texts
 
 RNG = np.random.default_rng(3)
 WORDS = [f"{a}{b}{c}" for a in "bdfgk" for b in "aeiou" for c in "lmnrst"]
@@ -102,3 +102,27 @@ def test_examples_in_docstrings():
     failed, tried = doctest.testmod(genzoo.duplicates)
     assert tried
     assert not failed
+
+
+def test_occurrences_are_those_of_a_search_through_every_text():
+    texts = _corpus(300, 50)
+    phrases = [
+        " ".join(texts[place].split()[2 : 2 + length]) for place, length in zip(range(60), itertools.cycle(range(1, 9)))
+    ]
+    phrases += [texts[7], "no such words here at all", "", "!?", "bab"]
+    texts += ["Bab!", "bab, bel", f"Prefix{phrases[5]}"]
+    wanted = {}
+    for place, phrase in enumerate(phrases):
+        words = plain_words(phrase)
+        is_long = len(words.split()) >= 4
+        holders = [
+            at
+            for at, text in enumerate(texts)
+            if words and (plain_words(text) == words or (is_long and f" {words} " in f" {plain_words(text)} "))
+        ]
+        if holders:
+            wanted[place] = holders
+    assert len(wanted) > 30
+    assert occurrences(phrases, texts) == wanted
+    assert occurrences([], texts) == {}
+    assert occurrences(phrases, []) == {}
