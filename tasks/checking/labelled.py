@@ -124,7 +124,7 @@ def _label_counts(name: str, labels: Sequence[str]) -> Iterator[Finding]:
     counts = pd.Series(list(labels)).value_counts()
     listed = ", ".join(f"{label}: {count:,}" for label, count in counts.items())
     if len(counts) > _TOLD:
-        listed = f"{counts.iloc[-1]:,} ({counts.index[-1]}) to {counts.iloc[0]:,} texts ({counts.index[0]}) each"
+        listed = f"{counts.iloc[-1]:,} to {counts.iloc[0]:,} rows each"
     yield Finding(
         "labels", "labels", f"{plural(len(counts), 'label')} in {name}, {listed}", count=len(counts), total=len(labels)
     )

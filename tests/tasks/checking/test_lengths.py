@@ -1,0 +1,141 @@
+"""Lengths in tokens against what the loaded models really read."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest_builders import SENTENCES, build_checkpoint
+
+from genzoo.errors import InputError, ZooError
+from genzoo.tasks.checking import lengths
+from genzoo.tasks.checking.lengths import Reader, count_tokens, find_readers
+
+WORDS = " ".join(SENTENCES).split()
+TEXTS = [" ".join(np.random.default_rng(n).choice(WORDS, n)) for n in range(1, 60)] + ["", "<|im_end|> x", "日本語 🙂"]
+
+
+def _read(model, texts, prompt):
+    """Tokens that a loaded SentenceTransformer reads of each text, and those it would read without a limit."""
+    module = model[0]
+    cut = [int(module.preprocess([text], prompt=prompt)["attention_mask"].sum()) for text in texts]
+    module.max_seq_length = 100_000
+    whole = [int(module.preprocess([text], prompt=prompt)["attention_mask"].sum()) for text in texts]
+    return np.array(cut), np.array(whole)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory, llama):
+    return build_checkpoint(llama).save(tmp_path_factory.mktemp("model") / "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, checkpoint):
+    import genzoo
+
+    folder = tmp_path_factory.mktemp("model") / "exported"
+    genzoo.export(str(checkpoint), folder, True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory, tiny_teacher):
+    from genzoo.backbones.whole import open_sentence_transformer
+
+    model = open_sentence_transformer(tiny_teacher, device="cpu")
+    model[0].max_seq_length = 40
+    model.save_pretrained(str(folder := tmp_path_factory.mktemp("model") / "encoder"), create_model_card=False)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "exported", "encoder"])
+@pytest.mark.parametrize("side", ["query", "document"])
+def test_cut_texts_are_those_that_the_model_cuts(kind, side, request):
+    import genzoo
+    from genzoo.backbones.whole import open_sentence_transformer
+
+    folder = str(request.getfixturevalue(kind))
+    model = open_sentence_transformer(folder, device="cpu") if kind == "encoder" else genzoo.load(folder, device="cpu")
+    cut, whole = _read(model, TEXTS, model.prompts.get(side) or "")
+    (reader,) = find_readers([folder])
+    (found,) = count_tokens([reader], TEXTS, "passages", side)
+    assert 3 < found.n_cut < len(TEXTS) - 3
+    assert found.n_cut == (whole > cut).sum()
+    around = len(reader.open().encode(reader.prompt(side)).ids) + reader.n_added
+    assert found.longest == whole.max() - around
+    assert found.median == np.median(whole - around)
+    assert found.room == cut.max() - around
+    assert found.cut_tokens == pytest.approx((whole - cut).sum() / (whole - around).sum())
+    assert not found.is_estimated
+
+
+def test_the_models_of_the_zoo_are_taken_where_they_are_on_this_machine(monkeypatch, tmp_path):
+    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path))
+    assert find_readers(None) == []
+
+
+def test_a_sample_stands_for_many_texts(monkeypatch, tiny_teacher):
+    texts = [TEXTS[place % 59] for place in range(3000)]
+    reader = Reader("m", tiny_teacher / "tokenizer.json", 30)
+    (whole,) = count_tokens([reader], texts, "passages", "document")
+    monkeypatch.setattr(lengths, "SAMPLE", 1000)
+    (part,) = count_tokens([reader], texts, "passages", "document")
+    assert part.is_estimated
+    assert part.n_counted == 1000
+    assert part.n_texts == 3000
+    assert part.cut_share == pytest.approx(whole.cut_share, abs=0.05)
+    assert part.cut_tokens == pytest.approx(whole.cut_tokens, abs=0.05)
+    assert count_tokens([reader], texts, "passages", "document") == [part]
+
+
+def test_models_that_read_every_text_have_no_lengths():
+    assert count_tokens(find_readers(["bm25", "random"]), ["a", "b"], "passages", "document") == []
+    assert count_tokens([Reader("m", None, None)], [], "passages", "document") == []
+
+
+@pytest.mark.parametrize(
+    ("config", "limit"),
+    [
+        ({"sentence_bert_config.json": {"max_seq_length": 80}, "config.json": {"max_position_embeddings": 50}}, 80),
+        ({"tokenizer_config.json": {"model_max_length": 1e30}, "config.json": {"max_position_embeddings": 50}}, 50),
+        ({"tokenizer_config.json": {"model_max_length": 40}, "config.json": {"max_position_embeddings": 50}}, 40),
+        ({"tokenizer_config.json": {"model_max_length": 1e30}}, None),
+        ({}, None),
+    ],
+)
+def test_the_limit_of_a_folder(tmp_path, tiny_teacher, config, limit):
+    (tmp_path / "tokenizer.json").write_bytes((tiny_teacher / "tokenizer.json").read_bytes())
+    for name, content in config.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    (reader,) = find_readers([str(tmp_path)])
+    assert reader.max_tokens == limit
+    (found,) = count_tokens([reader], TEXTS, "queries", "query")
+    assert (found.n_cut == 0) == (limit is None)
+
+
+def test_prompts_of_a_folder_are_read(tmp_path, tiny_teacher):
+    (tmp_path / "tokenizer.json").write_bytes((tiny_teacher / "tokenizer.json").read_bytes())
+    prompts = {"query": "query: ", "document": "", "passage": "passage: "}
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"prompts": prompts}))
+    (reader,) = find_readers([str(tmp_path)])
+    assert (reader.prompt("query"), reader.prompt("document")) == ("query: ", "passage: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no-such-model", "no tokenizer is known"),
+        ("upstream-qwen3-8b", "no tokenizer is known"),
+        ("http://127.0.0.1:8000/v1#m", "no tokenizer is known"),
+    ],
+)
+def test_models_without_a_tokenizer_are_refused(name, said):
+    with pytest.raises(ZooError, match=said):
+        find_readers([name])
+
+
+def test_a_folder_without_tokenizer_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"holds no tokenizer\.json"):
+        find_readers([str(tmp_path)])
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(InputError, match="is not a tokenizer"):
+        count_tokens(find_readers([str(tmp_path)]), ["a"], "queries", "query")
