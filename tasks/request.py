@@ -18,12 +18,13 @@ from genzoo.errors import InputError
 from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
 from genzoo.tasks.mteb_models import Lineage, lineage_of, resolve_model
+from genzoo.tasks.own.choices import prompt_metadata, with_chosen_data
+from genzoo.tasks.own.opening import OwnOptions, open_given
 from genzoo.tasks.random_state import making_tasks
 from genzoo.tasks.ready_models import describe_model
 from genzoo.tasks.records import labels, model_key
 from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSplits
-from genzoo.tasks.sets.local_data import prompt_metadata, with_chosen_data
-from genzoo.tasks.sets.registration import benchmarks_among, register_tasks, resolve_tasks, task_registry
+from genzoo.tasks.sets.registration import benchmarks_among, is_name, register_tasks, resolve_tasks, task_registry
 
 
 def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> ModelMeta:
@@ -208,18 +209,24 @@ class Request:
         models: Names as `genzoo.tasks.mteb_models.resolve_model` takes them, objects as `describe_model` takes them, or pairs of a
             name and an object.
         benchmark: Name of a benchmark, or a benchmark of mteb.
-        tasks: Tasks by name or as objects: among those of the benchmark where one is given, else tasks and benchmarks.
+        tasks: Tasks by name or as objects: among those of the benchmark where one is given, else tasks, benchmarks, and paths of
+            own data (``PATH`` or ``NAME=PATH``).
         data: ``TASK=FOLDER`` or ``TASK=@COMMIT``; a benchmark of which a task reads a folder is not that benchmark any more.
         prompts: ``tasks``, ``general`` or a JSON file; the models' own if None.
         strict_prompts: Whether a task without a prompt of its own is refused.
+        kind: How own data are read, see `genzoo.tasks.own.opening.OwnOptions`; so are `columns`, `split` and `language`.
     """
 
     models: tuple[Any, ...]
     benchmark: str | Benchmark | None = None
-    tasks: tuple[str | AbsTask | Benchmark, ...] = ()
+    tasks: tuple[Any, ...] = ()
     data: tuple[str, ...] = ()
     prompts: str | None = None
     strict_prompts: bool = False
+    kind: str | None = None
+    columns: tuple[str, ...] = ()
+    split: str | None = None
+    language: str | None = None
 
     def resolve(self, on_note: Callable[[str], None] = lambda _: None) -> Grid:
         """Find the models and the tasks; the same grid, in the same order, on every machine.
@@ -232,7 +239,8 @@ class Request:
             InputError: For prompts or data that do not fit.
         """
         register_tasks()
-        tasks, benchmark_name = resolve_tasks(self.benchmark, self.tasks)
+        given = self._opened(on_note)
+        tasks, benchmark_name = resolve_tasks(self.benchmark, given)
         official = [task.metadata.name for task in tasks]
         with making_tasks():
             tasks = with_chosen_data(tasks, list(self.data), on_note)
@@ -242,9 +250,18 @@ class Request:
         metas = self._prompted([meta for meta, _ in resolved], tasks)
         facts = {model_key(meta): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
         names = {task.metadata.name for task in tasks}
-        whole = {found.name: list(found.tasks) for found in benchmarks_among(() if self.benchmark else self.tasks)}
+        whole = {found.name: list(found.tasks) for found in benchmarks_among(() if self.benchmark else given)}
         whole = {name: own for name, own in whole.items() if {task.metadata.name for task in own} <= names}
         return Grid(metas, tasks, benchmark_name, facts, whole)
+
+    def _opened(self, on_note: Callable[[str], None]) -> list[Any]:
+        """The tasks that were asked for, own data opened."""
+        options = OwnOptions(self.kind, self.columns, self.split, self.language)
+        with making_tasks():
+            tasks = open_given(self.tasks, options, is_name, on_note)
+        if self.benchmark and any(isinstance(task, AbsTask) and hasattr(task, "own_data") for task in tasks):
+            raise InputError("a benchmark chooses among its own tasks: name it beside your data, -t BENCHMARK -t PATH")
+        return tasks
 
     @property
     def distinct_models(self) -> list[Any]:

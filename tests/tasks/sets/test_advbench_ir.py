@@ -9,10 +9,10 @@ from datasets import Dataset
 
 from genzoo.errors import InputError, ZooError
 from genzoo.tasks import evaluate
+from genzoo.tasks.own.choices import with_chosen_data
 from genzoo.tasks.sets import advbench_ir
 from genzoo.tasks.sets.advbench_ir import AdvBenchIRDotRetrieval, AdvBenchIRRetrieval, chunks, search_set
 from genzoo.tasks.sets.bundled import GenZooMiniSTS
-from genzoo.tasks.sets.local_data import with_chosen_data
 
 HARMFUL = [
     {"ID": 7, "query": "red apples", "title": "Apples", "document": "apple " * 250},
