@@ -34,6 +34,8 @@ from genzoo.reports.results import Board as Board
 from genzoo.reports.results import ModelComparison as ModelComparison
 from genzoo.reports.results import Results as Results
 from genzoo.reports.results import open_results as open_results
+from genzoo.tasks.checking.check import DataCheck as DataCheck
+from genzoo.tasks.checking.check import check as check
 from genzoo.tasks.own.opening import OwnData as OwnData
 from genzoo.tasks.own.opening import open_data as open_data
 from genzoo.tasks.sets.catalogue import list_benchmarks as list_benchmarks

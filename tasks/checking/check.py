@@ -11,7 +11,7 @@ from genzoo.duplicates import Texts
 from genzoo.errors import InputError
 from genzoo.frames import Rows, facts_to_html
 from genzoo.jobs import job
-from genzoo.tasks.checking.findings import CAUTION_FROM, EXIT_CODES, Finding, Verdict, counted, in_words, judge
+from genzoo.tasks.checking.findings import CAUTION_FROM, EXIT_CODES, DataFinding, Verdict, counted, in_words, judge
 from genzoo.tasks.checking.labelled import Split, labelled_findings
 from genzoo.tasks.checking.languages import Languages, find_languages
 from genzoo.tasks.checking.lengths import Lengths, Reader, count_tokens, find_readers
@@ -52,7 +52,7 @@ class DataCheck:
     sizes: Mapping[str, int] = field(default_factory=dict)
     lengths: Rows[Lengths] = field(default_factory=Rows)
     languages: Rows[Languages] = field(default_factory=Rows)
-    findings: Rows[Finding] = field(default_factory=Rows)
+    findings: Rows[DataFinding] = field(default_factory=Rows)
 
     @property
     def verdict(self) -> Verdict:
@@ -138,10 +138,10 @@ def check(
     except InputError as error:
         rows = open_log(path, named)
         if rows is None:
-            return DataCheck(path, findings=Rows([Finding("unreadable", "data", str(error), "blocker")]))
+            return DataCheck(path, findings=Rows([DataFinding("unreadable", "data", str(error), "blocker")]))
         texts = [row.text for row in rows if row.text]
         found = _about([("queries", texts, "query")], readers, models is not None, log_findings(path, rows))
-        return DataCheck(path, kind=QUERY_LOG, sizes={"queries": len(texts)}, **found)
+        return DataCheck(path, "", QUERY_LOG, "", {"queries": len(texts)}, **found)
     parts, sizes, own = _searched(data) if data.judgements else _labelled(data)
     found = _about(parts, readers, models is not None, own, _notes(data))
     return DataCheck(path, data.name, data.kind, data.revision, sizes, **found)
@@ -151,7 +151,7 @@ _Part = tuple[str, Texts, str]
 """What texts are called, the texts, and the key of the prompt that models read them under."""
 
 
-def _searched(data: OwnData) -> tuple[list[_Part], dict[str, int], Iterator[Finding]]:
+def _searched(data: OwnData) -> tuple[list[_Part], dict[str, int], Iterator[DataFinding]]:
     corpus, queries = data.tables["corpus"], data.tables["queries"]
     passages, asked = ArrowTexts(corpus["title"], corpus["text"]), ArrowTexts(queries["text"])
     candidates = getattr(data.data, "candidates", None)
@@ -160,14 +160,14 @@ def _searched(data: OwnData) -> tuple[list[_Part], dict[str, int], Iterator[Find
     )
     sizes = {"passages": len(passages), "queries": len(asked), "judgements": len(found.table)}
 
-    def findings() -> Iterator[Finding]:
+    def findings() -> Iterator[DataFinding]:
         yield from search_findings(found)
         yield from empty_finding(passages, "passages", found.passage)
 
     return [("passages", passages, "document"), ("queries", asked, "query")], sizes, findings()
 
 
-def _labelled(data: OwnData) -> tuple[list[_Part], dict[str, int], Iterator[Finding]]:
+def _labelled(data: OwnData) -> tuple[list[_Part], dict[str, int], Iterator[DataFinding]]:
     splits = {
         name: Split(tuple(map(ArrowTexts, table.columns[:-1])), table.column(table.num_columns - 1).to_pylist())
         for name, table in data.tables.items()
@@ -177,17 +177,17 @@ def _labelled(data: OwnData) -> tuple[list[_Part], dict[str, int], Iterator[Find
     return [("texts", texts, data.kind)], sizes, labelled_findings(data.kind, splits, data.splits)
 
 
-def _notes(data: OwnData) -> Iterator[Finding]:
+def _notes(data: OwnData) -> Iterator[DataFinding]:
     """What the reader of the files noted and no other finding says."""
     for note in data.notes:
         if note.code not in _COUNTED_HERE:
-            is_caution = note.count and note.count >= CAUTION_FROM.get(note.code, 2.0) * max(1, note.total)
+            is_caution = note.affected and note.affected >= CAUTION_FROM.get(note.code, 2.0) * max(1, note.total)
             said = str(note).removeprefix(f"{data.path}: ")
-            yield Finding(note.code, "data", said, "caution" if is_caution else "fact", note.count, note.total)
+            yield DataFinding(note.code, "data", said, "caution" if is_caution else "fact", note.affected, note.total)
 
 
 def _about(
-    parts: Sequence[_Part], readers: Sequence[Reader], are_named: bool, *found: Iterator[Finding]
+    parts: Sequence[_Part], readers: Sequence[Reader], are_named: bool, *found: Iterator[DataFinding]
 ) -> dict[str, Rows[Any]]:
     """Lengths, languages and findings of some texts."""
     findings = [finding for own in found for finding in own]
@@ -200,11 +200,11 @@ def _about(
     return {"lengths": Rows(lengths), "languages": Rows(languages), "findings": Rows(findings)}
 
 
-def _cut(row: Lengths, is_named: bool) -> Iterator[Finding]:
+def _cut(row: Lengths, is_named: bool) -> Iterator[DataFinding]:
     """A finding on texts that a model would not read to the end."""
     if row.n_cut and row.room is not None:
         unread = f"{100 * row.cut_tokens:.1f} % of all tokens are not read"
         estimated = f" (estimated from {row.n_counted:,})" if row.is_estimated else ""
         said = f"{row.part} are longer than the {plural(row.room, 'token')} that {row.model} reads{estimated}: {unread}"
         made = counted("cut", row.part, row.n_cut, row.n_texts, said)
-        yield made if is_named else Finding(made.code, made.part, made.text, "fact", made.count, made.total)
+        yield made if is_named else DataFinding(made.code, made.part, made.text, "fact", made.count, made.total)

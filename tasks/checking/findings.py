@@ -38,7 +38,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Finding:
+class DataFinding:
     """One thing that was found.
 
     Attributes:
@@ -69,12 +69,12 @@ class Finding:
         return asdict(self) | {"examples": list(self.examples)}
 
 
-def counted(code: str, part: str, count: int, total: int, said: str, names: Sequence[str] = ()) -> Finding:
+def counted(code: str, part: str, count: int, total: int, said: str, names: Sequence[str] = ()) -> DataFinding:
     """A finding on some of many, a caution where `CAUTION_FROM` says so.
 
     Args:
-        code: As in `Finding`.
-        part: As in `Finding`.
+        code: As in `DataFinding`.
+        part: As in `DataFinding`.
         count: How many are affected.
         total: Of how many.
         said: What they are and what is the matter; the counts are put before it.
@@ -84,10 +84,10 @@ def counted(code: str, part: str, count: int, total: int, said: str, names: Sequ
     "1 of 4 (25 %) passages are empty, such as 'd7'"
     """
     severity: Severity = "caution" if count >= CAUTION_FROM.get(code, 2.0) * total else "fact"
-    return Finding(code, part, f"{share_of(count, total)} {said}", severity, count, total, tuple(names[:_SHOWN]))
+    return DataFinding(code, part, f"{share_of(count, total)} {said}", severity, count, total, tuple(names[:_SHOWN]))
 
 
-def judge(findings: Sequence[Finding]) -> tuple[Verdict, list[Finding]]:
+def judge(findings: Sequence[DataFinding]) -> tuple[Verdict, list[DataFinding]]:
     """The verdict, and the findings that are its reasons: the blockers, or else the cautions."""
     for severity, verdict in (("blocker", "cannot be measured"), ("caution", "usable with care")):
         if reasons := [finding for finding in findings if finding.severity == severity]:
@@ -95,12 +95,12 @@ def judge(findings: Sequence[Finding]) -> tuple[Verdict, list[Finding]]:
     return "ready", []
 
 
-def in_words(verdict: Verdict, reasons: Sequence[Finding]) -> str:
+def in_words(verdict: Verdict, reasons: Sequence[DataFinding]) -> str:
     """The verdict as a sentence.
 
     >>> in_words("ready", [])
     'ready'
-    >>> in_words("usable with care", [Finding("few-queries", "queries", "only 9 queries are judged", "caution")])
+    >>> in_words("usable with care", [DataFinding("few-queries", "queries", "only 9 queries are judged", "caution")])
     'usable with care, because only 9 queries are judged'
     """
     if not reasons:

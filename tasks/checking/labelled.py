@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from genzoo.duplicates import Texts, resemblance
-from genzoo.tasks.checking.findings import Finding, counted
+from genzoo.tasks.checking.findings import DataFinding, counted
 from genzoo.tasks.checking.texts import find_repeated, repeated_findings
 from genzoo.text import plural
 
@@ -33,7 +33,7 @@ class Split:
     labels: Sequence[str | float | int]
 
 
-def labelled_findings(kind: str, splits: Mapping[str, Split], measured: Sequence[str]) -> Iterator[Finding]:
+def labelled_findings(kind: str, splits: Mapping[str, Split], measured: Sequence[str]) -> Iterator[DataFinding]:
     """All findings on labelled texts but those on lengths and languages.
 
     Args:
@@ -45,19 +45,19 @@ def labelled_findings(kind: str, splits: Mapping[str, Split], measured: Sequence
         split = splits[name]
         if 0 < len(split.labels) < FEW_ROWS:
             said = f"only {plural(len(split.labels), 'row')} in {name}: too few to tell models apart that are close"
-            yield Finding("few-rows", "texts", said, "caution", len(split.labels), len(split.labels))
+            yield DataFinding("few-rows", "texts", said, "caution", len(split.labels), len(split.labels))
         yield from _pairs(kind, name, split) if len(split.texts) == 2 else _singles(kind, name, split)
         if TRAIN in splits and name != TRAIN:
             yield from _against_training(name, split, splits[TRAIN])
 
 
-def _pairs(kind: str, name: str, split: Split) -> Iterator[Finding]:
+def _pairs(kind: str, name: str, split: Split) -> Iterator[DataFinding]:
     """Pairs of texts with a similarity or a label."""
     labels = np.asarray(split.labels, float)
     firsts, seconds = ([_plain(text) for text in column[:]] for column in split.texts)
     if kind == "STS":
         said = f"scores in {name} from {labels.min():g} to {labels.max():g}, {labels.mean():.3g} in the mean"
-        yield Finding("scores", "labels", said, count=len(labels), total=len(labels))
+        yield DataFinding("scores", "labels", said, count=len(labels), total=len(labels))
     else:
         yield from _label_counts(name, [str(int(label)) for label in labels])
     n, same = len(labels), np.array([first == second for first, second in zip(firsts, seconds, strict=True)])
@@ -76,17 +76,17 @@ def _pairs(kind: str, name: str, split: Split) -> Iterator[Finding]:
         yield from _words_alone(name, split, labels)
 
 
-def _words_alone(name: str, split: Split, labels: np.ndarray) -> Iterator[Finding]:
+def _words_alone(name: str, split: Split, labels: np.ndarray) -> Iterator[DataFinding]:
     """How well the share of common words alone tells the pairs apart."""
     from sklearn.metrics import average_precision_score
 
     if len(set(labels.tolist())) == 2:
         score = average_precision_score(labels == labels.max(), resemblance(split.texts[0][:], split.texts[1][:]))
         said = f"words in common alone reach an average precision of {score:.3f} in {name}: what is above counts as meaning"
-        yield Finding("words-alone", "labels", said, count=len(labels), total=len(labels))
+        yield DataFinding("words-alone", "labels", said, count=len(labels), total=len(labels))
 
 
-def _singles(kind: str, name: str, split: Split) -> Iterator[Finding]:
+def _singles(kind: str, name: str, split: Split) -> Iterator[DataFinding]:
     """Texts with a class or a cluster."""
     (texts,), labels = split.texts, np.asarray(split.labels, object)
     yield from _label_counts(name, labels.tolist())
@@ -103,7 +103,7 @@ def _singles(kind: str, name: str, split: Split) -> Iterator[Finding]:
         yield counted("contradicting-labels", "labels", len(differ), len(labels), what, _rows(differ))
 
 
-def _against_training(name: str, split: Split, training: Split) -> Iterator[Finding]:
+def _against_training(name: str, split: Split, training: Split) -> Iterator[DataFinding]:
     """What the training split has that the measured one has too, and what it lacks."""
     counts = pd.Series(list(training.labels)).value_counts()
     thin = counts.index[counts < _EXAMPLES_OF_A_LABEL]
@@ -120,12 +120,12 @@ def _against_training(name: str, split: Split, training: Split) -> Iterator[Find
             yield counted("seen-in-training", "texts", len(again), len(texts), what, _rows(again))
 
 
-def _label_counts(name: str, labels: Sequence[str]) -> Iterator[Finding]:
+def _label_counts(name: str, labels: Sequence[str]) -> Iterator[DataFinding]:
     counts = pd.Series(list(labels)).value_counts()
     listed = ", ".join(f"{label}: {count:,}" for label, count in counts.items())
     if len(counts) > _TOLD:
         listed = f"{counts.iloc[-1]:,} to {counts.iloc[0]:,} rows each"
-    yield Finding(
+    yield DataFinding(
         "labels", "labels", f"{plural(len(counts), 'label')} in {name}, {listed}", count=len(counts), total=len(labels)
     )
     if counts.iloc[0] / len(labels) >= 0.5:

@@ -24,8 +24,9 @@ from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-SAMPLE = 50_000
-"""Texts of a part that are tokenized; of more, a random sample of so many."""
+SAMPLE = 10_000
+"""Texts of a part that are tokenized; of more, a random sample of so many, and the longest ones."""
+_LONGEST = 100
 UNLIMITED = ("bm25", "random")
 _BATCH = 1_000
 _TOKENIZER_FILES = ("*.json", "*/*.json")
@@ -79,12 +80,12 @@ class Lengths:
         model: Name of the model.
         part: ``passages``, ``queries`` or ``texts``.
         n_texts: How many texts the part has.
-        n_counted: How many were tokenized: all of them, or a random sample.
+        n_counted: How many the figures rest on: all of them, or a random sample.
         median: Of the counted texts.
         percentile_95: The length that 95 % of them do not exceed.
-        longest: The longest of them.
+        longest: The longest of all texts.
         room: Longest text that the model reads whole; None where it reads every text.
-        n_cut: How many texts are longer than that; scaled up from the sample where there is one.
+        n_cut: How many texts are longer than that; scaled up from the sample where there is one, and at least those that were found.
         cut_tokens: Share of all tokens that would not be read, 0 to 1.
     """
 
@@ -131,13 +132,11 @@ def count_tokens(readers: Iterable[Reader], texts: Texts, part: str, side: str) 
 
     Args:
         readers: The models.
-        texts: Of any number; of more than `SAMPLE`, so many are drawn at random, always the same ones.
+        texts: Of any number; of more than `SAMPLE`, so many are drawn at random, always the same ones, beside the longest.
         part: What they are called in the result.
         side: Which prompt is put before them: ``query`` or ``document``.
     """
-    places = np.arange(len(texts))
-    if len(texts) > SAMPLE:
-        places = np.sort(np.random.default_rng(0).choice(len(texts), SAMPLE, replace=False))
+    places, n_drawn = _chosen(texts)
     counts: dict[tuple[Any, ...], tuple[int, np.ndarray]] = {}
     found = []
     for reader in readers if len(texts) else ():
@@ -147,40 +146,49 @@ def count_tokens(readers: Iterable[Reader], texts: Texts, part: str, side: str) 
         if key not in counts:
             counts[key] = _count(reader, texts, places, f"{part}, tokens of {reader.model}", side)
         around, inside = counts[key]
-        found.append(_lengths(reader, part, len(texts), around + reader.n_added, inside))
+        found.append(_lengths(reader, part, len(texts), around + reader.n_added, inside, n_drawn))
     return found
 
 
-def _count(reader: Reader, texts: Texts, places: np.ndarray, stage: str, side: str) -> tuple[int, np.ndarray]:
+def _chosen(texts: Texts) -> tuple[list[int], int]:
+    """Places of the texts that are tokenized: those of the sample, how many these are, and behind them the longest of the others."""
+    if len(texts) <= SAMPLE:
+        return list(range(len(texts))), len(texts)
+    drawn = np.sort(np.random.default_rng(0).choice(len(texts), SAMPLE, replace=False))
+    starts = range(0, len(texts), _BATCH)
+    characters = np.concatenate([np.array([len(text) for text in texts[start : start + _BATCH]]) for start in starts])
+    characters[drawn] = -1
+    return [*drawn.tolist(), *np.argsort(-characters, kind="stable")[:_LONGEST].tolist()], SAMPLE
+
+
+def _count(reader: Reader, texts: Texts, places: Sequence[int], stage: str, side: str) -> tuple[int, np.ndarray]:
     """Tokens of the prompt and of what is put around a text, and those of each text beyond these."""
     tokenizer, prompt = reader.open(), reader.prompt(side)
     around = len(tokenizer.encode(prompt).ids)
     counts = np.zeros(len(places), np.int64)
     for start in range(0, len(places), _BATCH):
         part = places[start : start + _BATCH]
-        is_run = int(part[-1] - part[0]) == len(part) - 1
-        taken = texts[int(part[0]) : int(part[-1]) + 1] if is_run else [texts[place] for place in part.tolist()]
-        encoded = tokenizer.encode_batch_fast([prompt + text for text in taken])
+        encoded = tokenizer.encode_batch_fast([prompt + texts[place] for place in part])
         counts[start : start + len(part)] = [len(each.ids) for each in encoded]
         report(stage, start + len(part), len(places))
     return around, np.maximum(counts - around, 0)
 
 
-def _lengths(reader: Reader, part: str, n_texts: int, around: int, counts: np.ndarray) -> Lengths:
+def _lengths(reader: Reader, part: str, n_texts: int, around: int, counts: np.ndarray, n_drawn: int) -> Lengths:
     room = None if reader.max_tokens is None else max(0, reader.max_tokens - around)
     over = np.zeros_like(counts) if room is None else np.maximum(counts - room, 0)
-    share = float(np.mean(over > 0))
+    drawn, share = counts[:n_drawn], float(np.mean(over[:n_drawn] > 0))
     return Lengths(
         model=reader.model,
         part=part,
         n_texts=n_texts,
-        n_counted=len(counts),
-        median=float(np.median(counts)),
-        percentile_95=float(np.percentile(counts, 95)),
+        n_counted=n_drawn,
+        median=float(np.median(drawn)),
+        percentile_95=float(np.percentile(drawn, 95)),
         longest=int(counts.max()),
         room=room,
-        n_cut=round(share * n_texts),
-        cut_tokens=float(over.sum() / max(1, counts.sum())),
+        n_cut=max(round(share * n_texts), int((over > 0).sum())),
+        cut_tokens=float(over[:n_drawn].sum() / max(1, drawn.sum())),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
-from genzoo.tasks.checking.findings import Finding, counted
+from genzoo.tasks.checking.findings import DataFinding, counted
 from genzoo.tasks.checking.texts import find_repeated, repeated_findings
 from genzoo.tasks.own.columns import Columns
 from genzoo.tasks.own.records import columns_of, suffix_of
@@ -49,21 +49,21 @@ def open_log(path: Path, columns: Columns) -> list[Query] | None:
         return None
 
 
-def log_findings(path: Path, rows: Sequence[Query]) -> Iterator[Finding]:
+def log_findings(path: Path, rows: Sequence[Query]) -> Iterator[DataFinding]:
     """All findings on a query log but those on lengths and languages; its lack of passages is the blocker."""
     texts = [row.text for row in rows if row.text]
     if not texts:
-        yield Finding("no-query", "queries", "the log holds no query", "blocker", 0, len(rows))
+        yield DataFinding("no-query", "queries", "the log holds no query", "blocker", 0, len(rows))
         return
     said = (
         "it holds queries without passages and judgements. It is good for training (genzoo train --queries) and, with your passages, for "
         f"pooling: genzoo pool --queries {path} --corpus PASSAGES -m minilm -m bm25"
     )
-    yield Finding("no-passages", "data", said, "blocker")
+    yield DataFinding("no-passages", "data", said, "blocker")
     if len(texts) < len(rows):
         yield counted("empty", "queries", len(rows) - len(texts), len(rows), "rows hold no query")
     counts = Counter(" ".join(text.split()).casefold() for text in texts)
-    yield Finding(
+    yield DataFinding(
         "distinct-queries",
         "queries",
         f"{len(counts):,} distinct queries in {plural(len(texts), 'row')}",

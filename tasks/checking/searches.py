@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from genzoo.duplicates import Texts, occurrences
-from genzoo.tasks.checking.findings import Finding, counted
+from genzoo.tasks.checking.findings import DataFinding, counted
 from genzoo.tasks.checking.texts import Repeated, find_repeated, repeated_findings
 
 FEW_QUERIES = 50
@@ -69,7 +69,7 @@ class SearchSet:
         return str(self.query_ids[place])
 
 
-def search_findings(data: SearchSet) -> Iterator[Finding]:
+def search_findings(data: SearchSet) -> Iterator[DataFinding]:
     """All findings on a search set but those on lengths and languages."""
     yield from _dangling(data)
     yield from _judged_queries(data)
@@ -82,7 +82,7 @@ def search_findings(data: SearchSet) -> Iterator[Finding]:
     yield from _verbatim(data)
 
 
-def _dangling(data: SearchSet) -> Iterator[Finding]:
+def _dangling(data: SearchSet) -> Iterator[DataFinding]:
     """Judged ids that are not there."""
     for part, name, so in (("queries", "query", "left out"), ("passages", "passage", "found by no model")):
         known = data.table.drop_duplicates(name)
@@ -92,7 +92,7 @@ def _dangling(data: SearchSet) -> Iterator[Finding]:
             yield counted(f"unknown-{part}", "judgements", len(gone), len(known), said, gone)
 
 
-def _judged_queries(data: SearchSet) -> Iterator[Finding]:
+def _judged_queries(data: SearchSet) -> Iterator[DataFinding]:
     """How many queries are judged, and have a relevant passage."""
     table, n = data.table[data.table["query_at"] >= 0], len(data.query_ids)
     best = table.groupby("query")["grade"].max()
@@ -106,10 +106,10 @@ def _judged_queries(data: SearchSet) -> Iterator[Finding]:
         yield counted("queries-without-relevant", "queries", len(barren), len(best), said, list(barren.index[:3]))
     if 0 < len(measured) < FEW_QUERIES:
         said = f"only {len(measured):,} judged {'query' if len(measured) == 1 else 'queries'}: too few to tell models apart that are close"
-        yield Finding("few-queries", "queries", said, "caution", len(measured), n)
+        yield DataFinding("few-queries", "queries", said, "caution", len(measured), n)
 
 
-def _grades(data: SearchSet) -> Iterator[Finding]:
+def _grades(data: SearchSet) -> Iterator[DataFinding]:
     """Grades and how often each was given; relevant passages of a query; what share of the passages was ever judged."""
     table = data.table
     counts = table["grade"].value_counts().sort_index()
@@ -118,26 +118,28 @@ def _grades(data: SearchSet) -> Iterator[Finding]:
         if len(counts) <= 8
         else (f"{counts.index[0]} to {counts.index[-1]}, {len(counts)} different ones")
     )
-    yield Finding("grades", "judgements", f"grades {said}", count=len(table), total=len(table))
+    yield DataFinding("grades", "judgements", f"grades {said}", count=len(table), total=len(table))
     relevant = table[table["grade"] > 0].groupby(["split", "query"]).size()
     if len(relevant):
         said = f"relevant passages of a measured query: {relevant.median():g} in the median, at most {relevant.max():,}"
-        yield Finding("relevant-passages", "judgements", said, count=int((table["grade"] > 0).sum()), total=len(table))
+        yield DataFinding(
+            "relevant-passages", "judgements", said, count=int((table["grade"] > 0).sum()), total=len(table)
+        )
     if not (table["grade"] <= 0).any():
         said = "every judged passage is relevant: what nobody judged counts as wrong, found or not"
-        yield Finding("only-relevant", "judgements", said)
+        yield DataFinding("only-relevant", "judgements", said)
     seen, n = table.loc[table["passage_at"] >= 0, "passage_at"].nunique(), len(data.passage_ids)
     yield counted("judged-passages", "judgements", seen, n, "passages are judged for a query")
 
 
-def _candidates(data: SearchSet) -> Iterator[Finding]:
+def _candidates(data: SearchSet) -> Iterator[DataFinding]:
     if data.candidates:
         sizes = np.array([len(names) for names in data.candidates.values()])
         said = f"each query ranks {np.median(sizes):g} candidates in the median, {sizes.min():,} to {sizes.max():,}"
-        yield Finding("candidates", "candidates", said, count=int(sizes.sum()), total=len(sizes))
+        yield DataFinding("candidates", "candidates", said, count=int(sizes.sum()), total=len(sizes))
 
 
-def _twins_of_relevant(data: SearchSet) -> Iterator[Finding]:
+def _twins_of_relevant(data: SearchSet) -> Iterator[DataFinding]:
     """Passages that are the same as a relevant one, or nearly so, and are not judged, or judged otherwise."""
     table = data.table[(data.table["passage_at"] >= 0) & (data.table["query_at"] >= 0)]
     relevant = table[table["grade"] > 0]
@@ -165,7 +167,7 @@ def _twins_of_relevant(data: SearchSet) -> Iterator[Finding]:
             yield counted(code, "judgements", queries, n, said, names)
 
 
-def _hubs(data: SearchSet) -> Iterator[Finding]:
+def _hubs(data: SearchSet) -> Iterator[DataFinding]:
     """Passages that are relevant to many queries: a model that always returns them scores."""
     relevant = data.table[data.table["grade"] > 0]
     counts = Counter(relevant.drop_duplicates(["query", "passage"])["passage"])
@@ -175,7 +177,7 @@ def _hubs(data: SearchSet) -> Iterator[Finding]:
             yield counted("relevant-to-many", "judgements", count, relevant["query"].nunique(), said, [name])
 
 
-def _verbatim(data: SearchSet) -> Iterator[Finding]:
+def _verbatim(data: SearchSet) -> Iterator[DataFinding]:
     """Queries that occur in the corpus word for word."""
     wanted = np.unique(data.table.loc[data.table["query_at"] >= 0, "query_at"]).tolist()
     texts = [data.queries[place] for place in wanted]
@@ -187,7 +189,7 @@ def _verbatim(data: SearchSet) -> Iterator[Finding]:
             "verbatim-queries",
             "queries",
             {query: places[0] for query, places in found.items()},
-            "judged queries occur in a passage word for word: a search for words finds it",
+            "judged queries occur in a passage word for word, so that a search for words finds it",
         ),
         (
             "verbatim-unjudged",

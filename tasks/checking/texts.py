@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genzoo.duplicates import NearDuplicates, Texts, near_duplicates, same_texts
-from genzoo.tasks.checking.findings import Finding, counted, share_of
+from genzoo.tasks.checking.findings import DataFinding, counted, share_of
 from genzoo.tasks.checking.languages import Languages
 from genzoo.text import plural
 
@@ -79,7 +79,7 @@ def find_repeated(texts: Texts) -> Repeated:
     return Repeated(first, near_duplicates(texts, np.flatnonzero(first == np.arange(len(first)))))
 
 
-def repeated_findings(repeated: Repeated, part: str, name_of: Callable[[int], str]) -> Iterator[Finding]:
+def repeated_findings(repeated: Repeated, part: str, name_of: Callable[[int], str]) -> Iterator[DataFinding]:
     """Findings on texts that occur more than once.
 
     Args:
@@ -98,11 +98,16 @@ def repeated_findings(repeated: Repeated, part: str, name_of: Callable[[int], st
         names = [f"{name_of(one)} ~ {name_of(other)}" for one, other in pairs[:3].tolist()]
         groups = f"{plural(int((sizes > 1).sum()), 'group')}, the largest of {sizes.max():,}"
         yield counted(
-            "near-duplicates", part, len(np.unique(pairs)), n, f"{part} have a near-duplicate ({groups})", names
+            "near-duplicates",
+            part,
+            len(np.unique(pairs)),
+            n,
+            f"{part} share most of their words with another one ({groups})",
+            names,
         )
 
 
-def empty_finding(texts: Texts, part: str, name_of: Callable[[int], str]) -> Iterator[Finding]:
+def empty_finding(texts: Texts, part: str, name_of: Callable[[int], str]) -> Iterator[DataFinding]:
     """A finding on texts without a letter or any other sign."""
     empty = [
         start + place
@@ -116,7 +121,7 @@ def empty_finding(texts: Texts, part: str, name_of: Callable[[int], str]) -> Ite
         )
 
 
-def language_findings(found: Languages) -> Iterator[Finding]:
+def language_findings(found: Languages) -> Iterator[DataFinding]:
     """Findings on the languages of a part."""
     if not found.n_texts or found.main is None:
         return
@@ -124,7 +129,7 @@ def language_findings(found: Languages) -> Iterator[Finding]:
     said = ", ".join(f"{code} {100 * share:.0f} %" for code, share in shares.items())
     of = f"{found.n_texts:,} {found.part} looked at"
     undecided = f"; that of {share_of(found.n_undecided, found.n_texts)} cannot be told" if found.n_undecided else ""
-    yield Finding(
+    yield DataFinding(
         "languages",
         found.part,
         f"language of {of}: {said}{undecided}",

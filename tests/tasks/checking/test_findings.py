@@ -4,11 +4,11 @@ import pytest
 
 import genzoo.tasks.checking.findings as findings_module
 import genzoo.tasks.checking.texts as texts_module
-from genzoo.tasks.checking.findings import CAUTION_FROM, EXIT_CODES, Finding, counted, in_words, judge
+from genzoo.tasks.checking.findings import CAUTION_FROM, EXIT_CODES, DataFinding, counted, in_words, judge
 
 
 def _of(severity, text="something"):
-    return Finding("code", "passages", text, severity)
+    return DataFinding("code", "passages", text, severity)
 
 
 def test_one_blocker_outweighs_all_cautions():

@@ -87,6 +87,15 @@ def test_a_sample_stands_for_many_texts(monkeypatch, tiny_teacher):
     assert count_tokens([reader], texts, "passages", "document") == [part]
 
 
+def test_the_longest_texts_are_counted_beside_the_sample(monkeypatch, tiny_teacher):
+    monkeypatch.setattr(lengths, "SAMPLE", 20)
+    texts = [TEXTS[3]] * 2000
+    texts[777] = texts[1234] = TEXTS[50]
+    (found,) = count_tokens([Reader("m", tiny_teacher / "tokenizer.json", 30)], texts, "passages", "document")
+    assert (found.n_cut, found.n_counted, found.cut_tokens) == (2, 20, 0)
+    assert found.longest > 30 > found.percentile_95
+
+
 def test_models_that_read_every_text_have_no_lengths():
     assert count_tokens(find_readers(["bm25", "random"]), ["a", "b"], "passages", "document") == []
     assert count_tokens([Reader("m", None, None)], [], "passages", "document") == []

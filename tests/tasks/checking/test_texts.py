@@ -29,7 +29,8 @@ def test_findings_name_the_texts():
     assert again.sentence == "2 of 6 (33.3 %) passages repeat an earlier one, such as 'd0 = d2' and 'd1 = d5'"
     assert (again.severity, again.count, again.total) == ("caution", 2, 6)
     assert (
-        near.sentence == "2 of 6 (33.3 %) passages have a near-duplicate (1 group, the largest of 2), such as 'd0 ~ d3'"
+        near.sentence
+        == "2 of 6 (33.3 %) passages share most of their words with another one (1 group, the largest of 2), such as 'd0 ~ d3'"
     )
     assert list(repeated_findings(find_repeated(["a b c", "d e f"]), "passages", str)) == []
 
