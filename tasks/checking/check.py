@@ -14,8 +14,9 @@ from genzoo.jobs import job
 from genzoo.tasks.checking.findings import CAUTION_FROM, EXIT_CODES, DataFinding, Verdict, counted, in_words, judge
 from genzoo.tasks.checking.labelled import Split, labelled_findings
 from genzoo.tasks.checking.languages import Languages, find_languages
-from genzoo.tasks.checking.lengths import Lengths, Reader, count_tokens, find_readers
+from genzoo.tasks.checking.lengths import Lengths, count_tokens
 from genzoo.tasks.checking.query_logs import log_findings, open_log
+from genzoo.tasks.checking.readers import Reader, find_readers
 from genzoo.tasks.checking.searches import SearchSet, search_findings
 from genzoo.tasks.checking.texts import ArrowTexts, empty_finding, language_findings
 from genzoo.tasks.own.columns import Columns

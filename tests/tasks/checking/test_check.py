@@ -74,10 +74,10 @@ def test_what_a_named_model_cuts_is_a_caution(sound, tiny_teacher, tmp_path):
 
 
 def test_a_default_model_cuts_without_a_caution(sound, tiny_teacher, tmp_path, monkeypatch):
-    from genzoo.tasks.checking import lengths
-    from genzoo.tasks.checking.lengths import Reader
+    from genzoo.tasks.checking import readers
+    from genzoo.tasks.checking.readers import Reader
 
-    monkeypatch.setattr(lengths, "_if_on_this_machine", lambda name: Reader(name, tiny_teacher / "tokenizer.json", 20))
+    monkeypatch.setattr(readers, "_if_on_this_machine", lambda name: Reader(name, tiny_teacher / "tokenizer.json", 20))
     found = genzoo.check(sound)
     assert found.verdict == "ready"
     assert {row.severity for row in found.findings if row.code == "cut"} == {"fact"}

@@ -1,14 +1,12 @@
 """Lengths in tokens against what the loaded models really read."""
 
-import json
-
 import numpy as np
 import pytest
 from conftest_builders import SENTENCES, build_checkpoint
 
-from genzoo.errors import InputError, ZooError
 from genzoo.tasks.checking import lengths
-from genzoo.tasks.checking.lengths import Reader, count_tokens, find_readers
+from genzoo.tasks.checking.lengths import count_tokens
+from genzoo.tasks.checking.readers import Reader, find_readers
 
 WORDS = " ".join(SENTENCES).split()
 TEXTS = [" ".join(np.random.default_rng(n).choice(WORDS, n)) for n in range(1, 60)] + ["", "<|im_end|> x", "日本語 🙂"]
@@ -68,11 +66,6 @@ def test_cut_texts_are_those_that_the_model_cuts(kind, side, request):
     assert not found.is_estimated
 
 
-def test_the_models_of_the_zoo_are_taken_where_they_are_on_this_machine(monkeypatch, tmp_path):
-    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path))
-    assert find_readers(None) == []
-
-
 def test_a_sample_stands_for_many_texts(monkeypatch, tiny_teacher):
     texts = [TEXTS[place % 59] for place in range(3000)]
     reader = Reader("m", tiny_teacher / "tokenizer.json", 30)
@@ -99,52 +92,3 @@ def test_the_longest_texts_are_counted_beside_the_sample(monkeypatch, tiny_teach
 def test_models_that_read_every_text_have_no_lengths():
     assert count_tokens(find_readers(["bm25", "random"]), ["a", "b"], "passages", "document") == []
     assert count_tokens([Reader("m", None, None)], [], "passages", "document") == []
-
-
-@pytest.mark.parametrize(
-    ("config", "limit"),
-    [
-        ({"sentence_bert_config.json": {"max_seq_length": 80}, "config.json": {"max_position_embeddings": 50}}, 80),
-        ({"tokenizer_config.json": {"model_max_length": 1e30}, "config.json": {"max_position_embeddings": 50}}, 50),
-        ({"tokenizer_config.json": {"model_max_length": 40}, "config.json": {"max_position_embeddings": 50}}, 40),
-        ({"tokenizer_config.json": {"model_max_length": 1e30}}, None),
-        ({}, None),
-    ],
-)
-def test_the_limit_of_a_folder(tmp_path, tiny_teacher, config, limit):
-    (tmp_path / "tokenizer.json").write_bytes((tiny_teacher / "tokenizer.json").read_bytes())
-    for name, content in config.items():
-        (tmp_path / name).write_text(json.dumps(content))
-    (reader,) = find_readers([str(tmp_path)])
-    assert reader.max_tokens == limit
-    (found,) = count_tokens([reader], TEXTS, "queries", "query")
-    assert (found.n_cut == 0) == (limit is None)
-
-
-def test_prompts_of_a_folder_are_read(tmp_path, tiny_teacher):
-    (tmp_path / "tokenizer.json").write_bytes((tiny_teacher / "tokenizer.json").read_bytes())
-    prompts = {"query": "query: ", "document": "", "passage": "passage: "}
-    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"prompts": prompts}))
-    (reader,) = find_readers([str(tmp_path)])
-    assert (reader.prompt("query"), reader.prompt("document")) == ("query: ", "passage: ")
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("no-such-model", "no tokenizer is known"),
-        ("upstream-qwen3-8b", "no tokenizer is known"),
-        ("http://127.0.0.1:8000/v1#m", "no tokenizer is known"),
-    ],
-)
-def test_models_without_a_tokenizer_are_refused(name, said):
-    with pytest.raises(ZooError, match=said):
-        find_readers([name])
-
-
-def test_a_folder_without_tokenizer_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"holds no tokenizer\.json"):
-        find_readers([str(tmp_path)])
-    (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(InputError, match="is not a tokenizer"):
-        count_tokens(find_readers([str(tmp_path)]), ["a"], "queries", "query")
