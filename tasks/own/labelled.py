@@ -16,7 +16,7 @@ from genzoo.errors import InputError
 from genzoo.tables import Row
 from genzoo.tasks.own.arrow import made_tables
 from genzoo.tasks.own.digests import combined_digest
-from genzoo.tasks.own.layout import Layout, Table
+from genzoo.tasks.own.layout import Layout, Source
 from genzoo.tasks.own.records import Note
 from genzoo.tasks.own.search import dataset_of
 
@@ -149,7 +149,7 @@ def _schema_of(kind: str) -> pa.Schema:
     return pa.schema([*_SCHEMAS[kind], ("split", pa.string())])
 
 
-def _rows(kind: str, table: Table, split: str) -> Iterator[tuple[Any, ...]]:
+def _rows(kind: str, table: Source, split: str) -> Iterator[tuple[Any, ...]]:
     """Texts, label and split of each row."""
     *texts, label = (table.columns[role] for role in _ROLES[kind])
     own = table.columns.get("split")

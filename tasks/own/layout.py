@@ -41,7 +41,7 @@ _PART = re.compile(r"-\d+-of-\d+$")
 
 
 @dataclass(frozen=True)
-class Table:
+class Source:
     """One table of a layout.
 
     Attributes:
@@ -78,7 +78,7 @@ class Layout:
 
     path: Path
     kind: str
-    tables: Mapping[str, Table]
+    tables: Mapping[str, Source]
     split: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -178,7 +178,7 @@ def _search_folder(path: Path, kind: str | None, columns: Columns, split: str | 
     return Layout(path, kind or ("Reranking" if ranked else "Retrieval"), tables, split)
 
 
-def _table(paths: tuple[Path, ...], part: str, columns: Columns, roles: Mapping[str, bool]) -> Table:
+def _table(paths: tuple[Path, ...], part: str, columns: Columns, roles: Mapping[str, bool]) -> Source:
     """A table with the columns of some roles, each of which is needed or not; an empty one is left to its reader."""
     headless = _HEADLESS.get(part, ()) if suffix_of(paths[0]) not in ("jsonl", "csv", "parquet") else ()
     heading = columns_of(paths, headless)
@@ -187,7 +187,7 @@ def _table(paths: tuple[Path, ...], part: str, columns: Columns, roles: Mapping[
         name = columns.need(role, heading, paths[0], part) if is_needed else columns.find(role, heading, part)
         if name is not None:
             found[role] = name
-    return Table(paths, headless, found)
+    return Source(paths, headless, found)
 
 
 def _judgement_files(folder: Path) -> dict[str, tuple[Path, ...]]:
@@ -213,14 +213,14 @@ def _judgement_files(folder: Path) -> dict[str, tuple[Path, ...]]:
     return {name: tuple(paths) for name, paths in (single or several).items()}
 
 
-def _tables(path: Path) -> dict[str, Table]:
+def _tables(path: Path) -> dict[str, Source]:
     """The tables at a path that has no corpus: one file, or one for each split."""
     if path.is_file():
         if not suffix_of(path):
             raise InputError(
                 f"{path} cannot be read: expected a file that ends with {', '.join(SUFFIXES)}, or a folder"
             )
-        return {"": Table((path,))}
+        return {"": Source((path,))}
     found = _files(path) or _files(path / "data")
     named: dict[str, list[Path]] = {}
     for each in found:
@@ -232,9 +232,9 @@ def _tables(path: Path) -> dict[str, Table]:
                 raise InputError(
                     f"{path} holds {' and '.join(each.name for each in paths)} for {split}: keep one of them"
                 )
-        return {split: Table(tuple(paths)) for split, paths in sorted(named.items())}
+        return {split: Source(tuple(paths)) for split, paths in sorted(named.items())}
     if len(found) == 1:
-        return {"": Table((found[0],))}
+        return {"": Source((found[0],))}
     holds = ", ".join(each.name for each in found[:5]) or "no table"
     raise InputError(
         f"{path} holds {holds}: expected one table, or one for each split (train.csv, test.csv), or {SHAPE}. A folder of texts "
@@ -256,7 +256,7 @@ _ROLES_OF = {
 
 
 def _by_columns(
-    path: Path, tables: Mapping[str, Table], heading: list[str], kind: str | None, columns: Columns, split: str | None
+    path: Path, tables: Mapping[str, Source], heading: list[str], kind: str | None, columns: Columns, split: str | None
 ) -> Layout:
     """What the columns of a table say that it is."""
     if not heading:
@@ -270,7 +270,7 @@ def _by_columns(
     return Layout(path, kind, made, split)
 
 
-def _kind_of(path: Path, tables: Mapping[str, Table], heading: list[str], columns: Columns) -> str:
+def _kind_of(path: Path, tables: Mapping[str, Source], heading: list[str], columns: Columns) -> str:
     """Mteb's type of a table's task; an error where its columns fit none, or several."""
     has = {role: columns.find(role, heading) is not None for roles in _ROLES_OF.values() for role in roles}
     if columns.find("query", heading) and columns.find("passage", heading):

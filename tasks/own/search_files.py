@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from genzoo.errors import InputError
 from genzoo.tables import Names, Row, line_numbers
-from genzoo.tasks.own.layout import SHAPE, Layout, Table
+from genzoo.tasks.own.layout import SHAPE, Layout, Source
 from genzoo.tasks.own.records import Note
 
 _TEXT = pa.string()
@@ -42,7 +42,7 @@ def read_folder(layout: Layout, chosen: Mapping[str, str], keep: Keep) -> list[N
     return notes
 
 
-def _documents(table: Table, notes: list[Note]) -> Iterator[tuple[str, str, str]]:
+def _documents(table: Source, notes: list[Note]) -> Iterator[tuple[str, str, str]]:
     """Id, title and text."""
     names, empty = Names(table.path), list[int]()
     id_, text, title = (table.columns.get(role) for role in ("passage-id", "passage", "title"))
@@ -62,7 +62,7 @@ def _documents(table: Table, notes: list[Note]) -> Iterator[tuple[str, str, str]
         notes.append(Note.of(said, "empty-documents", len(empty), count))
 
 
-def _queries(table: Table, notes: list[Note]) -> Iterator[tuple[str, str]]:
+def _queries(table: Source, notes: list[Note]) -> Iterator[tuple[str, str]]:
     """Id and text."""
     names, instructed, count = Names(table.path), 0, 0
     id_, column = table.columns.get("query-id"), table.columns.get("query", "text")
@@ -79,7 +79,7 @@ def _queries(table: Table, notes: list[Note]) -> Iterator[tuple[str, str]]:
         notes.append(Note.of(said, "instructions", instructed, count))
 
 
-def _judged(split: str, table: Table) -> Iterator[tuple[str, str, str, int, int]]:
+def _judged(split: str, table: Source) -> Iterator[tuple[str, str, str, int, int]]:
     """Split, query, document, grade and line; a pair that is judged twice has one grade."""
     query_id, passage_id, grade_of = (
         table.columns.get(role, default)
@@ -103,7 +103,7 @@ def _is_new(found: dict[tuple[str, str], tuple[int, int]], row: Row, pair: tuple
     return line == row.line
 
 
-def _candidates(table: Table) -> Iterator[tuple[str, list[str], int]]:
+def _candidates(table: Source) -> Iterator[tuple[str, list[str], int]]:
     """Query, its candidates and the line."""
     found = set()
     query_id, ids = table.columns.get("query-id", "query-id"), table.columns.get("passages", "corpus-ids")
@@ -167,7 +167,7 @@ class _Texts:
 class _Pairs:
     """One pass over a table of pairs."""
 
-    def __init__(self, table: Table, split: str) -> None:
+    def __init__(self, table: Source, split: str) -> None:
         self.table, self.split = table, split
         self.notes: list[Note] = []
         self.passages, self.queries = _Texts("d", "passage"), _Texts("q", "query")

@@ -193,7 +193,7 @@ def test_unreachable_data_do_not_stop_the_others(make_meta, tmp_path, monkeypatc
         ("AdvBenchIRRetrieval", "expected TASK=FOLDER or TASK=@COMMIT"),
         ("SciFact=/data", "SciFact, which is not among the tasks"),
         ("AdvBenchIRRetrieval=@main", "expected two commits of 40 hex digits"),
-        ("AdvBenchIRRetrieval=/nowhere", "holds no corpus.jsonl"),
+        ("AdvBenchIRRetrieval=/nowhere", "there is no file or folder /nowhere"),
     ],
 )
 def test_a_wrong_choice_is_one_clear_error(choice, message):
