@@ -1,4 +1,6 @@
 import doctest
+import re
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +43,12 @@ def test_examples_in_docstrings(module):
     failed, tried = doctest.testmod(module)
     assert tried
     assert not failed
+
+
+def test_the_guide_names_every_limit():
+    page = (Path(__file__).parents[3] / "docs/guides/check.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    told = {code: cells[3].strip() for cells in rows for code in re.findall(r"`([\w-]+)`", cells[1])}
+    assert {code: limit for code, limit in told.items() if limit} == {
+        code: f"{100 * share:g} %" for code, share in CAUTION_FROM.items()
+    }
