@@ -7,7 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from genzoo.leaderboards.facts import (
+    EXTERNAL,
     UNNAMED,
     Decoded,
     ModelFacts,
@@ -15,12 +18,10 @@ from genzoo.leaderboards.facts import (
     Problem,
     TaskFacts,
     is_safety_by_name,
-    read_decoded,
-    read_model_facts,
-    read_task_facts,
 )
 from genzoo.leaderboards.metrics import metric
 from genzoo.leaderboards.reading.result_files import ResultFile, read_object, read_result
+from genzoo.tasks.own.digests import OWN
 
 
 def declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
@@ -49,6 +50,31 @@ def with_safety_metric(task: TaskFacts, file: ResultFile) -> TaskFacts:
     wanted = sorted((name for name in names if is_named or metric(name).is_safety), key=_likelihood)
     same = [name for name in wanted if all(s.get(name) == s["main_score"] for s in records)]
     return dataclasses.replace(task, main_score=same[0]) if same else task
+
+
+def own_data_apart(main: pd.DataFrame, tasks: dict[str, TaskFacts]) -> pd.DataFrame:
+    """The main scores with scores on other contents of a user's own data under names of their own, such as ``help@1a2b3c4``.
+
+    The name of own data is the user's; what it stood for in the last run, `tasks.json` says. A score on anything else would be
+    compared with it although the data differ.
+
+    Args:
+        main: Rows with `task` and `data_revision`, as columns of codes.
+        tasks: Facts by task; grows by those of the new names.
+    """
+    now = {name: each.dataset_revision for name, each in tasks.items() if (each.dataset_path or "").startswith(OWN)}
+    rows = main.loc[main["task"].isin(now), ["task", "data_revision"]].astype(object)
+    rows = rows[rows["data_revision"] != rows["task"].map(now)]
+    if rows.empty:
+        return main
+    names = rows["task"] + "@" + rows["data_revision"].str[:7]
+    for name, task, revision in zip(names, rows["task"], rows["data_revision"], strict=True):
+        said = f"{tasks[task].description} What they held before.".strip()
+        changes = {"name": name, "dataset_revision": revision, "description": said, "n_texts": None}
+        tasks.setdefault(name, dataclasses.replace(tasks[task], **changes))
+    task = main["task"].cat.add_categories(sorted(set(names)))
+    task.loc[names.index] = names
+    return main.assign(task=task.cat.remove_unused_categories(), n=main["n"].mask(main.index.isin(names.index)))
 
 
 def _likelihood(metric_name: str) -> tuple[bool, ...]:
@@ -102,7 +128,7 @@ def read_evidence(
     """Each model's everyday examples, and its readings of the texts of single searches."""
     evidence, readings = {}, {}
     for key in models:
-        below = f"evidence/{key.model.replace('/', '__').replace(' ', '_')}/{key.revision}.json"
+        below = f"evidence/{key.folder}.json"
         content = read_object(root / below, below, problems)
         for name in ("decoded", "searches"):
             rows: Any = content.get(name)
@@ -114,3 +140,95 @@ def read_evidence(
             elif examples:
                 readings[key] = {example.text: example for example in examples}
     return evidence, readings
+
+
+def read_model_facts(key: ModelKey, meta: Mapping[str, Any], environment: Mapping[str, Any]) -> ModelFacts:
+    """Facts of a model; the environment record wins over mteb's metadata, wrong types count as unknown."""
+
+    def number(name: str) -> float | None:
+        for source in (environment, meta):
+            value = source.get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool) and value == value and value > 0:
+                return float(value)
+        return None
+
+    def whole(name: str) -> int | None:
+        value = number(name)
+        return None if value is None or value == float("inf") else int(value)
+
+    known: dict[str, Any] = {
+        name: _text(environment, name) for name in ("teacher", "backbone", "device", "dtype", "date")
+    }
+    known |= {
+        name: whole(name) for name in ("n_parameters", "n_trained_parameters", "embed_dim", "max_tokens", "batch_size")
+    }
+    known |= {name: _strings(environment.get(name)) for name in ("prompts", "versions", "machine")}
+    role = _text(environment, "role")
+    return ModelFacts(
+        key=key,
+        role=role if role in {"zoo", "teacher", "baseline"} else "other",
+        texts_per_second=number("texts_per_second"),
+        has_environment=bool(environment),
+        training_datasets=_datasets(meta.get("training_datasets")),
+        is_reported=key.revision.split("+", 1)[0] == EXTERNAL,
+        **known,
+    )
+
+
+def read_task_facts(name: str, row: Mapping[str, Any]) -> TaskFacts:
+    """Facts of a task from its row in `tasks.json`; wrong types count as unknown."""
+    dataset, n_texts = row.get("dataset"), row.get("n_texts")
+    dataset = dataset if isinstance(dataset, Mapping) else {}
+    return TaskFacts(
+        name=name,
+        type=_text(row, "type"),
+        main_score=_text(row, "main_score") or UNNAMED,
+        description=_text(row, "description") or "",
+        dataset_path=_text(dataset, "path"),
+        dataset_revision=_text(dataset, "revision"),
+        prompt=_prompt(row.get("prompt")),
+        languages=_names(row.get("languages")),
+        n_texts=n_texts if isinstance(n_texts, int) and not isinstance(n_texts, bool) else None,
+        splits=_names(row.get("splits")),
+        subsets=_names(row.get("subsets")),
+    )
+
+
+def read_decoded(rows: object) -> tuple[Decoded, ...]:
+    """The usable examples of an evidence file's "decoded" list."""
+    if not isinstance(rows, list):
+        return ()
+    examples = []
+    for row in rows:
+        if not isinstance(row, Mapping) or not isinstance(row.get("text"), str):
+            continue
+        lens = row.get("logit_lens")
+        tokens = tuple(_names(position) for position in lens) if isinstance(lens, list) else ()
+        prompt, decoded = row.get("prompt"), row.get("decoded")
+        examples.append(Decoded(row["text"], str(prompt or ""), str(decoded or ""), tokens))
+    return tuple(examples)
+
+
+def _text(source: Mapping[str, Any], name: str) -> str | None:
+    value = source.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _prompt(value: object) -> str:
+    if isinstance(value, Mapping):
+        return " · ".join(f"{kind}: {text}" for kind, text in value.items() if text)
+    return value if isinstance(value, str) else ""
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()
+
+
+def _datasets(value: object) -> frozenset[str] | None:
+    """The list of today's files, or the keys of the object that older ones hold."""
+    return frozenset(map(str, value)) if isinstance(value, list | Mapping) else None
+
+
+def _strings(value: object) -> dict[str, str]:
+    value = value if isinstance(value, Mapping) else {}
+    return {str(key): str(item) for key, item in value.items() if item is not None}

@@ -14,6 +14,8 @@ from typing import Any
 from genzoo.errors import ZooError
 from genzoo.files import cache_root, read_json, sha256_of, write_json
 
+OWN = "own/"
+"""How the data set of own data begins in `tasks.json`: their files are not named in results, which people pass on."""
 LARGE = 32 << 20
 """Bytes from which on what was read or digested is kept in the user's cache."""
 _SETTLED = 2.0  # seconds after which a change of a file is sure to change its time

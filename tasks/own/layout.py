@@ -10,7 +10,7 @@ from pathlib import Path
 from genzoo.errors import InputError
 from genzoo.tables import Row
 from genzoo.tasks.own.columns import Columns
-from genzoo.tasks.own.records import SUFFIXES, TREC_FORMATS, columns_of, read_records, stem_of, suffix_of
+from genzoo.tasks.own.records import SUFFIXES, TREC_FORMATS, Note, columns_of, read_records, stem_of, suffix_of
 
 KINDS = {
     "retrieval": "Retrieval",
@@ -73,14 +73,14 @@ class Layout:
         kind: mteb's type of the task.
         tables: ``corpus``, ``queries``, ``qrels/SPLIT`` and ``top_ranked`` of a search in several files, else split -> table.
         split: The split that is measured if it is there, as the user named it; None if none was named.
-        notes: What is left aside.
+        notes: What is to be told before anything is read.
     """
 
     path: Path
     kind: str
     tables: Mapping[str, Source]
     split: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def is_search(self) -> bool:

@@ -138,8 +138,16 @@ def open_data(
     read = {name: dict(table.columns) for name, table in layout.tables.items()}
     extra = [layout.kind, read, split, language]
     data = read_search(layout, (split or "test",), extra=extra) if layout.is_search else read_labelled(layout, extra)
-    languages = tuple(language.replace(" ", "").split(",")) if language else ("eng-Latn",)
-    return OwnData(checked_name(name) if name is not None else name_of(path), layout, data, languages)
+    return OwnData(checked_name(name) if name is not None else name_of(path), layout, data, languages_of(language))
+
+
+def languages_of(given: str | None) -> tuple[str, ...]:
+    """The languages that a user names, with commas between them; English if None.
+
+    >>> languages_of("deu-Latn, eng-Latn"), languages_of(None)
+    (('deu-Latn', 'eng-Latn'), ('eng-Latn',))
+    """
+    return tuple(given.replace(" ", "").split(",")) if given else ("eng-Latn",)
 
 
 def name_of(path: Path) -> str:

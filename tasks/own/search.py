@@ -133,7 +133,7 @@ def read_search(
     size = sum(path.stat().st_size for _, path in parts)
     read = read_folder if layout.has_corpus else read_table_of_pairs
     tables, notes = made_tables(key, size, partial(read, layout, chosen))
-    notes = [*said, *notes]
+    notes = [*layout.notes, *said, *notes]
     judged = _as_judgements(tables["judged"], tuple(chosen))
     judgements = _checked(layout, tables, judged, notes)
     wanted = {query for queries in judgements.values() for query in queries}

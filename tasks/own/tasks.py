@@ -17,11 +17,10 @@ from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.languages import check_language_code
 
 from genzoo.errors import InputError
+from genzoo.tasks.own.digests import OWN
 from genzoo.tasks.own.labelled import OwnLabelled
 from genzoo.tasks.own.search import OwnSearch
 
-PATH = "own/"
-"""How the data set of an own task begins in `tasks.json`; its files are not named."""
 _BASES: dict[str, tuple[type[AbsTask], str]] = {
     "Retrieval": (AbsTaskRetrieval, "ndcg_at_10"),
     "Reranking": (AbsTaskRetrieval, "map_at_1000"),
@@ -55,7 +54,7 @@ def task_over(data: OwnSearch | OwnLabelled, name: str, kind: str, languages: Se
     metadata = TaskMetadata(
         name=name,
         description=f"{kind} over own data.",
-        dataset={"path": f"{PATH}{name}", "revision": data.revision},
+        dataset={"path": f"{OWN}{name}", "revision": data.revision},
         type=cast(Any, kind),
         category="t2c" if kind in ("Classification", "Clustering") else "t2t",
         eval_splits=list(data.splits),

@@ -50,14 +50,14 @@ def test_a_role_that_there_is_not(given, message):
 
 def test_what_is_missing_is_told_with_what_is_there():
     with pytest.raises(
-        InputError, match="x.csv has no column for the query .*it has a, b. Name it: --columns query=NAME"
+        InputError, match=r"x.csv has no column for the query .*it has a, b. Name it: --columns query=NAME"
     ):
         Columns().need("query", ["a", "b"], "x.csv")
     with pytest.raises(InputError, match="divided by semicolons"):
         Columns().need("query", ["query;passage"], "x.csv")
     unused = Columns.parse(["title=foo"])
     assert unused.find("title", ["title"]) == "title"
-    with pytest.raises(InputError, match="--columns title=foo: no table of x.csv that needs it has such a column"):
+    with pytest.raises(InputError, match=r"--columns title=foo: no table of x.csv that needs it has such a column"):
         unused.check_used("x.csv")
 
 

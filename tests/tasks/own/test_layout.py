@@ -118,5 +118,5 @@ def test_kinds_go_by_our_names_and_by_those_of_mteb(tmp_path):
     with pytest.raises(InputError, match="there is no file or folder"):
         find_layout(tmp_path / "nowhere")
     (tmp_path / "a.docx").touch()
-    with pytest.raises(InputError, match="a.docx cannot be read: expected a file that ends with jsonl"):
+    with pytest.raises(InputError, match=r"a.docx cannot be read: expected a file that ends with jsonl"):
         find_layout(tmp_path / "a.docx")

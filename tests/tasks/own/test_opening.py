@@ -8,6 +8,7 @@ import pytest
 
 import genzoo
 from genzoo.errors import InputError
+from genzoo.jobs import CHARACTERS_PER_TOKEN
 from genzoo.tasks.own import opening
 from genzoo.tasks.own.opening import OwnOptions, checked_name, given_path, open_data, open_given
 from genzoo.tasks.request import PlannedTask, Request
@@ -104,7 +105,7 @@ def test_a_request_plans_own_data(table):
     notes = []
     grid = Request(models=("random",), tasks=("mine.csv", "GenZooMiniSTS")).resolve(notes.append)
     assert [task.metadata.name for task in grid.tasks] == ["mine", "GenZooMiniSTS"]
-    assert PlannedTask.of(grid.tasks[0]) == PlannedTask("mine", 4, round((8 + 9 + 13 + 14) / 4))
+    assert PlannedTask.of(grid.tasks[0]) == PlannedTask("mine", 4, round((8 + 9 + 13 + 14) / CHARACTERS_PER_TOKEN))
     assert grid.benchmark_name is None
     with pytest.raises(InputError, match="a benchmark chooses among its own tasks"):
         Request(models=("random",), benchmark="GenZoo(mini, v1)", tasks=("mine.csv",)).resolve()
