@@ -137,15 +137,24 @@ def check(
     try:
         data = open_data(path, name, kind=kind, columns=columns, split=split, language=language)
     except InputError as error:
-        rows = open_log(path, named)
-        if rows is None:
-            return DataCheck(path, findings=Rows([DataFinding("unreadable", "data", str(error), "blocker")]))
-        texts = [row.text for row in rows if row.text]
-        found = _about([("queries", texts, "query")], readers, models is not None, log_findings(path, rows))
-        return DataCheck(path, "", QUERY_LOG, "", {"queries": len(texts)}, **found)
+        return _no_task(path, error, named, readers, models is not None)
     parts, sizes, own = _searched(data) if data.judgements else _labelled(data)
     found = _about(parts, readers, models is not None, own, _notes(data))
     return DataCheck(path, data.name, data.kind, data.revision, sizes, **found)
+
+
+def _no_task(path: Path, error: InputError, columns: Columns, readers: Sequence[Reader], are_named: bool) -> DataCheck:
+    """What is at a path that is no task, for the reason of `error`: a query log, or nothing that can be read."""
+    why = error
+    try:
+        rows = open_log(path, columns)
+    except InputError as problem:
+        rows, why = None, problem
+    if rows is None:
+        return DataCheck(path, findings=Rows([DataFinding("unreadable", "data", str(why), "blocker")]))
+    texts = [row.text for row in rows if row.text]
+    found = _about([("queries", texts, "query")], readers, are_named, log_findings(path, rows))
+    return DataCheck(path, "", QUERY_LOG, "", {"queries": len(texts)}, **found)
 
 
 _Part = tuple[str, Texts, str]

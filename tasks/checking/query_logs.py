@@ -32,14 +32,8 @@ def open_log(path: Path, columns: Columns) -> list[Query] | None:
     """
     if not path.is_file():
         return None
-    if suffix_of(path) != "txt":
-        try:
-            heading = columns_of((path,))
-        except InputError:  # also a file of JSON strings
-            heading = []
-        roles = {role for role in set().union(*_OF_OTHER_DATA) if columns.find(role, heading)}
-        if any(together <= roles for together in _OF_OTHER_DATA):
-            return None
+    if suffix_of(path) != "txt" and not _may_be_log(path, columns):
+        return None
     named = columns.named.get("query", (None,))
     try:
         return read_log(path, named[0])
@@ -47,6 +41,16 @@ def open_log(path: Path, columns: Columns) -> list[Query] | None:
         if suffix_of(path) == "txt":
             raise
         return None
+
+
+def _may_be_log(path: Path, columns: Columns) -> bool:
+    """Whether a table has rows, and no columns of other data; a file of JSON strings has no columns."""
+    try:
+        heading = columns_of((path,))
+    except InputError:
+        return suffix_of(path) == "jsonl"
+    roles = {role for role in set().union(*_OF_OTHER_DATA) if columns.find(role, heading)}
+    return bool(heading) and not any(together <= roles for together in _OF_OTHER_DATA)
 
 
 def log_findings(path: Path, rows: Sequence[Query]) -> Iterator[DataFinding]:

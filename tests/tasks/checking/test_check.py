@@ -142,6 +142,26 @@ def test_what_cannot_be_read_cannot_be_measured(sound, no_models, spoil, said):
     found._repr_html_()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("log.txt", b"abc\x00def\n", "control characters"),
+        ("log.txt", b"word " * 9000, "at most 20,000 are read"),
+        ("log.txt", b"", "holds no query"),
+        ("pairs.csv", b"query,passage,grade\n", "holds no rows"),
+        ("pairs.csv", b"", "holds no rows"),
+        ("pairs.csv", b"query,passage,grade\na,b,good\n", "'grade' is"),
+        ("x.docx", b"PK", "cannot be read"),
+        ("x.parquet", b"PAR1", "no Parquet file"),
+    ],
+)
+def test_files_that_cannot_be_read_are_told_why(tmp_path, no_models, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    found = genzoo.check(tmp_path / name)
+    assert found.exit_code == 2
+    assert said in found.summary
+
+
 def test_a_query_log_alone_is_checked(tmp_path, no_models):
     (tmp_path / "log.csv").write_text("query\n" + "".join(f"{_text(5)}\n" for _ in range(30)))
     found = genzoo.check(tmp_path / "log.csv")
