@@ -101,7 +101,7 @@ def _reader(name: str) -> Reader:
     if key in BACKBONES and suffix in ("mean", "hyde", "echo", "untrained"):
         return _of_baseline(name, key, suffix)
     if named.is_on_hub and not any(name in (model.name, model.hub_id) for model in UPSTREAM):
-        return _of_folder(name, _tokenizer_from_hub(named))
+        return _of_folder(name, _tokenizer_from_hub(name))
     known = [*ENTRIES.names(), *TEACHERS.names(), *UNLIMITED]
     raise UnknownNameError(
         f"{name!r}: no tokenizer is known for it, so its tokens cannot be counted. genzoo check counts those of {', '.join(known)}, of a "
@@ -109,12 +109,12 @@ def _reader(name: str) -> Reader:
     )
 
 
-def _tokenizer_from_hub(named: ModelName) -> Path:
+def _tokenizer_from_hub(name: str) -> Path:
     """The folder of the small files of a model on the Hub; its weights are not fetched."""
-    from genzoo.backbones.sources import resolve_commit
+    from genzoo.backbones.sources import pin_name
     from genzoo.hub import fetch_commit
 
-    return fetch_commit(named.at(resolve_commit(named.base, named.revision or None)), _TOKENIZER_FILES)
+    return fetch_commit(pin_name(name), _TOKENIZER_FILES)
 
 
 def _of_any_folder(name: str, folder: Path) -> Reader:
