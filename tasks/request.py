@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +19,7 @@ from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
 from genzoo.tasks.mteb_models import Lineage, lineage_of, resolve_model
 from genzoo.tasks.own.choices import prompt_metadata, with_chosen_data
-from genzoo.tasks.own.opening import OwnOptions, open_given
+from genzoo.tasks.own.opening import OwnOptions, given_path, open_given
 from genzoo.tasks.random_state import making_tasks
 from genzoo.tasks.ready_models import describe_model
 from genzoo.tasks.records import labels, model_key
@@ -201,6 +201,15 @@ def _computing_parameters(meta: ModelMeta) -> int:
     return meta.n_parameters - embedding if meta.n_parameters else 0
 
 
+def _absolute(given: str) -> str:
+    """A path, or ``NAME=PATH``, from the root; anything else as it is."""
+    found = given_path(given)
+    if found is None or not found[1].exists():
+        return given
+    name, path = found
+    return f"{name}={path.absolute()}" if name else str(path.absolute())
+
+
 @dataclass(frozen=True)
 class Request:
     """Models and tasks by name, or as the objects that the caller holds.
@@ -253,6 +262,15 @@ class Request:
         whole = {found.name: list(found.tasks) for found in benchmarks_among(() if self.benchmark else given)}
         whole = {name: own for name, own in whole.items() if {task.metadata.name for task in own} <= names}
         return Grid(metas, tasks, benchmark_name, facts, whole)
+
+    def portable(self) -> Request:
+        """The same for a process with another working directory: paths of own data from the root."""
+        with making_tasks():
+            tasks = tuple(
+                _absolute(given) if isinstance(given, str) and not is_name(given) else given for given in self.tasks
+            )
+        data = tuple(f"{task}={_absolute(path)}" for task, _, path in (each.partition("=") for each in self.data))
+        return replace(self, tasks=tasks, data=data)
 
     def _opened(self, on_note: Callable[[str], None]) -> list[Any]:
         """The tasks that were asked for, own data opened."""

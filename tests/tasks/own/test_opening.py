@@ -114,6 +114,16 @@ def test_a_request_plans_own_data(table):
     assert not is_name("mine.csv")
 
 
+def test_paths_are_the_same_from_any_folder(table, tmp_path):
+    (tmp_path / "SciFact").mkdir()
+    asked = Request(
+        models=("random",), tasks=("mine.csv", "help=mine.csv", "SciFact"), data=("SciFact=SciFact", "x=@a")
+    )
+    made = asked.portable()
+    assert made.tasks == (str(table), f"help={table}", "SciFact")
+    assert made.data == (f"SciFact={tmp_path / 'SciFact'}", "x=@a")
+
+
 def test_own_data_are_measured_and_shown_like_any_task(table, tmp_path):
     results = genzoo.evaluate(["random", "bm25"], ["help=mine.csv", Path("mine.csv")], output="out")
     assert results.tasks == ["help", "mine"]
@@ -126,7 +136,7 @@ def test_own_data_are_measured_and_shown_like_any_task(table, tmp_path):
         path.read_text(errors="replace") for path in Path("out").rglob("*") if path.is_file() and path.suffix != ".lock"
     )
     assert str(tmp_path) not in held
-    assert results.compare("bm25", "random").to_frame().shape[0] == 2
+    assert results.compare("baseline-bm25s", "baseline-random-encoder").to_frame().shape[0] == 2
 
 
 def test_what_changed_is_measured_again_and_what_did_not_is_kept(table):
