@@ -20,7 +20,7 @@ from genzoo.tasks.checking.readers import Reader, find_readers
 from genzoo.tasks.checking.searches import SearchSet, search_findings
 from genzoo.tasks.checking.texts import ArrowTexts, empty_finding, language_findings
 from genzoo.tasks.own.columns import Columns
-from genzoo.tasks.own.opening import OwnData, open_data
+from genzoo.tasks.own.opening import OwnData, given_path, open_data
 from genzoo.text import plural
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def check(
     two minutes on one core and 1 GB. From which shares on a finding is a caution: `genzoo.tasks.checking.findings.CAUTION_FROM`.
 
     Args:
-        path: What `genzoo.evaluate` takes as a task, or a query log alone.
+        path: What `genzoo.evaluate` takes as a task of your own (a path, or ``NAME=PATH``), or a query log alone.
         models: Whose tokens are counted: models of the zoo, folders, or ``org/name`` on the Hub. By default those of the zoo that are on
             this machine already; texts that only such a model would cut are then a fact and no caution.
         name: What the task is called.
@@ -129,13 +129,13 @@ def check(
         InputError: There is no such file or folder, or an option is wrong. What is wrong with the data is a finding.
         ZooError: A model that is not there.
     """
-    path = Path(path).expanduser()
+    own_name, path = given_path(str(path)) or (None, Path(path))
     if not path.exists():
         raise InputError(f"there is no file or folder {path}")
     readers = find_readers([models] if isinstance(models, str) else models)
     named = Columns.parse(columns)
     try:
-        data = open_data(path, name, kind=kind, columns=columns, split=split, language=language)
+        data = open_data(path, name or own_name, kind=kind, columns=columns, split=split, language=language)
     except InputError as error:
         return _no_task(path, error, named, readers, models is not None)
     parts, sizes, own = _searched(data) if data.judgements else _labelled(data)

@@ -61,6 +61,11 @@ def test_a_sound_set_is_ready(sound, tiny_teacher):
     assert found.revision == genzoo.open_data(sound).revision
 
 
+def test_the_data_can_be_given_a_name_as_for_evaluate(sound, no_models):
+    assert genzoo.check(f"desk={sound}").name == "desk"
+    assert genzoo.check(sound, name="desk").name == "desk"
+
+
 def test_what_a_named_model_cuts_is_a_caution(sound, tiny_teacher, tmp_path):
     (tmp_path / "short").mkdir()
     (tmp_path / "short/tokenizer.json").write_bytes((tiny_teacher / "tokenizer.json").read_bytes())

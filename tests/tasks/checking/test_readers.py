@@ -63,3 +63,16 @@ def test_a_folder_without_tokenizer_is_refused(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(InputError, match="is not a tokenizer"):
         count_tokens(find_readers([str(tmp_path)]), ["a"], "queries", "query")
+
+
+def test_of_a_model_on_the_hub_the_tokenizer_alone_is_fetched(monkeypatch, tiny_teacher):
+    import genzoo.hub
+
+    asked = []
+    monkeypatch.setattr(
+        genzoo.hub, "fetch_commit", lambda name, patterns: asked.append((name, patterns)) or tiny_teacher
+    )
+    name = f"org/name@{'a' * 40}"
+    (reader,) = find_readers([name])
+    assert (reader.model, reader.tokenizer) == (name, tiny_teacher / "tokenizer.json")
+    assert asked == [(name, ("*.json", "*/*.json"))]
