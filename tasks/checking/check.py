@@ -112,8 +112,8 @@ def check(
     """Check your own data before anything is measured; no model is loaded.
 
     What is looked at: sizes and judgements, repeated and nearly repeated texts, copies of relevant passages that nobody judged, queries that
-    occur in a passage word for word, languages, and how many texts each model would cut. A million passages of 40 words take about
-    two minutes on one core and 1 GB. From which shares on a finding is a caution: `genzoo.tasks.checking.findings.CAUTION_FROM`.
+    occur in a passage word for word, languages, and how many texts each model would cut. A million passages of 40 words take two
+    and a half minutes of one core and 1.1 GB. From which shares on a finding is a caution: `genzoo.tasks.checking.findings.CAUTION_FROM`.
 
     Args:
         path: What `genzoo.evaluate` takes as a task of your own (a path, or ``NAME=PATH``), or a query log alone.

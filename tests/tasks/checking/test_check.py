@@ -1,8 +1,11 @@
 """The whole check, from files to a verdict."""
 
 import json
+from decimal import Decimal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import genzoo
@@ -156,6 +159,10 @@ def test_what_cannot_be_read_cannot_be_measured(sound, no_models, spoil, said):
         ("pairs.csv", b"query,passage,grade\n", "holds no rows"),
         ("pairs.csv", b"", "holds no rows"),
         ("pairs.csv", b"query,passage,grade\na,b,good\n", "'grade' is"),
+        ("pairs.csv", b"query,query,passage\na,b,c\n", "two columns are named 'query'"),
+        ("pairs.csv", b"query;passage;grade\na;b;1\n", "divided by semicolons"),
+        ("pairs.csv", b"query,passage,grade\na,b,NaN\n", "a whole number is expected"),
+        ("pairs.tsv", b"query\tpassage\tgrade\ra\tb\t1\r", "carriage return alone"),
         ("x.docx", b"PK", "cannot be read"),
         ("x.parquet", b"PAR1", "no Parquet file"),
     ],
@@ -165,6 +172,40 @@ def test_files_that_cannot_be_read_are_told_why(tmp_path, no_models, name, conte
     found = genzoo.check(tmp_path / name)
     assert found.exit_code == 2
     assert said in found.summary
+
+
+@pytest.mark.parametrize("spoil", ["directory", "broken link", "gone"])
+def test_a_folder_without_its_corpus_is_told_so(sound, no_models, spoil):
+    corpus = sound / "corpus.jsonl"
+    corpus.unlink()
+    if spoil == "directory":
+        corpus.mkdir()
+    elif spoil == "broken link":
+        corpus.symlink_to(sound / "nowhere")
+    assert "holds no corpus.jsonl" in genzoo.check(sound).summary
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"query": [b"a", b"\xff"], "passage": ["c", "d"], "grade": [1, 0]}, "a text is expected"),
+        ({"query": ["a", None], "passage": ["c", "d"], "grade": [1, 0]}, "row 2: 'query' is null"),
+        ({"query": ["a", "b"], "passage": ["c", "d"], "grade": [Decimal("1.5"), Decimal("0")]}, "whole numbers"),
+        ({"query": ["a", "b"], "passage": ["c", "d"], "grade": [Decimal("1.0"), Decimal("0")]}, ""),
+        ({"query": ["a", "b"], "passage": ["c", "d"], "grade": [1.0, float("nan")]}, "a whole number is expected"),
+    ],
+)
+def test_parquet_of_every_type_is_read_or_told(tmp_path, no_models, columns, said):
+    pq.write_table(pa.table(columns), tmp_path / "pairs.parquet")
+    found = genzoo.check(tmp_path / "pairs.parquet")
+    assert (found.exit_code == 2) == bool(said)
+    assert said in found.summary
+
+
+def test_two_parquet_columns_of_one_name_are_refused(tmp_path, no_models):
+    table = pa.Table.from_arrays([pa.array(["a"])] * 3, names=["query", "query", "passage"])
+    pq.write_table(table, tmp_path / "pairs.parquet")
+    assert "two columns are named 'query'" in genzoo.check(tmp_path / "pairs.parquet").summary
 
 
 def test_a_query_log_alone_is_checked(tmp_path, no_models):
