@@ -1,4 +1,4 @@
-"""The command that checks a user's own data."""
+"""Commands around a user's own data: check them before anything is measured, and write an example of such data."""
 
 from __future__ import annotations
 
@@ -94,4 +94,16 @@ def _length(row: Lengths) -> tuple[str, ...]:
     return row.model, row.part, *lengths, "all" if row.room is None else f"{row.room:,}", cut
 
 
-COMMANDS = (check,)
+def example(
+    name: Annotated[
+        str, typer.Argument(help="helpdesk: 200 help pages and 120 searches, 60 of them judged.")
+    ] = "helpdesk",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="New folder; by default one of the example's name.")
+    ] = None,
+) -> None:
+    """Write example data of a search to measure: a query log, a folder of texts, and some judgements."""
+    out.print(f"wrote {genzoo.write_example(name, output)}")
+
+
+COMMANDS = (example, check)

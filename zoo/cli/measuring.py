@@ -1,4 +1,4 @@
-"""Commands that measure and show results: evaluate, leaderboard, report, compare, site, submit, tasks, benchmarks, example."""
+"""Commands that measure and show results: evaluate, leaderboard, report, compare, site, submit, tasks, benchmarks."""
 
 from __future__ import annotations
 
@@ -291,18 +291,4 @@ def benchmarks_(pattern: BenchmarkPattern = "*", json: Json = False) -> None:
     print_rows(BenchmarkSummary._fields, list_benchmarks(pattern), json)
 
 
-def example(
-    name: Annotated[
-        str, typer.Argument(help="helpdesk: 200 help pages and 120 searches, 60 of them judged.")
-    ] = "helpdesk",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="New folder; by default one of the example's name.")
-    ] = None,
-) -> None:
-    """Write example data of a search to measure: a query log, a folder of texts, and some judgements."""
-    from genzoo.tasks.sets.examples import write_example
-
-    out.print(f"wrote {write_example(name, output)}")
-
-
-COMMANDS = (evaluate, leaderboard, report, compare, site, submit, tasks_, benchmarks_, example)
+COMMANDS = (evaluate, leaderboard, report, compare, site, submit, tasks_, benchmarks_)
