@@ -138,7 +138,7 @@ class Evaluation:
     def _keep_evidence(self) -> ZooError | None:
         """Keep queries and documents of the tasks, and what zoo models' embeddings decode to; returns what failed, if anything did."""
         from genzoo.leaderboards.judging.figures import keep_judging
-        from genzoo.leaderboards.searches import keep_readings, measured_searches, write_judgements
+        from genzoo.leaderboards.searches.evidence import keep_readings, measured_searches, write_judgements
         from genzoo.tasks.records import model_key
 
         log.info("keeping the queries, documents and pairs behind the scores")
