@@ -23,6 +23,7 @@ from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.jobs import WHOLE, Shard, silent_libraries
 from genzoo.tasks import records
 from genzoo.tasks.bounded_search import with_bounded_search
+from genzoo.tasks.embedders.known_endpoints import remember
 from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
 from genzoo.tasks.random_state import kept_random_state, seeded
@@ -177,6 +178,8 @@ class _Run:
             if on_done is not None and session.model is not None:
                 on_done(session.model)
         finally:
+            for line in session.notes():
+                self.on_note(line)
             session.close()
         for line in notes.lines():
             self.on_note(line)
@@ -197,6 +200,7 @@ class _Run:
                 if reuse.result is not None:
                     return reuse.result
             session.load()
+            self._meet(session)
             with unconverged(lambda fits: self.on_note(_told_fits(self._label(session.meta), task, fits))):
                 result = self._run_task(session, task)
             self._environment(session, facts)
@@ -240,6 +244,12 @@ class _Run:
             records.record_environment(
                 self.folder.root, session.meta, session.model, session.meter, self.settings.batch_size, facts
             )
+
+    def _meet(self, session: ModelSession) -> None:
+        """Record the models behind endpoints before any of their embeddings are kept."""
+        if session.fingerprints:
+            with self.recording():
+                remember(self.folder.root, session.fingerprints)
 
     def _report(self, meta: ModelMeta, task: AbsTask) -> None:
         if self.on_progress:

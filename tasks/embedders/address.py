@@ -12,6 +12,8 @@ from genzoo.errors import InputError
 
 EXAMPLE = "http://127.0.0.1:8000/v1#MODEL"
 KEY = "GENZOO_API_KEY"
+VECTORS, RRF = "vectors:", "rrf:"
+"""How the names of vectors computed elsewhere and of hybrids begin."""
 _PORTS = {"http": 80, "https": 443}
 _AZURE = ".azure.com"
 
@@ -128,6 +130,15 @@ def is_address(text: str) -> bool:
     (True, False)
     """
     return text.lower().startswith(("http://", "https://"))
+
+
+def is_elsewhere(text: str) -> bool:
+    """Whether a name means an endpoint, stored vectors or a hybrid, rather than a model that is loaded from files.
+
+    >>> is_elsewhere("rrf:minilm+bm25"), is_elsewhere("minilm")
+    (True, False)
+    """
+    return is_address(text) or text.startswith((VECTORS, RRF))
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,6 +12,8 @@ weights of 8 bits 0.043, of 4 bits 0.49, and to a limit of 64 tokens 0.32, which
 
 from __future__ import annotations
 
+import base64
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -31,9 +33,11 @@ PROBES = (
     "def add(a: int, b: int) -> int:\n    return a + b",
     "北极熊生活在北极地区。",
     "$1,299.00 - 15% = ?",
-    "A lighthouse keeper wrote in his log every evening. On the first of May the sea was calm, the wind came from the south-west "
-    "and four ships passed. On the second a storm rose before noon; he lit the lamp early, counted the seconds between its "
-    "flashes, and slept in his chair. By the morning of the third nothing could be seen of the storm but driftwood on the sand.",
+    (
+        "A lighthouse keeper wrote in his log every evening. On the first of May the sea was calm, the wind came from the south-west "
+        "and four ships passed. On the second a storm rose before noon; he lit the lamp early, counted the seconds between its "
+        "flashes, and slept in his chair. By the morning of the third nothing could be seen of the storm but driftwood on the sand."
+    ),
 )
 """Short enough for every server, yet of several lengths, scripts and kinds, so that another tokenizer or pooling shows too."""
 CANARY = PROBES[0]
@@ -94,14 +98,21 @@ class EndpointFingerprint:
         """Whether both come from one model, as far as the noise lets it be told."""
         return self.distance(other) <= tolerance(min(self.noise, other.noise))
 
+    def is_canary(self, vector: np.ndarray) -> bool:
+        """Whether a vector of the probe that every request carries, `CANARY`, comes from this model."""
+        here = unit(vector) @ _directions(self.width)
+        return float(np.linalg.norm(here - self.sketch[0])) <= tolerance(self.noise) * _DIRECTIONS**0.5
+
     def record(self) -> dict[str, Any]:
         """As JSON."""
-        return {"width": self.width, "noise": self.noise, "sketch": self.sketch.round(5).tolist()}
+        packed = base64.b64encode(self.sketch.astype("<f4").tobytes()).decode()
+        return {"id": self.id, "width": self.width, "noise": self.noise, "sketch": packed}
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> EndpointFingerprint:
         """Of what `record` gave."""
-        return cls(np.asarray(record["sketch"], dtype=float), int(record["width"]), float(record["noise"]))
+        sketch = np.frombuffer(base64.b64decode(record["sketch"]), dtype="<f4").reshape(-1, _DIRECTIONS)
+        return cls(sketch.astype(float), int(record["width"]), float(record["noise"]))
 
 
 def tolerance(noise: float) -> float:
@@ -120,6 +131,7 @@ def unit(vectors: Sequence[Any] | np.ndarray) -> np.ndarray:
     return rows / np.where(lengths == 0, 1, lengths)
 
 
+@functools.cache
 def _directions(width: int) -> np.ndarray:
     """`(width, 32)` of +1 and -1, the same for ever: numpy's generators may change, SHAKE-256 does not."""
     raw = hashlib.shake_256(b"genzoo endpoint fingerprint").digest(width * _DIRECTIONS // 8)
