@@ -38,7 +38,10 @@ def recognise(results: Path | None, address: str, now: EndpointFingerprint) -> R
         now: What the endpoint makes of the probe texts today.
     """
     rows = _rows(results).get(address, []) if results is not None else []
-    known = [(row, EndpointFingerprint.read(row)) for row in rows]
+    try:
+        known = [(row, EndpointFingerprint.read(row)) for row in rows]
+    except (KeyError, ValueError, TypeError) as error:
+        raise ZooError(f"{results}/{FILE} is damaged ({error!r}): delete it and run again") from error
     for row, before in reversed(known):
         if now.is_same(before):
             is_newest = row is rows[-1]

@@ -271,6 +271,6 @@ def _without(message: str, key: str) -> str:
     if key:
         size = min(_WINDOW, len(key))
         parts = {key[start : start + size] for start in range(len(key) - size + 1)}
-        if any(part in line or quote(part) in line for part in parts):
+        if any(part in line or quote(part, safe="") in line for part in parts):
             return "the server quotes the key, so its message is left out"
     return redact(line)[:_QUOTED]
