@@ -187,7 +187,8 @@ class Endpoint(OpenAIAPIEncodeWrapper):
         if sorted(map(str, places)) != sorted(map(str, range(len(texts)))):
             raise content_fault("embeddings that are not numbered from 0")
         try:
-            matrix = np.array([row["embedding"] for row in rows], dtype=np.float32)
+            with np.errstate(over="ignore"):  # it becomes infinite, which is refused below
+                matrix = np.array([row["embedding"] for row in rows], dtype=np.float32)
         except (TypeError, ValueError):
             raise content_fault("embeddings of several widths, or that are no numbers") from None
         if matrix.ndim != 2 or matrix.shape[1] == 0 or self._width not in (None, matrix.shape[1]):

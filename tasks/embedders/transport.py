@@ -110,7 +110,7 @@ class Transport:
         """
         if self._failure:
             raise self._failure
-        attempt = 1
+        attempts = Counter[bool]()  # of faults of the endpoint, and of faults of what it answers
         while True:
             self._keep_pace()
             try:
@@ -118,10 +118,10 @@ class Transport:
                 check(answer)
             except Fault as fault:
                 self.faults[fault.kind] += 1
-                if attempt >= fault.attempts:
-                    raise self._given_up(fault, attempt) from None  # the cause may quote the key
-                self._wait(fault, attempt)
-                attempt += 1
+                attempts[fault.is_lasting] += 1
+                if attempts[fault.is_lasting] >= fault.attempts:
+                    raise self._given_up(fault, attempts[fault.is_lasting]) from None  # the cause may quote the key
+                self._wait(fault, attempts.total())
                 continue
             self._has_answered = True
             return answer
