@@ -95,7 +95,7 @@ class Endpoint(OpenAIAPIEncodeWrapper):
         Raises:
             EndpointError: The endpoint cannot be used.
         """
-        first = self._get_embeddings(list(PROBES))
+        first = np.asarray(self._get_embeddings(list(PROBES)))
         halves = [self._get_embeddings(list(PROBES[start::2])) for start in (0, 1)]
         second = np.empty_like(first)
         second[0::2], second[1::2] = halves
@@ -154,7 +154,7 @@ class Endpoint(OpenAIAPIEncodeWrapper):
             rows = self._get_embeddings([CANARY, *texts])[1:]
         self.seconds += time.perf_counter() - began
         self.texts += len(texts)
-        return rows
+        return np.asarray(rows)
 
     def _make_request(self, endpoint: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Mteb's call for embeddings: paced, repeated and checked."""

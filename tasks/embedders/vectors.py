@@ -52,12 +52,17 @@ class StoredVectors(AbsEncoder):
         """
         table = self._table(task_metadata.name)
         side = prompt_type.value if prompt_type else ""
-        places, missing, count = [], [], 0
+        places: list[int] = []
+        missing: list[dict[str, Any]] = []
+        count = 0
         for batch in inputs:
             for row in _rows(batch):
                 place = table.find(side, row)
                 count += 1
-                (missing if place is None else places).append(row if place is None else place)
+                if place is None:
+                    missing.append(row)
+                else:
+                    places.append(place)
         if missing:
             example = missing[0]
             known = f" (id {example['id']})" if "id" in example else ""
