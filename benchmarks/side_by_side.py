@@ -137,6 +137,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--scratch", type=Path, help="folder for what is made; kept, a temporary one is not")
     options = parser.parse_args()
+    if options.job.startswith(("report", "leaderboard")) and not (options.published or options.tree):
+        parser.error(f"{options.job} needs --published ARCHIVE")
     with tempfile.TemporaryDirectory() as made:
         scratch = options.scratch or Path(made)
         checkouts = [options.after if options.job == "hundred" else options.before, options.after]
