@@ -19,6 +19,7 @@ from mteb.results import ModelResult, TaskResult
 from mteb.types import EncodeKwargs
 
 from genzoo.errors import FailedRunsError, InputError, ZooError
+from genzoo.hub import is_transport
 from genzoo.jobs import WHOLE, Shard, job
 from genzoo.tasks import records
 from genzoo.tasks.bounded_search import with_bounded_search
@@ -299,7 +300,7 @@ def _reason(error: Exception, task: AbsTask) -> str:
         chain.append(cause)
         cause = cause.__cause__ or cause.__context__
     unreachable = (ConnectionError, DatasetNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled)
-    if any(isinstance(link, unreachable) or _is_transport(link) for link in chain):
+    if any(isinstance(link, unreachable) or is_transport(link) for link in chain):
         return (
             f"data set {task.metadata.dataset['path']} cannot be reached ({first_line(error)}): run once online, set "
             "HF_ENDPOINT to a mirror, or set HF_HUB_OFFLINE=1 if it is in the cache"
@@ -312,8 +313,3 @@ def _told_fits(model: str, task: AbsTask, fits: int) -> str:
         f"{task.metadata.name} with {model}: {fits} of mteb's classifiers were stopped before they had converged, which is how "
         "mteb scores such embeddings everywhere"
     )
-
-
-def _is_transport(error: BaseException) -> bool:
-    """Whether an HTTP client raised it; which client huggingface_hub uses is its own affair."""
-    return type(error).__module__.split(".")[0] in {"httpx", "httpcore", "requests", "urllib3"}

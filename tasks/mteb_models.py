@@ -17,6 +17,7 @@ from genzoo.backbones.entries import BACKBONES, Backbone, backbone_digest, fetch
 from genzoo.backbones.whole import open_sentence_transformer, with_document_prompt
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.files import folder_digest, read_json
+from genzoo.hub import is_transport
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, find_entry
 from genzoo.models.loading import find_checkpoint, load, loaded_content
@@ -332,7 +333,11 @@ def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
         commit = found.sha
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise InputError(f"the Hub has no model {name}, or it is private: run `hf auth login`") from error
-    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError) as error:
+    except Exception as error:
+        if not (
+            isinstance(error, errors.HfHubHTTPError | errors.OfflineModeIsEnabled | OSError) or is_transport(error)
+        ):
+            raise
         raise InputError(f"cannot ask the Hub for {name} ({type(error).__name__}): give a local folder") from error
     if commit is None:
         raise InputError(f"the Hub names no commit for {name}: give one as {repo_id}@<40-hex commit>")

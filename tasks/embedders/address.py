@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from genzoo.errors import InputError
+from genzoo.hub import is_loopback
 
 EXAMPLE = "http://127.0.0.1:8000/v1#MODEL"
 KEY = "GENZOO_API_KEY"
@@ -61,7 +61,7 @@ class Address:
             raise InputError(f"{text!r} is not the address of an endpoint: write {EXAMPLE}")
         if not parts.fragment:
             raise InputError(f"{text!r} does not name a model of the endpoint: write {EXAMPLE}")
-        if parts.scheme == "http" and not _is_loopback(host):
+        if parts.scheme == "http" and not is_loopback(host):
             raise InputError(
                 f"{_origin(parts)} would receive texts and key unencrypted: use https, or a tunnel to 127.0.0.1"
             )
@@ -81,7 +81,7 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether the endpoint runs on this machine."""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
     @property
     def is_azure(self) -> bool:
@@ -139,13 +139,6 @@ def is_elsewhere(text: str) -> bool:
     (True, False)
     """
     return is_address(text) or text.startswith((VECTORS, RRF))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _origin(parts: SplitResult) -> str:
