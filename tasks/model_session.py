@@ -172,7 +172,8 @@ class ModelSession:
                 nullcontext() if self.meta.name in MTEB_BASELINES.values() else whole_models()
             ):  # these have no weights
                 model = self.meta.load_model(device=self.settings.device)
-            _check(model, str(self.meta.name))
+            for meta, part in self._parts(model):
+                _check(part, str(meta.name))
         except Exception as error:
             known = isinstance(error, ZooError)
             self._failure = error if known else ZooError(f"the model cannot be loaded ({first_line(error)})")

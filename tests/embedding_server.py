@@ -54,6 +54,7 @@ class EmbeddingServer:
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
+        self._http.handle_error = lambda *_: None  # a client that is gone
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
     @property

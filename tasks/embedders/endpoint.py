@@ -135,13 +135,13 @@ class Endpoint(OpenAIAPIEncodeWrapper):
         # The canary is one of the batch: some servers refuse a batch that is one text longer.
         step = max(1, batch_size - 1)
         for start in range(0, len(missing), step):
-            report("embedding", start, len(missing), self.address.name)
             part = dict(missing[start : start + step])
             rows = self._ask(list(part.values()), is_alone=batch_size == 1)
             made = dict(zip(part, rows, strict=True))
             if self._file:
                 self._file.write(made)
             found.update(made)
+            report("embedding", min(start + step, len(missing)), len(missing), self.address.name)
         return np.stack([found[key] for key in keys]) if keys else np.zeros((0, self._width or 0), np.float32)
 
     def _ask(self, texts: list[str], *, is_alone: bool) -> np.ndarray:

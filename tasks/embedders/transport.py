@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,10 +14,10 @@ import requests
 from requests.adapters import Retry
 
 from genzoo.errors import InputError, ZooError
-from genzoo.jobs import report
 from genzoo.tasks.embedders.address import KEY, Address
 from genzoo.text import clean, plural, redact
 
+log = logging.getLogger(__name__)
 ATTEMPTS = 7
 FIRST_WAIT = 1.0  # seconds before the first repetition; each further one waits twice as long
 _LONGEST_WAIT = 60.0
@@ -160,7 +161,8 @@ class Transport:
             raise self._given_up(
                 Fault(fault.kind, f"{fault.said}; the server asks for a pause of {seconds / 60:.0f} min"), attempt
             ) from None
-        report("waiting", 0, round(seconds), f"{fault.kind}, next try in {seconds:.0f} s")
+        level = logging.WARNING if seconds > _LONGEST_WAIT else logging.INFO
+        log.log(level, "%s: %s, next try in %.0f s", self.address.name, fault.kind, seconds)
         time.sleep(seconds)
         self.waited += seconds
 
