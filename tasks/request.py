@@ -19,7 +19,7 @@ from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
 from genzoo.tasks.embedders.address import EXAMPLE
 from genzoo.tasks.embedders.cards import Lineage
-from genzoo.tasks.embedders.endpoint import EndpointOptions, is_endpoint
+from genzoo.tasks.embedders.endpoint import Endpoint, EndpointOptions, is_endpoint
 from genzoo.tasks.embedders.hybrids import parts_of_hybrid, refuse_other_than_searches
 from genzoo.tasks.mteb_models import lineage_of, resolve_model
 from genzoo.tasks.random_state import making_tasks
@@ -43,10 +43,15 @@ def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> Mod
         never meet. Such results are for comparison: submit those under the model's own prompts.
     """
     check_keys(prompts)
+    if meta.model_type == ["hybrid"] or meta.framework == ["NumPy"]:
+        raise InputError(f"{meta.name} takes no prompts: leave out --prompts for it")
     revision = hashlib.sha256(json.dumps([meta.revision, sorted(prompts.items())]).encode()).hexdigest()[:40]
 
     def load(name: str, **options: Any) -> Any:
         model = meta.load_model(device=options.get("device"))
+        if isinstance(model, Endpoint):
+            model.model_prompts = dict(prompts)
+            return model
         inner: Any = getattr(model, "model", None)
         if not hasattr(inner, "prompts"):
             raise InputError(f"{meta.name} takes no prompts: leave out --prompts for it")
@@ -270,6 +275,10 @@ class Request:
 
     def _endpoint_options(self) -> EndpointOptions:
         options = EndpointOptions(self.query_prefix, self.document_prefix, self.rate_limit)
+        if options.prompts and self.prompts is not None:
+            raise InputError(
+                "prompts and the prefixes of endpoints both say what comes before a text: give one of them"
+            )
         names = [given for given in self.models if isinstance(given, str)]
         if options != EndpointOptions() and not any("://" in name for name in names):
             raise InputError(

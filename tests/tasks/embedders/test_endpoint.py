@@ -291,6 +291,31 @@ def test_prefixes_reach_each_side_and_are_results_of_their_own(server, tmp_path)
     assert {"query": "query: ", "document": "passage: "} in [record["prompts"][TASK] for record in records]
 
 
+def test_prompts_by_task_reach_an_endpoint(server, tmp_path):
+    (tmp_path / "mine.json").write_text(json.dumps({f"{TASK}-query": "find: "}))
+    measured(server, tmp_path / "r")
+    plain = set(server.task_texts())
+    server.texts.clear()
+    measured(server, tmp_path / "r", prompts=tmp_path / "mine.json")
+    assert {text.removeprefix("find: ") for text in server.task_texts()} < plain
+    assert all(text.startswith("find: ") for text in server.task_texts())  # documents are as before, and kept
+    (name,) = tmp_path.glob("r/results/*-mine-prompts")
+    assert name.name.startswith("localhost-")
+    with pytest.raises(InputError, match="give one of them"):
+        plan_evaluation(server.name, TASK, output=tmp_path, prompts="tasks", query_prefix="q: ")
+    with pytest.raises(InputError, match="takes no prompts"):
+        plan_evaluation(f"rrf:{server.name}+bm25", TASK, output=tmp_path, prompts="tasks")
+
+
+def test_the_record_says_that_an_endpoint_computed(server, tmp_path):
+    server.listing = {"data": [{"id": "tiny", "max_model_len": 77}]}
+    measured(server, tmp_path, query_prefix="q: ")
+    (path,) = tmp_path.glob("environment/localhost-*/*.json")
+    found = json.loads(path.read_text())
+    assert (found["device"], found["embed_dim"], found["max_tokens"]) == ("endpoint", 16, 77)
+    assert found["prompts"] == {"query": "q: ", "document": ""} and found["texts_per_second"] > 0
+
+
 def test_prefixes_are_for_endpoints(tmp_path):
     with pytest.raises(InputError, match="query_prefix, document_prefix and rate_limit are for endpoints"):
         plan_evaluation("random", TASK, output=tmp_path, query_prefix="query: ")
