@@ -24,7 +24,7 @@ from genzoo.models.loading import find_checkpoint, load, loaded_content
 from genzoo.models.prompts import all_prompts
 from genzoo.names import ModelName, is_commit
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
-from genzoo.tasks.embedders.address import EXAMPLE, VECTORS, is_address, is_elsewhere
+from genzoo.tasks.embedders.address import EXAMPLE, VECTORS, is_address, is_elsewhere, split_name
 from genzoo.tasks.embedders.cards import Lineage, known_to_mteb, make_meta, wrap_for_mteb
 from genzoo.teachers.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
 
@@ -56,7 +56,8 @@ def resolve_model(
         name: A zoo model or teacher (``smollm2-135m``, ``minilm``, or its hub id), ``<backbone>-mean``, ``-echo``, ``-hyde`` or
             ``-untrained`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or
             ``org/name`` / ``org/name@revision`` on the Hub; ``URL#MODEL``, a model behind an OpenAI-compatible endpoint, which is
-            asked for its revision; ``vectors:FOLDER``, embeddings computed elsewhere; ``rrf:A+B``, a hybrid of two of these.
+            asked for its revision; ``vectors:FOLDER``, embeddings computed elsewhere; ``rrf:A+B``, a hybrid of two of these. Each of
+            the last three also as ``NAME=...``, to be called ``local/NAME``.
         endpoints: How endpoints are asked.
         results: The results folder: it knows which models were met behind an endpoint before.
     """
@@ -85,23 +86,26 @@ def resolve_model(
     raise UnknownNameError(f"unknown model {name!r}; {meant} See: genzoo list")
 
 
-def _from_elsewhere(name: str, endpoints: EndpointOptions | None, results: Path | None) -> ModelMeta:
+def _from_elsewhere(text: str, endpoints: EndpointOptions | None, results: Path | None) -> ModelMeta:
     """Models that no files of weights are here for. mteb's wrappers of them are imported when they are asked for."""
-    if is_address(name):
+    own, rest = split_name(text)
+    if is_address(rest):
         from genzoo.tasks.embedders.endpoint import describe_endpoint
 
-        return describe_endpoint(name, endpoints, results)
-    if name.startswith(VECTORS):
+        meta = describe_endpoint(rest, endpoints, results)
+    elif rest.startswith(VECTORS):
         from genzoo.tasks.embedders.vectors import describe_vectors
 
-        return describe_vectors(name)
-    from genzoo.tasks.embedders.hybrids import describe_hybrid
+        meta = describe_vectors(rest)
+    else:
+        from genzoo.tasks.embedders.hybrids import describe_hybrid
 
-    return describe_hybrid(
-        name,
-        lambda part: resolve_model(part, endpoints, results)[0],
-        lambda meta: [model_content(meta), card_prompts(meta)],
-    )
+        meta = describe_hybrid(
+            rest,
+            lambda part: resolve_model(part, endpoints, results)[0],
+            lambda part: [model_content(part), card_prompts(part)],
+        )
+    return meta.model_copy(update={"name": f"local/{own}"}) if own else meta
 
 
 def is_pinned(name: str) -> bool:

@@ -14,6 +14,7 @@ EXAMPLE = "http://127.0.0.1:8000/v1#MODEL"
 KEY = "GENZOO_API_KEY"
 VECTORS, RRF = "vectors:", "rrf:"
 """How the names of vectors computed elsewhere and of hybrids begin."""
+_ELSEWHERE = re.compile(rf"((?P<name>\w[\w.+-]*)=)?(https?://|{VECTORS}|{RRF})", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 _AZURE = ".azure.com"
 
@@ -135,10 +136,21 @@ def is_address(text: str) -> bool:
 def is_elsewhere(text: str) -> bool:
     """Whether a name means an endpoint, stored vectors or a hybrid, rather than a model that is loaded from files.
 
-    >>> is_elsewhere("rrf:minilm+bm25"), is_elsewhere("minilm")
-    (True, False)
+    >>> is_elsewhere("rrf:minilm+bm25"), is_elsewhere("ours=vectors:folder"), is_elsewhere("minilm")
+    (True, True, False)
     """
-    return is_address(text) or text.startswith((VECTORS, RRF))
+    return _ELSEWHERE.match(text) is not None
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """The name that a user gives to an embedder from elsewhere, empty if none, and what it is given to.
+
+    >>> split_name("ours=https://10.0.0.7/v1#m"), split_name("rrf:a+b")
+    (('ours', 'https://10.0.0.7/v1#m'), ('', 'rrf:a+b'))
+    """
+    found = _ELSEWHERE.match(text)
+    name = (found["name"] or "") if found else ""
+    return name, text[len(name) + 1 :] if name else text
 
 
 def _origin(parts: SplitResult) -> str:

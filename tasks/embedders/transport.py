@@ -22,7 +22,7 @@ ATTEMPTS = 7
 FIRST_WAIT = 1.0  # seconds before the first repetition; each further one waits twice as long
 _LONGEST_WAIT = 60.0
 _MOST_PATIENCE = 900.0  # seconds that a server may ask for
-_ATTEMPTS_AT_CONTENT = 3  # at an answer that is whole but wrong
+_FEW_ATTEMPTS = 3  # after a timeout, and at an answer that is whole but wrong
 _TIMEOUT = (10.0, 300.0)  # seconds to connect, and between two bytes of an answer
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
@@ -61,7 +61,7 @@ class Fault(Exception):
 
 def content_fault(kind: str, said: str = "") -> Fault:
     """An answer that came whole and is wrong: it is asked for again twice, and other texts may fare better."""
-    return Fault(kind, said, attempts=_ATTEMPTS_AT_CONTENT, is_lasting=False)
+    return Fault(kind, said, attempts=_FEW_ATTEMPTS, is_lasting=False)
 
 
 class _Key(requests.auth.AuthBase):
@@ -207,7 +207,7 @@ class Transport:
         ):
             return Fault("no connection", "no server answers there: check the address, and whether it runs", attempts=1)
         if isinstance(error, requests.Timeout):
-            return Fault("no answer in time")
+            return Fault("no answer in time", attempts=_FEW_ATTEMPTS)
         if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
             raise InputError(f"{self.address.text} is not an address that can be asked") from None
         return Fault("connection cut")
