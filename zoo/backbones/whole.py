@@ -102,11 +102,21 @@ def open_sentence_transformer(source: str | Path, **options: Any) -> SentenceTra
     """
     from sentence_transformers import SentenceTransformer
 
-    with reading(source), _real_activations(source):
+    with reading(source), _real_activations(source), whole_models(is_cut=_reads_fewer_layers(source, options)):
         model = SentenceTransformer(str(source), **options)
     check_tokenizers(model, source)
     model.prompts = with_document_prompt(model.prompts)
     return model
+
+
+def _reads_fewer_layers(source: str | Path, options: Mapping[str, Any]) -> bool:
+    """Whether a SentenceTransformer says on purpose that it runs fewer layers than the files of its backbone hold."""
+    from sentence_transformers.base.modules import Transformer
+
+    where = {
+        name: options[name] for name in ("revision", "token", "cache_folder", "local_files_only") if name in options
+    }
+    return "num_hidden_layers" in Transformer.load_config(str(source), **where).get("config_kwargs", {})
 
 
 def with_document_prompt(prompts: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -235,6 +245,7 @@ def _read_first(report: Callable[..., None], *, is_adapter: bool) -> Callable[..
         if _is_on.get():
             info = options.get("loading_info") or args[1]
             _check_report(model, str(pretrained_model_name_or_path), info, is_adapter)
+            info.unexpected_keys = {name for name in info.unexpected_keys if not _is_above(model, name)}
         report(model, pretrained_model_name_or_path, *args, **options)
 
     return checked
@@ -254,7 +265,7 @@ def _check_report(model: Any, source: str, info: Any, is_adapter: bool) -> None:
     if is_adapter:
         lost = _without_heads(lost)
     else:
-        lost = [] if _is_cut.get() else [name for name in lost if _is_of_the_body(model, name)]
+        lost = [name for name in lost if _is_of_the_body(model, name) and not _is_above(model, name)]
     kind = "adapter weights" if is_adapter else f"weights of {type(model).__name__}"
     absent = [name for name in absent if name not in optional]
     _refuse(source, absent, lost or (sorted(info.unexpected_keys) if absent else []), kind)
@@ -277,6 +288,12 @@ def _is_of_the_body(model: Any, name: str) -> bool:
     return (
         name.removeprefix(f"{model.base_model_prefix}.").partition(".")[0] in parts or name.partition(".")[0] in parts
     )
+
+
+def _is_above(model: Any, name: str) -> bool:
+    """Whether a weight belongs to a layer above those that are read on purpose."""
+    found = re.search(r"(?:^|\.)(\d+)\.", name)
+    return _is_cut.get() and found is not None and int(found[1]) >= model.config.get_text_config().num_hidden_layers
 
 
 def _make_visible(model: Any, name: str) -> None:

@@ -116,6 +116,22 @@ STUDIES.register(
         },
     ),
 )
+# How much of the LLM an embedding needs: quality against cost at equal steps. The whole LLM comes first, the others are compared
+# with it.
+STUDIES.register(
+    Study(
+        name="exit-layer",
+        recipe="smollm2-135m",
+        variants={"layer-30": {}} | {f"layer-{layer}": {"exit_layer": layer} for layer in (27, 24, 22, 20, 16)},
+        common={
+            "teacher": UNSUPERVISED,
+            "response.limit": 12_160,
+            "optim.steps": 300,
+            "optim.align_last": 75,
+            "optim.recon_last": 25,
+        },
+    ),
+)
 
 
 class _StudyFile(BaseModel):

@@ -170,7 +170,9 @@ def run_study(
     """
     cells = study.cells
     made_of = settle(study, queries, output)
-    texts: dict[str, TextStates] = {}
+    texts: dict[tuple[str, int], TextStates] = {}  # a shallow pass makes no keys and values of the layers above
+    recipes = {(recipe.backbone, recipe.exit_layer) for recipe in (study.recipe_of(*cell) for cell in cells)}
+    room = virtual_memory().available // (SHARE_OF_MEMORY * len(recipes))
     made = _responses_folder(output, study.recipe_of(*cells[0])) / "responses.jsonl"
     if responses and not made.is_file():
         write_responses(made, responses)
@@ -181,7 +183,7 @@ def run_study(
         with _alone(folder) as is_mine:
             if not is_mine or _is_finished(read_results(output / RESULTS), (variant, seed), metrics):
                 continue
-            kept = texts.setdefault(recipe.backbone, TextStates(virtual_memory().available // SHARE_OF_MEMORY))
+            kept = texts.setdefault((recipe.backbone, recipe.exit_layer), TextStates(room))
             run = TrainingRun(
                 recipe,
                 queries,
