@@ -292,8 +292,17 @@ def _is_of_the_body(model: Any, name: str) -> bool:
 
 def _is_above(model: Any, name: str) -> bool:
     """Whether a weight belongs to a layer above those that are read on purpose."""
+    return _is_cut.get() and is_above(name, model.config.get_text_config().num_hidden_layers)
+
+
+def is_above(name: str, layer: int) -> bool:
+    """Whether a weight, by its name, belongs to a layer above the first `layer` ones; none does where that is 0.
+
+    >>> is_above("model.layers.20.mlp.up_proj.weight", 20), is_above("model.norm.weight", 20)
+    (True, False)
+    """
     found = re.search(r"(?:^|\.)(\d+)\.", name)
-    return _is_cut.get() and found is not None and int(found[1]) >= model.config.get_text_config().num_hidden_layers
+    return layer > 0 and found is not None and int(found[1]) >= layer
 
 
 def _make_visible(model: Any, name: str) -> None:

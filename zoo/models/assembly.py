@@ -217,11 +217,13 @@ def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint, de
 
 
 def _readme(name: str, checkpoint: TokenCheckpoint, form: Form, base: str) -> str:
-    where = (
-        f"\nThis folder holds the trained tokens only; it loads the backbone from {code_markdown(base)}.\n"
-        if form == "adapter"
-        else ""
-    )
+    where = ""
+    if checkpoint.exit_layer:
+        where += f"\nThe tokens are read after {checkpoint.depth}; the layers above it are not run"
+        where += "." if form == "adapter" else ", and not part of this folder."
+    if form == "adapter":
+        where += f"\nThis folder holds the trained tokens only; it loads the backbone from {code_markdown(base)}."
+    where += "\n" if where else ""
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity

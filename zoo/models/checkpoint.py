@@ -142,8 +142,9 @@ class TokenCheckpoint:
     @property
     def depth(self) -> str:
         """After which layer the tokens are read, in words; empty where that is the last one."""
-        of = self.info.get("backbone_layers")
-        return f"layer {self.exit_layer}{f' of {of}' if of else ''}" if self.exit_layer else ""
+        layers = self.info.get("backbone_layers")
+        of = f" of {layers}" if type(layers) is int else ""
+        return f"layer {self.exit_layer}{of}" if self.exit_layer else ""
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The five tensors by name, contiguous and on the CPU."""
