@@ -172,7 +172,8 @@ def list_limits(checkpoint: TokenCheckpoint, facts: CardFacts) -> list[str]:
         newest = "The library loads the newest revision of the frozen LLM"
         limits.append(f"{newest}: `genzoo.load` warns when it differs from the one of the training.")
     if checkpoint.exit_layer and facts.form == "adapter":
-        limits.append("While loading, transformers reports the weights of the layers that are not run as unexpected.")
+        reported = "While loading, transformers reports the weights of the layers that are not run as unexpected"
+        limits.append(f"{reported}. Saving the loaded model again with sentence-transformers would lose the exit layer: copy this folder.")
     elif checkpoint.exit_layer:
         limits.append(
             "Reading an embedding back to text (`genzoo decode`) needs the whole frozen LLM, which is fetched."
