@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -14,10 +14,10 @@ from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.facts import EXTERNAL, SAFETY, ModelKey, TaskFacts, counted_tasks, is_safety_by_name, tasks_of
 from genzoo.leaderboards.naming import short_name, short_revision
 from genzoo.leaderboards.reading.reported import ReportedMeans
-from genzoo.leaderboards.reading.result_files import UNKNOWN, read_json, read_object
+from genzoo.leaderboards.reading.result_files import UNKNOWN, entries, read_object
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import Ground
-from genzoo.text import plural
+from genzoo.text import plural, some
 
 DRAWING_TYPES = {"Clustering", "MultilabelClassification"}
 """Types of mteb's tasks that are scored on some of their documents, which a generator of the task object chooses."""
@@ -55,9 +55,7 @@ def _is_unfixed(store: ResultStore, source: str, paths: dict[str, str]) -> bool:
 
 def _takes_all_documents(path: str) -> bool:
     """Whether a result is of mteb's older clustering, which lists a score for each set and draws nothing."""
-    content = read_json(path, path, [])
-    splits = content.get("scores") if isinstance(content, dict) else None
-    parts = [part for split in (splits or {}).values() for part in split if isinstance(part, dict)]
+    parts = [part for _, _, part in entries(read_object(path, path, []), path, [])]
     return bool(parts) and all(isinstance(part.get("v_measures"), list) for part in parts)
 
 
@@ -142,7 +140,7 @@ def _reported(board: BoardFacts) -> Iterator[Caveat]:
     named += [f"{short_name(claim.model)} (means in {claim.source})" for claim in board.claims]
     if named:
         text = f"Scores that others reported; genzoo did not measure or check them: {_some(named)}."
-        yield Caveat("reported", f"Reported scores: {_count(named, 'model')}", text)
+        yield Caveat("reported", f"Reported scores: {plural(len(named), 'model')}", text)
 
 
 def _revisions(board: BoardFacts) -> Iterator[Caveat]:
@@ -161,7 +159,7 @@ def _revisions(board: BoardFacts) -> Iterator[Caveat]:
     if lost := [f"{label} ({number})" for label, number in rivals.items() if number]:
         text += f" Where two revisions have a score, the one that mteb prefers counts; the others are not shown: {_some(lost)}."
     text += " Provenance lists them all; --by-revision keeps them apart."
-    yield Caveat("revisions", f"Joined revisions: {_count(lines, 'model')}", text)
+    yield Caveat("revisions", f"Joined revisions: {plural(len(lines), 'model')}", text)
 
 
 def _coverage(board: BoardFacts) -> Iterator[Caveat]:
@@ -173,7 +171,7 @@ def _coverage(board: BoardFacts) -> Iterator[Caveat]:
         lines.append(line + (f" (without {_some(missing, 3)})" if len(partial) <= _SHOWN else ""))
     if lines:
         text = f"{_some(lines, separator='; ')}. A model that lacks a task that counts gets no mean and no Borda rank."
-        yield Caveat("coverage", f"Partial coverage: {_count(lines, 'model')}", text)
+        yield Caveat("coverage", f"Partial coverage: {plural(len(lines), 'model')}", text)
     if absent := [label for key, label in board.labels.items() if key not in board.comparisons]:
         yield Caveat("coverage", "Not on this board", f"No score on any of its tasks: {_some(absent)}.")
 
@@ -191,7 +189,7 @@ def _grounds(board: BoardFacts) -> Iterator[Caveat]:
         lines.append(line)
     if lines:
         text = f"Each model is scored on the same parts of a task, or not at all. {_some(lines, separator='. ')}."
-        yield Caveat("parts", f"Different splits or subsets: {_count(lines, 'task')}", text)
+        yield Caveat("parts", f"Different splits or subsets: {plural(len(lines), 'task')}", text)
 
 
 def _contamination(board: BoardFacts) -> Iterator[Caveat]:
@@ -199,13 +197,13 @@ def _contamination(board: BoardFacts) -> Iterator[Caveat]:
     seen = {label: own for label, each in facts.items() if (own := each.seen_of(board.tasks))}
     if lines := [f"{label} on {_some(own, 3)}" for label, own in seen.items()]:
         text = f"Trained on data of the tasks themselves: {_some(lines, separator='; ')}. Such scores say little about new data."
-        yield Caveat("contamination", f"Seen in training: {_count(lines, 'model')}", text)
+        yield Caveat("contamination", f"Seen in training: {plural(len(lines), 'model')}", text)
     if silent := [label for label, each in facts.items() if each.training_datasets is None]:
         text = (
             f"The training data of {_some(silent)} are not stated, so they may hold the data of these tasks: unknown is not the "
             "same as clean."
         )
-        yield Caveat("contamination", f"Unknown training data: {_count(silent, 'model')}", text)
+        yield Caveat("contamination", f"Unknown training data: {plural(len(silent), 'model')}", text)
 
 
 def _mixed_data(board: BoardFacts) -> Iterator[Caveat]:
@@ -214,10 +212,10 @@ def _mixed_data(board: BoardFacts) -> Iterator[Caveat]:
     stated = {task: [revision for revision in found if revision != UNKNOWN] for task, found in revisions.items()}
     if mixed := [f"{task} ({', '.join(r[:7] for r in found)})" for task, found in stated.items() if len(found) > 1]:
         text = f"Measured on several revisions of the data: {_some(mixed)}. Such scores are not strictly comparable."
-        yield Caveat("data", f"Mixed data revisions: {_count(mixed, 'task')}", text)
+        yield Caveat("data", f"Mixed data revisions: {plural(len(mixed), 'task')}", text)
     if unstated := [task for task, found in stated.items() if found and UNKNOWN in revisions[task]]:
         text = f"Some results do not say which revision of the data they used: {_some(unstated)}."
-        yield Caveat("data", f"Unstated data revisions: {_count(unstated, 'task')}", text)
+        yield Caveat("data", f"Unstated data revisions: {plural(len(unstated), 'task')}", text)
 
 
 def _mixed_versions(board: BoardFacts) -> Iterator[Caveat]:
@@ -249,7 +247,7 @@ def _draws(board: BoardFacts) -> Iterator[Caveat]:
         f"The documents of {_some(tasks)} may have been drawn anew for each model of a run, so that equal models may differ by "
         f"points: {_some(list(models))}. `genzoo evaluate` with --overwrite and these tasks measures them again."
     )
-    yield Caveat("draws", f"Different documents: {_count(tasks, 'task')}", text)
+    yield Caveat("draws", f"Different documents: {plural(len(tasks), 'task')}", text)
 
 
 def _directions(board: BoardFacts) -> Iterator[Caveat]:
@@ -306,7 +304,7 @@ def _small_sets(board: BoardFacts) -> Iterator[Caveat]:
 def _problems(board: BoardFacts) -> Iterator[Caveat]:
     if problems := board.store.problems:
         sources = {problem.source for problem in problems}
-        text = f"{_count(problems, 'problem')} in {_count(sources, 'file')}, listed under Problems."
+        text = f"{plural(len(problems), 'problem')} in {plural(len(sources), 'file')}, listed under Problems."
         yield Caveat("problems", "Files that could not be used", text)
 
 
@@ -317,10 +315,4 @@ _RULES = (
 
 
 def _some(items: Sequence[str], shown: int = _SHOWN, separator: str = ", ") -> str:
-    """The first few items and how many more there are."""
-    more = f" and {len(items) - shown} more" if len(items) > shown else ""
-    return separator.join(items[:shown]) + more
-
-
-def _count(items: Sized, noun: str) -> str:
-    return plural(len(items), noun)
+    return some(items, shown, separator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from genzoo.leaderboards.metrics import Metric, metric
 
@@ -20,6 +20,15 @@ class ModelKey(NamedTuple):
 
     model: str
     revision: str
+
+    @property
+    def folder(self) -> str:
+        """The folder that mteb gives its results, below that of all models.
+
+        >>> ModelKey("org/my model", "r1").folder
+        'org__my_model/r1'
+        """
+        return f"{self.model.replace('/', '__').replace(' ', '_')}/{self.revision}"
 
 
 class Share(NamedTuple):
@@ -118,98 +127,6 @@ class Problem(NamedTuple):
 
     source: str
     reason: str
-
-
-def read_model_facts(key: ModelKey, meta: Mapping[str, Any], environment: Mapping[str, Any]) -> ModelFacts:
-    """Facts of a model; the environment record wins over mteb's metadata, wrong types count as unknown."""
-
-    def number(name: str) -> float | None:
-        for source in (environment, meta):
-            value = source.get(name)
-            if isinstance(value, int | float) and not isinstance(value, bool) and value == value and value > 0:
-                return float(value)
-        return None
-
-    def whole(name: str) -> int | None:
-        value = number(name)
-        return None if value is None or value == float("inf") else int(value)
-
-    known: dict[str, Any] = {
-        name: _text(environment, name) for name in ("teacher", "backbone", "device", "dtype", "date")
-    }
-    known |= {
-        name: whole(name) for name in ("n_parameters", "n_trained_parameters", "embed_dim", "max_tokens", "batch_size")
-    }
-    known |= {name: _strings(environment.get(name)) for name in ("prompts", "versions", "machine")}
-    role = _text(environment, "role")
-    return ModelFacts(
-        key=key,
-        role=role if role in {"zoo", "teacher", "baseline"} else "other",
-        texts_per_second=number("texts_per_second"),
-        has_environment=bool(environment),
-        training_datasets=_datasets(meta.get("training_datasets")),
-        is_reported=key.revision.split("+", 1)[0] == EXTERNAL,
-        **known,
-    )
-
-
-def read_task_facts(name: str, row: Mapping[str, Any]) -> TaskFacts:
-    """Facts of a task from its row in `tasks.json`; wrong types count as unknown."""
-    dataset, n_texts = row.get("dataset"), row.get("n_texts")
-    dataset = dataset if isinstance(dataset, Mapping) else {}
-    return TaskFacts(
-        name=name,
-        type=_text(row, "type"),
-        main_score=_text(row, "main_score") or UNNAMED,
-        description=_text(row, "description") or "",
-        dataset_path=_text(dataset, "path"),
-        dataset_revision=_text(dataset, "revision"),
-        prompt=_prompt(row.get("prompt")),
-        languages=_names(row.get("languages")),
-        n_texts=n_texts if isinstance(n_texts, int) and not isinstance(n_texts, bool) else None,
-        splits=_names(row.get("splits")),
-        subsets=_names(row.get("subsets")),
-    )
-
-
-def read_decoded(rows: object) -> tuple[Decoded, ...]:
-    """The usable examples of an evidence file's "decoded" list."""
-    if not isinstance(rows, list):
-        return ()
-    examples = []
-    for row in rows:
-        if not isinstance(row, Mapping) or not isinstance(row.get("text"), str):
-            continue
-        lens = row.get("logit_lens")
-        tokens = tuple(_names(position) for position in lens) if isinstance(lens, list) else ()
-        prompt, decoded = row.get("prompt"), row.get("decoded")
-        examples.append(Decoded(row["text"], str(prompt or ""), str(decoded or ""), tokens))
-    return tuple(examples)
-
-
-def _text(source: Mapping[str, Any], name: str) -> str | None:
-    value = source.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _prompt(value: object) -> str:
-    if isinstance(value, Mapping):
-        return " · ".join(f"{kind}: {text}" for kind, text in value.items() if text)
-    return value if isinstance(value, str) else ""
-
-
-def _names(value: object) -> tuple[str, ...]:
-    return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()
-
-
-def _datasets(value: object) -> frozenset[str] | None:
-    """The list of today's files, or the keys of the object that older ones hold."""
-    return frozenset(map(str, value)) if isinstance(value, list | Mapping) else None
-
-
-def _strings(value: object) -> dict[str, str]:
-    value = value if isinstance(value, Mapping) else {}
-    return {str(key): str(item) for key, item in value.items() if item is not None}
 
 
 SAFETY, OVER_REFUSAL, REASONING = "safety", "over-refusal", "reasoning"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from genzoo.errors import UnknownNameError
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.names import is_commit
-from genzoo.text import clean
+from genzoo.text import told_apart
 
 _SHORT_HASH = 7
 _LONGEST = 72  # characters of a label
@@ -34,18 +34,8 @@ def labels(keys: Iterable[ModelKey]) -> dict[ModelKey, str]:
     for key in keys:
         name = _cut(short_name(key.model) if owners[short_name(key.model)] == 1 else key.model, taken)
         named[key] = f"{name} @ {_short_revision(key, keys)}" if revisions[key.model] > 1 else name
-    return _told_apart(named)
-
-
-def _told_apart(named: dict[ModelKey, str]) -> dict[ModelKey, str]:
-    """The labels, with a number where two would look the same: a name may hold what looks like another's revision."""
-    shown: set[str] = set()
-    for key, label in named.items():
-        number = 2
-        while clean(named[key]) in shown:
-            named[key], number = f"{label} ({number})", number + 1
-        shown.add(clean(named[key]))
-    return named
+    # A name may hold what looks like another's revision.
+    return dict(zip(named, told_apart(named.values()), strict=True))
 
 
 def _cut(name: str, taken: dict[str, str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.metrics import UNIT, Metric
 from genzoo.leaderboards.reading.predictions import scores_by_part
-from genzoo.leaderboards.reading.result_files import SCORE_TOLERANCE
+from genzoo.leaderboards.reading.result_files import SCORE_TOLERANCE, entries, read_object
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.safety import UTILITIES
 from genzoo.leaderboards.statistics.pairs import pair_interval
@@ -244,19 +243,14 @@ def _over_draws(store: ResultStore, key: ModelKey, task: str) -> Sureness | None
 
 def _read_draws(path: Path, name: str) -> Iterator[tuple[tuple[str, str], _Draws]]:
     """The draws behind the main score of each split and subset of a result file; none where it holds none."""
-    try:
-        splits = json.loads(path.read_text(encoding="utf-8"))["scores"].items()
-        entries = [(str(split), entry) for split, rows in splits for entry in rows]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return
-    for split, entry in entries:
+    for split, subset, entry in entries(read_object(path, path.name, []), path.name, []):
         try:
             levels, of_what = _levels(entry, name)
-            place, score = (split, str(entry.get("hf_subset") or "default")), float(entry["main_score"])
+            score = float(entry["main_score"])
         except (KeyError, TypeError, ValueError, AttributeError):
             continue
         if all(map(math.isfinite, (score, *(draw for level in levels for draw in level)))):
-            yield place, _Draws(score, levels, of_what)
+            yield (split, subset), _Draws(score, levels, of_what)
 
 
 def _levels(entry: dict[str, Any], name: str) -> tuple[list[list[float]], str]:

@@ -91,9 +91,8 @@ class Question:
         # no proof, or a damaged one
         with contextlib.suppress(ZooError, OSError, KeyError, TypeError, AttributeError, ValueError):
             proof = read_json(self._place, "it is made anew")[self.key]
-            is_same = proof["files"] == _states(self.output, proof["files"])
             if (
-                is_same
+                proof["files"] == _states(self.output, proof["files"])
                 and proof["rows"] == _rows(self.output, *proof["asked"])
                 and proof["outside"] == _digests(proof["outside"])
             ):
@@ -121,19 +120,14 @@ class Question:
         from genzoo.tasks.results_folder import ResultsFolder
 
         with contextlib.suppress(ZooError, OSError):  # the proof saves time, no more
-            backbones = _baseline_backbones(self.asked["models"], grid)
-            found = (
-                _reused(ResultsFolder(self.output), grid, Shard.parse(self.asked["shard"]))
-                if backbones is not None
-                else None
-            )
-            if backbones is None or found is None:
+            if (backbones := _baseline_backbones(self.asked["models"], grid)) is None:
+                return
+            found = _reused(ResultsFolder(self.output), grid, Shard.parse(self.asked["shard"]))
+            if found is None:
                 return
             files, said, pairs = found
-            names = (
-                [task.metadata.name for task in grid.tasks],
-                [*filter(None, [grid.benchmark_name]), *grid.benchmarks],
-            )
+            wholes = [*filter(None, [grid.benchmark_name]), *grid.benchmarks]
+            names = [task.metadata.name for task in grid.tasks], wholes
             proof = {
                 "pairs": pairs,
                 "notes": [*notes, *said],
@@ -168,22 +162,20 @@ def _code() -> list[tuple[str, int, int, int]]:
 
 def _digests(paths: Iterable[str]) -> dict[str, str]:
     """Path -> digest of a file, or of all files of a folder; empty where there is none."""
-    return {
-        path: parts_digest(file_digests(Path(path))) if Path(path).is_dir() else _digest(Path(path)) for path in paths
-    }
+    return {path: _digest(Path(path)) for path in paths}
 
 
 def _digest(path: Path) -> str:
+    if path.is_dir():
+        return parts_digest(file_digests(path))
     return sha256_of(path) if path.is_file() else ""
 
 
 def _states(output: Path, names: Iterable[str]) -> dict[str, str]:
     """File of the results folder -> its digest, empty where there is none; of predictions, which are large, size and time."""
-    return {name: _state(output / name, is_large=name.startswith("predictions/")) for name in names}
-
-
-def _state(path: Path, *, is_large: bool) -> str:
-    return f"{path.stat().st_size} {path.stat().st_mtime_ns}" if is_large else _digest(path)
+    states = {name: (output / name).stat() for name in names if name.startswith("predictions/")}
+    found = {name: f"{state.st_size} {state.st_mtime_ns}" for name, state in states.items()}
+    return {name: found.get(name) or _digest(output / name) for name in names}
 
 
 def _rows(output: Path, tasks: Sequence[str], benchmarks: Sequence[str]) -> list[Any]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import datasets
 import mteb
 from datasets.exceptions import DatasetNotFoundError
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
@@ -20,7 +19,7 @@ from mteb.results import ModelResult, TaskResult
 from mteb.types import EncodeKwargs
 
 from genzoo.errors import FailedRunsError, InputError, ZooError
-from genzoo.jobs import WHOLE, Shard, silent_libraries
+from genzoo.jobs import WHOLE, Shard, job
 from genzoo.tasks import records
 from genzoo.tasks.bounded_search import with_bounded_search
 from genzoo.tasks.measurement import Measurement
@@ -109,18 +108,9 @@ def evaluate(
     _check_input(metas, todo, settings)
     records.check_facts(facts or {})
     register_tasks()  # mteb's prompt lookup drops tasks that it does not know
-    run = _Run(
-        ResultsFolder(Path(output)),
-        todo,
-        settings,
-        shard,
-        on_progress,
-        on_note,
-        overwrite,
-        shard.size(len(metas) * len(todo)),
-        records.labels(metas),
-    )
-    with silent_libraries(), kept_random_state():
+    folder, total, labels = ResultsFolder(Path(output)), shard.size(len(metas) * len(todo)), records.labels(metas)
+    run = _Run(folder, todo, settings, shard, on_progress, on_note, overwrite, total, labels)
+    with job(), kept_random_state():
         with run.recording():
             records.record_tasks(run.folder.root, todo, {})
             if benchmark_name:
@@ -316,7 +306,4 @@ def _told_fits(model: str, task: AbsTask, fits: int) -> str:
 
 def _is_transport(error: BaseException) -> bool:
     """Whether an HTTP client raised it; which client huggingface_hub uses is its own affair."""
-    package = type(error).__module__.split(".")[0]
-    return package in {"httpx", "httpcore", "requests", "urllib3"} or isinstance(
-        error, datasets.exceptions.DatasetNotFoundError
-    )
+    return type(error).__module__.split(".")[0] in {"httpx", "httpcore", "requests", "urllib3"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from mteb.models.abs_encoder import get_prompt
 from mteb.results import TaskResult
 from mteb.types import PromptType
 
+from genzoo.files import sha256_of
 from genzoo.tasks.random_state import draws_at_random, parts_of
 from genzoo.tasks.records import package_versions
 from genzoo.tasks.sets.local_data import prompt_metadata
@@ -61,7 +61,7 @@ class Measurement:
 
     def record(self, result: Path) -> dict[str, Any]:
         """As it is written; the digest ties it to one result file."""
-        return {"result": digest(result), **asdict(self)}
+        return {"result": sha256_of(result), **asdict(self)}
 
     def other_than(self, record: Mapping[str, Any]) -> str:
         """Why a result with this record has to be measured again, empty if it need not be."""
@@ -98,11 +98,6 @@ class Measurement:
             for name, version in self.versions.items()
             if before.get(name) != version
         )
-
-
-def digest(path: Path) -> str:
-    """The sha256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def missing_scores(task: AbsTask, result: TaskResult) -> list[str]:

@@ -22,9 +22,10 @@ from mteb.results import TaskResult
 from mteb.types import EncodeKwargs
 
 from genzoo.errors import ZooError, system_message
-from genzoo.files import write_json
-from genzoo.tasks.measurement import Measurement, digest, missing_scores
+from genzoo.files import sha256_of, write_json
+from genzoo.tasks.measurement import Measurement, missing_scores
 from genzoo.tasks.records import environment_path, read_record
+from genzoo.text import some
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,12 @@ class ReuseNotes:
     def lines(self) -> Iterator[str]:
         """A line for each reason."""
         for reason, tasks in self._outdated.items():
-            yield f"{self.model}: measured again, as {reason}: {_some(tasks)}"
+            yield f"{self.model}: measured again, as {reason}: {some(tasks, _NAMED)}"
         for drift, tasks in self._drifted.items():
-            yield f"{self.model}: kept, but measured otherwise ({drift}): {_some(tasks)}. --overwrite measures them again"
+            yield f"{self.model}: kept, but measured otherwise ({drift}): {some(tasks, _NAMED)}. --overwrite measures them again"
 
 
-def _some(tasks: list[str], most: int = 5) -> str:
-    return ", ".join(tasks[:most]) + (f" and {len(tasks) - most} more" if tasks[most:] else "")
-
-
+_NAMED = 5  # tasks that a line names
 _STALE_SECONDS = 24 * 3600
 _ALIVE = ".alive"  # locked by the run that a scratch folder belongs to
 _ATTEMPTS = 100
@@ -157,7 +155,7 @@ class ResultsFolder:
             return "its predictions are missing"
         if not record:
             return ""
-        if record.get("result") != digest(self.result_path(meta, task)):
+        if record.get("result") != sha256_of(self.result_path(meta, task)):
             return "the file is not the one that was measured"
         return now.other_than(record)
 

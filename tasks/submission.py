@@ -155,11 +155,8 @@ def _measured(results: Path) -> Iterator[tuple[Path, dict[str, Any], Submission]
             problems.append(f"the model's card cannot be used: {error}")
         if lacking := [key for key in named if not isinstance(card.get(key), str)]:
             problems.append(f"model_meta.json does not say the {' and the '.join(lacking)} of the model: fill it in")
-        stated = [
-            key for key in named if key not in lacking and folder.name != _EXTERNAL
-        ]  # which holds several revisions
-        for key in stated:
-            if _as_folder(card[key]) != _as_folder(named[key]):
+        for key in () if folder.name == _EXTERNAL else named:  # which holds several revisions
+            if key not in lacking and _as_folder(card[key]) != _as_folder(named[key]):
                 says = f"model_meta.json says that the {key} is {card[key]}, the folder that it is {named[key]}"
                 problems.append(f"{says}: put the results where they belong, or correct the card")
         meta = card | {key: named[key] for key in lacking}

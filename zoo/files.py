@@ -65,12 +65,9 @@ def replace_folder(target: Path) -> Iterator[Path]:
 def keep_others(old: Path, new: Path, *, but: Collection[str] = ()) -> None:
     """Take over every file of an old folder that the new one lacks, but for some, given by their paths in it."""
     for path in old.rglob("*") if old.is_dir() else ():
-        target = new / path.relative_to(old)
-        if (
-            (path.is_file() or path.is_symlink())
-            and path.relative_to(old).as_posix() not in but
-            and not os.path.lexists(target)
-        ):
+        place = path.relative_to(old)
+        target, is_kept = new / place, (path.is_file() or path.is_symlink()) and place.as_posix() not in but
+        if is_kept and not os.path.lexists(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             _keep(path, target)
 
@@ -361,6 +358,12 @@ def _sync(path: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def file_sizes(folder: Path) -> tuple[int, int]:
+    """How many files are below a folder, and their bytes."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return len(sizes), sum(sizes)
 
 
 def sha256_of(path: Path) -> str:

@@ -31,26 +31,27 @@ Reporter = Callable[[str, int, int, str], None]
 
 
 @dataclass
-class _Listener:
-    """What hears of progress: nothing, unless `genzoo.progress` or `reporting_to` says so."""
+class _Work:
+    """What goes on: the threads of all jobs, who hears of their progress, and what ends the silence of other libraries."""
 
+    threads: list[int] = field(default_factory=list)
     report: Reporter | None = None
     end: Callable[[], None] = lambda: None
-    depth: int = 0
+    end_silence: Callable[[], None] = lambda: None
 
 
-_listener = _Listener()
+_work, _lock = _Work(), threading.Lock()
 
 
 def report(stage: str, done: int, total: int, remark: str = "") -> None:
     """Say how far a stage of long work is; costs nothing where nobody listens."""
-    if _listener.report is not None:
-        _listener.report(stage, done, total, remark)
+    if _work.report is not None:
+        _work.report(stage, done, total, remark)
 
 
 def is_running() -> bool:
     """Whether a `job` is going on, so that what is shown will also be taken away."""
-    return _listener.depth > 0
+    return bool(_work.threads)
 
 
 @contextmanager
@@ -61,75 +62,47 @@ def reporting_to(reporter: Reporter | None, end: Callable[[], None] = lambda: No
         reporter: Called with stage, done, total and remark; None for silence.
         end: Called when the outermost `job` ends.
     """
-    before = _listener.report, _listener.end
-    _listener.report, _listener.end = reporter, end
+    before = _work.report, _work.end
+    _work.report, _work.end = reporter, end
     try:
         yield
     finally:
-        _listener.report, _listener.end = before
+        _work.report, _work.end = before
 
 
 def pause() -> None:
     """Take away what is shown until something is reported again: somebody else is about to write."""
-    _listener.end()
+    _work.end()
 
 
 @contextmanager
 def job(line: str = "") -> Iterator[None]:
     """Around long work, as a ``with`` block or a decorator: bars and spinner are taken away when the outermost job ends.
 
-    Meanwhile other libraries draw no bars and print no warnings of their own (`silent_libraries`).
+    Meanwhile other libraries' bars, load reports and deprecation warnings are not shown, unless every message is asked for. What
+    is set for that is set for the whole process: by the first job, until the last one has ended. Bars that threads of the caller's
+    own draw meanwhile stay.
 
     Args:
         line: What is going on, as a message of level INFO.
     """
-    with _lock:
-        _listener.depth += 1
-    try:
-        with silent_libraries():
-            if line:
-                log.info(line)
-            yield
-    finally:
-        with _lock:
-            _listener.depth -= 1
-        if not _listener.depth:
-            _listener.end()
-
-
-@dataclass
-class _Silence:
-    """The threads that want other libraries silent, each as often as it asked, and what ends the silence."""
-
-    threads: list[int] = field(default_factory=list)
-    end: Callable[[], None] = lambda: None
-
-
-_silence, _lock = _Silence(), threading.Lock()
-
-
-@contextmanager
-def silent_libraries() -> Iterator[None]:
-    """Keep other libraries' bars, load reports and deprecation warnings from being shown, unless every message is asked for.
-
-    What is set for that is set for the whole process: by the first that asks, until the last one has ended. Bars that threads of
-    the caller's own draw meanwhile stay.
-    """
-    if log.isEnabledFor(logging.DEBUG):
-        yield
-        return
     here = threading.get_ident()
     with _lock:
-        if not _silence.threads:
-            _silence.end = _hush()
-        _silence.threads.append(here)
+        if not _work.threads and not log.isEnabledFor(logging.DEBUG):
+            _work.end_silence = _hush()
+        _work.threads.append(here)
     try:
+        if line:
+            log.info(line)
         yield
     finally:
         with _lock:
-            _silence.threads.remove(here)
-            if not _silence.threads:
-                _silence.end()
+            _work.threads.remove(here)
+            if is_last := not _work.threads:
+                _work.end_silence()
+                _work.end_silence = lambda: None
+        if is_last:
+            _work.end()
 
 
 def _hush() -> Callable[[], None]:
@@ -167,7 +140,7 @@ def _hush_bars(undo: ExitStack) -> None:
     begin, before = tqdm.__init__, vars(tqdm)["__init__"]
 
     def disabled(self: Any, *given: Any, **options: Any) -> None:
-        if threading.get_ident() in _silence.threads or type(self).__module__.startswith(_THREADED):
+        if threading.get_ident() in _work.threads or type(self).__module__.startswith(_THREADED):
             given, options = given[:_DISABLE], options | {"disable": True}
         begin(self, *given, **options)
 

@@ -69,10 +69,6 @@ class ModelName:
         """The revision where it is a full commit, else empty."""
         return self.revision if is_commit(self.revision) else ""
 
-    def at(self, commit: str) -> str:
-        """The same name at a commit."""
-        return f"{self.base}@{commit}"
-
 
 def _natural(name: str) -> list[tuple[int, int | str]]:
     """Sort key under which ``qwen3-4b`` comes before ``qwen3-14b``."""
@@ -109,11 +105,19 @@ class Registry(Generic[T]):
 
     def get(self, name: str) -> T:
         """Return the row of that name, or raise `UnknownNameError` with suggestions."""
-        if name in self._rows:
-            return self._rows[name]
+        if (row := self._rows.get(name)) is None:
+            raise self.unknown(name)
+        return row
+
+    def find(self, name: str) -> T | None:
+        """The row of that name, None where there is none."""
+        return self._rows.get(name)
+
+    def unknown(self, name: str) -> UnknownNameError:
+        """The error for a name that has no row, with suggestions."""
         near = difflib.get_close_matches(name, self._rows, n=3, cutoff=0.4)
         meant = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(self.names()) or 'none'}."
-        raise UnknownNameError(f"unknown {self.kind} {name!r}; {meant} See: {self.hint}")
+        return UnknownNameError(f"unknown {self.kind} {name!r}; {meant} See: {self.hint}")
 
     def names(self, pattern: str = "*") -> list[str]:
         """Names that match a shell pattern, in natural order."""

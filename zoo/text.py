@@ -10,7 +10,7 @@ import hashlib
 import html
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # Control, surrogate and bidi-override characters hide or reorder the text around them, and XML forbids the
 # noncharacters; letters of any script stay.
@@ -189,7 +189,7 @@ def safe_name(name: str) -> str:
     Eight digits of a digest tell apart what lost characters on the way.
 
     >>> safe_name("mean-task"), safe_name("../A b")
-    ('mean-task', 'a-b-c3ee5de9')
+    ('mean-task', 'a-b-e3f8e011')
     """
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_NAME_LENGTH].rstrip("-")
     if plain and plain == name.lower():
@@ -203,13 +203,32 @@ def safe_names(names: Iterable[str]) -> list[str]:
     >>> safe_names(["abc", "ABC", "Abc"])
     ['abc', 'abc-2', 'abc-3']
     """
-    found: list[str] = []
+    return told_apart(map(safe_name, names), "{}-{}")
+
+
+def some(items: Sequence[str], most: int, separator: str = ", ") -> str:
+    """The first few items and how many more there are.
+
+    >>> some(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return separator.join(items[:most]) + more
+
+
+def told_apart(names: Iterable[str], numbered: str = "{} ({})") -> list[str]:
+    """The names, in order, with a number where one looks the same as an earlier one.
+
+    >>> told_apart(["a", "b", "a"])
+    ['a', 'b', 'a (2)']
+    """
+    found: dict[str, str] = {}
     for name in names:
-        safe, number = safe_name(name), 2
-        while safe in found:
-            safe, number = f"{safe_name(name)}-{number}", number + 1
-        found.append(safe)
-    return found
+        own, number = name, 2
+        while clean(own) in found:
+            own, number = numbered.format(name, number), number + 1
+        found[clean(own)] = own
+    return list(found.values())
 
 
 HIDDEN = "<TOKEN>"

@@ -15,14 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genzoo.leaderboards.facts import ModelKey, Problem
-from genzoo.leaderboards.reading.result_files import (
-    LARGEST_PREDICTIONS,
-    SCORE_TOLERANCE,
-    is_there,
-    predictions_source,
-    read_json,
-    read_object,
-)
+from genzoo.leaderboards.reading.result_files import SCORE_TOLERANCE, read_object, read_predictions
 from genzoo.leaderboards.statistics.aggregation import Part
 
 _METRIC = re.compile(r"(ndcg|recall|hit_rate|safety|mrr|map|precision)_at_(\d+)")
@@ -109,10 +102,9 @@ def read_outcomes(
     """How each query of a task went for one model; empty without predictions, or where the metric is not per query."""
     if _METRIC.fullmatch(metric_name) is None:
         return {}
-    source = predictions_source(key, judgements.task)
-    if not is_there(root / source):
+    source, data = read_predictions(root, key, judgements.task, problems)
+    if data is None:
         return {}
-    data = read_json(root / source, source, problems, LARGEST_PREDICTIONS)
     outcomes = {}
     for query, right in judgements.relevance.items():
         try:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.reading.result_files import UNKNOWN, ResultFile
-from genzoo.leaderboards.reading.scores import FileScores
 
 REPORTED = "reported"
 STATED = ("revision", "split", "subset", "mteb_version", "data_revision")
@@ -60,13 +59,15 @@ def is_written_down(key: ModelKey) -> bool:
     return key.revision.rpartition("+")[2] == REPORTED
 
 
-def as_files(scores: Sequence[ReportedScore]) -> tuple[list[ResultFile], list[FileScores]]:
-    """Reported scores in the shape that result files are read into, one for each model and task."""
+def as_files(scores: Sequence[ReportedScore]) -> tuple[list[ResultFile], list[dict[str, Any]]]:
+    """Reported scores as files and rows of `genzoo.leaderboards.reading.scores.RECORD`, one for each model and task."""
     groups: dict[tuple[ModelKey, str, str, str, str], list[tuple[str, str, float]]] = {}
     for score in scores:
         key = reported_key(score.model, score.revision)
         group = groups.setdefault((key, score.task, score.source, score.mteb_version, score.data_revision), [])
         group.append((score.split, score.subset, score.value))
     files = [ResultFile("", source, key) for key, _, source, _, _ in groups]
-    found = [FileScores(task, mteb, data, parts) for (_, task, _, mteb, data), parts in groups.items()]
-    return files, found
+    return files, [
+        {"task": task, "mteb_version": mteb_version, "data_revision": data_revision, "parts": parts}
+        for (_, task, _, mteb_version, data_revision), parts in groups.items()
+    ]

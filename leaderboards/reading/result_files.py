@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,12 +25,13 @@ _OLD_HEADER = {"dataset_revision", "mteb_dataset_name", "mteb_version", "evaluat
 LARGEST = 40_000_000
 
 # A predictions file holds a thousand documents for each of many queries.
-LARGEST_PREDICTIONS = 2_000_000_000
+_LARGEST_PREDICTIONS = 2_000_000_000
 
 # How far a score that is made of predictions may lie from the stated one, which mteb rounds: documents of equal similarity may
 # swap places too.
 SCORE_TOLERANCE = 2e-3
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON allows what no UTF-8 can hold
 _NOBODY = ModelKey("", "")  # whose a file beside the results is
 # Bytes of a file that is kept in memory once it was read; of 2,050 published result files, all but a few are smaller.
 _SMALL = 250_000
@@ -61,11 +63,6 @@ class ResultFile(NamedTuple):
     mtime_ns: int = 0
 
 
-def predictions_source(key: ModelKey, task: str) -> str:
-    """Where a model's predictions lie below the root of the tree."""
-    return f"predictions/{key.model.replace('/', '__').replace(' ', '_')}/{key.revision}/{task}_predictions.json"
-
-
 def read_json(path: Path | str, source: str, problems: list[Problem], largest: int = LARGEST) -> Any:
     """The content of a JSON file (bare NaN is let through), or None with a line in `problems`.
 
@@ -79,7 +76,7 @@ def read_json(path: Path | str, source: str, problems: list[Problem], largest: i
         problems.append(Problem(source, "is outside the results folder: not read"))
         return None
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  (a Path for each of 100,000 files costs a second)
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (a Path for each of 100,000 files costs a second)
             size = os.fstat(file.fileno()).st_size
             content = file.read() if size <= largest else b""
     except OSError as error:
@@ -97,9 +94,10 @@ def read_json(path: Path | str, source: str, problems: list[Problem], largest: i
 
 
 def _explained(content: bytes, source: str, problems: list[Problem]) -> Any:
-    """What the standard library makes of the file, or its reason why not."""
+    """What the standard library makes of the file, or its reason why not; half a surrogate pair becomes its escape."""
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        text = json.dumps(json.loads(content.decode("utf-8-sig")), ensure_ascii=False)
+        return json.loads(_LONE_SURROGATE.sub(lambda half: f"\\\\u{ord(half[0]):x}", text))
     except UnicodeDecodeError as error:
         problems.append(Problem(source, f"is not UTF-8 text: {error.reason} at byte {error.start}"))
     except json.JSONDecodeError as error:
@@ -109,7 +107,15 @@ def _explained(content: bytes, source: str, problems: list[Problem]) -> Any:
     return None
 
 
-def is_there(path: Path | str) -> bool:
+def read_predictions(root: Path, key: ModelKey, task: str, problems: list[Problem]) -> tuple[str, Any]:
+    """Where a model's predictions lie below the root of the tree, and what the file holds; None without a usable one."""
+    source = f"predictions/{key.folder}/{task}_predictions.json"
+    if not _is_there(root / source):
+        return source, None
+    return source, read_json(root / source, source, problems, _LARGEST_PREDICTIONS)
+
+
+def _is_there(path: Path | str) -> bool:
     """Whether there is such a file; a name that no file can have is none."""
     try:
         return Path(path).is_file()
@@ -119,7 +125,7 @@ def is_there(path: Path | str) -> bool:
 
 def read_object(path: Path | str, source: str, problems: list[Problem]) -> dict[str, Any]:
     """Like `read_json` for files that must hold a JSON object; a missing file is an empty one."""
-    if not is_there(path):
+    if not _is_there(path):
         return {}
     state = os.stat(path)  # noqa: PTH116
     data, wrong = _content_of(ResultFile(os.fspath(path), source, _NOBODY, state.st_size, state.st_mtime_ns))
@@ -168,10 +174,14 @@ def read_result(
     if not isinstance(data, dict):
         problems.append(Problem(file.source, f"holds a JSON {type(data).__name__}, an mteb result is an object"))
         return []
-    task = str(data.get("task_name") or data.get("mteb_dataset_name") or Path(file.path).stem)
+    task = str(
+        data.get("task_name")
+        or data.get("mteb_dataset_name")
+        or os.fsencode(Path(file.path).stem).decode(errors="backslashreplace")
+    )
     version, revision = (_stated(data.get(name)) for name in ("mteb_version", "dataset_revision"))
     records = []
-    for split, subset, raw in _entries(data, file.source, problems):
+    for split, subset, raw in entries(data, file.source, problems):
         main = raw.get("main_score")
         if only_main and type(main) is float and math.isfinite(main):
             scores = {"main_score": main}
@@ -189,7 +199,7 @@ def _stated(value: object) -> str:
     return UNKNOWN if value in (None, "", "None") else str(value)
 
 
-def _entries(data: dict[str, Any], source: str, problems: list[Problem]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def entries(data: dict[str, Any], source: str, problems: list[Problem]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(split, subset, scores) of a file in today's format or in the one before mteb 1.11."""
     splits = data.get("scores")
     if splits is None:

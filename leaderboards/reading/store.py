@@ -35,7 +35,7 @@ from genzoo.leaderboards.reading.reported import ReportedMeans, ReportedScore, a
 from genzoo.leaderboards.reading.reported_csv import TABLES, read_csv
 from genzoo.leaderboards.reading.result_files import ResultFile, read_result
 from genzoo.leaderboards.reading.scores import read_scores, tidy_frame, without_repeats
-from genzoo.leaderboards.reading.tree import expected, find_results, meant, tree_root
+from genzoo.leaderboards.reading.tree import advice, find_results, tree_root
 from genzoo.leaderboards.statistics.aggregation import Part, score_matrix
 from genzoo.leaderboards.statistics.pairs import PairScore, read_gold, read_pairs
 
@@ -107,9 +107,8 @@ class ResultStore:
         found = read_scores(files, main_names, problems, root=root, extra=extra, is_kept=is_kept and only is None)
         files += claimed
         if not len(found):
-            how = TABLES if table else f"{expected(root)}.{meant(root)}"
+            how = TABLES if table else advice(root)
             raise ZooError(f"no usable result in {table or root}{_first(problems)}. {how}")
-        found = without_repeats(found, files, problems)
         models = read_models(root, files, {files[number].key for number in found["file"].unique()}, problems)
         named = found.drop_duplicates("task")
         first = {task: files[number] for task, number in zip(named["task"], named["file"], strict=True)}
@@ -117,10 +116,11 @@ class ResultStore:
         benchmarks = {name: own for folder in shelves for name, own in read_benchmarks(folder, problems).items()}
         for name in {task for members in benchmarks.values() for task in members} & set(declared):
             tasks.setdefault(name, declared[name])
+        main_scores = without_repeats(tidy_frame(found, files, models, tasks), problems)
         evidence, readings = read_evidence(root, models, problems)
         return cls(
             root=root,
-            main_scores=tidy_frame(found, files, models, tasks),
+            main_scores=main_scores,
             files=tuple(files),
             models=models,
             tasks=tasks,

@@ -18,14 +18,7 @@ import numpy.typing as npt
 
 from genzoo.intervals import Floats, bounded_interval
 from genzoo.leaderboards.facts import ModelKey, Problem
-from genzoo.leaderboards.reading.result_files import (
-    LARGEST_PREDICTIONS,
-    SCORE_TOLERANCE,
-    is_there,
-    predictions_source,
-    read_json,
-    read_object,
-)
+from genzoo.leaderboards.reading.result_files import SCORE_TOLERANCE, read_object, read_predictions
 from genzoo.leaderboards.statistics.aggregation import Part
 from genzoo.leaderboards.statistics.resampling import (
     BLOCK,
@@ -205,8 +198,7 @@ def read_pairs(
     *kinds, statistic = metric_name.split("_")
     if statistic not in {"spearman", "ap"} or not gold or stated is None:
         return None
-    source = predictions_source(key, task)
-    data = read_json(root / source, source, [], LARGEST_PREDICTIONS) if is_there(root / source) else None
+    _, data = read_predictions(root, key, task, [])
     # "max_ap" is that of whichever similarity does best; a plain "spearman" is that of the model's own.
     for kind in _KINDS if kinds == ["max"] else kinds or ["similarity"]:
         found = _of_kind(data, gold, kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from genzoo.leaderboards.caveats import Caveat
 from genzoo.leaderboards.facts import Problem, TaskFacts
@@ -13,6 +13,7 @@ from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.reports.chapters.cells import MODEL, TASK, block, count_words, revision_in_words, row_mark, whole_cell
 from genzoo.reports.render.document import Block, Listing, Prose, Section, TableBlock
 from genzoo.reports.render.table import Cell, Column, Table, name_column, text_cell, text_column
+from genzoo.text import some
 
 _MANY = 13  # rows, from where on a table has a search field
 
@@ -26,7 +27,7 @@ def provenance_section(board: Leaderboard, store: ResultStore) -> Section:
     settings = (_settings(board, "versions", "Package versions"), _settings(board, "machine", "Machines"))
     blocks += [TableBlock(table, fold=table.title) for table in settings if table.rows]
     if bare := [row.label for row in board.rows if not row.facts.has_environment]:
-        text = f"No environment record (prompts, versions, machine) for {_some(bare, 6)}."
+        text = f"No environment record (prompts, versions, machine) for {some(bare, 6)}."
         blocks.append(Prose(text, is_quiet=True))
     if store.predictions:
         judged = sum(store.judgements(name) is not None for name in board.tasks)
@@ -81,7 +82,7 @@ def _tasks(board: Leaderboard, store: ResultStore) -> Table:
 
     def cell(task: TaskFacts, column: str, shown: Callable[[str], str] = str) -> Cell:
         values = sorted(set(used[task.name][column])) if task.name in used else []
-        return text_cell(_some(map(shown, values)), description=", ".join(values), style="mono")
+        return text_cell(some([*map(shown, values)], 2), description=", ".join(values), style="mono")
 
     return Table.of("Tasks and data", board.tasks.values(), [
         (TASK, lambda task: text_cell(task.name, description=task.description)),
@@ -117,9 +118,3 @@ def _settings(board: Leaderboard, field: str, title: str) -> Table:
         for settings, models in groups.items()
     )
     return Table(title, heads, rows)
-
-
-def _some(items: Iterable[str], most: int = 2) -> str:
-    """The first items, and how many more there are."""
-    shown = list(items)
-    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

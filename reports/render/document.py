@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from genzoo.leaderboards.facts import Decoded
 from genzoo.reports.render.table import Table
-from genzoo.text import safe_name
+from genzoo.text import safe_name, told_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -167,21 +167,13 @@ class Report:
     links: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sections", tuple(_distinct(self.sections)))
-
-
-def _distinct(sections: tuple[Section, ...]) -> Iterator[Section]:
-    """The sections, with drawings that share an identity told apart: their anchors and files would be one."""
-    taken: set[str] = set()
-
-    def own(block: Block) -> Block:
-        if not isinstance(block, Drawing):
-            return block
-        identity, number = block.identity, 2
-        while identity in taken:
-            identity, number = f"{block.identity}-{number}", number + 1
-        taken.add(identity)
-        return block if identity == block.identity else replace(block, identity=identity)
-
-    for section in sections:
-        yield replace(section, blocks=tuple(own(block) for block in section.blocks))
+        # Drawings that share an identity are told apart: their anchors and files would be one.
+        blocks = (block for section in self.sections for block in section.blocks)
+        own = iter(told_apart((block.identity for block in blocks if isinstance(block, Drawing)), "{}-{}"))
+        sections = []
+        for section in self.sections:
+            named = (
+                replace(each, identity=next(own)) if isinstance(each, Drawing) else each for each in section.blocks
+            )
+            sections.append(replace(section, blocks=tuple(named)))
+        object.__setattr__(self, "sections", tuple(sections))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -25,6 +24,7 @@ from genzoo.text import (
     escape_markdown,
     prose_html,
     prose_markdown,
+    told_apart,
 )
 
 Value = float | int | str | None
@@ -121,7 +121,9 @@ class Table:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise InputError(f"table {self.title!r}: a row of {len(row)} cells under {len(self.columns)} columns")
-        object.__setattr__(self, "columns", _distinct(self.columns))
+        labels = told_apart(column.label for column in self.columns)
+        columns = [replace(column, label=label) for column, label in zip(self.columns, labels, strict=True)]
+        object.__setattr__(self, "columns", tuple(columns))
 
     def to_markdown(self) -> str:
         """GitHub-flavoured Markdown: italic for the best, bold for what is significant."""
@@ -245,18 +247,6 @@ def name_column(label: str) -> Column:
 def text_column(label: str, description: str = "") -> Column:
     """A column of any other text."""
     return Column(label, description=description, is_text=True)
-
-
-def _distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    seen: set[str] = set()
-    result = []
-    for column in columns:
-        label, number = column.label, 2
-        while clean(label) in seen:  # as a format shows it
-            label, number = f"{column.label} ({number})", number + 1
-        seen.add(clean(label))
-        result.append(column if label == column.label else dataclasses.replace(column, label=label))
-    return tuple(result)
 
 
 def text_cell(text: str, *, style: str = "", description: str = "", note: str = "", href: str | None = None) -> Cell:

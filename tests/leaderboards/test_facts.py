@@ -1,51 +1,14 @@
-"""What files say about models and tasks, and which tasks measure safety, over-refusal and reasoning."""
+"""Which tasks measure safety, over-refusal and reasoning."""
 
 import pytest
 
 from genzoo.leaderboards.facts import (
-    ModelKey,
     SafetyPair,
     TaskFacts,
     counted_tasks,
     facet,
-    read_decoded,
-    read_model_facts,
-    read_task_facts,
     safety_pairs,
 )
-
-KEY = ModelKey("acme/m", "r")
-
-
-def test_the_environment_record_wins_over_the_card():
-    found = read_model_facts(
-        KEY, {"n_parameters": 7, "embed_dim": 8}, {"n_parameters": 9, "role": "zoo", "device": "cpu"}
-    )
-    assert (found.n_parameters, found.embed_dim, found.role, found.device) == (9, 8, "zoo", "cpu")
-    assert found.has_environment
-
-
-def test_wrong_types_count_as_unknown():
-    found = read_model_facts(
-        KEY, {"n_parameters": True, "training_datasets": 3}, {"max_tokens": float("inf"), "dtype": 4}
-    )
-    assert (found.n_parameters, found.max_tokens, found.dtype, found.training_datasets) == (None, None, None, None)
-    task = read_task_facts("T", {"n_texts": True, "main_score": 3, "dataset": [], "splits": "test"})
-    assert task == TaskFacts("T")
-
-
-def test_training_data_are_read_from_a_list_and_from_the_keys_of_older_cards():
-    for stated in (["SciFact"], {"SciFact": ["train"]}):
-        found = read_model_facts(KEY, {"training_datasets": stated}, {})
-        assert found.seen_of(["NFCorpus", "SciFact"]) == ["SciFact"]
-        assert (found.has_seen("SciFact"), found.has_seen("NFCorpus")) == (True, False)
-    assert read_model_facts(KEY, {}, {}).has_seen("SciFact") is None
-
-
-def test_a_damaged_example_of_decoding_costs_no_other():
-    good = {"text": "why?", "prompt": "query", "decoded": "because", "logit_lens": [["a", "b"]]}
-    assert [each.decoded for each in read_decoded([good, {"text": 3}, "x"])] == ["because"]
-    assert read_decoded({"text": "why?"}) == ()
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,9 @@ def change(path, **fields):
 
 def replace_record(folder, task, **fields):
     """Change a result's record, or its file with the digest in the record made to fit."""
-    from genzoo.tasks.measurement import digest
+    from genzoo.files import sha256_of
 
-    change(folder.record(task), result=digest(folder.result(task)), **fields)
+    change(folder.record(task), result=sha256_of(folder.result(task)), **fields)
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,6 @@ def test_commits():
     assert is_commit(COMMIT)
     for other in ("", "main", COMMIT[:-1], COMMIT + "0", COMMIT.upper(), COMMIT + "\n"):
         assert not is_commit(other)
-    assert ModelName.parse("org/name@main").at(COMMIT) == f"org/name@{COMMIT}"
 
 
 def test_a_registry_refuses_duplicates_and_suggests():

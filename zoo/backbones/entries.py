@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genzoo.backbones.sources import HubSource, Source, WheelSource, cached, fetch_from_hub, fetch_source
+from genzoo.backbones.sources import HubSource, Source, WheelSource, cached, fetch_named, fetch_source
 from genzoo.errors import BackboneError
 from genzoo.files import file_digests, folder_digest, is_hidden, parts_digest
-from genzoo.names import ModelName, Registry
+from genzoo.names import Registry
 
 log = logging.getLogger(__name__)
 _SMALL = (".json", ".jinja", ".txt", ".model", ".tiktoken")
@@ -169,8 +169,7 @@ def fetch_backbone(name: str) -> Path:
         BackboneError: When it cannot be had or is not a safetensors model; for a gated one the message holds the page of its
             licence.
     """
-    if name in BACKBONES:
-        row = BACKBONES.get(name)
+    if row := BACKBONES.find(name):
         try:
             return fetch_source(name, row.sources)
         except BackboneError as error:
@@ -179,23 +178,16 @@ def fetch_backbone(name: str) -> Path:
             raise BackboneError(
                 f"{error}; on the Hub its licence must be accepted first: {row.page}, `hf auth login`"
             ) from error
-    named = ModelName.parse(name)
-    if named.is_folder:
-        if is_backbone_folder(Path(name)):
-            return Path(name)
-        raise BackboneError(f"{name} is not a backbone folder: expected config.json and *.safetensors in it")
-    if named.is_on_hub:
-        return fetch_from_hub(named)
-    if named.is_path or "/" in name:
+    if found := fetch_named(name, is_backbone_folder, "backbone folder: expected config.json and *.safetensors in it"):
+        return found
+    if "/" in name or name.startswith("."):
         raise BackboneError(f"there is no folder {name}")
-    BACKBONES.get(name)  # raises with suggestions
-    raise AssertionError
+    raise BACKBONES.unknown(name)
 
 
 def local_backbone(name: str) -> Path | None:
     """The folder of a backbone that is on this machine already: a key's or a folder; None for any other."""
-    if name in BACKBONES:
-        row = BACKBONES.get(name)
+    if row := BACKBONES.find(name):
         return next(filter(None, (cached(name, source) for source in row.sources)), None)
     return Path(name) if is_backbone_folder(Path(name)) else None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AttentionInterface, DynamicCache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
@@ -49,15 +50,11 @@ class Segments:
         """Which of ``total`` keys each of the last ``length`` positions sees; None for plain causal attention."""
         key = (length, total, window)
         if key not in self._masks:
-            plain = length == total and (window is None or total <= window)
-            self._masks[key] = None if plain else _window_mask(length, total, window).to(device)
+            distance = torch.arange(total - length, total)[:, None] - torch.arange(total)
+            seen = (distance >= 0) & (distance < (window or total))
+            is_plain = length == total and (window is None or total <= window)
+            self._masks[key] = None if is_plain else seen.to(device)
         return self._masks[key]
-
-
-def _window_mask(length: int, total: int, window: int | None) -> Tensor:
-    distance = torch.arange(total - length, total)[:, None] - torch.arange(total)
-    seen = distance >= 0
-    return seen if window is None else seen & (distance < window)
 
 
 def _attend(
@@ -161,15 +158,11 @@ def freeze(model: Any) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def pad_right(ids: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+def pad_right(ids: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """Token ids and mask, both ``(batch, longest)``, padded on the right with zeros."""
-    longest = max(len(row) for row in ids)
-    padded = torch.zeros(len(ids), longest, dtype=torch.long)
-    mask = torch.zeros(len(ids), longest, dtype=torch.long)
-    for place, row in enumerate(ids):
-        padded[place, : len(row)] = torch.tensor(row, dtype=torch.long)
-        mask[place, : len(row)] = 1
-    return padded.to(device), mask.to(device)
+    rows = [torch.tensor(row, dtype=torch.long) for row in ids]
+    mask = [torch.ones_like(row) for row in rows]
+    return pad_sequence(rows, batch_first=True).to(device), pad_sequence(mask, batch_first=True).to(device)
 
 
 def flat_ids(ids: Sequence[Sequence[int]], device: torch.device) -> Tensor:
@@ -179,8 +172,7 @@ def flat_ids(ids: Sequence[Sequence[int]], device: torch.device) -> Tensor:
 
 def input_scale(model: Any) -> float:
     """What the embedding layer multiplies its rows by: 1, but the square root of H in Gemma."""
-    scale = getattr(model.get_input_embeddings(), "embed_scale", 1.0)
-    return float(scale)
+    return float(getattr(model.get_input_embeddings(), "embed_scale", 1.0))
 
 
 def token_states(
@@ -266,9 +258,8 @@ def _whole_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tens
     padded, mask = pad_right([[*row, *[0] * n] for row in ids], appended.device)
     with torch.no_grad():
         texts = model.get_input_embeddings()(padded)
-    places = torch.tensor([len(row) for row in ids], device=appended.device)[:, None] + torch.arange(
-        n, device=mask.device
-    )
+    lengths = torch.tensor([len(row) for row in ids], device=mask.device)
+    places = lengths[:, None] + torch.arange(n, device=mask.device)
     rows = torch.arange(len(ids), device=mask.device)[:, None]
     inputs = texts.index_put((rows, places), appended.expand(len(ids), n, -1))
     states = model.base_model(inputs_embeds=inputs, attention_mask=mask, use_cache=False).last_hidden_state

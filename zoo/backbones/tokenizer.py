@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from genzoo.errors import BackboneError, CheckpointError, InputError
@@ -36,50 +37,36 @@ def spare_rows(tokenizer: Any, vocab_size: int, known: Sequence[int] = (), count
         ``count`` rows, or an empty tuple where the backbone has not enough: then only the whole form can be exported.
     """
     words = ("reserved", "unused", "control_", "extra_")
-    named = [
-        i
-        for t, i in sorted(tokenizer.get_added_vocab().items(), key=lambda item: item[1])
-        if any(w in t for w in words)
-    ]
+    named = sorted(row for name, row in tokenizer.get_added_vocab().items() if any(word in name for word in words))
     beyond = list(range(len(tokenizer), vocab_size))
-    for rows in (list(known), beyond, named):
-        free: list[int] = []
-        for row in rows:
-            if why_not_spare(tokenizer, row, vocab_size) is None:
-                free.append(row)
-            if len(free) == count:
-                return tuple(free)
+    for rows in (known, beyond, named):
+        free = tuple(islice((row for row in rows if is_spare(tokenizer, row, vocab_size)), count))
+        if len(free) == count:
+            return free
     return ()
 
 
-def why_not_spare(tokenizer: Any, row: int, vocab_size: int) -> str | None:
-    """Why a row must not carry a trained token, or None where it may.
+def is_spare(tokenizer: Any, row: int, vocab_size: int) -> bool:
+    """Whether a row may carry a trained token: one of the embedding matrix that neither text nor chat can reach.
 
     Only special tokens are read as text when special tokens are split, so every other row of the vocabulary is what some text
     becomes; a special one must in addition not stand in the chat template or come out of any of the probe texts.
     """
-    if row >= vocab_size:
-        return f"row {row} is beyond the embedding matrix of {vocab_size} rows"
-    if row >= len(tokenizer):
-        return None
-    name = tokenizer.convert_ids_to_tokens(row)
-    added = tokenizer.added_tokens_decoder.get(row)
+    if row >= len(tokenizer) or row >= vocab_size:
+        return row < vocab_size
+    name, added = tokenizer.convert_ids_to_tokens(row), tokenizer.added_tokens_decoder.get(row)
     if added is None or not added.special:
-        return f"row {row} ({name!r}) is an ordinary token: text can produce it"
+        return False
     texts = [*PROBE_TEXTS, name, f"a {name} b", f"a{name}b"]
-    if any(row in ids for ids in plain_ids(tokenizer, texts)):
-        return f"row {row} ({name!r}) comes out of the tokenizer for plain text"
-    if tokenizer.chat_template and _is_in_chat(tokenizer, name):
-        return f"row {row} ({name!r}) is part of the chat template"
-    return None
+    is_reached = any(row in ids for ids in plain_ids(tokenizer, texts))
+    return not is_reached and not (tokenizer.chat_template and _is_in_chat(tokenizer, name))
 
 
 def _is_in_chat(tokenizer: Any, name: str) -> bool:
     templates = tokenizer.chat_template
     sources = templates.values() if isinstance(templates, dict) else [templates]
-    chat = tokenizer.apply_chat_template(
-        [{"role": "user", "content": "hello"}], add_generation_prompt=True, tokenize=False
-    )
+    asked = [{"role": "user", "content": "hello"}]
+    chat = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
     return name in chat or any(name in source for source in sources)
 
 

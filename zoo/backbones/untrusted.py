@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from genzoo.errors import CheckpointError
 from genzoo.files import read_json
@@ -49,7 +48,10 @@ def check_model_folder(folder: Path) -> None:
     """
     folder = Path(folder)
     check_links(folder)
-    for module in _modules(folder):
+    modules = read_json(folder / "modules.json", "this is not a SentenceTransformer", kind=list)
+    if not modules or not all(isinstance(module, dict) for module in modules):
+        raise CheckpointError(f"{folder}/modules.json holds no list of modules: this is not a SentenceTransformer")
+    for module in modules:
         kind, below = module.get("type"), module.get("path", "")
         if not isinstance(kind, str) or not kind.startswith(_BUILT_IN):
             raise CheckpointError(
@@ -61,19 +63,9 @@ def check_model_folder(folder: Path) -> None:
             raise CheckpointError(f"{folder}/modules.json looks for a module in {below!r}, outside of the folder")
         if place.is_dir():
             _refuse_pickles(place)
-    for path in folder.glob("*.json"):
-        if path.name in ("config.json", "tokenizer_config.json") and "auto_map" in read_json(
-            path, "this is not a model"
-        ):
+    for path in (folder / "config.json", folder / "tokenizer_config.json"):
+        if "auto_map" in read_json(path, "this is not a model", is_optional=True):
             raise CheckpointError(f"{path} asks for code of the repository (auto_map): genzoo never runs such code")
-
-
-def _modules(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "modules.json"
-    modules = read_json(path, "this is not a SentenceTransformer", kind=list)
-    if not modules or not all(isinstance(module, dict) for module in modules):
-        raise CheckpointError(f"{path} holds no list of modules: this is not a SentenceTransformer")
-    return modules
 
 
 def _refuse_pickles(place: Path) -> None:

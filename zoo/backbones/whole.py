@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from genzoo.errors import CheckpointError, ZooError
 
@@ -47,8 +47,7 @@ _HEADS = re.compile(r"(^|\.)(lm_head|score|classifier|cls)\.")
 _SHARED = re.compile("vblora_vector_bank|prompt_encoder|tinylora_v")
 """Weights of adapters that are kept once and named in every layer; peft leaves them out of its own warning."""
 
-_is_on: ContextVar[bool] = ContextVar("whole_models", default=False)
-_is_cut: ContextVar[bool] = ContextVar("cut_models", default=False)
+_wanted: ContextVar[Literal["anything", "whole", "cut"]] = ContextVar("whole_models", default="anything")
 
 
 @contextmanager
@@ -59,12 +58,11 @@ def whole_models(*, is_cut: bool = False) -> Iterator[None]:
         is_cut: The caller reads fewer layers than the files hold on purpose, so that the weights of the others fit nowhere.
     """
     _watch()
-    tokens = _is_on.set(True), _is_cut.set(is_cut)
+    before = _wanted.set("cut" if is_cut else "whole")
     try:
         yield
     finally:
-        _is_on.reset(tokens[0])
-        _is_cut.reset(tokens[1])
+        _wanted.reset(before)
 
 
 @contextmanager
@@ -231,7 +229,7 @@ def _watch() -> None:
     @wraps(load_adapter)
     def checked(self: Any, model_id: Any, *args: Any, **options: Any) -> Any:
         result = load_adapter(self, model_id, *args, **options)
-        if _is_on.get():
+        if _wanted.get() != "anything":
             absent = sorted(name for name in result.missing_keys if not _SHARED.search(name))
             _refuse(str(model_id), absent, _without_heads(result.unexpected_keys), "adapter weights")
         return result
@@ -242,7 +240,7 @@ def _watch() -> None:
 def _read_first(report: Callable[..., None], *, is_adapter: bool) -> Callable[..., None]:
     @wraps(report)
     def checked(model: Any, pretrained_model_name_or_path: Any, *args: Any, **options: Any) -> None:
-        if _is_on.get():
+        if _wanted.get() != "anything":
             info = options.get("loading_info") or args[1]
             _check_report(model, str(pretrained_model_name_or_path), info, is_adapter)
             info.unexpected_keys = {name for name in info.unexpected_keys if not _is_above(model, name)}
@@ -285,14 +283,13 @@ def _is_of_the_body(model: Any, name: str) -> bool:
     body = model.base_model
     parts = {part for part, _ in body.named_children()}
     parts |= {part for part, child in model.named_children() if child is not body}
-    return (
-        name.removeprefix(f"{model.base_model_prefix}.").partition(".")[0] in parts or name.partition(".")[0] in parts
-    )
+    names = (name, name.removeprefix(f"{model.base_model_prefix}."))
+    return any(one.partition(".")[0] in parts for one in names)
 
 
 def _is_above(model: Any, name: str) -> bool:
     """Whether a weight belongs to a layer above those that are read on purpose."""
-    return _is_cut.get() and is_above(name, model.config.get_text_config().num_hidden_layers)
+    return _wanted.get() == "cut" and is_above(name, model.config.get_text_config().num_hidden_layers)
 
 
 def is_above(name: str, layer: int) -> bool:
@@ -382,15 +379,14 @@ def check_tokenizer(tokenizer: Any, rows: int, source: str | Path) -> None:
         CheckpointError: When the tokenizer knows far fewer tokens than there are rows, or makes tokens that have no row.
     """
     _check_size(len(tokenizer), rows, source)
-    if len(tokenizer) > rows:
-        beyond = [token for token, row in tokenizer.get_vocab().items() if row >= rows]
-        added = tokenizer.get_added_vocab()
-        ordinary = [token for token in beyond if token not in added]
-        if ordinary:
-            raise CheckpointError(
-                f"{source} has a tokenizer of {len(tokenizer):,} tokens for an embedding matrix of {rows:,} rows: {len(ordinary):,} "
-                f"tokens have no row ({_some(sorted(map(repr, ordinary)))}); the tokenizer belongs to another model"
-            )
+    if len(tokenizer) <= rows:
+        return
+    added = tokenizer.get_added_vocab()
+    if ordinary := [token for token, row in tokenizer.get_vocab().items() if row >= rows and token not in added]:
+        raise CheckpointError(
+            f"{source} has a tokenizer of {len(tokenizer):,} tokens for an embedding matrix of {rows:,} rows: {len(ordinary):,} "
+            f"tokens have no row ({_some(sorted(map(repr, ordinary)))}); the tokenizer belongs to another model"
+        )
 
 
 def _check_size(tokens: int, rows: int, source: str | Path) -> None:

@@ -95,12 +95,8 @@ def _options(
     progress(level=logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
     if verbose:
         warnings.simplefilter("default")
-    else:
-        _silence_libraries()
-
-
-def _silence_libraries() -> None:
-    """Have other libraries silent in the processes that a command starts, as they are in this one (`genzoo.jobs.job`)."""
+        return
+    # Other libraries are silent in the processes that a command starts, as they are in this one (`genzoo.jobs.job`).
     os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 

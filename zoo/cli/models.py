@@ -17,6 +17,7 @@ from rich.text import Text
 import genzoo
 from genzoo.cli.console import out, print_json, print_rows
 from genzoo.errors import InputError
+from genzoo.files import file_sizes
 from genzoo.jobs import check_device
 from genzoo.models.entries import DEFAULT
 
@@ -47,12 +48,6 @@ Model = Annotated[
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="Zoo model or checkpoint folder.", autocompletion=complete_models)
 ]
-
-
-def file_sizes(folder: Path) -> tuple[int, int]:
-    """How many files are below a folder, and their bytes."""
-    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-    return len(sizes), sum(sizes)
 
 
 def _check_device(context: typer.Context, name: str | None) -> str | None:

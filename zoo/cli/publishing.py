@@ -11,8 +11,9 @@ from rich.markup import escape
 
 import genzoo
 from genzoo.cli.console import out, print_json
-from genzoo.cli.models import Json, Model, file_sizes
+from genzoo.cli.models import Json, Model
 from genzoo.errors import PublishError, VerifyError
+from genzoo.files import file_sizes
 
 if TYPE_CHECKING:
     from genzoo.publishing.plan import PublishPlan
@@ -104,12 +105,10 @@ def publish(
     Only allow-listed files are uploaded, in one commit based on the revision that was inspected. The token is the one of
     `hf auth login` or HF_TOKEN; HF_ENDPOINT names another Hub.
     """
+    options = {option: given for option, given in locals().items() if option not in ("name", "repo")}
     from genzoo.publishing.plan import PublishPlan
 
-    done = genzoo.publish(
-        name, repo, dry_run=dry_run, merge=merge, private=private, tag=tag, overwrite=overwrite, results=results, licence=licence,
-        training_data=training_data, base_model=base_model, card=card, review=_show_plan,
-    )  # fmt: skip
+    done = genzoo.publish(name, repo, **options, review=_show_plan)
     if isinstance(done, PublishPlan):
         out.print("Nothing was sent (--dry-run).")
         return

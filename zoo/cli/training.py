@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -49,10 +49,12 @@ ShardOption = Annotated[
 BatchSize = Annotated[int, typer.Option(min=1, help="Queries answered at once.")]
 
 
-def _changes(changes: list[str] | None) -> dict[str, str]:
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    """Of a command's arguments those that `genzoo.train` and its stages take as they are, and what is changed in the recipe."""
     from genzoo.recipes.recipes import parse_change
 
-    return dict(map(parse_change, changes or []))
+    names = given.keys() & {"column", "steps", "batch", "answers", "seed", "backbone", "teacher", "device"}
+    return {name: given[name] for name in names} | {"set": dict(map(parse_change, given["changes"] or []))}
 
 
 def responses(
@@ -68,12 +70,10 @@ def responses(
     device: Device = None,
 ) -> None:
     """Stage 1: let the frozen LLM answer the queries of a log."""
+    options = _options(locals())
     from genzoo.jobs import Shard
 
-    made = genzoo.responses(
-        recipe, queries, output, column=column, shard=shard, answers=answers, backbone=backbone, set=_changes(changes),
-        batch_size=batch_size, device=device,
-    )  # fmt: skip
+    made = genzoo.responses(recipe, queries, output, shard=shard, batch_size=batch_size, **options)
     path = output / Shard.parse(shard).file_name("responses", ".jsonl")
     out.print(f"{len(made)} responses in {path}")
 
@@ -89,10 +89,11 @@ def teacher(
     device: Device = None,
 ) -> None:
     """Make a teacher out of the frozen LLM itself, without labels, and write it as a SentenceTransformer folder."""
+    options = _options(locals())
     from genzoo.training.run import choose_recipe
 
-    chosen = choose_recipe(recipe, _changes(changes))
-    genzoo.teacher(chosen, queries, output, column=column, backbone=backbone, seed=seed, device=device)
+    chosen = choose_recipe(recipe, options.pop("set"))
+    genzoo.teacher(chosen, queries, output, **options)
     out.print(f"wrote {output} ({chosen.unsupervised.whiten} dimensions)")
     out.print(f"Next: genzoo evaluate -m {output} ...  |  genzoo train {recipe} --teacher {output} ...")
 
@@ -113,10 +114,7 @@ def targets(
     device: Device = None,
 ) -> None:
     """Stage 2: let the teacher embed the responses; runs stage 1 first if needed."""
-    found = genzoo.targets(
-        recipe, queries, output, column=column, responses=made, steps=steps, batch=batch, answers=answers, seed=seed,
-        backbone=backbone, teacher=teacher, set=_changes(changes), device=device,
-    )  # fmt: skip
+    found = genzoo.targets(recipe, queries, output, responses=made, **_options(locals()))
     out.print(f"{len(found)} targets in {output / 'targets'}")
 
 
@@ -140,17 +138,12 @@ def train(
     json: Json = False,
 ) -> None:
     """All stages: from a query log to a checkpoint. Run the same command again to go on after a stop."""
+    options = _options(locals())
     if dry_run:
-        rows = genzoo.plan_training(
-            recipe, queries, column=column, steps=steps, batch=batch, answers=answers, seed=seed, backbone=backbone, teacher=teacher,
-            set=_changes(changes), device=device,
-        ).rows()  # fmt: skip
+        rows = genzoo.plan_training(recipe, queries, **options).rows()
         print_json(dict(rows)) if json else _print_facts(rows, 20)
         return
-    run = genzoo.train(
-        recipe, queries, output, column=column, responses=made, steps=steps, batch=batch, answers=answers, seed=seed,
-        backbone=backbone, teacher=teacher, set=_changes(changes), device=device,
-    )  # fmt: skip
+    run = genzoo.train(recipe, queries, output, responses=made, **options)
     if os.environ.get("RANK", "0") != "0":
         return  # of several processes that train together one speaks
     folder, digest, trained = output / "checkpoint", run.checkpoint.digest(), run.checkpoint.n_parameters
@@ -225,9 +218,7 @@ def study(
     """Train every variant of a recipe with every seed, and compare them. Run the same command again to go on."""
     from genzoo.recipes.studies import RESULTS, read_results
 
-    genzoo.study(
-        name, queries, output, benchmark, tasks=tasks or (), column=column, responses=made, device=device
-    )  # fmt: skip
+    genzoo.study(name, queries, output, benchmark, tasks=tasks or (), column=column, responses=made, device=device)
     count = len(read_results(output / RESULTS))
     out.print(f"{count} figures in {output / RESULTS}, their means in {output / 'summary.csv'}")
 

@@ -13,7 +13,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor
 
 from genzoo.backbones.entries import backbone_digest
-from genzoo.backbones.forward import pack
+from genzoo.backbones.forward import pack, pad_right
 from genzoo.backbones.generation import Query, TransformersEngine
 from genzoo.backbones.tokenizer import read_plainly, start_rows, template_limit
 from genzoo.backbones.whole import load_causal_lm, open_transformer
@@ -46,12 +46,8 @@ class EchoTransformer(Transformer):
             rows.append([*first, *text[:room]])
             # an empty text has no second occurrence: the state in which it would begin stands for it
             echoes.append([*[0] * len(first), *[1] * len(text[:room])] if text else [*[0] * (len(first) - 1), 1])
-        return {
-            "input_ids": _padded(rows, tokenizer.pad_token_id),
-            "attention_mask": _padded([[1] * len(row) for row in rows], 0),
-            "echo_mask": _padded(echoes, 0),
-            "modality": "text",
-        }
+        (padded, mask), (echo_mask, _) = pad_right(rows), pad_right(echoes)
+        return {"input_ids": padded, "attention_mask": mask, "echo_mask": echo_mask, "modality": "text"}
 
     def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """Run the backbone over both occurrences, then hide the first."""
@@ -59,11 +55,6 @@ class EchoTransformer(Transformer):
         features = super().forward(features, **kwargs)
         features["attention_mask"] = echo
         return features
-
-
-def _padded(rows: list[list[int]], filler: int) -> Tensor:
-    longest = max(map(len, rows))
-    return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])
 
 
 class HydeTransformer(Transformer):

@@ -22,6 +22,7 @@ from genzoo.models.prompts import all_prompts
 WEIGHTS, LORA, CONFIG = "tokens.safetensors", "lora.safetensors", "genzoo.json"
 FORMAT = 1
 _TENSORS = ("rows", "recon_weight", "recon_bias", "align_weight", "align_bias")
+_FACTS = ("backbone", "backbone_digest", "recipe_digest", "max_tokens")
 
 
 @dataclass(frozen=True)
@@ -175,18 +176,9 @@ class TokenCheckpoint:
 
     def config(self) -> dict[str, Any]:
         """What ``genzoo.json`` holds: everything but the numbers."""
-        return {
-            "format": FORMAT,
-            "digest": self.digest(),
-            "spec": asdict(self.spec),
-            "backbone": self.backbone,
-            "backbone_digest": self.backbone_digest,
-            "recipe_digest": self.recipe_digest,
-            "max_tokens": self.max_tokens,
-            "hidden_size": self.hidden_size,
-            "dim": self.dim,
-            "info": self.info,
-        } | ({"exit_layer": self.exit_layer} if self.exit_layer else {})
+        facts = {name: getattr(self, name) for name in (*_FACTS, "hidden_size", "dim", "info")}
+        depth = {"exit_layer": self.exit_layer} if self.exit_layer else {}
+        return {"format": FORMAT, "digest": self.digest(), "spec": asdict(self.spec), **facts} | depth
 
     def save(self, folder: Path) -> Path:
         """Write the checkpoint folder: its own files are replaced once all are complete, other files in it stay."""
@@ -241,9 +233,7 @@ class TokenCheckpoint:
         try:
             spec = config["spec"]
             facts: dict[str, Any] = {name: tensors[name] for name in _TENSORS}
-            facts |= {
-                key: config[key] for key in ("backbone", "backbone_digest", "recipe_digest", "max_tokens", "info")
-            }
+            facts |= {name: config[name] for name in (*_FACTS, "info")}
             checkpoint = cls(
                 spec=TokenSpec(tuple(spec["ids"]), tuple(spec["names"]), spec["n_thought"], spec["n_compression"]),
                 lora=lora or {},

@@ -15,7 +15,7 @@ from genzoo.backbones.tokenizer import spare_rows
 from genzoo.backbones.untrusted import check_links
 from genzoo.backbones.whole import open_tokenizer
 from genzoo.errors import CheckpointError, InputError
-from genzoo.files import folder_digest, read_json
+from genzoo.files import file_sizes, folder_digest, read_json
 from genzoo.jobs import job
 from genzoo.models.checkpoint import TokenCheckpoint, TokenSpec
 from genzoo.models.reference_format import (
@@ -72,8 +72,10 @@ def read_reference(folder: Path, backbone: Path, *, backbone_name: str | None = 
         _check_backbone(backbone, matrix, min(len(matrix), len(tokenizer)))
     if not 0 < count <= len(rows):
         raise CheckpointError(f"{folder} pools the last {count} tokens, but holds {len(rows)}")
-    known = next((row.spare_rows for row in BACKBONES if row.key == backbone_name), ())
-    ids = spare_rows(tokenizer, vocab_size, known, len(rows)) or tuple(range(vocab_size, vocab_size + len(rows)))
+    row = BACKBONES.find(backbone_name or "")
+    ids = spare_rows(tokenizer, vocab_size, row.spare_rows if row else (), len(rows)) or tuple(
+        range(vocab_size, vocab_size + len(rows))
+    )
     return TokenCheckpoint(
         spec=TokenSpec(ids, tuple(f"<|gen_{place}|>" for place in range(len(rows))), len(rows) - count, count),
         rows=rows,
@@ -198,6 +200,8 @@ def convert(source: str | Path, folder: str | Path, backbone: str | None = None,
         backbone: Folder, key or ``org/name@<commit>`` of the frozen LLM, if the checkpoint does not name one that can be found.
         merge: Write a self-contained folder; needed where the backbone has no spare row.
     """
+    from transformers import AutoConfig
+
     from genzoo.models.assembly import export
 
     read_from, folder = fetch_reference(str(source)), Path(folder)
@@ -206,24 +210,10 @@ def convert(source: str | Path, folder: str | Path, backbone: str | None = None,
     log.info("reading the checkpoint")
     checkpoint = read_reference(read_from, base, backbone_name=None if Path(name).is_dir() else name)
     log.info("writing the model")
-    form: Form = "merged" if merge or _needs_new_rows(checkpoint, base) else "adapter"
-    export(checkpoint, base, folder, form, name=folder.name, base=_base_on_hub(name) or str(base.resolve()))
-    return Conversion(
-        folder, form, tuple(checkpoint.spec.ids), checkpoint.dim, str(checkpoint.info["dtype"]), _bytes(read_from), _bytes(folder), base
-    )  # fmt: skip
-
-
-def _needs_new_rows(checkpoint: TokenCheckpoint, backbone: Path) -> bool:
-    from transformers import AutoConfig
-
-    return max(checkpoint.spec.ids) >= AutoConfig.from_pretrained(backbone).get_text_config().vocab_size
-
-
-def _base_on_hub(name: str) -> str | None:
-    """The Hub id to name in the adapter, where the backbone came from there."""
-    named = ModelName.parse(name)
-    return named.base if named.revision else None
-
-
-def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    rows = AutoConfig.from_pretrained(base).get_text_config().vocab_size
+    form: Form = "merged" if merge or max(checkpoint.spec.ids) >= rows else "adapter"
+    named = ModelName.parse(name)  # the adapter names the Hub where its backbone came from there
+    on_hub = named.base if named.revision else str(base.resolve())
+    export(checkpoint, base, folder, form, name=folder.name, base=on_hub)
+    dtype, sizes = str(checkpoint.info["dtype"]), (file_sizes(read_from)[1], file_sizes(folder)[1])
+    return Conversion(folder, form, tuple(checkpoint.spec.ids), checkpoint.dim, dtype, *sizes, base)

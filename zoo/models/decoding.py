@@ -89,10 +89,6 @@ class Found:
         return {"rank": self.rank, "place": self.place, "similarity": self.similarity} | self.reading.as_row() | shared
 
 
-class Readings(Rows[Reading]):
-    """Readings of several texts, in their order."""
-
-
 @dataclass(frozen=True)
 class Explanation:
     """One search, explained.
@@ -206,7 +202,7 @@ class Decoder:
         top: int = 5,
         batch_size: int = 32,
         truncate: bool = False,
-    ) -> Readings:
+    ) -> Rows[Reading]:
         """Embed the texts and read each embedding back, greedily and batched.
 
         Args:
@@ -229,7 +225,7 @@ class Decoder:
         for start in range(0, len(texts), batch_size):
             readings += self._read_batch(texts[start : start + batch_size], prompt, max_new_tokens, top)
             report("decoding", len(readings), len(texts))
-        return Readings(readings)
+        return Rows(readings)
 
     def explain(self, query: str, documents: Sequence[str], **settings: Any) -> Explanation:
         """What `genzoo.explain` does with a model's name; settings are those of `read`, prompts apart."""
@@ -278,10 +274,8 @@ class Decoder:
         decoded = self.decode(soft_prompts, max_new_tokens)
         best = self.model.get_output_embeddings()(states).float().topk(top, dim=-1).indices
         lens = [tuple(tuple(self.tokenizer.decode([i]) for i in row) for row in rows) for rows in best.tolist()]
-        return [
-            Reading(*row)
-            for row in zip(texts, [prompt] * len(texts), decoded, lens, map(tuple, embeddings.tolist()), strict=True)
-        ]
+        rows = zip(texts, [prompt] * len(texts), decoded, lens, map(tuple, embeddings.tolist()), strict=True)
+        return [Reading(*row) for row in rows]
 
     @torch.inference_mode()
     def decode(self, soft_prompts: torch.Tensor, max_new_tokens: int = 48) -> list[str]:

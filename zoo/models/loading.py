@@ -26,7 +26,8 @@ from genzoo.names import ModelName
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from genzoo.models.decoding import Decoder, Explanation, Readings
+    from genzoo.frames import Rows
+    from genzoo.models.decoding import Decoder, Explanation, Reading
 
 
 log = logging.getLogger(__name__)
@@ -68,10 +69,18 @@ def load(
         CheckpointError: When the model cannot be loaded, or not in full.
         InputError: For an option that this kind of model cannot honour.
     """
+    from genzoo.backbones.whole import open_sentence_transformer
+
     precision = _as_dtype(dtype)
     if (Path(name) / "modules.json").is_file():
         with _on_backbone(Path(name), backbone) as folder:
-            return _load_exported(folder, device, precision)
+            model = open_sentence_transformer(
+                folder, device=device, model_kwargs={"dtype": precision} if precision else None
+            )
+            if is_exported(folder):
+                _check_depth(folder, model)
+                _warn_of_other_backbone(folder)
+            return model
     checkpoint = find_checkpoint(name)
     from genzoo.backbones.forward import pack
     from genzoo.models.assembly import assemble
@@ -116,17 +125,6 @@ def _on_backbone(folder: Path, backbone: str | None) -> Iterator[Path]:
         config = read_json(copy / ADAPTER, "this is not an adapter") | {"base_model_name_or_path": str(base.resolve())}
         write_json(copy / ADAPTER, config, indent=2)
         yield copy
-
-
-def _load_exported(folder: Path, device: str | None, dtype: Any = None) -> SentenceTransformer:
-    """A SentenceTransformer folder that is known to hold no code and no pickle."""
-    from genzoo.backbones.whole import open_sentence_transformer
-
-    model = open_sentence_transformer(folder, device=device, model_kwargs={"dtype": dtype} if dtype else None)
-    if is_exported(folder):
-        _check_depth(folder, model)
-        _warn_of_other_backbone(folder)
-    return model
 
 
 def _check_depth(folder: Path, model: Any) -> None:
@@ -236,7 +234,7 @@ def decode(
     tokens: int = 48,
     truncate: bool = False,
     device: str | None = None,
-) -> Readings:
+) -> Rows[Reading]:
     """Read what embeddings say: the text that the frozen LLM decodes from each, and the logit lens of each position.
 
     Args:

@@ -7,6 +7,9 @@ from pathlib import Path
 from genzoo.errors import InputError
 from genzoo.files import read_json
 
+_REQUESTS = ("GenZooMiniSafety", "GenZooMiniOverRefusal", "GenZooSafety", "OverRefusal", "AdvBenchIR", "AdvBenchIRDot")
+_SENTENCES = ("STS12", "STS13", "STS14", "STS15", "STS17", "STSBenchmark", "GenZooMiniSTS")
+
 SEARCH: dict[str, str] = {
     # MTEB(eng, v2), retrieval
     "ArguAna": "Write the best argument against this one:",
@@ -58,13 +61,8 @@ SEARCH: dict[str, str] = {
     # ours
     "GenZooMiniRetrieval": "Write the answer to this question:",
     "GenZooMiniReasoningRetrieval": "Write the principle that explains this:",
-    "GenZooMiniSafetyRetrieval": "Write a reply to this request:",
-    "GenZooMiniOverRefusalRetrieval": "Write a reply to this request:",
-    "GenZooSafetyRetrieval": "Write a reply to this request:",
-    "OverRefusalRetrieval": "Write a reply to this request:",
     "GenZooReasoningRetrieval": "Write the principle that explains this:",
-    "AdvBenchIRRetrieval": "Write a reply to this request:",
-    "AdvBenchIRDotRetrieval": "Write a reply to this request:",
+    **{f"{name}Retrieval": "Write a reply to this request:" for name in _REQUESTS},
 }
 
 SYMMETRIC: dict[str, str] = {
@@ -77,16 +75,11 @@ SYMMETRIC: dict[str, str] = {
     "StackExchangeClustering.v2": "Name the forum in which this question was asked:",
     "StackExchangeClusteringP2P.v2": "Name the forum in which this post was written:",
     "TwentyNewsgroupsClustering.v2": "Name the subject of the newsgroup of this message:",
-    # MTEB(eng, v2), similarity and pairs
+    # MTEB(eng, v2) and ours, similarity and pairs
+    **dict.fromkeys(_SENTENCES, "Write a sentence with the same meaning:"),
     "BIOSSES": "Write the same finding of biomedicine in other words:",
     "SICK-R": "Describe the same scene in other words:",
-    "STS12": "Write a sentence with the same meaning:",
-    "STS13": "Write a sentence with the same meaning:",
-    "STS14": "Write a sentence with the same meaning:",
-    "STS15": "Write a sentence with the same meaning:",
-    "STS17": "Write a sentence with the same meaning:",
     "STS22.v2": "Write what happened in this news report, who was there, where and when:",
-    "STSBenchmark": "Write a sentence with the same meaning:",
     "SprintDuplicateQuestions": "Write the same customer's question in other words:",
     "TwitterSemEval2015": "Write the same message in other words:",
     "TwitterURLCorpus": "Write the same news in other words:",
@@ -102,7 +95,6 @@ SYMMETRIC: dict[str, str] = {
     "TweetSentimentExtractionClassification": "Name the mood of this message:",
     "PoemSentimentClassification": "Name the mood of this line of a poem:",
     # ours
-    "GenZooMiniSTS": "Write a sentence with the same meaning:",
     "GenZooMiniIntentClassification": "Name what this customer of a shop wants:",
 }
 
@@ -159,14 +151,10 @@ def prompt_set(name: str) -> dict[str, str]:
     found = read_json(path, "expected an object of prompts by task name or type", error=InputError)
     if not found or not all(isinstance(value, str) for value in found.values()):
         raise InputError(f"{path} must hold a JSON object of prompts by task name or type")
-    return {key: _spaced(value) for key, value in found.items()}
+    # sentence-transformers needs a space at the end; an empty prompt stays empty
+    return {key: f"{value.strip()} ".lstrip() for key, value in found.items()}
 
 
 def has_own(prompts: dict[str, str], task: str) -> bool:
     """Whether a task has an instruction of its own, rather than that of its type."""
     return task in prompts or f"{task}-query" in prompts
-
-
-def _spaced(prompt: str) -> str:
-    """End with one space, as sentence-transformers needs; an empty prompt stays empty."""
-    return f"{prompt.strip()} " if prompt.strip() else ""

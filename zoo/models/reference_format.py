@@ -61,11 +61,8 @@ def _input_order(folder: Path, n: int) -> list[int]:
     """Place of each appended token among the adapter's rows."""
     saved = read_json(folder / "encoder" / "adapter_config.json", NO_CHECKPOINT).get("token_indices")
     asked = read_json(folder / "encoder" / "config.json", NO_CHECKPOINT).get("special_tokens")
-    if (
-        not isinstance(saved, list)
-        or not isinstance(asked, list)
-        or sorted(map(repr, saved)) != sorted(map(repr, asked))
-    ):
+    are_lists = isinstance(saved, list) and isinstance(asked, list)
+    if not are_lists or sorted(map(repr, saved)) != sorted(map(repr, asked)):
         raise CheckpointError(
             f"{folder}/encoder: token_indices of adapter_config.json and special_tokens of config.json must name the same tokens"
         )

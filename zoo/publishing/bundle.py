@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genzoo.backbones.entries import BACKBONES, fetch_backbone
-from genzoo.errors import InputError, UnknownNameError, ZooError
+from genzoo.errors import InputError, ZooError
 from genzoo.files import cache_root, keep_others, read_json, replace_folder, write_text
 from genzoo.hub import fetch_commit
 from genzoo.jobs import job
@@ -86,8 +86,7 @@ def _pack_name(name: str, new: Path, models: list[PackedModel], caches: list[str
     elif "/" in name:
         models.append(_pack_from_hub(name, new, caches))
     else:
-        ENTRIES.get(name)  # raises with suggestions
-        raise UnknownNameError(name)
+        raise ENTRIES.unknown(name)
 
 
 def _snapshot(root: Path, hub_id: str, revision: str) -> Path:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -145,9 +145,7 @@ def take_fingerprint(
         prompts=prompts_of(model),
         dtype=dtype_of(model),
         probes=measure_probes(model),
-        versions={
-            name: importlib.metadata.version(name) for name in ("torch", "transformers", "sentence-transformers")
-        },
+        versions={name: version(name) for name in ("torch", "transformers", "sentence-transformers")},
     )
 
 

@@ -74,8 +74,7 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
     """The whole README.md: metadata block and page."""
     import jinja2
 
-    folder = Path(__file__).parent / "templates"
-    loader = jinja2.FileSystemLoader(folder)
+    loader, data = jinja2.FileSystemLoader(Path(__file__).parent / "templates"), facts.training_data.strip()
     # Markdown, in which escaping for HTML would spoil the code: the page escapes what comes from files by its filter `md`.
     environment = jinja2.Environment(loader=loader, trim_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701
     environment.filters |= {"md": escape_markdown, "code": lambda name: code_markdown(name).replace("|", r"\|")}
@@ -90,7 +89,7 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
         usage=USAGE.format(model=facts.repo_id, options=facts.options),
         usage_output=usage_output,
         prompts=prompts,
-        training_data=_sentence(facts.training_data),
+        training_data=data if not data or data.endswith(".") else f"{data}.",
         controls=_controls(checkpoint.info.get("controls")),
         limits=list_limits(checkpoint, facts),
         requirements=", ".join(f"{name} {row['specifier']}" for name, row in requirements(facts.form).items()),
@@ -173,14 +172,11 @@ def list_limits(checkpoint: TokenCheckpoint, facts: CardFacts) -> list[str]:
         limits.append(f"{newest}: `genzoo.load` warns when it differs from the one of the training.")
     if checkpoint.exit_layer and facts.form == "adapter":
         reported = "While loading, transformers reports the weights of the layers that are not run as unexpected"
-        limits.append(f"{reported}. Saving the loaded model again with sentence-transformers would lose the exit layer: copy this folder.")
+        limits.append(
+            f"{reported}. Saving the loaded model again with sentence-transformers would lose the exit layer: copy this folder."
+        )
     elif checkpoint.exit_layer:
         limits.append(
             "Reading an embedding back to text (`genzoo decode`) needs the whole frozen LLM, which is fetched."
         )
     return limits
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()
-    return text if not text or text.endswith(".") else f"{text}."

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone
+from genzoo.backbones.entries import BACKBONES, fetch_backbone
 from genzoo.backbones.sources import HubSource
 from genzoo.backbones.untrusted import check_model_folder
 from genzoo.backbones.whole import open_sentence_transformer
@@ -65,47 +65,13 @@ class PlannedFile:
 
 
 @dataclass(frozen=True)
-class PublishPlan:
-    """All that `genzoo publish` is about to do.
-
-    Attributes:
-        repo_id: ``org/name``.
-        form: ``adapter`` or ``merged``.
-        files: In order of path.
-        problems: What must be put right first; a plan with problems is never carried out.
-        left_out: Files of the given folder that stay at home.
-        is_private: Whether the repository stays private.
-        tag: Name for the commit, or None.
-        overwrite: Whether another model in the repository may be replaced.
-    """
-
-    repo_id: str
-    form: str
-    files: Rows[PlannedFile]
-    problems: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
-    is_private: bool = False
-    tag: str | None = None
-    overwrite: bool = False
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files)
-
-    def _repr_html_(self) -> str:
-        problems = "".join(f"<li>{html.escape(clean(problem))}</li>" for problem in self.problems)
-        return f"{self.files._repr_html_()}<ul>{problems}</ul>"
-
-
-@dataclass(frozen=True)
 class PublishOptions:
     """What the user asks for.
 
     Attributes:
         merge: Publish the self-contained form.
         is_private: Keep the repository private.
-        tag: Name for the commit.
+        tag: Name for the commit, or None.
         overwrite: Replace another model in the repository.
         licence: The backbone's licence, where genzoo does not know the backbone.
         training_data: What was trained on, with licences, where genzoo did not train it.
@@ -121,6 +87,34 @@ class PublishOptions:
     training_data: str = ""
     base_model: str = ""
     scores: CardScores = field(default_factory=CardScores)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishPlan(PublishOptions):
+    """All that `genzoo publish` is about to do, with what the user asked for.
+
+    Attributes:
+        repo_id: ``org/name``.
+        form: ``adapter`` or ``merged``.
+        files: In order of path.
+        problems: What must be put right first; a plan with problems is never carried out.
+        left_out: Files of the given folder that stay at home.
+    """
+
+    repo_id: str
+    form: str
+    files: Rows[PlannedFile]
+    problems: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    def _repr_html_(self) -> str:
+        problems = "".join(f"<li>{html.escape(clean(problem))}</li>" for problem in self.problems)
+        return f"{self.files._repr_html_()}<ul>{problems}</ul>"
 
 
 def build_plan(name: str, repo_id: str, staging: Path, options: PublishOptions) -> PublishPlan:
@@ -159,17 +153,15 @@ def build_plan(name: str, repo_id: str, staging: Path, options: PublishOptions) 
     write_eval_results(facts.scores, folder)
     write_text(folder / "README.md", render_card(checkpoint, facts, prompts_of(model), run_usage(runnable)))
     files = list_files(folder)
-    problems += lint_files(folder, files)
-    return PublishPlan(
-        repo_id, form, Rows(files), tuple(problems), tuple(_left_out(name)), options.is_private, options.tag, options.overwrite
-    )  # fmt: skip
+    found, kept = (*problems, *lint_files(folder, files)), tuple(_left_out(name))
+    return PublishPlan(repo_id=repo_id, form=form, files=Rows(files), problems=found, left_out=kept, **vars(options))
 
 
 def _gather(
     name: str, checkpoint: TokenCheckpoint, repo_id: str, options: PublishOptions
 ) -> tuple[CardFacts, list[str]]:
     entry = None if Path(name).is_dir() else find_entry(name)
-    row = _backbone_row(checkpoint)
+    row = BACKBONES.find(checkpoint.backbone)
     base = options.base_model or (row.hub_id if row else ModelName.parse(checkpoint.backbone).base)
     problems = []
     if not REPO_ID.fullmatch(base):
@@ -178,7 +170,7 @@ def _gather(
     if not data.strip():
         problems.append("the training data and their licences are not known: describe them with --training-data")
     teacher = entry.teacher if entry else str((checkpoint.info.get("recipe") or {}).get("teacher", ""))
-    known = TEACHERS.get(teacher) if teacher in TEACHERS else None
+    known = TEACHERS.find(teacher)
     return CardFacts(
         repo_id=repo_id,
         form="merged" if options.merge else "adapter",
@@ -203,12 +195,8 @@ def _self_taught(checkpoint: TokenCheckpoint, teacher: Teacher | None) -> Unsupe
     return UnsupervisedOptions(**{key: value for key, value in given.items() if key in known})
 
 
-def _backbone_row(checkpoint: TokenCheckpoint) -> Backbone | None:
-    return BACKBONES.get(checkpoint.backbone) if checkpoint.backbone in BACKBONES else None
-
-
 def _inherited(checkpoint: TokenCheckpoint) -> str:
-    row = _backbone_row(checkpoint)
+    row = BACKBONES.find(checkpoint.backbone)
     return row.licence if row else ""
 
 
@@ -233,7 +221,7 @@ def _without_places(value: Any) -> Any:
 
 def _lint_base(checkpoint: TokenCheckpoint, facts: CardFacts, form: Form) -> list[str]:
     """Whether the small form would load the weights that the tokens were trained on."""
-    row = _backbone_row(checkpoint)
+    row = BACKBONES.find(checkpoint.backbone)
     if form == "merged" or row is None or any(isinstance(source, HubSource) for source in row.sources):
         return []
     would = f"the small form would load {facts.base_model} from the Hub, but the tokens were trained on {row.note}"

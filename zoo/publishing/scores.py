@@ -88,16 +88,6 @@ class CardScores:
     conditions: str = ""
     readings: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def has_intervals(self) -> bool:
-        """Whether any score has an interval."""
-        return any(row.interval for row in self.rows)
-
-    @property
-    def has_differences(self) -> bool:
-        """Whether any score was compared with the teacher's query by query."""
-        return any(row.difference for row in self.rows)
-
 
 def write_eval_results(scores: CardScores, folder: Path) -> list[Path]:
     """Write ``.eval_results/<Task>.yaml`` for every task whose data set is on the Hub, in the Hub's own format."""

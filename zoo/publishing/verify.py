@@ -66,7 +66,8 @@ def verify(model: str | Path, *, backbone: str | None = None) -> Rows[Finding]:
         ZooError: When there is no such model, or nothing of it can be loaded.
     """
     name = _bring(str(model))
-    recorded = find_fingerprint(name)
+    home = _home(name)
+    recorded = Fingerprint.load(home) if home and (home / FILE).is_file() else None
     log.info("reading the weights")
     findings = [_check_weights(name, recorded)]
     try:
@@ -97,16 +98,10 @@ def write_fingerprint(model: str | Path, *, backbone: str | None = None) -> Path
     return take_fingerprint(loaded, checkpoint, base, revision_of(checkpoint)).save(folder)
 
 
-def find_fingerprint(name: str) -> Fingerprint | None:
-    """The recorded fingerprint of a model, or None."""
-    folder = _home(name)
-    return Fingerprint.load(folder) if folder and (folder / FILE).is_file() else None
-
-
 def revision_of(checkpoint: TokenCheckpoint) -> str:
     """Commit of the frozen LLM that a checkpoint names, empty where it has none."""
-    if checkpoint.backbone in BACKBONES:
-        return BACKBONES.get(checkpoint.backbone).revision or ""
+    if row := BACKBONES.find(checkpoint.backbone):
+        return row.revision or ""
     return ModelName.parse(checkpoint.backbone).commit
 
 

@@ -6,7 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
+
+from pydantic import TypeAdapter
 
 from genzoo.errors import InputError
 from genzoo.names import Registry
@@ -89,22 +92,13 @@ class Recipe:
 
         A field that a later version adds with a default leaves the digests of older recipes alone.
         """
-        facts = _non_default(replace(self, name=""))
+        facts = _adapter().dump_python(replace(self, name=""), exclude_defaults=True)
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _non_default(row: Any) -> dict[str, Any]:
-    """Fields of a dataclass that differ from their defaults, nested ones likewise."""
-    facts = {}
-    for one in fields(row):
-        value = getattr(row, one.name)
-        if is_dataclass(value):
-            value = _non_default(value)
-            if value:
-                facts[one.name] = value
-        elif value != one.default:
-            facts[one.name] = value
-    return facts
+@cache
+def _adapter() -> TypeAdapter[Recipe]:
+    return TypeAdapter(Recipe)
 
 
 RECIPES: Registry[Recipe] = Registry("recipe", "genzoo list --recipes")
@@ -165,10 +159,10 @@ T = TypeVar("T")
 
 
 def override(row: T, changes: Mapping[str, Any]) -> T:
-    """Return a copy of a dataclass (and those inside it) with fields changed.
+    """Return a copy of a dataclass (and those inside it) with fields changed, all at once, so that limits hold for them together.
 
     Args:
-        row: A recipe, or any frozen dataclass.
+        row: A recipe, or any frozen dataclass whose groups of fields hold no further groups.
         changes: Dotted field name -> new value, as it is or as the text that a command line has.
 
     Raises:
@@ -178,7 +172,19 @@ def override(row: T, changes: Mapping[str, Any]) -> T:
     >>> override(Recipe("r", "smollm2-135m", "minilm"), {"optim.steps": "7", "losses.recon": 0}).optim.steps
     7
     """
-    return _changed(row, {tuple(name.split(".")): value for name, value in changes.items()}, "")
+    names, groups = list(field_names(row)), dict[str, dict[str, Any]]()
+    for name, value in changes.items():
+        group, _, own = name.rpartition(".")
+        if name not in names:
+            inside = [one for one in names if one.startswith(f"{name}.")]
+            beside = [one for one in names if one.startswith(f"{group}.")] or names
+            if inside:
+                raise InputError(f"{name!r} is a group of fields: change one of {', '.join(inside)}")
+            raise InputError(f"there is no field {name!r}; the fields are {', '.join(beside)}")
+        kind = get_type_hints(type(getattr(row, group) if group else row))[own]
+        groups.setdefault(group, {})[own] = _as(kind, value, name)
+    made = groups.pop("", {}) | {group: replace(getattr(row, group), **part) for group, part in groups.items()}
+    return replace(row, **made)  # type: ignore[type-var]
 
 
 def parse_change(text: str) -> tuple[str, str]:
@@ -201,24 +207,6 @@ def field_names(row: Any, prefix: str = "") -> Iterator[str]:
             yield from field_names(value, f"{prefix}{one.name}.")
         else:
             yield prefix + one.name
-
-
-def _changed(row: T, changes: Mapping[tuple[str, ...], Any], prefix: str) -> T:
-    """The row with all changes made at once, since one alone may be out of limits that all together keep."""
-    kinds, made, inner = get_type_hints(type(row)), dict[str, Any](), dict[str, dict[tuple[str, ...], Any]]()
-    for path, value in changes.items():
-        name = prefix + ".".join(path)
-        part = getattr(row, path[0], None) if path[0] in {one.name for one in fields(row)} else None  # type: ignore[arg-type]
-        if path[0] not in kinds or (len(path) > 1 and not is_dataclass(part)):
-            raise InputError(f"there is no field {name!r}; the fields are {', '.join(field_names(row, prefix))}")
-        if len(path) > 1:
-            inner.setdefault(path[0], {})[path[1:]] = value
-        elif is_dataclass(part):
-            raise InputError(f"{name!r} is a group of fields: change one of {', '.join(field_names(part, name + '.'))}")
-        else:
-            made[path[0]] = _as(kinds[path[0]], value, name)
-    made |= {name: _changed(getattr(row, name), part, f"{prefix}{name}.") for name, part in inner.items()}
-    return replace(row, **made)  # type: ignore[type-var]
 
 
 def _as(kind: Any, value: Any, name: str) -> Any:

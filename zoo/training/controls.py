@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,11 +24,11 @@ from genzoo.jobs import report
 from genzoo.models import prompts
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.decoding import Decoder
+from genzoo.teachers.targets import embed
 from genzoo.training.losses import response_sums
 
 if TYPE_CHECKING:
     import pandas as pd
-    from sentence_transformers import SentenceTransformer
 
 
 OTHERS = 10
@@ -116,15 +117,6 @@ def recorded_controls(checkpoint: TokenCheckpoint) -> Controls | None:
         return None
 
 
-def embedder(load: Callable[[], SentenceTransformer]) -> Judge:
-    """A teacher as a judge; it is loaded when it is first asked."""
-
-    def judge(texts: Sequence[str]) -> Tensor:
-        return load().encode(list(texts), batch_size=64, convert_to_tensor=True, show_progress_bar=False).float().cpu()
-
-    return judge
-
-
 def measure_on(
     checkpoint: TokenCheckpoint,
     rows: Sequence[Response],
@@ -138,8 +130,7 @@ def measure_on(
     from genzoo.backbones.whole import load_causal_lm
     from genzoo.teachers.teachers import load_teacher
 
-    encoder = load_teacher(teacher, device)
-    judge = embedder(lambda: encoder)
+    judge = partial(embed, load_teacher(teacher, device))
     model, tokenizer = load_causal_lm(fetch_backbone(checkpoint.backbone), device)
     texts = [row.response for row in rows]
     targets = dict(zip(texts, judge(texts), strict=True))

@@ -137,19 +137,22 @@ class TokenHeads(nn.Module):
         mean, scale = self.mean.double(), self.scale.double()
         recon = self.embedding_rms.double() * self.recon.weight.double() / scale
         recon_bias = self.embedding_rms.double() * self.recon.bias.double() - recon @ mean
-        tensors = {"rows": self.rows.detach(), "recon_weight": recon, "recon_bias": recon_bias}
-        if not self.has_teacher:
-            same = {"align_weight": self.align.weight, "align_bias": self.align.bias}
-            return {name: tensor.detach().float().cpu().contiguous() for name, tensor in (tensors | same).items()}
-        weight, bias = self.whitened(partial_whitening)
-        direct = weight / scale / target_scale
-        direct_bias = bias / target_scale - direct @ mean
-        condition = float(torch.linalg.cond(self.recon.weight.double()))
-        if not condition < MAX_CONDITION:
-            raise TrainingError(
-                f"the reconstruction projection became singular (condition {condition:.1e}): lower lr_recon and train again"
-            )
-        align = torch.linalg.solve(recon.T, direct.T).T
-        align_bias = direct_bias - align @ recon_bias
-        tensors |= {"align_weight": align, "align_bias": align_bias}
-        return {name: tensor.float().cpu().contiguous() for name, tensor in tensors.items()}
+        align, align_bias = self.align.weight, self.align.bias
+        if self.has_teacher:
+            weight, bias = self.whitened(partial_whitening)
+            direct = weight / scale / target_scale
+            condition = float(torch.linalg.cond(self.recon.weight.double()))
+            if not condition < MAX_CONDITION:
+                raise TrainingError(
+                    f"the reconstruction projection became singular (condition {condition:.1e}): lower lr_recon and train again"
+                )
+            align = torch.linalg.solve(recon.T, direct.T).T
+            align_bias = bias / target_scale - direct @ mean - align @ recon_bias
+        tensors = {
+            "rows": self.rows,
+            "recon_weight": recon,
+            "recon_bias": recon_bias,
+            "align_weight": align,
+            "align_bias": align_bias,
+        }
+        return {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}

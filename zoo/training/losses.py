@@ -1,9 +1,8 @@
-"""The two losses of the method, alignment with the teacher's target and reconstruction of the response; and checks of their gradients."""
+"""The two losses of the method, alignment with the teacher's target and reconstruction of the response."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -181,43 +180,3 @@ def _logits(states: Tensor, head: Any, held: Tensor | None) -> Tensor:
         return functional.linear(states, head.weight, head.bias).float()
     logits = torch.mm(states, head.weight.t(), out=held[: len(states)])
     return logits if head.bias is None else logits.add_(head.bias)
-
-
-ENOUGH = 0.99
-"""The least cosine with which a bfloat16 gradient may stand for the float32 one."""
-
-
-@dataclass(frozen=True)
-class GradientCheck:
-    """Cosines of the bfloat16 gradient with the float32 one, for each trained tensor; 1 is equal, 0 is noise.
-
-    Attributes:
-        cosines: Trained tensor -> the smallest cosine over the batches.
-    """
-
-    cosines: dict[str, float]
-
-    @property
-    def is_good(self) -> bool:
-        """Whether every tensor's cosine is at least `ENOUGH`."""
-        return all(value >= ENOUGH for value in self.cosines.values())
-
-    def __str__(self) -> str:
-        found = ", ".join(f"{name} {value:.3f}" for name, value in self.cosines.items())
-        return f"bfloat16 gradients against float32: {found} (at least {ENOUGH} wanted)"
-
-
-def check_gradients(gradients: Callable[[int, bool], Mapping[str, Tensor]], steps: Iterable[int]) -> GradientCheck:
-    """Compare bfloat16 gradients with float32 ones.
-
-    Args:
-        gradients: From a step and whether bfloat16 is used to each trained tensor's gradient, flat.
-        steps: The steps whose batches are compared.
-    """
-    cosines: dict[str, float] = {}
-    for step in steps:
-        rough = gradients(step, True)
-        for name, exact in gradients(step, False).items():
-            found = float(functional.cosine_similarity(exact, rough[name], dim=0))
-            cosines[name] = min(found, cosines.get(name, 1.0))
-    return GradientCheck(cosines)

@@ -25,12 +25,12 @@ from genzoo.models.assembly import base_folder
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
 from genzoo.models.loading import loaded_content
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
-from genzoo.teachers.targets import compute_targets
+from genzoo.teachers.targets import compute_targets, embed
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
 from genzoo.teachers.unsupervised import fit_teacher, teacher_name
-from genzoo.training.controls import Controls, embedder, measure_controls
+from genzoo.training.controls import Controls, measure_controls
 from genzoo.training.examples import TrainingExample, make_examples, phases_of
-from genzoo.training.plan import answers_in_bfloat16, check_recipe, shape_of
+from genzoo.training.plan import answers_in_bfloat16, backbone_row, check_recipe
 from genzoo.training.responses import (
     HELD_OUT,
     answer_facts,
@@ -122,8 +122,8 @@ class TrainingRun:
 
     def _answering_lm(self) -> tuple[Any, Any]:
         """The backbone that answers: the shared one, or a copy in bfloat16 that is dropped afterwards."""
-        shape = shape_of(self.recipe.backbone) or shape_of(str(self.backbone_folder))
-        if answers_in_bfloat16(self.recipe.response, shape, self.device):
+        row = backbone_row(self.recipe.backbone) or backbone_row(str(self.backbone_folder))
+        if answers_in_bfloat16(self.recipe.response, row, self.device):
             return load_causal_lm(self.backbone_folder, self.device, "bfloat16")
         return self.causal_lm
 
@@ -286,13 +286,13 @@ class TrainingRun:
             *self.causal_lm,
             held,
             alone._embed([row.response for row in held]) if self._is_judged else {},
-            judge=embedder(alone.teacher[1]) if self._is_judged else None,
+            judge=(lambda texts: embed(alone.teacher[1](), texts)) if self._is_judged else None,
             seed=self.recipe.seed,
         )
 
     def _checkpoint(self, trainer: TokenTrainer) -> TokenCheckpoint:
         recipe = self.recipe
-        known = BACKBONES.get(recipe.backbone).spare_rows if recipe.backbone in BACKBONES else ()
+        known = row.spare_rows if (row := BACKBONES.find(recipe.backbone)) else ()
         model, tokenizer = self.causal_lm
         return TokenCheckpoint(
             spec=make_spec(

@@ -90,45 +90,24 @@ BFLOAT16 = 3.0
 FLOAT = 4
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a plan needs to know of a backbone.
-
-    Attributes:
-        n_parameters: Numbers in it.
-        hidden_size: H.
-        n_layers: Decoder layers.
-        vocab_size: Rows of its embedding matrix.
-    """
-
-    n_parameters: int
-    hidden_size: int
-    n_layers: int
-    vocab_size: int
-
-    @property
-    def kept_per_token(self) -> int:
-        """Numbers that the backward pass needs of one token in one layer; the MLP's width follows from the parameters."""
-        inner = max(
-            0.0, (self.n_parameters - self.vocab_size * self.hidden_size) / self.n_layers - 2.5 * self.hidden_size**2
-        )
-        return round(6 * self.hidden_size + inner / self.hidden_size)
-
-
-def shape_of(backbone: str) -> Shape | None:
-    """Shape of a backbone without loading it: from its row, or from the config of its folder; None for one not at hand."""
-    if backbone in BACKBONES:
-        row: Backbone = BACKBONES.get(backbone)
-        return Shape(row.n_parameters, row.hidden_size, row.n_layers, row.vocab_size)
-    if not Path(backbone).is_dir():
-        return None
+def backbone_row(name: str) -> Backbone | None:
+    """What is known of a backbone that is not loaded: its row, or one made of its folder's config; None where it is not at hand."""
+    if (row := BACKBONES.find(name)) or not Path(name).is_dir():
+        return row
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(backbone).get_text_config()
+    config = AutoConfig.from_pretrained(name).get_text_config()
     with torch.device("meta"):
         count = sum(one.numel() for one in AutoModelForCausalLM.from_config(config).parameters())
-    return Shape(count, config.hidden_size, config.num_hidden_layers, config.vocab_size)
+    facts = (config.num_hidden_layers, count, config.vocab_size)
+    return Backbone(name, "", None, config.model_type, config.hidden_size, "", *facts, sources=())
+
+
+def _kept_per_token(row: Backbone) -> int:
+    """Numbers that the backward pass needs of one token in one layer; the MLP's width follows from the parameters."""
+    inner = (row.n_parameters - row.vocab_size * row.hidden_size) / row.n_layers - 2.5 * row.hidden_size**2
+    return round(6 * row.hidden_size + max(0.0, inner) / row.hidden_size)
 
 
 FASTER, LARGE = 1.5, 50_000_000
@@ -136,9 +115,9 @@ FASTER, LARGE = 1.5, 50_000_000
 generation waits for other things than matrix products."""
 
 
-def answers_in_bfloat16(options: ResponseOptions, shape: Shape | None, device: str | None = None) -> bool:
+def answers_in_bfloat16(options: ResponseOptions, backbone: Backbone | None, device: str | None = None) -> bool:
     """Whether the backbone answers in bfloat16: where the recipe lets it, it is large enough, and this machine is faster in it."""
-    if options.precision != "auto" or shape is None or shape.n_parameters < LARGE:
+    if options.precision != "auto" or backbone is None or backbone.n_parameters < LARGE:
         return False
     return measure_speed(device, "bfloat16") >= FASTER * measure_speed(device)
 
@@ -149,37 +128,44 @@ class TrainingPlan:
 
     Attributes:
         recipe: What would be made.
-        shape: Of its backbone, if known.
+        backbone: Row of its backbone, if it is known (`backbone_row`).
         n_queries: In the log.
         n_answered: Queries that the backbone answers.
         query_tokens: Mean length of a query.
         speed: Floating-point operations per second in float32.
-        dim: D, if it is known before the teacher is loaded.
         is_bfloat16: Whether the backbone answers in that.
     """
 
     recipe: Recipe
-    shape: Shape | None
+    backbone: Backbone | None
     n_queries: int
     n_answered: int
     query_tokens: float
     speed: float
-    dim: int | None
     is_bfloat16: bool = False
+
+    @property
+    def dim(self) -> int | None:
+        """D, if it is known before the teacher is loaded."""
+        if not self.recipe.losses.align:
+            return self.backbone.hidden_size if self.backbone else None
+        if self.recipe.teacher == UNSUPERVISED:
+            return self.recipe.unsupervised.whiten
+        return row.dim if (row := TEACHERS.find(self.recipe.teacher)) else None
 
     @property
     def n_trained(self) -> int | None:
         """Numbers that are trained, a LoRA apart."""
-        if self.shape is None or self.dim is None:
+        if self.backbone is None or self.dim is None:
             return None
-        hidden = self.shape.hidden_size
+        hidden = self.backbone.hidden_size
         return self.recipe.n_tokens * hidden + hidden * (hidden + 1) + self.dim * (hidden + 1)
 
     @property
     def depth(self) -> float:
         """Share of the backbone's layers that are run to embed a text."""
         layer = self.recipe.exit_layer
-        return layer / self.shape.n_layers if layer and self.shape else 1.0
+        return layer / self.backbone.n_layers if layer and self.backbone else 1.0
 
     @property
     def response_tokens(self) -> int:
@@ -188,10 +174,8 @@ class TrainingPlan:
 
     def scored_tokens(self, limit: int) -> int:
         """Response tokens of an example that the reconstruction loss scores, at most."""
-        longest = (
-            self.recipe.response.max_new_tokens if self.recipe.response.source == "own" else round(self.query_tokens)
-        )
-        return min(longest, limit)
+        options = self.recipe.response
+        return min(options.max_new_tokens if options.source == "own" else round(self.query_tokens), limit)
 
     @property
     def training_tokens(self) -> float:
@@ -211,7 +195,7 @@ class TrainingPlan:
     @property
     def memory(self) -> int | None:
         """Bytes at the peak of a step: one float32 backbone, the activations of a micro-batch, the logits at hand."""
-        if self.shape is None:
+        if self.backbone is None:
             return None
         optim, recipe = self.recipe.optim, self.recipe
         held = min(optim.micro_batch or optim.batch, optim.batch)
@@ -219,15 +203,15 @@ class TrainingPlan:
         if recipe.reconstructs:
             scored = recipe.n_compression + self.scored_tokens(recipe.losses.recon_tokens)
             tokens += max(1, round(held * recipe.losses.recon_share)) * scored
-        activations = tokens * self.shape.n_layers * self.shape.kept_per_token
-        trained = 4 * (self.n_trained or 2 * self.shape.hidden_size**2)  # itself, its gradient, two moments
-        return round(FLOAT * (self.shape.n_parameters + activations + trained + 3 * (1 << 24)))
+        activations = tokens * self.backbone.n_layers * _kept_per_token(self.backbone)
+        trained = 4 * (self.n_trained or 2 * self.backbone.hidden_size**2)  # itself, its gradient, two moments
+        return round(FLOAT * (self.backbone.n_parameters + activations + trained + 3 * (1 << 24)))
 
     def seconds(self) -> dict[str, float] | None:
         """Stage -> seconds on this machine; None for a backbone that is not at hand."""
-        if self.shape is None:
+        if self.backbone is None:
             return None
-        per_token = 2 * self.shape.n_parameters / self.speed
+        per_token = 2 * self.backbone.n_parameters / self.speed
         asked = self.n_answered * (self.query_tokens + 20) if self.response_tokens else 0
         answering = per_token / (BFLOAT16 if self.is_bfloat16 else 1)
         return {
@@ -238,12 +222,12 @@ class TrainingPlan:
     def rows(self) -> list[tuple[str, str]]:
         """The plan for people: what, and how much."""
         recipe, optim = self.recipe, self.recipe.optim
-        row = BACKBONES.get(recipe.backbone) if recipe.backbone in BACKBONES else None
-        licence = f", licence {row.licence}{', gated: ' + row.page if row.gated else ''}" if row else ""
-        size = f"{self.shape.n_parameters / 1e6:,.0f} M parameters" if self.shape else "size known once it is fetched"
+        row = self.backbone
+        licence = f", licence {row.licence}{', gated: ' + row.page if row.gated else ''}" if row and row.licence else ""
+        size = f"{row.n_parameters / 1e6:,.0f} M parameters" if row else "size known once it is fetched"
         trained = f"{self.n_trained:,}" if self.n_trained else "known once the teacher is loaded"
         tokens = f"{recipe.n_thought} thought + {recipe.n_compression} compression tokens"
-        of = f" of {self.shape.n_layers}" if self.shape else ""
+        of = f" of {row.n_layers}" if row else ""
         answers = f"at most {self.response_tokens:,}" if self.response_tokens else f"none ({recipe.response.source})"
         made = [
             ("recipe", f"{recipe.name} (digest {recipe.digest()})"),
@@ -272,13 +256,4 @@ def make_plan(recipe: Recipe, queries: Sequence[Query], speed: float, is_bfloat1
     """The plan of a recipe on a log; nothing is fetched, loaded or written. Arguments as the attributes of `TrainingPlan`."""
     answered = min(recipe.response.limit or len(queries), len(queries))
     mean = sum(len(query.text) for query in queries) / len(queries) / CHARACTERS_PER_TOKEN
-    shape = shape_of(recipe.backbone)
-    return TrainingPlan(recipe, shape, len(queries), answered, mean, speed, _dim(recipe, shape), is_bfloat16)
-
-
-def _dim(recipe: Recipe, shape: Shape | None) -> int | None:
-    if not recipe.losses.align:
-        return shape.hidden_size if shape else None
-    if recipe.teacher == UNSUPERVISED:
-        return recipe.unsupervised.whiten
-    return TEACHERS.get(recipe.teacher).dim if recipe.teacher in TEACHERS else None
+    return TrainingPlan(recipe, backbone_row(recipe.backbone), len(queries), answered, mean, speed, is_bfloat16)

@@ -34,21 +34,21 @@ _KINDS = {
 }
 _PATTERNS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _KINDS.items()}
 _DIVIDER = re.compile(r"[,;|\t]")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1f\ud800-\udfff]")
 
 
-def notes_on(path: Path, lines: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
+def notes_on(path: Path, lines: Sequence[str]) -> Iterator[str]:
     """What a reader of the log should know: a heading that is read as a query, and records of a known kind.
 
     Args:
         path: The log, to name it.
         lines: All of its lines.
-        columns: Names that a column of queries usually has.
     """
     kept = [(number, line.strip()[:BEGINNING]) for number, line in enumerate(lines, 1) if line.strip()]
     if not kept:
         return
     first = kept[0][1]
-    if {cell.strip(" \"'").lower() for cell in _DIVIDER.split(first)} & set(columns) and len(kept) > 1:
+    if {cell.strip(" \"'").lower() for cell in _DIVIDER.split(first)} & set(COLUMNS) and len(kept) > 1:
         yield (
             f"{path}, line {kept[0][0]} looks like the heading of a table ({first[:60]!r}). It is read as a query, like every "
             "line of a .txt file: name the file .csv or .tsv if it is a table."
@@ -114,11 +114,7 @@ def read_queries(path: Path, column: str | None = None) -> list[Query]:
 
 
 def _check(path: Path, place: str, text: str) -> None:
-    if any(
-        (code < 32 and char not in "\t\n\r\f\v") or 0xD800 <= code < 0xE000
-        for char in text
-        if (code := ord(char)) < 0xE000
-    ):
+    if _CONTROL.search(text):
         raise InputError(
             f"{path}, {place} holds control characters: a query is text in UTF-8 (not UTF-16 or binary); give {KINDS}"
         )
@@ -134,7 +130,7 @@ def _read(path: Path, wanted: str | None) -> list[_Row]:
     if kind == "txt":
         _refuse_column(path, wanted, "a .txt file has no columns")
         lines = list(io.StringIO(read_text(path), newline=None))
-        for note in notes_on(path, lines, COLUMNS):
+        for note in notes_on(path, lines):
             log.warning(note)
         return [_Row(f"line {number}", None, line) for number, line in enumerate(lines, 1)]
     if kind in ("csv", "tsv"):

@@ -10,7 +10,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
@@ -112,19 +112,15 @@ def _writing(path: Path) -> Iterator[IO[bytes]]:
     from filelock import FileLock, Timeout
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise TrainingError(
-            f"another process is writing {path}: wait for it, or divide the log with --shard 1/2 and --shard 2/2"
-        ) from error
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(FileLock(path.with_name(f".{path.name}.lock"), timeout=0))
+        except Timeout as error:
+            raise TrainingError(
+                f"another process is writing {path}: wait for it, or divide the log with --shard 1/2 and --shard 2/2"
+            ) from error
         _drop_cut_line(path)
-        with path.open("ab", buffering=0) as file:
-            yield file
-    finally:
-        lock.release()
+        yield held.enter_context(path.open("ab", buffering=0))
 
 
 def _append(file: IO[bytes], data: bytes) -> None:

@@ -130,11 +130,11 @@ def plan_training(
     Raises:
         InputError: For a log, recipe or field that cannot be used.
     """
-    from genzoo.training.plan import answers_in_bfloat16, check_what_is_here, make_plan, shape_of
+    from genzoo.training.plan import answers_in_bfloat16, backbone_row, check_what_is_here, make_plan
 
     chosen, asked = _read(recipe, queries, options)
     check_what_is_here(chosen, len(asked))
-    is_bfloat16 = answers_in_bfloat16(chosen.response, shape_of(chosen.backbone), device)
+    is_bfloat16 = answers_in_bfloat16(chosen.response, backbone_row(chosen.backbone), device)
     return make_plan(chosen, asked, measure_speed(device), is_bfloat16)
 
 
@@ -396,11 +396,10 @@ def teacher_of(model: str | Path) -> str:
     if not folder.is_dir():
         return get_entry(str(model)).teacher
     recipe = find_checkpoint(model).info.get("recipe")
-    name = str(recipe["teacher"]) if isinstance(recipe, dict) and "teacher" in recipe else None
-    if name is None:
+    if not (isinstance(recipe, dict) and "teacher" in recipe):
         raise InputError("the checkpoint does not name its teacher: give --teacher")
-    if name != UNSUPERVISED:
-        return name
+    if recipe["teacher"] != UNSUPERVISED:
+        return str(recipe["teacher"])
     found = sorted(path.parent for path in folder.glob("teacher/*/modules.json"))
     if len(found) != 1:
         raise InputError(

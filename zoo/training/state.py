@@ -54,10 +54,10 @@ class StateFolder:
                 f"cannot write {self.state_file}; {kept}: {system_message(error.__cause__ or error, '')}; then run the same command to go on"
             ) from error
 
-    def check(self) -> bool:
-        """Whether there is a state; `TrainingError` where it is damaged or belongs to another run."""
+    def check(self) -> dict[str, str] | None:
+        """The state's facts, None where there is no state; `TrainingError` where it is damaged or belongs to another run."""
         if not self.state_file.is_file():
-            return False
+            return None
         facts = self._facts()
         changed = [_LABELS.get(key, key) for key, value in self.identity.items() if facts.get(key, value) != value]
         if changed:
@@ -65,13 +65,12 @@ class StateFolder:
                 f"{self.folder} holds the state of another run (other {', '.join(changed)}): choose another --output or delete "
                 "it, and training starts anew"
             )
-        return True
+        return facts
 
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, str]] | None:
         """Tensors and facts; None where there is no state, `TrainingError` where it belongs to another run."""
-        if not self.check():
+        if (facts := self.check()) is None:
             return None
-        facts = self._facts()
         try:
             tensors = load_file(self.state_file)
         except (OSError, SafetensorError) as error:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from filelock import FileLock, Timeout
 from psutil import virtual_memory
 
@@ -181,7 +180,8 @@ def run_study(
         recipe = study.recipe_of(variant, seed)
         folder = run_folder(output, variant, seed)
         with _alone(folder) as is_mine:
-            if not is_mine or _is_finished(read_results(output / RESULTS), (variant, seed), metrics):
+            own = {row.metric for row in read_results(output / RESULTS) if (row.variant, row.seed) == (variant, seed)}
+            if not is_mine or (own and own >= set(metrics)):  # another process has it, or it is finished
                 continue
             kept = texts.setdefault((recipe.backbone, recipe.exit_layer), TextStates(room))
             run = TrainingRun(
@@ -203,12 +203,6 @@ def run_study(
     return read_results(output / RESULTS)
 
 
-def _is_finished(rows: Sequence[StudyRow], cell: tuple[str, int], metrics: Sequence[str]) -> bool:
-    """Whether a cell has figures, those of all the metrics included."""
-    own = {row.metric for row in rows if (row.variant, row.seed) == cell}
-    return bool(own) and own >= set(metrics)
-
-
 def _add(study: Study, output: Path, found: Sequence[StudyRow]) -> None:
     """Put a cell's figures in the place of those that it had, and write the means anew."""
     new = {(row.variant, row.seed, row.metric) for row in found}
@@ -224,16 +218,11 @@ def _add(study: Study, output: Path, found: Sequence[StudyRow]) -> None:
 def _alone(folder: Path) -> Iterator[bool]:
     """Whether this process has the cell for itself."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    lock = FileLock(folder / ".lock", timeout=0)
+    with ExitStack() as held:
+        with suppress(Timeout):
+            held.enter_context(lock)
+        yield lock.is_locked
 
 
 def _measured(
@@ -315,8 +304,5 @@ def summarise(study: Study, rows: Sequence[StudyRow]) -> list[StudySummary]:
 
 
 def _write(path: Path, rows: Sequence[Any], kind: type[Any]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [one.name for one in fields(kind)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    write_text(path, text.getvalue())
+    table = pd.DataFrame([astuple(row) for row in rows], columns=[one.name for one in fields(kind)], dtype=object)
+    write_text(path, table.to_csv(index=False, na_rep="nan", lineterminator="\n"))

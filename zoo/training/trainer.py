@@ -32,9 +32,11 @@ from genzoo.training.examples import (
     step_costs,
 )
 from genzoo.training.heads import TokenHeads
-from genzoo.training.losses import GradientCheck, alignment_loss, check_gradients, response_loss
+from genzoo.training.losses import alignment_loss, response_loss
 from genzoo.training.state import StateFolder, TextStates, examples_content
 
+ENOUGH = 0.99
+"""The least cosine with which a bfloat16 gradient may stand for the float32 one."""
 SAVE_EVERY = 25
 START_EXAMPLES = 768
 MEMORY = 200
@@ -93,7 +95,9 @@ class TokenTrainer:
         self.target_scale = self._target_scale()
         self.batches = plan_batches(recipe, examples)
         self.step, self.heads = 0, self._make_heads()
-        self.lora = _make_lora(recipe, self.encoder)
+        self.lora = self._make_lora()
+        # its state names each tensor with the part that it is of
+        self.trained = torch.nn.ModuleDict({"heads": self.heads} | ({} if self.lora is None else {"lora": self.lora}))
         self.optimizer = self._make_optimizer()
         self.is_bfloat16, self.is_whole = False, True
         facts = {"recipe": recipe.digest(), "first": examples[0].text[:200], "examples": str(len(examples))}
@@ -115,6 +119,11 @@ class TokenTrainer:
         heads = TokenHeads(rows, recipe.n_compression, self.dim, float(sample.square().mean().sqrt()))
         return heads.to(self.model.device)
 
+    def _make_lora(self) -> Lora | None:
+        rank, options = self.recipe.lora.rank, self.recipe.lora
+        made = Lora.create(self.encoder, rank, options.modules, self.recipe.seed, options.alpha) if rank else None
+        return made and made.to(self.model.device)
+
     def _make_optimizer(self) -> torch.optim.AdamW:
         optim, heads = self.recipe.optim, self.heads
         groups: list[dict[str, Any]] = [
@@ -135,9 +144,8 @@ class TokenTrainer:
 
     def response_ids(self, batch: Sequence[TrainingExample], limit: int) -> list[list[int]]:
         """Token ids of the targets, cut to the limit; an end token only where the text truly ended there."""
-        made = self.tokenizer([one.target for one in batch], add_special_tokens=False, split_special_tokens=True)[
-            "input_ids"
-        ]
+        texts = [one.target for one in batch]
+        made = self.tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         end = self.tokenizer.eos_token_id
         return [([*ids, end] if one.ended else ids)[:limit] or [end] for ids, one in zip(made, batch, strict=True)]
 
@@ -280,13 +288,22 @@ class TokenTrainer:
     def choose_precision(self) -> None:
         """bfloat16 where the recipe allows it and its gradients prove good enough on two batches; float32 everywhere else."""
         if self.recipe.optim.precision == "auto" and self.heads.rows.device.type != "cpu":
-            self.is_bfloat16 = self.check_gradients().is_good
+            self.is_bfloat16 = all(cosine >= ENOUGH for cosine in self.check_gradients().values())
 
-    def check_gradients(self, batches: int = 2) -> GradientCheck:
-        """Compare bfloat16 gradients with float32 ones on the first batches that have both losses; changes nothing."""
+    def check_gradients(self, batches: int = 2) -> dict[str, float]:
+        """Cosine of the bfloat16 gradient with the float32 one, for each trained tensor; 1 is equal, 0 is noise.
+
+        It is the smallest over the first batches that have both losses. Nothing is changed.
+        """
         first, usual = min(self.recipe.optim.align_first, len(self.batches) - 1), self.is_bfloat16
+        cosines: dict[str, float] = {}
         try:
-            return check_gradients(self._gradients, range(first, min(first + batches, len(self.batches))))
+            for step in range(first, min(first + batches, len(self.batches))):
+                rough = self._gradients(step, is_bfloat16=True)
+                for name, exact in self._gradients(step, is_bfloat16=False).items():
+                    found = float(torch.nn.functional.cosine_similarity(exact, rough[name], dim=0))
+                    cosines[name] = min(found, cosines.get(name, 1.0))
+            return cosines
         finally:
             self.is_bfloat16 = usual
             self.optimizer.zero_grad(set_to_none=True)
@@ -294,18 +311,14 @@ class TokenTrainer:
     def _gradients(self, step: int, is_bfloat16: bool) -> dict[str, torch.Tensor]:
         self.is_bfloat16 = is_bfloat16
         self.backward(self.batches[step], step)
-        named = list(self.heads.named_parameters())
-        if self.lora is not None:
-            named += [(f"lora.{name}", parameter) for name, parameter in self.lora.named_parameters()]
-        return {name: p.grad.flatten().double() for name, p in named if p.grad is not None and bool(p.grad.any())}
+        named = [(name, one.grad) for name, one in self.trained.named_parameters() if one.grad is not None]
+        return {name.removeprefix("heads."): grad.flatten().double() for name, grad in named if bool(grad.any())}
 
     def save_state(self) -> None:
         """Write parameters, moments and step; only the main process does."""
         if not self.processes.is_main:
             return
-        tensors = {f"heads.{name}": tensor for name, tensor in self.heads.state_dict().items()}
-        if self.lora is not None:
-            tensors |= {f"lora.{name}": tensor for name, tensor in self.lora.state_dict().items()}
+        tensors = dict(self.trained.state_dict())
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         self.state.save(tensors, {"step": str(self.step), "bfloat16": str(self.is_bfloat16)})
@@ -318,26 +331,12 @@ class TokenTrainer:
             return False
         tensors, facts = found
         self.step, self.is_bfloat16 = int(facts["step"]), facts.get("bfloat16") == "True"
-        self.heads.load_state_dict(_part(tensors, "heads."))
-        if self.lora is not None:
-            self.lora.load_state_dict(_part(tensors, "lora."))
         moments: dict[int, dict[str, Any]] = {}
-        for name, tensor in _part(tensors, "optimizer.").items():
-            index, _, key = name.partition(".")
-            moments.setdefault(int(index), {})[key] = tensor
-        plain = self.optimizer.state_dict()
-        self.optimizer.load_state_dict({"state": moments, "param_groups": plain["param_groups"]})
+        for name in [name for name in tensors if name.startswith("optimizer.")]:
+            _, index, key = name.split(".", 2)
+            moments.setdefault(int(index), {})[key] = tensors.pop(name)
+        self.trained.load_state_dict(tensors)
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": moments})
         if self.processes.is_main:
             self.state.forget_after(self.step)
         return True
-
-
-def _make_lora(recipe: Recipe, model: Any) -> Lora | None:
-    options = recipe.lora
-    if not options.rank:
-        return None
-    return Lora.create(model, options.rank, options.modules, recipe.seed, options.alpha).to(model.device)
-
-
-def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -8,7 +8,8 @@ from conftest_builders import build_checkpoint
 
 import genzoo
 from genzoo.errors import BackboneError, CheckpointError, InputError, UnknownNameError
-from genzoo.models.decoding import Explanation, Readings
+from genzoo.frames import Rows
+from genzoo.models.decoding import Explanation
 
 TEXTS = ["where do foxes live", "the river bank"]
 
@@ -20,7 +21,7 @@ def folder(llama, tmp_path_factory):
 
 def test_decode_gives_a_reading_for_each_text(folder, capfd):
     found = genzoo.decode(TEXTS, folder, tokens=5)
-    assert isinstance(found, Readings)
+    assert isinstance(found, Rows)
     assert [reading.text for reading in found] == TEXTS
     frame = found.to_frame()
     assert list(frame.columns) == ["text", "decoded", "lens"]

@@ -1,6 +1,7 @@
 """The held-out figures, each computed another way."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from genzoo.backbones.generation import Response
 from genzoo.intervals import share_interval
 from genzoo.models.assembly import assemble
 from genzoo.models.decoding import Decoder
-from genzoo.training.controls import DECODED_TOKENS, Controls, _gap_interval, embedder, measure_controls, nearest_to_own
+from genzoo.teachers.targets import embed
+from genzoo.training.controls import DECODED_TOKENS, Controls, _gap_interval, measure_controls, nearest_to_own
 from genzoo.training.losses import response_loss, response_sums
 
 ROWS = [Response(str(i), f"{text} {i}", f"{text[::-1]} {i}", "stop", 9) for i, text in enumerate(SENTENCES[:8])]
@@ -68,7 +70,7 @@ def judged(llama, tiny_teacher):
     model = AutoModelForCausalLM.from_pretrained(llama, dtype=torch.float32)
     tokenizer, checkpoint = AutoTokenizer.from_pretrained(llama), build_checkpoint(llama)
     teacher = SentenceTransformer(str(tiny_teacher), device="cpu")
-    judge = embedder(lambda: teacher)
+    judge = partial(embed, teacher)
     targets = {row.response: target for row, target in zip(ROWS, judge([r.response for r in ROWS]), strict=True)}
     return model, tokenizer, checkpoint, teacher, judge, targets
 

@@ -11,7 +11,7 @@ from genzoo.backbones.generation import Query
 from genzoo.jobs import Pace
 from genzoo.recipes.recipes import RECIPES, override
 from genzoo.training.examples import TrainingExample, chosen_for_recon, has_recon, phases_of, plan_batches, step_costs
-from genzoo.training.plan import make_plan, shape_of
+from genzoo.training.plan import backbone_row, make_plan
 
 QUERIES = [Query(str(i), "where do polar bears live and what do they eat? " * 2) for i in range(5000)]
 
@@ -44,9 +44,9 @@ def test_plan_follows_the_recipe(llama):
     assert "tokens read after" not in dict(plan.rows())
     unknown = make_plan(override(recipe, {"backbone": "org/name"}), QUERIES, 70e9)
     assert dict(unknown.rows())["time"].startswith("unknown")
-    shape = shape_of(str(llama))
-    assert shape.n_parameters == AutoModelForCausalLM.from_pretrained(llama).num_parameters()
-    assert shape.vocab_size == AutoConfig.from_pretrained(llama).vocab_size
+    row = backbone_row(str(llama))
+    assert row.n_parameters == AutoModelForCausalLM.from_pretrained(llama).num_parameters()
+    assert row.vocab_size == AutoConfig.from_pretrained(llama).vocab_size
 
 
 def test_five_thousand_queries_fit_into_the_promised_time():

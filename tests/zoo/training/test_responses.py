@@ -14,13 +14,12 @@ import pytest
 from conftest_builders import SENTENCES, build_backbone
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from genzoo.backbones.entries import backbone_content, backbone_digest
+from genzoo.backbones.entries import BACKBONES, backbone_content, backbone_digest
 from genzoo.backbones.generation import Query, Response, TransformersEngine, VllmEngine, chat_text, make_engine
 from genzoo.errors import InputError, TrainingError
 from genzoo.jobs import Shard, reporting_to
 from genzoo.recipes.fields import SAFETY_PROMPT, ResponseOptions
 from genzoo.training import plan
-from genzoo.training.plan import Shape
 from genzoo.training.responses import (
     answer_facts,
     changes,
@@ -293,7 +292,8 @@ def test_padding_behind_an_ended_answer_is_not_counted(llama):
 def test_answers_in_bfloat16_where_it_pays(monkeypatch, options, n_parameters, ratio, expected):
     speeds = {"float32": 1e11, "bfloat16": ratio * 1e11}
     monkeypatch.setattr(plan, "measure_speed", lambda device=None, dtype="float32": speeds[dtype])
-    assert plan.answers_in_bfloat16(options, Shape(n_parameters, 576, 30, 49152)) is expected
+    row = replace(BACKBONES.get("smollm2-135m"), n_parameters=n_parameters)
+    assert plan.answers_in_bfloat16(options, row) is expected
     assert not plan.answers_in_bfloat16(options, None)
 
 

@@ -25,7 +25,7 @@ from genzoo.recipes.recipes import (
 )
 from genzoo.training.examples import scored_places
 from genzoo.training.pipeline import TrainingRun
-from genzoo.training.trainer import TokenTrainer
+from genzoo.training.trainer import ENOUGH, TokenTrainer
 
 QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES * 2)]
 
@@ -155,7 +155,7 @@ def test_gradients_equal_the_plain_way(recipe, tmp_path):
 def test_gradient_check_tells_good_from_bad(recipe, tmp_path, monkeypatch):
     trainer = _trainer(recipe, tmp_path)
     found = trainer.check_gradients()
-    assert set(found.cosines) == {"rows", "recon.weight", "recon.bias", "align.weight", "align.bias"}
+    assert set(found) == {"rows", "recon.weight", "recon.bias", "align.weight", "align.bias"}
     assert not trainer.is_bfloat16
     assert all(p.grad is None for p in trainer.heads.parameters())
     backward = TokenTrainer.backward
@@ -168,12 +168,11 @@ def test_gradient_check_tells_good_from_bad(recipe, tmp_path, monkeypatch):
 
     monkeypatch.setattr(TokenTrainer, "backward", noisy)
     bad = trainer.check_gradients()
-    assert not bad.is_good
-    assert "rows" in str(bad)
+    assert bad["rows"] < ENOUGH
     # Without any rounding the check passes.
     monkeypatch.setattr(TokenTrainer, "autocast", lambda self: torch.autocast("cpu", enabled=False))
     monkeypatch.setattr(TokenTrainer, "backward", backward)
-    assert trainer.check_gradients().is_good
+    assert min(trainer.check_gradients().values()) >= ENOUGH
 
 
 def test_lora_trains_saves_loads_and_decodes(recipe, tmp_path, llama):
