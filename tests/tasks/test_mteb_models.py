@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from genzoo.tasks.mteb_models import resolve_model
+from genzoo.tasks.mteb_models import count_parameters, resolve_model
 
 
 @pytest.fixture
@@ -64,3 +64,13 @@ def test_an_option_that_nothing_honours_is_refused(folder):
     meta, _ = resolve_model(str(folder))
     with pytest.raises(TypeError, match="precision"):
         meta.load_model(device="cpu", precision="int8")
+
+
+def test_weights_above_an_exit_layer_are_not_counted(llama):
+    from transformers import AutoModelForCausalLM
+
+    whole = AutoModelForCausalLM.from_pretrained(llama)
+    above = sum(one.numel() for one in whole.base_model.layers[1].parameters())
+    assert count_parameters(llama) == whole.num_parameters()
+    assert count_parameters(llama, 1) == whole.num_parameters() - above
+    assert count_parameters(llama, 2) == whole.num_parameters()

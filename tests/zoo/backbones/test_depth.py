@@ -5,6 +5,7 @@ import torch
 from conftest_builders import build_backbone
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from genzoo.backbones import forward
 from genzoo.backbones.depth import check_layer, first_layers, shallow_config
 from genzoo.backbones.forward import FAMILIES, token_states
 from genzoo.errors import InputError
@@ -37,6 +38,15 @@ def test_the_view_equals_a_stock_model_of_so_many_layers(folder, layer):
     shared = {one.data_ptr() for one in model.parameters()}
     assert {one.data_ptr() for one in view.parameters()} <= shared
     assert (layer == 3) == torch.allclose(found, token_states(model, IDS, rows), atol=1e-5)
+
+
+def test_the_padded_way_of_a_gpu_ends_there_too(folder, monkeypatch):
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    rows = torch.randn(3, 32, generator=torch.Generator().manual_seed(0)) * 0.2
+    packed = token_states(first_layers(model, 2), IDS, rows)
+    monkeypatch.setattr(forward, "can_pack", lambda model: False)
+    for text_grad in (False, True):
+        assert torch.allclose(token_states(first_layers(model, 2), IDS, rows, text_grad=text_grad), packed, atol=1e-4)
 
 
 def test_without_a_layer_it_is_the_model_itself(llama):
