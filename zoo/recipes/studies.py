@@ -167,6 +167,8 @@ def find_study(name: str) -> Study:
 
 
 RESULTS, TEACHER = "results.csv", "teacher of "
+LAYERS = "layers_run"
+"""The figure that says how many layers of the backbone embed a text, in studies that compare exit layers."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ class StudyRow:
         study: Name of the study.
         variant: What was changed; ``teacher of <variant>`` for the teacher itself.
         seed: Of the training.
-        metric: ``recon_gap`` and the other held-out controls, or a task's name with its main score.
+        metric: ``recon_gap`` and the other held-out controls, `LAYERS`, or a task's name with its main score.
         value: The figure.
         recipe_digest: Of the cell's recipe.
         made_of: Digest of the query log and of the content of backbone and teacher; empty in files of earlier versions.

@@ -304,7 +304,10 @@ def test_the_study_of_exit_layers_changes_nothing_else():
 
 def test_a_study_keeps_the_states_of_each_exit_layer_by_themselves(study, tmp_path):
     layers = replace(study, variants={"whole": {}, "first": {"exit_layer": 1}}, seeds=(0,))
-    assert len({row.variant for row in run_study(layers, QUERIES, tmp_path / "together", device="cpu")}) == 2
+    rows = run_study(layers, QUERIES, tmp_path / "together", device="cpu")
+    assert {row.variant: row.value for row in rows if row.metric == "layers_run"} == {"whole": 2, "first": 1}
+    assert all(row.made_of and not row.sample for row in rows if row.metric == "layers_run")
+    assert run_study(layers, QUERIES, tmp_path / "together", device="cpu") == rows
     alone = replace(layers, variants={"first": {"exit_layer": 1}})
     run_study(alone, QUERIES, tmp_path / "alone", device="cpu")
     found, wanted = (
