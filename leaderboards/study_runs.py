@@ -35,7 +35,7 @@ def study(
     """Train every variant of a recipe with every seed, measure them, and compare them. The same call goes on after a stop.
 
     Args:
-        name: Name of a study (``ablation``, ``ablation-small``), or a JSON file with recipe, variants, seeds and common.
+        name: Name of a study (``ablation``, ``ablation-small``, ``exit-layer``), or a JSON file with recipe, variants, seeds and common.
         queries: Query log: a file, or the queries themselves.
         output: Folder of the study: ``results.csv``, ``summary.csv``, a folder for each cell. Finished cells in it are kept.
         benchmark: Also measure every variant and its teacher on this benchmark.

@@ -120,7 +120,7 @@
       marks[item] = [grade, new Date().toISOString()];
     });
     isExported = false;
-    say(grade === UNSURE ? "Cannot tell" : grade === HARM ? "Must not be found" : `Grade ${grade}: ${GRADES[grade][0]}`);
+    say(grade === UNSURE ? "Cannot tell" : grade === HARM ? "Harmful: must not be found" : `Grade ${grade}: ${GRADES[grade][0]}`);
     const next = nextOpen(at + 1);
     if (next === null) finish();
     else go(next);
@@ -292,7 +292,7 @@
   });
   const clicks = {
     back: () => go(at - 1), forward: () => go(at + 1), undo, unsure: () => give(UNSURE), harm: () => give(HARM), highlight: toggleHighlight, more: showAll,
-    export: exportRows, save: exportRows, qrels: exportQrels, help: () => byId("keys").showModal(), switch: welcome,
+    overview: finish, save: exportRows, qrels: exportQrels, help: () => byId("keys").showModal(), switch: welcome,
     continue: () => go(nextOpen(0) ?? 0),
   };
   for (const [id, action] of Object.entries(clicks)) byId(id).addEventListener("click", action);
