@@ -238,6 +238,14 @@ def test_labelled_texts_are_checked(tmp_path, tiny_teacher):
     assert found.lengths[0].n_texts == 240
 
 
+@pytest.mark.parametrize("kind", ["classification", "clustering"])
+def test_labels_of_one_text_each_cannot_be_measured(tmp_path, no_models, kind):
+    (tmp_path / "topics.csv").write_text("text,label\n" + "".join(f"{_text(8)},l{n}\n" for n in range(12)))
+    found = genzoo.check(tmp_path / "topics.csv", kind=kind)
+    assert found.exit_code == 2
+    assert "a label of its own" in found.summary
+
+
 def test_wrong_arguments_are_errors_before_anything_is_read(sound, tmp_path):
     with pytest.raises(InputError, match="no file or folder"):
         genzoo.check(tmp_path / "nothing")
