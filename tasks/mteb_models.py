@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import safe_open
 
 from genzoo.backbones.entries import BACKBONES, Backbone, backbone_digest, fetch_backbone
-from genzoo.backbones.whole import open_sentence_transformer, with_document_prompt
+from genzoo.backbones.whole import is_above, open_sentence_transformer, with_document_prompt
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.files import folder_digest, read_json
 from genzoo.hub import is_transport
@@ -38,12 +38,13 @@ log = logging.getLogger(__name__)
 MTEB_BASELINES = {"bm25": "mteb/baseline-bm25s", "random": "mteb/baseline-random-encoder"}
 
 
-def count_parameters(folder: Path) -> int:
-    """Numbers in all safetensors files of a folder; a tied head is stored, and counted, once."""
+def count_parameters(folder: Path, exit_layer: int = 0) -> int:
+    """Numbers in all safetensors files of a folder, layers above an exit layer apart; a tied head is stored, and counted, once."""
     total = 0
     for path in sorted(Path(folder).glob("*.safetensors")):
         with safe_open(path, "pt") as file:
-            total += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+            kept = [name for name in file.keys() if not is_above(name, exit_layer)]  # noqa: SIM118
+            total += sum(math.prod(file.get_slice(name).get_shape()) for name in kept)
     return total
 
 
@@ -174,7 +175,9 @@ def _from_entry(entry: ZooEntry) -> tuple[ModelMeta, Lineage]:
         load_for_mteb,
         loader_kwargs={"model_prompts": checkpoint.prompts()},
         release_date=entry.release_date,
-        n_parameters=count_parameters(folder) + checkpoint.n_parameters - checkpoint.rows.numel(),
+        n_parameters=count_parameters(folder, checkpoint.exit_layer)
+        + checkpoint.n_parameters
+        - checkpoint.rows.numel(),
         max_tokens=entry.max_tokens,
         embed_dim=entry.dim,
         license=entry.licence,

@@ -22,12 +22,13 @@ from genzoo.tasks.embedders.cards import Lineage
 from genzoo.tasks.embedders.endpoint import Endpoint, EndpointOptions, is_endpoint
 from genzoo.tasks.embedders.hybrids import parts_of_hybrid, refuse_other_than_searches
 from genzoo.tasks.mteb_models import lineage_of, resolve_model
+from genzoo.tasks.own.choices import prompt_metadata, with_chosen_data
+from genzoo.tasks.own.opening import OwnOptions, given_path, open_given
 from genzoo.tasks.random_state import making_tasks
 from genzoo.tasks.ready_models import describe_model
 from genzoo.tasks.records import labels, model_key
 from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSplits
-from genzoo.tasks.sets.local_data import prompt_metadata, with_chosen_data
-from genzoo.tasks.sets.registration import benchmarks_among, register_tasks, resolve_tasks, task_registry
+from genzoo.tasks.sets.registration import benchmarks_among, is_name, register_tasks, resolve_tasks, task_registry
 
 
 def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> ModelMeta:
@@ -218,6 +219,15 @@ def _computing_parameters(meta: ModelMeta) -> int:
     return meta.n_parameters - embedding if meta.n_parameters else 0
 
 
+def _absolute(given: str) -> str:
+    """A path, or ``NAME=PATH``, from the root; anything else as it is."""
+    found = given_path(given)
+    if found is None or not found[1].exists():
+        return given
+    name, path = found
+    return f"{name}={path.absolute()}" if name else str(path.absolute())
+
+
 @dataclass(frozen=True)
 class Request:
     """Models and tasks by name, or as the objects that the caller holds.
@@ -226,10 +236,12 @@ class Request:
         models: Names as `genzoo.tasks.mteb_models.resolve_model` takes them, objects as `describe_model` takes them, or pairs of a
             name and an object.
         benchmark: Name of a benchmark, or a benchmark of mteb.
-        tasks: Tasks by name or as objects: among those of the benchmark where one is given, else tasks and benchmarks.
+        tasks: Tasks by name or as objects: among those of the benchmark where one is given, else tasks, benchmarks, and paths of
+            own data (``PATH`` or ``NAME=PATH``).
         data: ``TASK=FOLDER`` or ``TASK=@COMMIT``; a benchmark of which a task reads a folder is not that benchmark any more.
         prompts: ``tasks``, ``general`` or a JSON file; the models' own if None.
         strict_prompts: Whether a task without a prompt of its own is refused.
+        kind: How own data are read, see `genzoo.tasks.own.opening.OwnOptions`; so are `columns`, `split` and `language`.
         query_prefix: What endpoints get before each query of a search.
         document_prefix: Likewise before each document.
         rate_limit: Most requests a minute to an endpoint.
@@ -237,10 +249,14 @@ class Request:
 
     models: tuple[Any, ...]
     benchmark: str | Benchmark | None = None
-    tasks: tuple[str | AbsTask | Benchmark, ...] = ()
+    tasks: tuple[Any, ...] = ()
     data: tuple[str, ...] = ()
     prompts: str | None = None
     strict_prompts: bool = False
+    kind: str | None = None
+    columns: tuple[str, ...] = ()
+    split: str | None = None
+    language: str | None = None
     query_prefix: str = ""
     document_prefix: str = ""
     rate_limit: float | None = None
@@ -257,7 +273,8 @@ class Request:
             InputError: For prompts or data that do not fit.
         """
         register_tasks()
-        tasks, benchmark_name = resolve_tasks(self.benchmark, self.tasks)
+        given = self._opened(on_note)
+        tasks, benchmark_name = resolve_tasks(self.benchmark, given)
         official = [task.metadata.name for task in tasks]
         with making_tasks():
             tasks = with_chosen_data(tasks, list(self.data), on_note)
@@ -269,9 +286,27 @@ class Request:
         refuse_other_than_searches(metas, tasks)
         facts = {model_key(meta): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
         names = {task.metadata.name for task in tasks}
-        whole = {found.name: list(found.tasks) for found in benchmarks_among(() if self.benchmark else self.tasks)}
+        whole = {found.name: list(found.tasks) for found in benchmarks_among(() if self.benchmark else given)}
         whole = {name: own for name, own in whole.items() if {task.metadata.name for task in own} <= names}
         return Grid(metas, tasks, benchmark_name, facts, whole)
+
+    def portable(self) -> Request:
+        """The same for a process with another working directory: paths of own data from the root."""
+        with making_tasks():
+            tasks = tuple(
+                _absolute(given) if isinstance(given, str) and not is_name(given) else given for given in self.tasks
+            )
+        data = tuple(f"{task}={_absolute(path)}" for task, _, path in (each.partition("=") for each in self.data))
+        return replace(self, tasks=tasks, data=data)
+
+    def _opened(self, on_note: Callable[[str], None]) -> list[Any]:
+        """The tasks that were asked for, own data opened."""
+        options = OwnOptions(self.kind, self.columns, self.split, self.language)
+        with making_tasks():
+            tasks = open_given(self.tasks, options, is_name, on_note)
+        if self.benchmark and any(isinstance(task, AbsTask) and hasattr(task, "own_data") for task in tasks):
+            raise InputError("a benchmark chooses among its own tasks: name it beside your data, -t BENCHMARK -t PATH")
+        return tasks
 
     def _endpoint_options(self) -> EndpointOptions:
         options = EndpointOptions(self.query_prefix, self.document_prefix, self.rate_limit)

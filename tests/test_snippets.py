@@ -207,7 +207,7 @@ def as_pattern(name: str) -> re.Pattern[str]:
         (
             "Files of a results folder",
             ("results", "own"),
-            {"benchmarks.json", "endpoints.json", "reported/NAME.csv", "studies/", ".staging/"},
+            {"benchmarks.json", "endpoints.json", "judging/TASK.json", "reported/NAME.csv", "studies/", ".staging/"},
         ),
         ("Files of a training run", ("run",), set()),
     ],

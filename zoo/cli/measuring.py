@@ -31,6 +31,29 @@ Reported = Annotated[
 ]
 Pattern = Annotated[str, typer.Argument(help='Shell pattern, such as "*Retrieval".')]
 BenchmarkPattern = Annotated[str, typer.Argument(help='Shell pattern, such as "GenZoo*".')]
+OWN = "Your own data"
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        help="What your data are, where that is not found: retrieval, reranking, similarity, pair-classification, classification or "
+        "clustering.",
+        rich_help_panel=OWN,
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ROLE=NAME,...",
+        help="Columns that are not found: query, passage, title, grade, query-id, passage-id, passages, text, label, text1, text2, "
+        "score, match, split.",
+        rich_help_panel=OWN,
+    ),
+]
+Split = Annotated[str | None, typer.Option(help="Split of your data to measure; test by default.", rich_help_panel=OWN)]
+Language = Annotated[
+    str | None,
+    typer.Option(help="Language of your data, such as deu-Latn, by which BM25 finds word stems.", rich_help_panel=OWN),
+]
 _PROBLEMS = 5  # that are printed
 
 
@@ -48,7 +71,11 @@ def evaluate(
     benchmark: BenchmarkName = None,
     tasks: Annotated[
         list[str] | None,
-        typer.Option("--task", "-t", help="Task of mteb or genzoo, see genzoo tasks; may be repeated."),
+        typer.Option(
+            "--task",
+            "-t",
+            help="Task of mteb or genzoo, see genzoo tasks, or a file or folder of your own as PATH or NAME=PATH; may be repeated.",
+        ),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Results folder; finished tasks in it are kept.")
@@ -96,6 +123,10 @@ def evaluate(
             "qrels/*.tsv), and keeps its results under a separate name; TASK=@COMMIT,COMMIT pins its data sets."
         ),
     ] = None,
+    kind: Kind = None,
+    columns: Columns = None,
+    split: Split = None,
+    language: Language = None,
     cache_embeddings: Annotated[
         bool,
         typer.Option(help="Keep embeddings in the results folder, so that none is lost at a stop or computed twice."),
