@@ -114,7 +114,7 @@ def check(
 
     What is looked at: sizes and judgements, repeated and nearly repeated texts, copies of relevant passages that nobody judged, queries that
     occur in a passage word for word, languages, and how many texts each model would cut. A million passages of 40 words take two
-    and a half minutes of one core and 1.1 GB. From which shares on a finding is a caution: `genzoo.tasks.checking.findings.CAUTION_FROM`.
+    and a half minutes of one core and 0.8 GB. From which shares on a finding is a caution: `genzoo.tasks.checking.findings.CAUTION_FROM`.
 
     Args:
         path: What `genzoo.evaluate` takes as a task of your own (a path, or ``NAME=PATH``), or a query log or a folder of texts alone.
