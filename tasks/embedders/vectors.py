@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -129,8 +130,9 @@ def describe_vectors(text: str) -> ModelMeta:
     Raises:
         InputError: There is no such folder, or it holds no vectors.
     """
-    folder = Path(text.removeprefix(VECTORS)).expanduser()
-    if not folder.is_dir():
+    given = text.removeprefix(VECTORS)
+    folder = Path(given).expanduser()
+    if not given or not folder.is_dir():
         raise InputError(f"{text}: there is no such folder; {_LAYOUT}")
     if not any(_files(each) for each in (folder, *sorted(path for path in folder.iterdir() if path.is_dir()))):
         raise InputError(f"{text}: the folder holds no vectors; {_LAYOUT}")
@@ -221,10 +223,12 @@ def _npz(path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path} is no npz file of plain arrays ({error}): save texts as np.array(texts) of dtype str"
         ) from error
+    if wrong := next((a.dtype for name, a in found.items() if name in _VECTORS and a.dtype.kind not in "fiu"), None):
+        raise InputError(f"{path} holds vectors that are no real numbers ({wrong})")
     return {
         name: array.astype(np.float32) if name in _VECTORS else list(map(str, array.tolist()))
         for name, array in found.items()
