@@ -142,7 +142,7 @@ def read(folder):
         (lambda folder: (folder / "x.npz").write_bytes(b"PK"), "no npz file of plain arrays"),
         (lambda folder: (folder / "x.npz").write_bytes(b"PK\3\4 cut off"), "no npz file of plain arrays"),
         (lambda folder: np.savez(folder / "x.npz", texts=np.array(["a"]), embeddings=np.ones((1, 2), complex)), "no real numbers"),
-        (lambda folder: None, "holds vectors for other tasks alone"),
+        (lambda folder: ((folder / "Other").mkdir(), write_npz(folder / "Other/x.npz", [[1.0]], text=["a"])), "for other tasks alone"),
         (lambda folder: (folder / "x.parquet").write_bytes(b"PAR1"), "no readable Parquet file"),
         (lambda folder: pq.write_table(pa.table({"text": ["a", "b"], "embedding": [[1.0], [1.0, 2.0]]}), folder / "x.parquet"), "several widths"),
         (lambda folder: pq.write_table(pa.table({"text": ["a"], "embedding": [None]}), folder / "x.parquet"), "several widths, or none"),
