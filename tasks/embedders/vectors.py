@@ -100,6 +100,8 @@ class _Table:
     def read(cls, folders: Sequence[Path], *, has_ids: bool) -> _Table:
         """The files of some folders; ids count in the last one only."""
         files = [(path, folder) for folder in folders for path in _files(folder)]
+        if not files:
+            raise InputError(f"{VECTORS}{folders[0]} holds vectors for other tasks alone; {_LAYOUT}")
         keys: list[tuple[Path, str, str, str]] = []
         blocks: list[np.ndarray] = []
         for done, (path, folder) in enumerate(files):
