@@ -101,7 +101,7 @@ class _Table:
         """The files of some folders; ids count in the last one only."""
         files = [(path, folder) for folder in folders for path in _files(folder)]
         if not files:
-            raise InputError(f"{folders[0]} holds vectors for other tasks alone; {_LAYOUT}")
+            raise InputError(f"{VECTORS}{folders[0]} holds vectors for other tasks alone; {_LAYOUT}")
         keys: list[tuple[Path, str, str, str]] = []
         blocks: list[np.ndarray] = []
         for done, (path, folder) in enumerate(files):
