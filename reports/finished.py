@@ -169,7 +169,7 @@ def _digests(paths: Iterable[str]) -> dict[str, str]:
 
 def _digest(path: Path) -> str:
     if path.is_dir():
-        return parts_digest(file_digests(path))
+        return parts_digest(file_digests(path, digest=digest_of))
     return digest_of(path) if path.is_file() else ""
 
 

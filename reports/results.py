@@ -23,6 +23,7 @@ from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.reports.render.table import Table
 
 if TYPE_CHECKING:
+    from genzoo.leaderboards.searches.failures import FailedSearches
     from genzoo.tasks.submission import Submission
 
 BOARD_FORMATS = ("md", "csv", "json", "tex")
@@ -215,6 +216,32 @@ class Results:
 
         pair, board, row, reference = pair_board(self.store, a, b)
         return ModelComparison(board, row, reference, pair)
+
+    def searches(
+        self,
+        task: str,
+        model: Path | str | None = None,
+        *,
+        query: str | None = None,
+        decoded: int = 3,
+        device: str | None = None,
+    ) -> FailedSearches:
+        """The searches of a retrieval task that went wrong for a model, worst first: what was found, and what was right.
+
+        Args:
+            task: A task of the folder.
+            model: Name as on the board, or the folder of a model; the model with the best score on the task by default.
+            query: Id of one query, whose search is then given alone, whether it went wrong or not.
+            decoded: Number of searches, the worst first, whose query and passages a zoo model decodes. They are kept in the folder.
+            device: Where the model is loaded to decode; the best available by default.
+
+        Raises:
+            UnknownNameError: For an unknown task, model or query, with the nearest names.
+            InputError: Where the folder does not say how single searches went, with what to run.
+        """
+        from genzoo.reports.explaining import explained
+
+        return explained(self.store, task, model, query=query, decoded=decoded, device=device)
 
     def report(
         self,

@@ -18,6 +18,7 @@ OWN = "own/"
 """How the data set of own data begins in `tasks.json`: their files are not named in results, which people pass on."""
 LARGE = 32 << 20
 """Bytes from which on what was read or digested is kept in the user's cache."""
+_MOST = 500  # files whose digests are kept; the oldest go first
 _SETTLED = 2.0  # seconds after which a change of a file is sure to change its time
 
 
@@ -41,7 +42,8 @@ def digest_of(path: Path) -> str:
     found = sha256_of(path)
     if time.time() - state.st_mtime > _SETTLED:
         with contextlib.suppress(ZooError):  # the record saves time, no more
-            write_json(place, {**kept, real: [*facts, found]})
+            kept.pop(real, None)
+            write_json(place, dict([*kept.items(), (real, [*facts, found])][-_MOST:]))
     return found
 
 
