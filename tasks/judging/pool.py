@@ -95,6 +95,9 @@ def pool(
     results: Path | str = "results",
     batch_size: int = 32,
     device: str | None = None,
+    query_prefix: str = "",
+    document_prefix: str = "",
+    rate_limit: float | None = None,
 ) -> Pool:
     """Pool the first passages of several embedders and write a page on which people judge them.
 
@@ -120,6 +123,9 @@ def pool(
         results: The results folder of later evaluations: embeddings are kept in it, so that `genzoo.evaluate` encodes nothing again.
         batch_size: Texts per batch.
         device: Where named models are loaded, their own choice if None.
+        query_prefix: What endpoints get before each query, as `genzoo.evaluate` takes it; so are `document_prefix` and `rate_limit`.
+        document_prefix: Likewise before each passage.
+        rate_limit: Most requests a minute to an endpoint.
 
     Returns:
         The pool.
@@ -129,7 +135,16 @@ def pool(
         InputError: The log, the corpus or a number cannot be used, or the folder holds a pool of other texts. Before anything is loaded.
     """
     asked = _Asked(
-        _several(models), depth, n_queries, most_disagreed, seed, batch_size, device, Path(results), language
+        models=_several(models),
+        depth=depth,
+        n_queries=n_queries,
+        most_disagreed=most_disagreed,
+        seed=seed,
+        batch_size=batch_size,
+        device=device,
+        results=Path(results),
+        language=language,
+        endpoints={"query_prefix": query_prefix, "document_prefix": document_prefix, "rate_limit": rate_limit},
     )
     folder = Path(output)
     asked.check()
@@ -151,7 +166,8 @@ class _Asked:
     batch_size: int
     device: str | None
     results: Path
-    language: str | None = None
+    language: str | None
+    endpoints: Mapping[str, Any]
 
     @functools.cached_property
     def task(self) -> AbsTask:
@@ -165,7 +181,7 @@ class _Asked:
         """The cards of the models, each once."""
         from genzoo.tasks.request import Request
 
-        return Request(self.models, tasks=(self.task,)).resolve(log.warning).metas
+        return Request(self.models, tasks=(self.task,), **self.endpoints).resolve(log.warning, self.results).metas
 
     def check(self) -> None:
         """Refuse what cannot be meant, and models that there are not."""

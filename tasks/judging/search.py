@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,16 @@ from mteb.timing import TimingStack
 
 from genzoo.errors import InputError
 from genzoo.tasks.bounded_search import BoundedSearch
+from genzoo.tasks.embedders.known_endpoints import remember
 from genzoo.tasks.model_session import EncodeSettings, ModelSession
 from genzoo.tasks.own.opening import languages_of
 from genzoo.tasks.own.search import OwnSearch
 from genzoo.tasks.own.search_files import CORPUS, QUERIES
 from genzoo.tasks.own.tasks import task_over
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
+from genzoo.tasks.results_folder import ResultsFolder
 
+log = logging.getLogger(__name__)
 Rankings = Mapping[str, list[str]]
 """Query -> ids of the passages found, the best first."""
 
@@ -71,6 +75,7 @@ def first_passages(
     session = ModelSession(meta, settings)
     try:
         session.load()
+        _meet(session)
         search = RetrievalEvaluator(
             corpus=corpus,
             queries=queries,
@@ -88,8 +93,18 @@ def first_passages(
             encode_kwargs={"batch_size": settings.batch_size, "show_progress_bar": False},
         )
     finally:
+        for line in session.notes():
+            log.warning(line)
         session.close()
     return {query: ranked(found.get(query, {}))[:depth] for query in queries["id"]}
+
+
+def _meet(session: ModelSession) -> None:
+    """Record the models behind endpoints beside the cache of their embeddings, as an evaluation does."""
+    if session.fingerprints and session.settings.cache is not None:
+        folder = ResultsFolder(session.settings.cache.parent)
+        with folder.lock():
+            remember(folder.root, session.fingerprints)
 
 
 def ranked(similarities: Mapping[str, float]) -> list[str]:
