@@ -98,9 +98,9 @@ class _Table:
     @classmethod
     def read(cls, folders: Sequence[Path], *, has_ids: bool) -> _Table:
         """The files of some folders; ids count in the last one only."""
-        blocks: list[np.ndarray] = []
-        places: dict[bytes, int] = {}
         files = [(path, folder) for folder in folders for path in _files(folder)]
+        keys: list[tuple[Path, str, str, str]] = []
+        blocks: list[np.ndarray] = []
         for done, (path, folder) in enumerate(files):
             report("reading vectors", done, len(files), path.name)
             kind, names, vectors = _read(path)
@@ -112,13 +112,15 @@ class _Table:
                 raise InputError(
                     f"{path} holds vectors of width {vectors.shape[1]}, another file of {blocks[0].shape[1]}"
                 )
-            start, side = sum(map(len, blocks)), _SIDES.get(path.stem.lower(), "")
+            side = _SIDES.get(path.stem.lower(), "")
+            keys += [(path, side, kind, name) for name in names]
             blocks.append(vectors)
-            for number, name in enumerate(names):
-                place = places.setdefault(_key(side, kind, name), start + number)
-                if place != start + number and not np.array_equal(_at(blocks, place), vectors[number]):
-                    raise InputError(f"{path} holds two vectors for the {kind} {name!r:.160}")
-        return cls(np.concatenate(blocks), places)
+        vectors, places = np.concatenate(blocks), dict[bytes, int]()
+        for place, (path, side, kind, name) in enumerate(keys):
+            first = places.setdefault(_key(side, kind, name), place)
+            if first != place and not np.array_equal(vectors[first], vectors[place]):
+                raise InputError(f"{path} holds two vectors for the {kind} {name!r:.160}")
+        return cls(vectors, places)
 
 
 def describe_vectors(text: str) -> ModelMeta:
@@ -157,14 +159,6 @@ def _rows(batch: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _key(side: str, kind: str, name: str) -> bytes:
     return hashlib.blake2b(f"{side}\0{kind}\0{name}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _at(blocks: Sequence[np.ndarray], place: int) -> np.ndarray:
-    for block in blocks:
-        if place < len(block):
-            return block[place]
-        place -= len(block)
-    raise IndexError(place)
 
 
 def _read(path: Path) -> tuple[str, list[str], np.ndarray]:

@@ -22,7 +22,6 @@ from genzoo.tasks.own.search import OwnSearch
 from genzoo.tasks.own.search_files import CORPUS, QUERIES
 from genzoo.tasks.own.tasks import task_over
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
-from genzoo.tasks.results_folder import ResultsFolder
 
 log = logging.getLogger(__name__)
 Rankings = Mapping[str, list[str]]
@@ -66,7 +65,7 @@ def first_passages(
         corpus: ``id``, ``title`` and ``text``.
         queries: ``id`` and ``text``.
         depth: Passages for each query.
-        settings: How the model encodes; with a cache an evaluation of the same texts encodes nothing again.
+        settings: How the model encodes; with a cache, in a results folder, an evaluation of the same texts encodes nothing again.
 
     Raises:
         InputError: The model can only rank candidates.
@@ -75,7 +74,8 @@ def first_passages(
     session = ModelSession(meta, settings)
     try:
         session.load()
-        _meet(session)
+        if settings.cache is not None:
+            remember(settings.cache.parent, session.fingerprints)
         search = RetrievalEvaluator(
             corpus=corpus,
             queries=queries,
@@ -97,14 +97,6 @@ def first_passages(
             log.warning(line)
         session.close()
     return {query: ranked(found.get(query, {}))[:depth] for query in queries["id"]}
-
-
-def _meet(session: ModelSession) -> None:
-    """Record the models behind endpoints beside the cache of their embeddings, as an evaluation does."""
-    if session.fingerprints and session.settings.cache is not None:
-        folder = ResultsFolder(session.settings.cache.parent)
-        with folder.lock():
-            remember(folder.root, session.fingerprints)
 
 
 def ranked(similarities: Mapping[str, float]) -> list[str]:
