@@ -7,6 +7,7 @@ import sqlite3
 from itertools import pairwise
 
 import pytest
+from embedding_server import serving
 
 import genzoo
 from genzoo.errors import InputError, UnknownNameError
@@ -125,6 +126,23 @@ def test_an_evaluation_afterwards_takes_the_judgements_and_encodes_nothing_again
     for query, hits in ranking.items():
         first = sorted(hits, key=lambda name: (hits[name], name), reverse=True)[:4]
         assert set(first) <= set(qrels[query])  # all of the first k were judged
+
+
+def test_an_endpoint_and_a_hybrid_are_pooled_and_not_asked_again(source, tmp_path):
+    results, folder = tmp_path / "results", tmp_path / "pool"
+    with serving() as server:
+        models = [server.name, f"rrf:{server.name}+bm25"]
+        pool(
+            source / "log.csv", source / "docs", models, output=folder, depth=4, results=results, query_prefix="query: "
+        )
+        assert (results / "endpoints.json").is_file()
+        judge(folder)
+        asked = server.task_texts()
+        assert set(asked.values()) == {1} and len(asked) == 30 + 8  # the copy and the hybrid included
+        assert sum(text.startswith("query: ") for text in asked) == 8
+        genzoo.evaluate(models, folder, output=results, query_prefix="query: ")
+        assert server.task_texts() == asked
+    assert sorted(genzoo.open_results(results).models) == ["rrf-tiny+bm25s", "tiny"]
 
 
 def test_further_models_are_added_and_what_was_judged_stays(made, source, tiny_teacher, tmp_path):
