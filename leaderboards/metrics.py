@@ -131,6 +131,7 @@ TRAINING = {
     "top1": Metric("top1", "Embedding nearest to own response", True, UNIT),
     "cosine_own": Metric("cosine_own", "Cosine to own response", True, SIGNED, 3, percent=False),
     "cosine_other": Metric("cosine_other", "Cosine to other responses", None, SIGNED, 3, percent=False),
+    "layers_run": Metric("layers_run", "Layers that embed a text", None, None, 0, percent=False),
     "align": Metric("align", "Alignment loss", False, None, 3, percent=False),
     "recon": Metric("recon", "Reconstruction loss, nats/token", False, None, 3, percent=False),
 }

@@ -35,7 +35,7 @@ def study(
     """Train every variant of a recipe with every seed, measure them, and compare them. The same call goes on after a stop.
 
     Args:
-        name: Name of a study (``ablation``, ``ablation-small``), or a JSON file with recipe, variants, seeds and common.
+        name: Name of a study (``ablation``, ``ablation-small``, ``exit-layer``), or a JSON file with recipe, variants, seeds and common.
         queries: Query log: a file, or the queries themselves.
         output: Folder of the study: ``results.csv``, ``summary.csv``, a folder for each cell. Finished cells in it are kept.
         benchmark: Also measure every variant and its teacher on this benchmark.
@@ -127,7 +127,7 @@ def _safety(model: str, revision: str, tasks: Sequence[AbsTask], results: Path) 
     from genzoo.leaderboards import ResultStore
     from genzoo.leaderboards.facts import ModelKey, safety_pairs
     from genzoo.leaderboards.safety import SafetyFigures
-    from genzoo.leaderboards.searches import write_judgements
+    from genzoo.leaderboards.searches.evidence import write_judgements
 
     store, names = ResultStore.load(results), {task.metadata.name for task in tasks}
     facts = {name: one for name, one in store.tasks.items() if name in names}

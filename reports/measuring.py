@@ -58,7 +58,7 @@ class Evaluation:
                 raise InputError("other machines can only look up names: with ray, give models and tasks by name")
             _ = self.question and self.question.outside  # before any of it is read
             with noted() as self.__dict__["_notes"]:
-                return self.request.resolve(log.warning)
+                return self.request.resolve(log.warning, self.output)
 
     @functools.cached_property
     def plan(self) -> EvaluationPlan:
@@ -137,10 +137,12 @@ class Evaluation:
 
     def _keep_evidence(self) -> ZooError | None:
         """Keep queries and documents of the tasks, and what zoo models' embeddings decode to; returns what failed, if anything did."""
-        from genzoo.leaderboards.searches import keep_readings, measured_searches, write_judgements
+        from genzoo.leaderboards.judging.figures import keep_judging
+        from genzoo.leaderboards.searches.evidence import keep_readings, measured_searches, write_judgements
         from genzoo.tasks.records import model_key
 
         log.info("keeping the queries, documents and pairs behind the scores")
+        keep_judging(self.grid.tasks, self.output)
         if failed := write_judgements(self.grid.tasks, self.output, self.grid.metas):
             log.warning("no single searches and no intervals for %s", ", ".join(failed))
         named = zip(self.request.distinct_models, self.grid.metas, strict=True)
@@ -204,11 +206,11 @@ def plan_evaluation(models: Any, tasks: Any = None, **options: Any) -> Evaluatio
         if isinstance(data, Mapping)
         else tuple(map(str, _several(data))),
         "prompts": None if prompts is None else str(prompts),
-        "strict_prompts": given.pop("strict_prompts"),
         "kind": given.pop("kind"),
         "columns": _named_columns(given.pop("columns")),
         "split": given.pop("split"),
         "language": given.pop("language"),
+        **{name: given.pop(name) for name in ("strict_prompts", "query_prefix", "document_prefix", "rate_limit")},
     }
     question = Question.of(output, {**asked, **given, "overwrite": False})
     finished = question.recall() if question and not given["overwrite"] else None
@@ -231,6 +233,9 @@ def evaluate(
     language: str | None = None,
     prompts: Path | str | None = None,
     strict_prompts: bool = False,
+    query_prefix: str = "",
+    document_prefix: str = "",
+    rate_limit: float | None = None,
     batch_size: int = 32,
     device: str | None = None,
     processes: int = 1,
@@ -244,8 +249,9 @@ def evaluate(
 
     Args:
         models: One or several of: a zoo model, teacher or baseline by name; a folder; ``org/name[@commit]`` on the Hub; a
-            SentenceTransformer or another mteb encoder; an mteb.ModelMeta. A mapping of names to models names objects. Results of
-            an object go by a digest of its weights, tokenizer and prompts.
+            SentenceTransformer or another mteb encoder; an mteb.ModelMeta; ``URL#MODEL``, a model behind an OpenAI-compatible
+            endpoint; ``vectors:FOLDER``, embeddings computed elsewhere; ``rrf:A+B``, a hybrid of two by reciprocal rank fusion.
+            A mapping of names to models names objects. Results of an object go by a digest of its weights, tokenizer and prompts.
         tasks: One or several of: the name of a task or of a benchmark; a file or folder of your own, as ``PATH`` or
             ``NAME=PATH``, see `genzoo.open_data`; a task or a Benchmark of mteb. With `benchmark`: which of its tasks.
         benchmark: A benchmark, by name or as mteb's object.
@@ -259,7 +265,10 @@ def evaluate(
         language: Their language.
         prompts: Other prompts than the models' own: "tasks" (one per task), "general", or a JSON file.
         strict_prompts: Refuse a task that has no prompt of its own.
-        batch_size: Texts per batch.
+        query_prefix: What endpoints get before each query of a search, as their model cards ask for it.
+        document_prefix: Likewise before each document.
+        rate_limit: Most requests a minute to an endpoint, as many as it answers if None.
+        batch_size: Texts per batch, and per request to an endpoint.
         device: Where named models are loaded, their own choice if None; a model that comes as an object stays where it is.
         processes: Parallel encoding processes: one per GPU, or several on the CPU.
         shard: ``i/n``: measure every n-th pair of model and task, beginning with the i-th; other machines measure the rest.

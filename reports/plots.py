@@ -50,6 +50,7 @@ __all__ = [
     "ablation",
     "against_reference",
     "operating_curves",
+    "quality_against_layers",
     "rank_intervals",
     "safety",
     "score_against_size",
@@ -382,6 +383,40 @@ def ablation(study: StudyResults, ax: Axes | None = None, *, metric: str = MEAN)
     return ax
 
 
+def quality_against_layers(study: StudyResults, ax: Axes | None = None, *, metric: str = MEAN) -> Axes:
+    """One metric of a study of exit layers against the layers that embed a text: up and to the left is better.
+
+    A point for each variant, its mean over seeds with its 95 % interval, scores times 100. A line joins the variants that none of
+    fewer or as many layers beats.
+    """
+    points = layered_points(study, metric)
+    _need(points, f"{study.name} does not compare exit layers in {metric!r}")
+    known, values = study.metric(metric), {each.variant: each.value for each in study.effects[metric]}
+    scale = 100.0 if known.percent else 1.0
+    with drawing_on(ax, square) as ax:
+        for low, high, x in ((values[p.label].low, values[p.label].high, p.x) for p in points):
+            if low is not None and high is not None:
+                ax.vlines(x, low * scale, high * scale, colors=MUTED, linewidth=2, alpha=0.5, zorder=2)
+        front = pareto_front(points)
+        ax.plot([p.x for p in front], [p.y * scale for p in front], color=MUTED, linewidth=1, zorder=1)
+        _scatter(ax, points, scale)
+        ax.margins(x=0.14)
+        ax.set_xlabel("Layers that embed a text")
+        ax.set_ylabel(clean(known.label + (", times 100" if known.percent else "")))
+    return ax
+
+
+def layered_points(study: StudyResults, name: str) -> list[Point]:
+    """The variants that `quality_against_layers` draws, from the deepest one."""
+    layers = {each.variant: each.value.mean for each in study.effects.get("layers_run", ())}
+    found = [
+        Point(each.variant, layers[each.variant], each.value.mean)
+        for each in study.effects.get(name, ())
+        if each.variant in layers
+    ]
+    return sorted(found, key=lambda point: -point.x) if len({point.x for point in found}) > 1 else []
+
+
 def training_curves(study: StudyResults, ax: Axes | None = None, *, loss: str = "align") -> Axes:
     """One loss over the training steps, one line per variant (its first seed, `MOST_SERIES` at most); lower is better.
 
@@ -414,17 +449,17 @@ def _need(found: Sequence[object] | Mapping[str, object], why: str) -> None:
         raise InputError(f"nothing to draw: {why}")
 
 
-def _scatter(ax: Axes, points: Sequence[Point]) -> None:
+def _scatter(ax: Axes, points: Sequence[Point], scale: float = 100.0) -> None:
     for place, point in enumerate(points):
         ax.scatter(
-            [point.x], [point.y * 100], s=46, marker=MARKERS[place % len(MARKERS)], color=series_color(place),
+            [point.x], [point.y * scale], s=46, marker=MARKERS[place % len(MARKERS)], color=series_color(place),
             edgecolor=SURFACE, linewidth=0.6, zorder=3,
         )  # fmt: skip
     ax.grid(visible=True)
-    heights = [point.y * 100 for point in points]
-    pad = max(2.0, 0.22 * (max(heights) - min(heights)))
+    heights = [point.y * scale for point in points]
+    pad = max(0.02 * scale, 0.22 * (max(heights) - min(heights)))
     ax.set_ylim(min(heights) - pad, max(heights) + pad)
-    spots = [(point.x, point.y * 100) for point in points]
+    spots = [(point.x, point.y * scale) for point in points]
     length = 40 if is_wide(ax) else 26
     place_labels(ax, spots, [shorten(point.label, length) for point in points])
 

@@ -17,7 +17,11 @@ from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 from genzoo.errors import InputError
 from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
-from genzoo.tasks.mteb_models import Lineage, lineage_of, resolve_model
+from genzoo.tasks.embedders.address import EXAMPLE
+from genzoo.tasks.embedders.cards import Lineage
+from genzoo.tasks.embedders.endpoint import Endpoint, EndpointOptions, is_endpoint
+from genzoo.tasks.embedders.hybrids import parts_of_hybrid, refuse_other_than_searches
+from genzoo.tasks.mteb_models import lineage_of, resolve_model
 from genzoo.tasks.own.choices import prompt_metadata, with_chosen_data
 from genzoo.tasks.own.opening import OwnOptions, given_path, open_given
 from genzoo.tasks.random_state import making_tasks
@@ -40,10 +44,15 @@ def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> Mod
         never meet. Such results are for comparison: submit those under the model's own prompts.
     """
     check_keys(prompts)
+    if meta.model_type == ["hybrid"] or meta.framework == ["NumPy"]:
+        raise InputError(f"{meta.name} takes no prompts: leave out --prompts for it")
     revision = hashlib.sha256(json.dumps([meta.revision, sorted(prompts.items())]).encode()).hexdigest()[:40]
 
     def load(name: str, **options: Any) -> Any:
         model = meta.load_model(device=options.get("device"))
+        if isinstance(model, Endpoint):
+            model.model_prompts = dict(prompts)
+            return model
         inner: Any = getattr(model, "model", None)
         if not hasattr(inner, "prompts"):
             raise InputError(f"{meta.name} takes no prompts: leave out --prompts for it")
@@ -132,10 +141,12 @@ class EvaluationPlan:
     Attributes:
         tasks: The tasks, each counted once.
         seconds: Model (see `genzoo.tasks.records.labels`) -> estimated time for all of them, None where it is not known.
+        endpoints: Those of the models that ask an endpoint.
     """
 
     tasks: tuple[PlannedTask, ...]
     seconds: Mapping[str, float | None]
+    endpoints: frozenset[str] = frozenset()
 
     @property
     def tokens(self) -> int | None:
@@ -143,11 +154,15 @@ class EvaluationPlan:
         known = [task.tokens for task in self.tasks]
         return None if None in known else sum(tokens or 0 for tokens in known)
 
+    def cost(self, price: float) -> float | None:
+        """What all tasks cost with one model at a price per million tokens; less if some are finished or embeddings are kept."""
+        return None if self.tokens is None else self.tokens * price / 1e6
 
-def _resolve(given: Any) -> tuple[ModelMeta, Lineage]:
+
+def _resolve(given: Any, endpoints: EndpointOptions, results: Path | None) -> tuple[ModelMeta, Lineage]:
     """The card and the facts of a model by name, as an object, or as a pair of both."""
     if isinstance(given, str):
-        return resolve_model(given)
+        return resolve_model(given, endpoints, results)
     name, model = given if isinstance(given, tuple) else (None, given)
     if isinstance(model, str | Path):
         raise InputError(
@@ -186,13 +201,16 @@ class Grid:
         Args:
             speed: Floating point operations per second; measured with a matrix product if None.
         """
-        plan = EvaluationPlan(tuple(map(PlannedTask.of, self.tasks)), {})
         named, sizes = labels(self.metas), {model_key(meta): _computing_parameters(meta) for meta in self.metas}
+        endpoints = frozenset(
+            named[model_key(meta)] for meta in self.metas if any(map(is_endpoint, (meta, *parts_of_hybrid(meta))))
+        )
+        plan = EvaluationPlan(tuple(map(PlannedTask.of, self.tasks)), dict.fromkeys(named.values()), endpoints)
         if plan.tokens is None or not any(sizes.values()):
-            return EvaluationPlan(plan.tasks, dict.fromkeys(named.values()))
+            return plan
         rate = (speed or measure_speed()) * EFFICIENCY
         seconds = {named[key]: 2 * size * plan.tokens / rate if size else None for key, size in sizes.items()}
-        return EvaluationPlan(plan.tasks, seconds)
+        return replace(plan, seconds=seconds)
 
 
 def _computing_parameters(meta: ModelMeta) -> int:
@@ -224,6 +242,9 @@ class Request:
         prompts: ``tasks``, ``general`` or a JSON file; the models' own if None.
         strict_prompts: Whether a task without a prompt of its own is refused.
         kind: How own data are read, see `genzoo.tasks.own.opening.OwnOptions`; so are `columns`, `split` and `language`.
+        query_prefix: What endpoints get before each query of a search.
+        document_prefix: Likewise before each document.
+        rate_limit: Most requests a minute to an endpoint.
     """
 
     models: tuple[Any, ...]
@@ -236,12 +257,16 @@ class Request:
     columns: tuple[str, ...] = ()
     split: str | None = None
     language: str | None = None
+    query_prefix: str = ""
+    document_prefix: str = ""
+    rate_limit: float | None = None
 
-    def resolve(self, on_note: Callable[[str], None] = lambda _: None) -> Grid:
+    def resolve(self, on_note: Callable[[str], None] = lambda _: None, results: Path | None = None) -> Grid:
         """Find the models and the tasks; the same grid, in the same order, on every machine.
 
         Args:
-                on_note: Told what is incomplete in the data.
+            on_note: Told what is incomplete in the data.
+            results: The results folder, which knows the models of endpoints by earlier runs.
 
         Raises:
             UnknownNameError: For a name that nothing here or on the Hub has.
@@ -255,8 +280,10 @@ class Request:
             tasks = with_chosen_data(tasks, list(self.data), on_note)
         if [task.metadata.name for task in tasks] != official:
             benchmark_name = None
-        resolved = [_resolve(given) for given in self.distinct_models]
+        endpoints = self._endpoint_options()
+        resolved = [_resolve(given, endpoints, results) for given in self.distinct_models]
         metas = self._prompted([meta for meta, _ in resolved], tasks)
+        refuse_other_than_searches(metas, tasks)
         facts = {model_key(meta): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
         names = {task.metadata.name for task in tasks}
         whole = {found.name: list(found.tasks) for found in benchmarks_among(() if self.benchmark else given)}
@@ -280,6 +307,20 @@ class Request:
         if self.benchmark and any(isinstance(task, AbsTask) and hasattr(task, "own_data") for task in tasks):
             raise InputError("a benchmark chooses among its own tasks: name it beside your data, -t BENCHMARK -t PATH")
         return tasks
+
+    def _endpoint_options(self) -> EndpointOptions:
+        options = EndpointOptions(self.query_prefix, self.document_prefix, self.rate_limit)
+        if options.prompts and self.prompts is not None:
+            raise InputError(
+                "prompts and the prefixes of endpoints both say what comes before a text: give one of them"
+            )
+        names = [given for given in self.models if isinstance(given, str)]
+        if options != EndpointOptions() and not any("://" in name for name in names):
+            raise InputError(
+                f"query_prefix, document_prefix and rate_limit are for endpoints, such as {EXAMPLE}: other models bring prompts of "
+                "their own, or get them with --prompts"
+            )
+        return options
 
     @property
     def distinct_models(self) -> list[Any]:

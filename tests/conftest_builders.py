@@ -54,7 +54,7 @@ def build_backbone(
         tokenizer_object=tokenizer, eos_token="<|im_end|>", padding_side=padding_side, **options
     )
     fast.chat_template = CHAT if chat else None
-    facts = {"head_dim": 8} if family in ("qwen3", "mistral", "gemma3_text") else {}
+    facts = {"num_hidden_layers": 2} | ({"head_dim": 8} if family in ("qwen3", "mistral", "gemma3_text") else {})
     if family == "gemma3_text":
         facts |= {"query_pre_attn_scalar": 8, "layer_types": ["sliding_attention", "full_attention"]}
     config = AutoConfig.for_model(
@@ -62,7 +62,6 @@ def build_backbone(
         vocab_size=len(fast) + spare,
         hidden_size=32,
         intermediate_size=64,
-        num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=1024,

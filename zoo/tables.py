@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,9 @@ def read_table(path: Path, divider: str = ",") -> CsvTable:
 def table_rows(path: Path, divider: str = ",") -> Iterator[Row]:
     """The rows of such a file one after the other, so that a large one is never held whole; the same errors are raised."""
     cells = _cells(path, (line for _, line in text_lines(path)), divider)
-    _, heading = next(cells, (1, []))
+    line, heading = next(cells, (1, []))
+    if twice := next((name for name in heading if name and heading.count(name) > 1), None):
+        raise InputError(f"{path}, line {line}: two columns are named {twice!r}: rename one of them")
     for line, row in cells:
         yield Row(path, line, dict(zip(heading, row, strict=True)))
 
@@ -140,6 +143,8 @@ def _wrong_quotes(path: Path, begins: int, line: int, error: csv.Error) -> str:
             f"{path}, {where}: text follows a closing quote: close every quote at the end of its cell, and double a quote that "
             "belongs to the text"
         )
+    if "new-line character" in str(error):
+        return f"{path}, line {line}: a line ends with a carriage return alone: save the file with ordinary line ends"
     return f"{path}, line {line} cannot be read as a row of cells ({error})"
 
 
@@ -198,12 +203,12 @@ class Row:
     def grade(self, name: str) -> int:
         """A grade of relevance: a whole number, which 2.0 and "2" are too."""
         value = number = self.value(name)
-        if isinstance(value, str):
+        if isinstance(value, str | Decimal):
             try:
                 number = float(value)
             except ValueError:
                 number = None
-        if isinstance(number, bool) or not isinstance(number, int | float):
+        if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
             raise self.error(f"{name!r} is {_shown(value)}: a whole number is expected, such as 0, 1 or 2")
         if not -LARGEST_GRADE <= number <= LARGEST_GRADE:
             raise self.error(
@@ -303,5 +308,5 @@ class Names:
 
 def _shown(value: Any) -> str:
     """A value as JSON shows it, cut to one short line."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -88,6 +88,8 @@ def _drawings(study: StudyResults, identity: str) -> Iterator[Drawing]:
     for name in [name for name in _DRAWN if name in study.effects] or list(study.effects)[:1]:
         if len(study.effects[name]) > 1:
             yield _ablation_drawing(study, name, f"{identity}-{name.replace('_', '-')}")
+    if quality := next((name for name in (MEAN, *study.tasks, "top1") if plots.layered_points(study, name)), None):
+        yield _layers_drawing(study, quality, f"{identity}-layers")
     caption = "Faint: each logged batch. Strong: a running median over a twentieth of the run. The first seed of each."
     for loss, label in plots.LOSSES.items():
         curves = [curve for curve in study.curves if curve.loss == loss][: plots.MOST_SERIES]
@@ -96,6 +98,17 @@ def _drawings(study: StudyResults, identity: str) -> Iterator[Drawing]:
             fill = partial(plots.training_curves, study, loss=loss)
             title = f"{study.name}: {label.lower()}"
             yield Drawing(f"{identity}-{loss}", title, f"Line chart. {listed}.", caption, fill)
+
+
+def _layers_drawing(study: StudyResults, name: str, identity: str) -> Drawing:
+    known, points = study.metric(name), plots.layered_points(study, name)
+    listed = "; ".join(f"{point.x:.0f} layers: {known.display(point.y)}" for point in points)
+    caption = (
+        "Left is cheaper: the time to embed a text goes with the layers that are run. The line joins the variants that none of fewer or "
+        "as many layers beats; bars: 95\u00a0% intervals over the seeds (Student’s t)."
+    )
+    fill = partial(plots.quality_against_layers, study, metric=name)
+    return Drawing(identity, f"{study.name}: {known.label} against layers", f"Line chart. {listed}.", caption, fill)
 
 
 def _ablation_drawing(study: StudyResults, name: str, identity: str) -> Drawing:

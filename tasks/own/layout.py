@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from genzoo.errors import InputError
-from genzoo.tables import Row
+from genzoo.tables import Row, other_divider
+from genzoo.tasks.judging.judgements import is_pool, settle_judgements
 from genzoo.tasks.own.columns import Columns
 from genzoo.tasks.own.records import SUFFIXES, TREC_FORMATS, Note, columns_of, read_records, stem_of, suffix_of
 
@@ -110,14 +111,20 @@ def find_layout(
     columns, wanted = columns or Columns(), type_of(kind)
     if not path.exists():
         raise InputError(f"there is no file or folder {path}")
-    if path.is_dir() and _find(path, "corpus"):
+    notes = [Note.of(said, "judging") for said in settle_judgements(path).notes] if is_pool(path) else []
+    if path.is_dir() and (_find(path, "corpus") or _is_search_without_corpus(path)):
         found = _search_folder(path, wanted, columns, split)
     else:
         tables = _tables(path)
         first = next(iter(tables.values()))
         found = _by_columns(path, tables, columns_of(first.paths), wanted, columns, split)
     columns.check_used(path)
-    return found
+    return replace(found, notes=(*found.notes, *notes))
+
+
+def _is_search_without_corpus(folder: Path) -> bool:
+    judged = (folder / "qrels").is_dir() or any(stem_of(path).startswith("qrels") for path in _files(folder))
+    return judged and bool(_find(folder, "queries"))
 
 
 def type_of(kind: str | None) -> str | None:
@@ -293,7 +300,7 @@ def _kind_of(path: Path, tables: Mapping[str, Source], heading: list[str], colum
             f"{path} holds judgements alone: put it into a folder with a corpus and queries. Expected {SHAPE}"
         )
     raise InputError(
-        f"{path} has the columns {', '.join(heading)}, which fit no task. Name them with --columns ROLE=NAME: query, passage "
-        "and grade for a search; text1, text2 and score for similarity; text1, text2 and match for pairs that match or not; "
+        f"{path} has the columns {', '.join(heading)}, which fit no task{other_divider(heading)}. Name them with --columns "
+        "ROLE=NAME: query, passage and grade for a search; text1, text2 and score for similarity; text1, text2 and match for pairs that match or not; "
         "text and label for classes or clusters"
     )

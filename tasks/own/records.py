@@ -182,9 +182,13 @@ def _parquet(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path)
+        opened = pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} is no Parquet file ({str(error).splitlines()[0]}): write the file anew") from error
+    names = opened.schema_arrow.names
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"{path}: two columns are named {twice!r}: rename one of them")
+    return opened
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:

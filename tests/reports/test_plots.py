@@ -186,6 +186,23 @@ def test_ablation_has_intervals_where_there_are_seeds(ax):
         plots.ablation(study, metric="x")
 
 
+def test_quality_against_layers_joins_what_no_shallower_variant_beats(ax):
+    scores, layers = {"whole": 0.4, "half": 0.39, "bad": 0.2, "third": 0.3}, (30, 15, 20, 10)
+    effects = {
+        "mean_task": tuple(Effect(name, SeedMean(2, y, y - 0.1, y + 0.1), None) for name, y in scores.items()),
+        "layers_run": tuple(
+            Effect(name, SeedMean(2, x, None, None), None) for name, x in zip(scores, layers, strict=True)
+        ),
+    }
+    study = StudyResults("s", effects, ())
+    assert [point.label for point in plots.layered_points(study, "mean_task")] == ["whole", "bad", "half", "third"]
+    plots.quality_against_layers(study, ax)
+    assert ax.lines[0].get_xydata().tolist() == [[10, 30], [15, 39], [30, 40]]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Layers that embed a text", "Mean (task), times 100")
+    with pytest.raises(InputError, match="s does not compare exit layers in 'top1'"):
+        plots.quality_against_layers(study, metric="top1")
+
+
 def test_training_curves_are_smoothed_by_a_median(ax):
     values = tuple(50.0 if step == 40 else 1.0 for step in range(100))
     study = StudyResults("s", {}, (Curve("run", "align", tuple(range(100)), values),))

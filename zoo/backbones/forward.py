@@ -97,9 +97,17 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 
 def can_pack(model: Any) -> bool:
     """Whether the architecture is one that this is checked against, and packing pays: on a GPU one padded call is faster."""
-    config = model.base_model.config
-    is_known = config.get_text_config().model_type in FAMILIES and config._attn_implementation in ("sdpa", NAME)
-    return is_known and model.device.type == "cpu"
+    return _is_known(model.base_model.config) and model.device.type == "cpu"
+
+
+def _is_known(config: Any) -> bool:
+    return config.get_text_config().model_type in FAMILIES and config._attn_implementation in ("sdpa", NAME)
+
+
+def attend_packed(model: Any) -> None:
+    """Let a model attend to packed texts where it can; calls without segments still get transformers' own attention."""
+    if _is_known(model.base_model.config):
+        model.base_model.config._attn_implementation = NAME
 
 
 def rows_per_pass(lengths: Sequence[int], limit: int | None = None) -> Iterator[slice]:

@@ -100,11 +100,21 @@ def open_sentence_transformer(source: str | Path, **options: Any) -> SentenceTra
     """
     from sentence_transformers import SentenceTransformer
 
-    with reading(source), _real_activations(source):
+    with reading(source), _real_activations(source), whole_models(is_cut=_reads_fewer_layers(source, options)):
         model = SentenceTransformer(str(source), **options)
     check_tokenizers(model, source)
     model.prompts = with_document_prompt(model.prompts)
     return model
+
+
+def _reads_fewer_layers(source: str | Path, options: Mapping[str, Any]) -> bool:
+    """Whether a SentenceTransformer says on purpose that it runs fewer layers than the files of its backbone hold."""
+    from sentence_transformers.base.modules import Transformer
+
+    where = {
+        name: options[name] for name in ("revision", "token", "cache_folder", "local_files_only") if name in options
+    }
+    return "num_hidden_layers" in Transformer.load_config(str(source), **where).get("config_kwargs", {})
 
 
 def with_document_prompt(prompts: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -233,6 +243,7 @@ def _read_first(report: Callable[..., None], *, is_adapter: bool) -> Callable[..
         if _wanted.get() != "anything":
             info = options.get("loading_info") or args[1]
             _check_report(model, str(pretrained_model_name_or_path), info, is_adapter)
+            info.unexpected_keys = {name for name in info.unexpected_keys if not _is_above(model, name)}
         report(model, pretrained_model_name_or_path, *args, **options)
 
     return checked
@@ -252,7 +263,7 @@ def _check_report(model: Any, source: str, info: Any, is_adapter: bool) -> None:
     if is_adapter:
         lost = _without_heads(lost)
     else:
-        lost = [] if _wanted.get() == "cut" else [name for name in lost if _is_of_the_body(model, name)]
+        lost = [name for name in lost if _is_of_the_body(model, name) and not _is_above(model, name)]
     kind = "adapter weights" if is_adapter else f"weights of {type(model).__name__}"
     absent = [name for name in absent if name not in optional]
     _refuse(source, absent, lost or (sorted(info.unexpected_keys) if absent else []), kind)
@@ -274,6 +285,21 @@ def _is_of_the_body(model: Any, name: str) -> bool:
     parts |= {part for part, child in model.named_children() if child is not body}
     names = (name, name.removeprefix(f"{model.base_model_prefix}."))
     return any(one.partition(".")[0] in parts for one in names)
+
+
+def _is_above(model: Any, name: str) -> bool:
+    """Whether a weight belongs to a layer above those that are read on purpose."""
+    return _wanted.get() == "cut" and is_above(name, model.config.get_text_config().num_hidden_layers)
+
+
+def is_above(name: str, layer: int) -> bool:
+    """Whether a weight, by its name, belongs to a layer above the first `layer` ones; none does where that is 0.
+
+    >>> is_above("model.layers.20.mlp.up_proj.weight", 20), is_above("model.norm.weight", 20)
+    (True, False)
+    """
+    found = re.search(r"(?:^|\.)(\d+)\.", name)
+    return layer > 0 and found is not None and int(found[1]) >= layer
 
 
 def _make_visible(model: Any, name: str) -> None:

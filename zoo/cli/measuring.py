@@ -63,8 +63,8 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            help="Zoo model, teacher (minilm), baseline (smollm2-135m-mean, -echo, -hyde, -untrained, bm25, random), folder, or org/name "
-            "on the Hub.",
+            help="Zoo model, teacher (minilm), baseline (smollm2-135m-mean, -echo, -hyde, -untrained, bm25, random), folder, org/name "
+            "on the Hub, URL#MODEL (an OpenAI-compatible endpoint), vectors:FOLDER, or rrf:A+B (a hybrid of two).",
             autocompletion=complete_models,
         ),
     ],
@@ -80,7 +80,7 @@ def evaluate(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Results folder; finished tasks in it are kept.")
     ] = Path("output/results"),
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch, and per request to an endpoint.")] = 32,
     device: Device = None,
     processes: Annotated[
         int, typer.Option(min=1, help="Parallel encoding processes: one per GPU, or several on the CPU.")
@@ -106,6 +106,16 @@ def evaluate(
     strict_prompts: Annotated[
         bool, typer.Option("--strict-prompts", help="Refuse a task that has no prompt of its own.")
     ] = False,
+    query_prefix: Annotated[
+        str, typer.Option(help='What an endpoint gets before each query of a search, such as "query: ".')
+    ] = "",
+    document_prefix: Annotated[str, typer.Option(help="Likewise before each document.")] = "",
+    rate_limit: Annotated[
+        float | None, typer.Option(metavar="N", help="At most N requests a minute to an endpoint.")
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option(min=0, help="With --plan: what an endpoint costs per million tokens.")
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -131,20 +141,20 @@ def evaluate(
     ] = True,
 ) -> None:
     """Measure models on tasks of mteb and genzoo. Run the same command again to go on after a stop."""
-    options = {name: given for name, given in locals().items() if name != "plan"}
+    options = {name: given for name, given in locals().items() if name not in ("plan", "price")}
     from genzoo.reports.measuring import plan_evaluation
 
     ahead = plan_evaluation(**options)
     if plan or log.isEnabledFor(logging.INFO):
-        _print_plan(ahead)
+        _print_plan(ahead, price)
     if plan:
         return
     ahead.run()
     out.print(f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report")
 
 
-def _print_plan(ahead: Evaluation) -> None:
-    """Say how many texts and tokens lie ahead, and about how long each model will take."""
+def _print_plan(ahead: Evaluation, price: float | None) -> None:
+    """Say how many texts and tokens lie ahead, about how long each model will take, and what an endpoint will cost at most."""
     from genzoo.jobs import as_time
 
     if ahead.finished:
@@ -157,7 +167,12 @@ def _print_plan(ahead: Evaluation) -> None:
     pairs = f"{plural(len(grid.metas), 'model')} x {plural(len(grid.tasks), 'task')}"
     err.print(f"plan: {pairs}; per model {known}{tokens}")
     for name, seconds in found.seconds.items():
-        err.print(f"  {name}: {as_time(seconds)}")
+        paid = f", costs {_cost(found.cost(price))} at most" if price is not None and name in found.endpoints else ""
+        err.print(f"  {name}: {as_time(seconds)}{paid}")
+
+
+def _cost(amount: float | None) -> str:
+    return "an unknown amount" if amount is None else f"{amount:,.2f}" if amount >= 0.1 else f"{amount:.2g}"
 
 
 def _opened(results: Path, by_revision: bool, reported: bool = False) -> OpenResults:

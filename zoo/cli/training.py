@@ -197,7 +197,7 @@ def study(
     name: Annotated[
         str,
         typer.Argument(
-            help="ablation, ablation-small, or a JSON file with recipe, variants, seeds and common.",
+            help="ablation, ablation-small, exit-layer, or a JSON file with recipe, variants, seeds and common.",
             autocompletion=names_in("genzoo.recipes.studies:STUDIES"),
         ),
     ],

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
+from genzoo.backbones.depth import check_layer, shallow_config
 from genzoo.backbones.entries import warn_of_other_weights
 from genzoo.backbones.lora import merge_lora
 from genzoo.backbones.tokenizer import append_trained_tokens, check_out_of_reach
@@ -62,6 +63,7 @@ def assemble(
 
     Raises:
         BackboneError: When the backbone has another width, or no spare row for the adapter form.
+        InputError: When the backbone has fewer layers than the checkpoint reads.
     """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling
@@ -89,7 +91,12 @@ def assemble(
 
 
 def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype) -> Any:
-    module = open_transformer(backbone, checkpoint.max_tokens, model_kwargs={"dtype": dtype})
+    from transformers import AutoConfig
+
+    config, layer = AutoConfig.from_pretrained(backbone), checkpoint.exit_layer
+    check_layer(config, layer)
+    options = {"model_kwargs": {"dtype": dtype}, "config_kwargs": shallow_config(config, layer)}
+    module = open_transformer(backbone, checkpoint.max_tokens, is_cut=bool(layer), **options)
     hidden = module.model.config.get_text_config().hidden_size
     if hidden != checkpoint.hidden_size:
         raise BackboneError(
@@ -176,15 +183,17 @@ def export(
         )
     model = assemble(checkpoint, backbone, form=form, device="cpu")
     base = base or str(Path(backbone).resolve())
+    body: Any = model[0].model
+    depth = shallow_config(body.config, checkpoint.exit_layer)
     with replace_folder(folder) as new:
         model.save_pretrained(str(new), create_model_card=False)
-        _finish(new, form, base, checkpoint)
+        _finish(new, form, base, checkpoint, depth)
         write_text(new / "README.md", _readme(name, checkpoint, form, base))
     return folder
 
 
-def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint) -> None:
-    """Declare what the folder needs, name the adapter's base, and keep what only genzoo reads (decoding, verifying)."""
+def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint, depth: dict[str, Any]) -> None:
+    """Declare what the folder needs, the adapter's base and how much of it is run; keep what only genzoo reads."""
     write_json(folder / CONFIG, checkpoint.config())
     for long in (folder / "tokenizer.json", *folder.glob("*_WordWeights/*.json")):
         # Written with a line per vocabulary entry; without the blanks the small form is a third smaller.
@@ -200,14 +209,21 @@ def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint) ->
     if adapter.is_file():
         facts = read_json(adapter, "export the model again") | {"base_model_name_or_path": base}
         write_json(adapter, facts, indent=2, is_ascii=True)
+        if depth:
+            path = folder / "sentence_bert_config.json"
+            write_json(
+                path, read_json(path, "export the model again") | {"config_kwargs": depth}, indent=2, is_ascii=True
+            )
 
 
 def _readme(name: str, checkpoint: TokenCheckpoint, form: Form, base: str) -> str:
-    where = (
-        f"\nThis folder holds the trained tokens only; it loads the backbone from {code_markdown(base)}.\n"
-        if form == "adapter"
-        else ""
-    )
+    where = ""
+    if checkpoint.exit_layer:
+        where += f"\nThe tokens are read after {checkpoint.depth}; the layers above it are not run"
+        where += "." if form == "adapter" else ", and not part of this folder."
+    if form == "adapter":
+        where += f"\nThis folder holds the trained tokens only; it loads the backbone from {code_markdown(base)}."
+    where += "\n" if where else ""
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity

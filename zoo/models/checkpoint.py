@@ -84,6 +84,7 @@ class TokenCheckpoint:
         max_tokens: Longest input in tokens, trained tokens included.
         info: Free facts for people (steps, losses, data, date).
         lora: Low-rank changes of the encoding pass, see `genzoo.backbones.lora`; usually none.
+        exit_layer: The tokens' states are read after this many layers (`genzoo.backbones.depth`); 0 reads them after the last.
     """
 
     spec: TokenSpec
@@ -98,6 +99,7 @@ class TokenCheckpoint:
     max_tokens: int = 512
     info: dict[str, Any] = field(default_factory=dict)
     lora: dict[str, torch.Tensor] = field(default_factory=dict)
+    exit_layer: int = 0
 
     def __post_init__(self) -> None:
         if self.rows.ndim != 2 or self.align_weight.ndim != 2:
@@ -114,6 +116,8 @@ class TokenCheckpoint:
             raise CheckpointError(
                 f"max_tokens is {self.max_tokens!r}: a whole number above {n} (the trained tokens) is needed"
             )
+        if type(self.exit_layer) is not int or self.exit_layer < 0:
+            raise CheckpointError(f"exit_layer is {self.exit_layer!r}: a whole number from 0 on is needed")
         for name, shape in shapes.items():
             tensor = getattr(self, name)
             if tuple(tensor.shape) != shape:
@@ -136,6 +140,13 @@ class TokenCheckpoint:
         """How many numbers were trained."""
         return sum(tensor.numel() for tensor in (self.tensors() | self.lora).values())
 
+    @property
+    def depth(self) -> str:
+        """After which layer the tokens are read, in words; empty where that is the last one."""
+        layers = self.info.get("backbone_layers")
+        of = f" of {layers}" if type(layers) is int else ""
+        return f"layer {self.exit_layer}{of}" if self.exit_layer else ""
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """The five tensors by name, contiguous and on the CPU."""
         return {name: getattr(self, name).detach().cpu().contiguous() for name in _TENSORS}
@@ -150,8 +161,14 @@ class TokenCheckpoint:
         return dict(own)
 
     def digest(self) -> str:
-        """40 hex characters over tensors, spec and backbone: equal digests give equal embeddings."""
-        sha = hashlib.sha256(json.dumps([asdict(self.spec), self.backbone_digest, self.max_tokens]).encode())
+        """40 hex characters over tensors, spec, backbone and exit layer: equal digests give equal embeddings."""
+        facts = [
+            asdict(self.spec),
+            self.backbone_digest,
+            self.max_tokens,
+            *([self.exit_layer] if self.exit_layer else []),
+        ]
+        sha = hashlib.sha256(json.dumps(facts).encode())
         for name, tensor in (self.tensors() | dict(sorted(self.lora.items()))).items():
             sha.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
             sha.update(tensor.view(torch.uint8).numpy().tobytes())
@@ -160,7 +177,8 @@ class TokenCheckpoint:
     def config(self) -> dict[str, Any]:
         """What ``genzoo.json`` holds: everything but the numbers."""
         facts = {name: getattr(self, name) for name in (*_FACTS, "hidden_size", "dim", "info")}
-        return {"format": FORMAT, "digest": self.digest(), "spec": asdict(self.spec), **facts}
+        depth = {"exit_layer": self.exit_layer} if self.exit_layer else {}
+        return {"format": FORMAT, "digest": self.digest(), "spec": asdict(self.spec), **facts} | depth
 
     def save(self, folder: Path) -> Path:
         """Write the checkpoint folder: its own files are replaced once all are complete, other files in it stay."""
@@ -219,6 +237,7 @@ class TokenCheckpoint:
             checkpoint = cls(
                 spec=TokenSpec(tuple(spec["ids"]), tuple(spec["names"]), spec["n_thought"], spec["n_compression"]),
                 lora=lora or {},
+                exit_layer=config.get("exit_layer", 0),
                 **facts,
             )
             stated = (config["format"], config["digest"], config["hidden_size"], config["dim"])

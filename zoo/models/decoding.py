@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from genzoo.backbones.depth import first_layers
 from genzoo.backbones.forward import freeze, token_states
 from genzoo.backbones.generation import generate, shipped_config
 from genzoo.backbones.lora import changed_by
@@ -148,6 +149,7 @@ class Decoder:
 
     def __init__(self, checkpoint: TokenCheckpoint, model: Any, tokenizer: Any) -> None:
         self.checkpoint, self.model, self.tokenizer = checkpoint, freeze(model), tokenizer
+        self.encoder = first_layers(self.model, checkpoint.exit_layer)
         self._tensors = {name: tensor.to(model.device).float() for name, tensor in checkpoint.tensors().items()}
 
     @classmethod
@@ -167,14 +169,19 @@ class Decoder:
             model: The model of this checkpoint and backbone, as `genzoo.models.assembly.assemble` makes it.
 
         Returns:
-            None where the loaded backbone is not the whole frozen LLM: its head is not its embedding matrix, the tokens stand on
-            rows of their own, or a LoRA is merged into it.
+            None where the loaded backbone is not the whole frozen LLM: it ends at an exit layer, its head is not its embedding
+            matrix, the tokens stand on rows of their own, or a LoRA is merged into it.
         """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         body: Any = model[0].model
         table, n_rows = body.get_input_embeddings(), body.config.get_text_config().vocab_size
-        if checkpoint.lora or not body.config.tie_word_embeddings or table.num_embeddings != n_rows:
+        if (
+            checkpoint.lora
+            or checkpoint.exit_layer
+            or not body.config.tie_word_embeddings
+            or table.num_embeddings != n_rows
+        ):
             return None
         ids = list(checkpoint.spec.ids)
         with torch.no_grad():
@@ -249,11 +256,11 @@ class Decoder:
                 )
 
     def states(self, texts: Sequence[str]) -> torch.Tensor:
-        """Last hidden states ``(batch, n_compression, H)`` of texts, prompt included, cut to what the model reads."""
+        """States after the exit layer, ``(batch, n_compression, H)``, of texts, prompt included, cut to what the model reads."""
         spec = self.checkpoint.spec
         ids = plain_ids(self.tokenizer, texts, self.checkpoint.max_tokens - len(spec))
-        with changed_by(self.model, self.checkpoint.lora):
-            return token_states(self.model, ids, self._tensors["rows"])[:, spec.n_thought :]
+        with changed_by(self.encoder, self.checkpoint.lora):
+            return token_states(self.encoder, ids, self._tensors["rows"])[:, spec.n_thought :]
 
     def soft_prompts(self, states: torch.Tensor) -> torch.Tensor:
         """What `states` are decoded from, of the same shape, in float32."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.backbones.entries import backbone_digest, fetch_backbone, warn_of_other_weights
 from genzoo.backbones.tokenizer import check_texts
 from genzoo.backbones.untrusted import check_model_folder
-from genzoo.errors import CheckpointError, InputError, UnknownNameError
+from genzoo.errors import BackboneError, CheckpointError, InputError, UnknownNameError
 from genzoo.files import file_digests, is_hidden, read_json, write_json
 from genzoo.jobs import job
 from genzoo.models.assembly import ADAPTER, base_folder, is_exported, read_exported
@@ -78,6 +78,7 @@ def load(
                 folder, device=device, model_kwargs={"dtype": precision} if precision else None
             )
             if is_exported(folder):
+                _check_depth(folder, model)
                 _warn_of_other_backbone(folder)
             return model
     checkpoint = find_checkpoint(name)
@@ -126,6 +127,16 @@ def _on_backbone(folder: Path, backbone: str | None) -> Iterator[Path]:
         yield copy
 
 
+def _check_depth(folder: Path, model: Any) -> None:
+    """Refuse a folder that would read its tokens after another layer than they were trained for."""
+    layer = read_json(folder / CONFIG, "this is not a genzoo checkpoint").get("exit_layer", 0)
+    if layer and (found := model[0].model.config.get_text_config().num_hidden_layers) != layer:
+        raise CheckpointError(
+            f"{folder} runs {found} layers of its backbone, but its tokens were trained for layer {layer}: config.json (or, in the "
+            "small form, config_kwargs in sentence_bert_config.json) was changed; export the model again"
+        )
+
+
 def _warn_of_other_backbone(folder: Path) -> None:
     """Neither peft nor sentence-transformers looks at which revision of its base an adapter gets."""
     base = base_folder(folder)
@@ -164,11 +175,24 @@ def load_decoder(
     checkpoint = find_checkpoint(name)
     from genzoo.models.decoding import Decoder
 
-    folder = fetch_backbone(backbone or checkpoint.backbone)
+    folder = _whole_backbone(checkpoint, backbone)
     if loaded is not None and not (Path(name) / "modules.json").is_file():
         return Decoder.over(checkpoint, folder, loaded) or Decoder.load(checkpoint, folder, device)
     warn_of_other_weights(folder, checkpoint.backbone_digest)
     return Decoder.load(checkpoint, folder, device)
+
+
+def _whole_backbone(checkpoint: TokenCheckpoint, backbone: str | None) -> Path:
+    """The frozen LLM that decodes; a model that ends at an exit layer does not hold all of it."""
+    try:
+        return fetch_backbone(backbone or checkpoint.backbone)
+    except BackboneError as error:
+        if not checkpoint.exit_layer:
+            raise
+        raise BackboneError(
+            f"{error}. The model itself ends at {checkpoint.depth}, and decoding needs the whole frozen LLM: give its folder, as in "
+            "genzoo.load_decoder(model, backbone=FOLDER)"
+        ) from error
 
 
 def describe(model: str | Path) -> dict[str, object]:
@@ -191,6 +215,7 @@ def describe(model: str | Path) -> dict[str, object]:
         "trained parameters": checkpoint.n_parameters,
         "trained tokens": f"{spec.n_thought} thought + {spec.n_compression} compression",
         "embedding rows": ", ".join(f"{number} {name}" for number, name in zip(spec.ids, spec.names, strict=True)),
+        **({"tokens read after": checkpoint.depth} if checkpoint.depth else {}),
         "dimension": checkpoint.dim,
         "max tokens": checkpoint.max_tokens,
         "backbone": checkpoint.backbone,

@@ -13,6 +13,7 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import safe_open
 
+from genzoo.backbones.whole import is_above
 from genzoo.errors import CheckpointError, first_flaw
 from genzoo.files import read_json, write_json
 from genzoo.models.checkpoint import TokenCheckpoint
@@ -139,7 +140,7 @@ def take_fingerprint(
             "name": checkpoint.backbone if "/" not in checkpoint.backbone[:1] else Path(checkpoint.backbone).name,
             "revision": revision,
             "digest": checkpoint.backbone_digest,
-            "numbers": digest_backbone_numbers(backbone, checkpoint.spec.ids),
+            "numbers": digest_backbone_numbers(backbone, checkpoint.spec.ids, checkpoint.exit_layer),
         },
         prompts=prompts_of(model),
         dtype=dtype_of(model),
@@ -166,12 +167,13 @@ def digest_parts(tensors: dict[str, torch.Tensor]) -> dict[str, str]:
     }
 
 
-def digest_backbone_numbers(folder: Path, trained: tuple[int, ...]) -> str:
+def digest_backbone_numbers(folder: Path, trained: tuple[int, ...], exit_layer: int = 0) -> str:
     """Digest of a frozen LLM's numbers in float32 without its head, whether it stands alone or inside a merged model.
 
-    The rows of the trained tokens, which a merged model has replaced or appended, are left out.
+    The rows of the trained tokens, which a merged model has replaced or appended, are left out, and so are the layers above the
+    exit layer, which it does not hold.
     """
-    tensors = _tensors_of(folder)
+    tensors = {name: place for name, place in _tensors_of(folder).items() if not is_above(name, exit_layer)}
     sha = hashlib.sha256()
     for name in sorted(tensors):
         with safe_open(tensors[name][0], "pt") as file:

@@ -84,7 +84,7 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
         licence=licence_of(facts.licence),
         checkpoint=checkpoint,
         spec=checkpoint.spec,
-        form=_FORMS[facts.form],
+        form=_form(checkpoint, facts.form),
         self_taught=describe_teacher(facts.self_taught) if facts.self_taught else "",
         usage=USAGE.format(model=facts.repo_id, options=facts.options),
         usage_output=usage_output,
@@ -95,6 +95,12 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
         requirements=", ".join(f"{name} {row['specifier']}" for name, row in requirements(facts.form).items()),
     )
     return f"---\n{_metadata(facts)}---\n{page}"
+
+
+def _form(checkpoint: TokenCheckpoint, form: str) -> str:
+    if checkpoint.exit_layer and form == "merged":
+        return f"self-contained, the frozen LLM up to {checkpoint.depth} included"
+    return _FORMS[form]
 
 
 def describe_teacher(options: UnsupervisedOptions) -> str:
@@ -164,4 +170,13 @@ def list_limits(checkpoint: TokenCheckpoint, facts: CardFacts) -> list[str]:
     if facts.form == "adapter":
         newest = "The library loads the newest revision of the frozen LLM"
         limits.append(f"{newest}: `genzoo.load` warns when it differs from the one of the training.")
+    if checkpoint.exit_layer and facts.form == "adapter":
+        reported = "While loading, transformers reports the weights of the layers that are not run as unexpected"
+        limits.append(
+            f"{reported}. Saving the loaded model again with sentence-transformers would lose the exit layer: copy this folder."
+        )
+    elif checkpoint.exit_layer:
+        limits.append(
+            "Reading an embedding back to text (`genzoo decode`) needs the whole frozen LLM, which is fetched."
+        )
     return limits

@@ -166,7 +166,10 @@ def _check_backbone(name: str, checkpoint: TokenCheckpoint, recorded: Fingerprin
 def _check_merged_backbone(folder: Path, checkpoint: TokenCheckpoint, recorded: Fingerprint | None) -> Finding:
     if recorded is None:
         return Finding("backbone", False, "a merged model's backbone can only be compared with a recorded fingerprint")
-    numbers, then = digest_backbone_numbers(folder, checkpoint.spec.ids), recorded.backbone["numbers"]
+    numbers, then = (
+        digest_backbone_numbers(folder, checkpoint.spec.ids, checkpoint.exit_layer),
+        recorded.backbone["numbers"],
+    )
     detail = f"numbers {numbers[:12]} inside the folder"
     return Finding("backbone", numbers == then, detail if numbers == then else f"{detail}, recorded are {then[:12]}")
 

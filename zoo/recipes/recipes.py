@@ -44,6 +44,8 @@ class Recipe:
         max_tokens: Longest input, trained tokens included.
         seed: Of everything random.
         held_out: Answered queries kept out of training for the controls; at most a tenth of the answered ones.
+        exit_layer: The trained tokens' states are read after this many layers of the backbone, and the layers above it are not run
+            to embed a text; 0 reads them after the last. Responses, reconstruction and decoding always use the whole backbone.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Recipe:
     max_tokens: Positive = 512
     seed: Seed = 0
     held_out: Count = 200
+    exit_layer: Count = 0
     response: ResponseOptions = field(default_factory=ResponseOptions)
     views: ViewOptions = field(default_factory=ViewOptions)
     losses: LossOptions = field(default_factory=LossOptions)

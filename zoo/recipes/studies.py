@@ -116,6 +116,22 @@ STUDIES.register(
         },
     ),
 )
+# How much of the LLM an embedding needs: quality against cost at equal steps. The whole LLM comes first, the others are compared
+# with it.
+STUDIES.register(
+    Study(
+        name="exit-layer",
+        recipe="smollm2-135m",
+        variants={"layer-30": {}} | {f"layer-{layer}": {"exit_layer": layer} for layer in (27, 24, 22, 20, 16)},
+        common={
+            "teacher": UNSUPERVISED,
+            "response.limit": 12_160,
+            "optim.steps": 300,
+            "optim.align_last": 75,
+            "optim.recon_last": 25,
+        },
+    ),
+)
 
 
 class _StudyFile(BaseModel):
@@ -151,6 +167,8 @@ def find_study(name: str) -> Study:
 
 
 RESULTS, TEACHER = "results.csv", "teacher of "
+LAYERS = "layers_run"
+"""The figure that says how many layers of the backbone embed a text, in studies that compare exit layers."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +179,7 @@ class StudyRow:
         study: Name of the study.
         variant: What was changed; ``teacher of <variant>`` for the teacher itself.
         seed: Of the training.
-        metric: ``recon_gap`` and the other held-out controls, or a task's name with its main score.
+        metric: ``recon_gap`` and the other held-out controls, `LAYERS`, or a task's name with its main score.
         value: The figure.
         recipe_digest: Of the cell's recipe.
         made_of: Digest of the query log and of the content of backbone and teacher; empty in files of earlier versions.

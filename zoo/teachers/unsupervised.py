@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoTokenizer
 
+from genzoo.backbones.depth import shallow_config
 from genzoo.backbones.lora import Lora, merge_lora
 from genzoo.backbones.tokenizer import FIRST_WORDS, opening_of_an_answer, read_plainly, template_limit
 from genzoo.backbones.whole import open_transformer
@@ -215,10 +216,7 @@ def make_reader(backbone: Path, options: UnsupervisedOptions) -> list[nn.Module]
 
     The gains of the final norm are taken away: each position only gets unit size.
     """
-    config = AutoConfig.from_pretrained(backbone)
-    kept: dict[str, Any] = {"num_hidden_layers": options.layer}
-    if getattr(config, "layer_types", None):
-        kept["layer_types"] = config.layer_types[: options.layer]
+    kept = shallow_config(AutoConfig.from_pretrained(backbone), options.layer)
     modules = (_answer_modules if options.wrap == "answer" else _text_modules)(backbone, options, kept)
     norm: Any = modules[0].model.norm
     with torch.no_grad():

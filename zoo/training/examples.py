@@ -205,14 +205,21 @@ def has_recon(recipe: Recipe, step: int) -> bool:
     return recipe.reconstructs and (step >= recipe.optim.align_first or not recipe.losses.align)
 
 
-def step_costs(recipe: Recipe, batches: Sequence[Sequence[TrainingExample]]) -> list[float]:
-    """Tokens that each step pushes through the backbone, a token with gradients counted `GRADIENT` times."""
+def step_costs(recipe: Recipe, batches: Sequence[Sequence[TrainingExample]], depth: float = 1.0) -> list[float]:
+    """Tokens that each step pushes through the backbone, a token with gradients counted `GRADIENT` times.
+
+    Args:
+        recipe: Of the training.
+        batches: One for each step.
+        depth: Share of the backbone's layers that are run to embed a text.
+    """
     costs = []
     for step, batch in enumerate(batches):
         text = sum(min(len(one.text) / CHARACTERS_PER_TOKEN, recipe.max_tokens) for one in batch)
         is_finished = phase_at(recipe, step).kind == "reconstruction"
         cost = text * (GRADIENT if recipe.lora.rank and not is_finished else 1)
         cost += (1 if is_finished else GRADIENT) * recipe.n_tokens * len(batch)
+        cost *= depth
         if has_recon(recipe, step):
             limit = recon_tokens(recipe, step)
             answers = sum(min(len(one.target) / CHARACTERS_PER_TOKEN, limit) for one in batch)

@@ -309,7 +309,9 @@ class TrainingRun:
                 "examples": len(trainer.examples),
                 "precision": "bfloat16" if trainer.is_bfloat16 else "float32",
                 "date": time.strftime("%Y-%m-%d"),
-            },
+            }
+            | ({"backbone_layers": model.config.num_hidden_layers} if recipe.exit_layer else {}),
+            exit_layer=recipe.exit_layer,
             lora=trainer.lora.tensors() if trainer.lora is not None else {},
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genzoo.backbones.depth import check_layer
 from genzoo.backbones.entries import BACKBONES, Backbone, fetch_backbone, local_backbone
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
@@ -31,6 +32,7 @@ def check_recipe(recipe: Recipe, backbone: Path, n_queries: int, makes_teacher: 
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(backbone)
+    check_layer(config, recipe.exit_layer)
     if makes_teacher:
         _check_teacher(recipe, config.get_text_config(), n_queries)
     width = config.get_text_config().hidden_size
@@ -160,6 +162,12 @@ class TrainingPlan:
         return self.recipe.n_tokens * hidden + hidden * (hidden + 1) + self.dim * (hidden + 1)
 
     @property
+    def depth(self) -> float:
+        """Share of the backbone's layers that are run to embed a text."""
+        layer = self.recipe.exit_layer
+        return layer / self.backbone.n_layers if layer and self.backbone else 1.0
+
+    @property
     def response_tokens(self) -> int:
         """Tokens to generate, at most."""
         return self.n_answered * self.recipe.response.max_new_tokens if self.recipe.response.source == "own" else 0
@@ -171,13 +179,13 @@ class TrainingPlan:
 
     @property
     def training_tokens(self) -> float:
-        """Forward passes of a token over the whole training, one with gradients counted `GRADIENT` times."""
+        """Whole forward passes of a token over the training, one with gradients counted `GRADIENT` times."""
         recipe, optim = self.recipe, self.recipe.optim
         text, total = min(self.query_tokens + 6, recipe.max_tokens), 0.0
         for phase in phases_of(recipe):
             is_finished = phase.kind == "reconstruction"
             each = text * (GRADIENT if recipe.lora.rank and not is_finished else 1)
-            each += recipe.n_tokens * (1 if is_finished else GRADIENT)
+            each = self.depth * (each + recipe.n_tokens * (1 if is_finished else GRADIENT))
             answer = self.scored_tokens(recon_tokens(recipe, phase.start)) + recipe.n_compression
             scored = answer * GRADIENT * recon_share(recipe, phase.start)
             with_recon = sum(has_recon(recipe, step) for step in range(phase.start, phase.end))
@@ -191,13 +199,13 @@ class TrainingPlan:
             return None
         optim, recipe = self.recipe.optim, self.recipe
         held = min(optim.micro_batch or optim.batch, optim.batch)
-        tokens = held * recipe.n_tokens
+        tokens = held * recipe.n_tokens * self.depth
         if recipe.reconstructs:
             scored = recipe.n_compression + self.scored_tokens(recipe.losses.recon_tokens)
             tokens += max(1, round(held * recipe.losses.recon_share)) * scored
         activations = tokens * self.backbone.n_layers * _kept_per_token(self.backbone)
         trained = 4 * (self.n_trained or 2 * self.backbone.hidden_size**2)  # itself, its gradient, two moments
-        return FLOAT * (self.backbone.n_parameters + activations + trained + 3 * (1 << 24))
+        return round(FLOAT * (self.backbone.n_parameters + activations + trained + 3 * (1 << 24)))
 
     def seconds(self) -> dict[str, float] | None:
         """Stage -> seconds on this machine; None for a backbone that is not at hand."""
@@ -219,6 +227,7 @@ class TrainingPlan:
         size = f"{row.n_parameters / 1e6:,.0f} M parameters" if row else "size known once it is fetched"
         trained = f"{self.n_trained:,}" if self.n_trained else "known once the teacher is loaded"
         tokens = f"{recipe.n_thought} thought + {recipe.n_compression} compression tokens"
+        of = f" of {row.n_layers}" if row else ""
         answers = f"at most {self.response_tokens:,}" if self.response_tokens else f"none ({recipe.response.source})"
         made = [
             ("recipe", f"{recipe.name} (digest {recipe.digest()})"),
@@ -227,6 +236,7 @@ class TrainingPlan:
             ("trained parameters", f"{trained} ({tokens})"),
             ("queries", f"{self.n_queries:,}, of which {self.n_answered:,} are answered"),
             ("response tokens", answers),
+            *([("tokens read after", f"layer {recipe.exit_layer}{of}")] if recipe.exit_layer else []),
             ("training", f"{optim.steps:,} steps of {optim.batch}: {optim.steps * optim.batch:,} examples"),
             ("training tokens", f"about {self.training_tokens / 1e6:,.1f} M"),
             ("memory", f"about {self.memory / 1e9:.1f} GB at the peak of a step" if self.memory else "unknown"),

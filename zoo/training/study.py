@@ -22,7 +22,7 @@ from genzoo.files import parts_digest, read_json, write_json, write_text
 from genzoo.intervals import mean_interval
 from genzoo.jobs import report
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
-from genzoo.recipes.studies import RESULTS, TEACHER, Study, StudyRow, read_results, run_folder
+from genzoo.recipes.studies import LAYERS, RESULTS, TEACHER, Study, StudyRow, read_results, run_folder
 from genzoo.teachers.teachers import fetch_teacher
 from genzoo.training.pipeline import TrainingRun, teacher_content
 from genzoo.training.plan import check_recipe
@@ -169,7 +169,9 @@ def run_study(
     """
     cells = study.cells
     made_of = settle(study, queries, output)
-    texts: dict[str, TextStates] = {}
+    texts: dict[tuple[str, int], TextStates] = {}  # a shallow pass makes no keys and values of the layers above
+    recipes = {(recipe.backbone, recipe.exit_layer) for recipe in (study.recipe_of(*cell) for cell in cells)}
+    room = virtual_memory().available // (SHARE_OF_MEMORY * len(recipes))
     made = _responses_folder(output, study.recipe_of(*cells[0])) / "responses.jsonl"
     if responses and not made.is_file():
         write_responses(made, responses)
@@ -181,7 +183,7 @@ def run_study(
             own = {row.metric for row in read_results(output / RESULTS) if (row.variant, row.seed) == (variant, seed)}
             if not is_mine or (own and own >= set(metrics)):  # another process has it, or it is finished
                 continue
-            kept = texts.setdefault(recipe.backbone, TextStates(virtual_memory().available // SHARE_OF_MEMORY))
+            kept = texts.setdefault((recipe.backbone, recipe.exit_layer), TextStates(room))
             run = TrainingRun(
                 recipe,
                 queries,
@@ -195,10 +197,31 @@ def run_study(
             found = _measured(study, run, variant, output, measure, metrics)
             found = [replace(row, made_of=made_of[variant, seed]) for row in found]
             _add(study, output, found)
-    if not (output / "summary.csv").is_file():
-        _add(study, output, ())
+    depths = _layers_run(study, read_results(output / RESULTS))
+    if depths or not (output / "summary.csv").is_file():
+        _add(study, output, depths)
     report("study", len(cells), len(cells))
     return read_results(output / RESULTS)
+
+
+def _layers_run(study: Study, rows: Sequence[StudyRow]) -> list[StudyRow]:
+    """How many layers embed a text, for measured cells that lack it; none in a study that compares no exit layers."""
+    recipes = {cell: study.recipe_of(*cell) for cell in study.cells}
+    if not any(recipe.exit_layer for recipe in recipes.values()):
+        return []
+    known = {row.cell for row in rows if row.metric == LAYERS}
+    measured = {row.cell: row for row in rows if row.cell in recipes and row.variant == row.cell[0]}
+    return [
+        replace(row, metric=LAYERS, value=recipes[cell].exit_layer or _count_layers(recipes[cell].backbone), sample="")
+        for cell, row in measured.items()
+        if cell not in known
+    ]
+
+
+def _count_layers(backbone: str) -> int:
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(fetch_backbone(backbone)).get_text_config().num_hidden_layers
 
 
 def _add(study: Study, output: Path, found: Sequence[StudyRow]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from genzoo.backbones.depth import first_layers
 from genzoo.backbones.forward import can_pack, freeze, input_scale, token_states
 from genzoo.backbones.lora import Lora
 from genzoo.backbones.tokenizer import plain_ids, start_rows
@@ -86,6 +87,7 @@ class TokenTrainer:
     ) -> None:
         self.texts = texts
         self.recipe, self.model, self.tokenizer, self.folder = recipe, freeze(model), tokenizer, folder
+        self.encoder = first_layers(self.model, recipe.exit_layer)
         self.examples, self.targets, self.processes = examples, targets, processes or Processes()
         # What is set once is set by the first phase: a later one must not change what comes before it.
         self.first = examples[: phases_of(recipe)[0].steps * recipe.optim.batch]
@@ -119,7 +121,7 @@ class TokenTrainer:
 
     def _make_lora(self) -> Lora | None:
         rank, options = self.recipe.lora.rank, self.recipe.lora
-        made = Lora.create(self.model, rank, options.modules, self.recipe.seed, options.alpha) if rank else None
+        made = Lora.create(self.encoder, rank, options.modules, self.recipe.seed, options.alpha) if rank else None
         return made and made.to(self.model.device)
 
     def _make_optimizer(self) -> torch.optim.AdamW:
@@ -152,12 +154,12 @@ class TokenTrainer:
         return torch.stack([self.targets[one.target] for one in batch]).to(self.heads.rows.device) * self.target_scale
 
     def states(self, batch: Sequence[TrainingExample]) -> torch.Tensor:
-        """Last hidden states at the trained tokens, ``(batch, n, H)``, with whatever is trained in the encoding pass."""
+        """States at the trained tokens after the exit layer, ``(batch, n, H)``, with whatever is trained in the encoding pass."""
         ids, memory = self.text_ids(batch), None
-        if self.lora is None and self.texts is not None and can_pack(self.model):
-            memory = self.texts.memory(self.model, [one.text for one in batch], ids)
+        if self.lora is None and self.texts is not None and can_pack(self.encoder):
+            memory = self.texts.memory(self.encoder, [one.text for one in batch], ids)
         with self.lora.on() if self.lora is not None else nullcontext():
-            return token_states(self.model, ids, self.heads.rows, text_grad=self.lora is not None, memory=memory)
+            return token_states(self.encoder, ids, self.heads.rows, text_grad=self.lora is not None, memory=memory)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """bfloat16 matrix products where the gradient check allowed them."""
@@ -266,7 +268,8 @@ class TokenTrainer:
             self.warm_start()
             self.choose_precision()
             self.save_state()
-        costs, pace = step_costs(self.recipe, self.batches), None
+        depth = self.encoder.config.num_hidden_layers / self.model.config.num_hidden_layers
+        costs, pace = step_costs(self.recipe, self.batches, depth), None
         try:
             while self.step < self.recipe.optim.steps:
                 made = self.train_step()

@@ -27,3 +27,20 @@ def test_ablations_chapter(tmp_path):
     # Both seeds say the same.
     assert any("No difference was tested" in note for note in section.blocks[-1].table.notes)
     assert studies_sections(()) == ()
+
+
+def test_a_study_of_exit_layers_shows_quality_against_cost(tmp_path):
+    (tmp_path / "exit").mkdir()
+    figures = {"deep": (30, 0.5), "shallow": (20, 0.48)}
+    rows = [
+        f"exit,{v},{s},TaskX,{y + s / 100},x\nexit,{v},{s},layers_run,{x},x"
+        for v, (x, y) in figures.items()
+        for s in (0, 1)
+    ]
+    (tmp_path / "exit" / "results.csv").write_text("\n".join(["study,variant,seed,metric,value,recipe_digest", *rows]))
+    (section,) = studies_sections(read_studies(tmp_path, []))
+    (drawing,) = [block for block in section.blocks if getattr(block, "identity", "").endswith("-layers")]
+    assert "30 layers: 50.5; 20 layers: 48.5" in drawing.description
+    table = section.blocks[-1].table
+    place = [column.label for column in table.columns].index("Layers that embed a text")
+    assert [row[place].value for row in table.rows] == [30, 20]

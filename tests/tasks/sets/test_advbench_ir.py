@@ -127,7 +127,7 @@ def test_a_later_run_asks_the_hub_anew(on_the_hub, make_meta, tmp_path, monkeypa
 
 
 def test_judgements_name_the_revision_that_was_read(on_the_hub, make_meta, tmp_path):
-    from genzoo.leaderboards.searches import write_judgements
+    from genzoo.leaderboards.searches.evidence import write_judgements
 
     shared = AdvBenchIRRetrieval()
     evaluate([make_meta()], [shared], tmp_path)

@@ -104,3 +104,18 @@ def test_full_disk_leaves_nothing_behind(checkpoint, tmp_path, monkeypatch):
         checkpoint.save(tmp_path / "c")
     assert (tmp_path / "c" / "genzoo.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+def test_the_exit_layer_is_part_of_the_digest_and_older_files_lack_it(checkpoint, tmp_path):
+    folder = checkpoint.save(tmp_path / "c")
+    assert "exit_layer" not in json.loads((folder / "genzoo.json").read_text())
+    assert TokenCheckpoint.load(folder).exit_layer == 0
+    assert checkpoint.depth == ""
+    shallow = dataclasses.replace(checkpoint, exit_layer=1)
+    assert shallow.digest() != checkpoint.digest()
+    assert shallow.depth == "layer 1"
+    assert TokenCheckpoint.load(shallow.save(folder)).exit_layer == 1
+    for given, told in ((0, "do not match the digest"), (2, "do not match the digest"), ("1", "exit_layer is '1'")):
+        config = shallow.config() | {"exit_layer": given}
+        with pytest.raises(CheckpointError, match=told):
+            TokenCheckpoint.from_parts(config, shallow.tensors(), folder)

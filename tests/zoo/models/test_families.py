@@ -1,16 +1,17 @@
 """Every family's way from a query log to a decoded embedding, on a tiny random model of the real architecture class."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 from conftest_builders import SENTENCES
 from sentence_transformers import SentenceTransformer
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import genzoo
 from genzoo.backbones.generation import Query
 from genzoo.backbones.tokenizer import is_spare, spare_rows
-from genzoo.models.assembly import export
+from genzoo.models.assembly import export, read_exported
 from genzoo.models.loading import load_decoder
 from genzoo.recipes.recipes import LossOptions, OptimOptions, Recipe, ResponseOptions, UnsupervisedOptions
 from genzoo.training.pipeline import TrainingRun
@@ -18,8 +19,8 @@ from genzoo.training.pipeline import TrainingRun
 QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES * 2)]
 
 
-def test_from_log_to_decoded_embedding(family, tmp_path):
-    recipe = Recipe(
+def _recipe(family):
+    return Recipe(
         "family",
         str(family),
         "unsupervised",
@@ -31,7 +32,10 @@ def test_from_log_to_decoded_embedding(family, tmp_path):
         optim=OptimOptions(steps=6, batch=4, warmup=1, lr_rows=1e-2, lr_recon=1e-2, align_first=1, align_memory=20),
         unsupervised=UnsupervisedOptions(layer=1, whiten=8, fit_texts=32, max_tokens=128),
     )
-    run = TrainingRun(recipe, QUERIES, tmp_path, device="cpu", batch_size=8)
+
+
+def test_from_log_to_decoded_embedding(family, tmp_path):
+    run = TrainingRun(_recipe(family), QUERIES, tmp_path, device="cpu", batch_size=8)
     checkpoint = run.train()
     rows = [json.loads(line) for line in (tmp_path / "tokens" / "history.jsonl").read_text().splitlines()]
     assert len(rows) == 6
@@ -46,6 +50,31 @@ def test_from_log_to_decoded_embedding(family, tmp_path):
     readings = load_decoder(str(tmp_path), device="cpu").read(texts, max_new_tokens=4)
     assert np.abs(np.array([one.embedding for one in readings]) - together).max() < 1e-3 * np.abs(together).max()
     assert all(isinstance(one.decoded, str) for one in readings)
+
+
+def test_from_log_to_exports_of_the_first_layers_alone(family, tmp_path):
+    """What is trained at an exit layer is loaded by stock libraries and decoded by the whole LLM."""
+    checkpoint = TrainingRun(
+        replace(_recipe(family), exit_layer=1), QUERIES, tmp_path, device="cpu", batch_size=8
+    ).train()
+    assert (checkpoint.exit_layer, checkpoint.depth) == (1, "layer 1 of 2")
+    model = genzoo.load(str(tmp_path), device="cpu")
+    assert len(model[0].model.layers) == 1
+    texts = ["where do foxes live", "a much longer text about the river bank and the library that keeps books", "x"]
+    wanted = model.encode_query(texts)
+    for form in ("merged", "adapter"):
+        folder = export(checkpoint, family, tmp_path / form, form, name="x")
+        stock = SentenceTransformer(str(folder), device="cpu")
+        assert len(stock[0].model.layers) == 1
+        assert np.abs(stock.encode_query(texts) - wanted).max() < 1e-5 * max(1, np.abs(wanted).max())
+        assert (
+            np.abs(genzoo.load(folder, device="cpu").encode_query(texts) - wanted).max() < 1e-5 * np.abs(wanted).max()
+        )
+        assert read_exported(folder).digest() == checkpoint.digest()
+        readings = load_decoder(str(folder), device="cpu").read(texts, max_new_tokens=4)
+        assert np.abs(np.array([one.embedding for one in readings]) - wanted).max() < 1e-3 * np.abs(wanted).max()
+    assert AutoConfig.from_pretrained(tmp_path / "merged").num_hidden_layers == 1
+    assert (tmp_path / "merged/model.safetensors").stat().st_size < (family / "model.safetensors").stat().st_size
 
 
 def test_spare_rows_are_nothing_that_text_can_become(family):

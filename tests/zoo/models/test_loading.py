@@ -1,10 +1,13 @@
 """The verbs of models from Python: values in return, names and paths alike, nothing printed."""
 
+import dataclasses
+import shutil
+
 import pytest
 from conftest_builders import build_checkpoint
 
 import genzoo
-from genzoo.errors import CheckpointError, InputError, UnknownNameError
+from genzoo.errors import BackboneError, CheckpointError, InputError, UnknownNameError
 from genzoo.frames import Rows
 from genzoo.models.decoding import Explanation
 
@@ -72,6 +75,27 @@ def test_an_exported_folder_is_the_same_model(folder, tmp_path, merge):
     with pytest.raises(CheckpointError):
         genzoo.export(folder, tmp_path / "mine", merge)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "x"
+
+
+def test_a_model_of_the_first_layers_is_decoded_by_the_whole_llm(llama, tmp_path):
+    backbone = shutil.copytree(llama, tmp_path / "llm")
+    checkpoint = dataclasses.replace(build_checkpoint(backbone), exit_layer=1, info={"backbone_layers": 2})
+    folder = checkpoint.save(tmp_path / "tiny")
+    assert genzoo.describe(folder)["tokens read after"] == "layer 1 of 2"
+    merged = genzoo.export(folder, tmp_path / "merged", True)
+    said = (merged / "README.md").read_text()
+    assert "read after layer 1 of 2; the layers above it are not run, and not part of this folder." in said
+    loaded = genzoo.load(folder, device="cpu")
+    for decoder in (genzoo.load_decoder(folder, loaded=loaded), genzoo.load_decoder(merged)):
+        assert len(decoder.model.base_model.layers) == 2
+        (found,) = genzoo.decode(TEXTS[0], decoder, tokens=3)
+        assert list(found.embedding) == pytest.approx(loaded.encode_query(TEXTS[0]).tolist(), abs=1e-4)
+    shutil.move(backbone, tmp_path / "moved")
+    assert genzoo.load(merged, device="cpu").encode_query(TEXTS[0]).shape == (12,)  # it embeds by itself
+    with pytest.raises(BackboneError, match="ends at layer 1 of 2, and decoding needs the whole frozen LLM"):
+        genzoo.decode(TEXTS[0], merged)
+    (again,) = genzoo.decode(TEXTS[0], genzoo.load_decoder(merged, backbone=str(tmp_path / "moved")), tokens=3)
+    assert again.as_dict() == found.as_dict()
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,21 @@ def test_page_is_whole(checkpoint):
     assert "No score was measured" in page
 
 
+def test_where_the_tokens_are_read_is_said_where_it_is_not_the_last_layer(checkpoint):
+    assert "layer" not in render(checkpoint)
+    shallow = dataclasses.replace(checkpoint, exit_layer=1, info={"backbone_layers": 2})
+    for form, others in (
+        ("merged", ("the frozen LLM up to layer 1 of 2 included", "`genzoo decode`) needs the whole frozen LLM")),
+        ("adapter", ("the trained numbers only", "transformers reports the weights of the layers that are not run")),
+    ):
+        card = render(shallow, form=form)
+        for part in ("| Tokens read after | layer 1 of 2; the layers above it are not run |", *others):
+            assert part in card
+        list(tables(card.split("---\n", 2)[2]))
+    hostile = dataclasses.replace(shallow, info={"backbone_layers": "9 |\n# x"})
+    assert "| Tokens read after | layer 1; the" in render(hostile)
+
+
 def test_nothing_is_said_that_is_not_known(checkpoint):
     card = render(dataclasses.replace(checkpoint, info={}), base_revision="", backbone_note="weights of another place")
     assert "held-out" not in card

@@ -51,6 +51,21 @@ def test_plan_is_the_same_every_time(plan, options, qwen3, tmp_path):
     assert {f.path: f.sha256 for f in again.files} == {f.path: f.sha256 for f in plan.files}
 
 
+@pytest.mark.parametrize("merge", [True, False])
+def test_a_model_that_ends_at_an_exit_layer_goes_up_and_says_so(qwen3, tmp_path, merge):
+    checkpoint = dataclasses.replace(build_checkpoint(qwen3), exit_layer=1, info={"backbone_layers": 2})
+    options = PublishOptions(licence="mit", training_data="Our own words", base_model="acme/base", merge=merge)
+    made = build_plan(str(checkpoint.save(tmp_path / "c")), REPO, tmp_path / "staging", options)
+    assert not made.problems
+    files = {file.path: file.source for file in made.files}
+    assert "| Tokens read after | layer 1 of 2;" in files["README.md"].read_text()
+    config = json.loads(files["config.json" if merge else "sentence_bert_config.json"].read_text())
+    assert (config if merge else config["config_kwargs"])["num_hidden_layers"] == 1
+    assert json.loads(files["genzoo.json"].read_text())["exit_layer"] == 1
+    if merge:
+        assert made.size < sum(path.stat().st_size for path in qwen3.iterdir())
+
+
 def problems(qwen3, tmp_path, repo=REPO, **options):
     checkpoint = build_checkpoint(qwen3).save(tmp_path / "c")
     return " / ".join(build_plan(str(checkpoint), repo, tmp_path / "s", PublishOptions(**options)).problems)

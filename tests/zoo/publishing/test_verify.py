@@ -1,5 +1,6 @@
 """`genzoo verify` says exactly what differs, and `genzoo.load` warns of another backbone."""
 
+import dataclasses
 import json
 import shutil
 
@@ -10,10 +11,10 @@ from safetensors.torch import load_file, save_file
 
 import genzoo
 from genzoo.backbones.entries import fetch_backbone
-from genzoo.errors import BackboneError, InputError
+from genzoo.errors import BackboneError, CheckpointError, InputError
 from genzoo.models.assembly import export
 from genzoo.models.entries import ENTRIES
-from genzoo.publishing.fingerprint import Fingerprint
+from genzoo.publishing.fingerprint import Fingerprint, digest_backbone_numbers
 from genzoo.publishing.verify import verify, write_fingerprint
 
 
@@ -67,6 +68,27 @@ def scale(path, pick, factor=1.01):
     save_file(
         {name: tensor * factor if pick in name else tensor for name, tensor in state.items()}, path, {"format": "pt"}
     )
+
+
+def test_a_model_that_ends_at_an_exit_layer_is_compared_with_so_many_layers(qwen3, tmp_path):
+    backbone = shutil.copytree(qwen3, tmp_path / "backbone")
+    checkpoint = dataclasses.replace(build_checkpoint(backbone), exit_layer=1)
+    checkpoint.save(tmp_path / "checkpoint")
+    for form in ("adapter", "merged"):
+        export(checkpoint, backbone, tmp_path / form, form, name="tiny")
+    numbers = set()
+    for name in ("checkpoint", "adapter", "merged"):
+        numbers.add(Fingerprint.load(write_fingerprint(str(tmp_path / name)).parent).backbone["numbers"])
+        assert differing(tmp_path / name) == {}
+    assert len(numbers) == 1
+    assert numbers != {digest_backbone_numbers(backbone, checkpoint.spec.ids)}
+    # The small form must not be read after another layer, which stock libraries would do.
+    path = tmp_path / "adapter" / "sentence_bert_config.json"
+    config = json.loads(path.read_text())
+    del config["config_kwargs"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="runs 2 layers of its backbone, but its tokens were trained for layer 1"):
+        genzoo.load(tmp_path / "adapter", device="cpu")
 
 
 def test_changed_weights_are_named(forms):

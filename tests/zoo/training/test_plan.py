@@ -37,6 +37,11 @@ def test_plan_follows_the_recipe(llama):
     assert smaller.memory < plan.memory
     assert make_plan(override(recipe, {"response.source": "echo"}), QUERIES, 70e9).response_tokens == 0
     assert make_plan(override(recipe, {"losses.recon": 0}), QUERIES, 70e9).training_tokens < plan.training_tokens
+    shallow = make_plan(override(recipe, {"exit_layer": 15}), QUERIES, 70e9)
+    assert 0.5 * plan.training_tokens < shallow.training_tokens < 0.8 * plan.training_tokens
+    assert shallow.memory < plan.memory
+    assert dict(shallow.rows())["tokens read after"] == "layer 15 of 30"
+    assert "tokens read after" not in dict(plan.rows())
     unknown = make_plan(override(recipe, {"backbone": "org/name"}), QUERIES, 70e9)
     assert dict(unknown.rows())["time"].startswith("unknown")
     row = backbone_row(str(llama))
@@ -56,6 +61,9 @@ def test_time_left_is_right_after_the_first_tenth():
     examples = [TrainingExample("a text of some length " * (1 + i % 5), "an answer " * 9, True) for i in range(800)]
     costs = step_costs(recipe, plan_batches(recipe, examples))
     assert costs[5] < costs[50]
+    half = step_costs(recipe, plan_batches(recipe, examples), depth=0.5)
+    assert half[5] == pytest.approx(0.5 * costs[5])  # encoding alone
+    assert 0.5 * costs[50] < half[50] < costs[50]  # the reconstruction uses the whole backbone
     now = 0.0
     pace = Pace(costs, clock=lambda: now)
     for done, cost in enumerate(costs[:10], 1):

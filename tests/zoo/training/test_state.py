@@ -149,6 +149,7 @@ def test_a_teacher_of_an_earlier_version_is_taken_and_said(recipe, folders, tmp_
         ({"unsupervised.whiten": 33}, "unsupervised.whiten is 33, the backbone is 32 wide"),
         ({"unsupervised.whiten": 15}, "needs more than 15 texts, the log has 16, of which 1 are held out"),
         ({"unsupervised.simcse_steps": 1, "unsupervised.simcse_batch": 8}, "batches of 8 needs twice as many texts"),
+        ({"exit_layer": 3}, "exit_layer is 3, the backbone has layers 1 to 2"),
         ({"lora.rank": 1, "lora.modules": "q_proj, nosuch"}, "no projection is named nosuch: this backbone has"),
     ],
 )

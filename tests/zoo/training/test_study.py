@@ -17,6 +17,7 @@ from genzoo.backbones.tokenizer import plain_ids
 from genzoo.backbones.whole import load_causal_lm
 from genzoo.errors import InputError, TrainingError, ZooError
 from genzoo.jobs import reporting_to
+from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.recipes.studies import STUDIES, Study, find_study
 from genzoo.training import study as module
 from genzoo.training.state import StateFolder, TextStates
@@ -292,6 +293,28 @@ def test_study_files(tmp_path):
         with pytest.raises(InputError, match=told) as caught:
             find_study(str(path))
         assert str(path) in str(caught.value)
+
+
+def test_the_study_of_exit_layers_changes_nothing_else():
+    study = STUDIES.get("exit-layer")
+    recipes = [study.recipe_of(name, 0) for name in study.variants]
+    assert [recipe.exit_layer for recipe in recipes] == [0, 27, 24, 22, 20, 16]
+    assert len({replace(recipe, name="", exit_layer=0) for recipe in recipes}) == 1
+
+
+def test_a_study_keeps_the_states_of_each_exit_layer_by_themselves(study, tmp_path):
+    layers = replace(study, variants={"whole": {}, "first": {"exit_layer": 1}}, seeds=(0,))
+    rows = run_study(layers, QUERIES, tmp_path / "together", device="cpu")
+    assert {row.variant: row.value for row in rows if row.metric == "layers_run"} == {"whole": 2, "first": 1}
+    assert all(row.made_of and not row.sample for row in rows if row.metric == "layers_run")
+    assert run_study(layers, QUERIES, tmp_path / "together", device="cpu") == rows
+    alone = replace(layers, variants={"first": {"exit_layer": 1}})
+    run_study(alone, QUERIES, tmp_path / "alone", device="cpu")
+    found, wanted = (
+        TokenCheckpoint.load(tmp_path / name / "runs" / "first--seed-0" / "checkpoint")
+        for name in ("together", "alone")
+    )
+    assert torch.allclose(found.rows, wanted.rows, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["ablation", "ablation-small"])

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from conftest_builders import SENTENCES
+from sentence_transformers import SentenceTransformer
 
 import genzoo
 from genzoo.backbones.generation import Query
 from genzoo.errors import CheckpointError, InputError
+from genzoo.jobs import reporting_to
 from genzoo.models.assembly import export
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.loading import load_decoder
@@ -189,6 +191,37 @@ def test_lora_trains_saves_loads_and_decodes(recipe, tmp_path, llama):
         export(checkpoint, llama, tmp_path / "small", "adapter", name="x")
     # Stopped and resumed: the low-rank changes and their moments are part of the state.
     assert _trained(changed, tmp_path)[0].digest() == checkpoint.digest()
+
+
+def test_tokens_read_half_way_are_trained_at_that_layer(recipe, tmp_path, llama):
+    """With a LoRA below it; resumed runs are bit-equal, and the layers above have no part in the encoding pass."""
+    changed = override(recipe, {"exit_layer": 1, "lora.rank": 2, "lora.lr": 0.05})
+    trainer = _trainer(changed, tmp_path / "first")
+    assert trainer.heads.mean.abs().max() > 0
+    with torch.no_grad():
+        states = trainer.states(trainer.batches[0])
+        for parameter in trainer.model.base_model.layers[1].parameters():
+            parameter.mul_(3)
+        assert torch.equal(trainer.states(trainer.batches[0]), states)
+    checkpoint, _ = _trained(changed, tmp_path / "whole")
+    assert {name.split(".")[1] for name in checkpoint.lora} == {"0"}
+    assert checkpoint.digest() != replace(checkpoint, exit_layer=0).digest()
+
+    def stop(stage, done, total, remark):
+        if stage == "training" and done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), reporting_to(stop):
+        _trained(changed, tmp_path / "cut")
+    assert _trained(changed, tmp_path / "cut")[0].digest() == checkpoint.digest()
+    texts = ["where do foxes live", "a library keeps books"]
+    embeddings = genzoo.load(str(tmp_path / "whole"), device="cpu").encode_query(texts)
+    merged = SentenceTransformer(str(export(checkpoint, llama, tmp_path / "merged", "merged", name="x")), device="cpu")
+    assert np.abs(merged.encode_query(texts) - embeddings).max() < 1e-5 * max(1, np.abs(embeddings).max())
+    decoder = load_decoder(str(tmp_path / "whole"), device="cpu")
+    readings = decoder.read(texts, max_new_tokens=3)
+    assert np.abs(np.array([one.embedding for one in readings]) - embeddings).max() < 1e-3 * np.abs(embeddings).max()
+    assert len(decoder.model.base_model.layers) == 2  # the whole LLM decodes
 
 
 def test_lora_of_unknown_projection(recipe, tmp_path):
