@@ -19,6 +19,7 @@ from genzoo.tasks.own.digests import combined_digest
 from genzoo.tasks.own.layout import ROLES, Layout, Source
 from genzoo.tasks.own.records import Note
 from genzoo.tasks.own.search import dataset_of
+from genzoo.text import plural, some
 
 TRAIN = "train"
 _TEST = "test"
@@ -241,8 +242,6 @@ def _unseen(layout: Layout, tables: Mapping[str, pa.Table], splits: Sequence[str
         unseen = sorted(set(pc.unique(labels).to_pylist()) - set(pc.unique(tables[TRAIN]["label"]).to_pylist()))
         if unseen:
             texts = len(labels.filter(pc.is_in(labels, pa.array(unseen, pa.string()))))
-            names = ", ".join(map(repr, unseen[:_SHOWN])) + (" ..." if len(unseen) > _SHOWN else "")
-            said = (
-                f"{len(unseen)} labels of {split} have no example in {TRAIN} ({names}): {texts:,} texts count as wrong"
-            )
+            names = some([repr(label) for label in unseen], _SHOWN)
+            said = f"{plural(len(unseen), 'label')} of {split} without an example in {TRAIN} ({names}): {plural(texts, 'text')} cannot be right"
             yield Note.of(said, "unseen-labels", texts, len(labels))

@@ -80,7 +80,7 @@ def test_splits_may_be_a_column(write):
 
 def test_labels_that_were_never_seen_are_noted(write):
     (note,) = open_data(write(train=TEXTS, test=TEXTS + "d,z\n")).notes
-    assert note.endswith("1 labels of test have no example in train ('z'): 1 texts count as wrong")
+    assert note.endswith("1 label of test without an example in train ('z'): 1 text cannot be right")
     assert (note.code, note.affected, note.total) == ("unseen-labels", 1, 4)
 
 
