@@ -191,7 +191,7 @@ class _Run:
                 if reuse.result is not None:
                     return reuse.result
             session.load()
-            self._meet(session)
+            remember(self.folder.root, session.fingerprints)  # before any of their embeddings are kept
             with unconverged(lambda fits: self.on_note(_told_fits(self._label(session.meta), task, fits))):
                 result = self._run_task(session, task)
             self._environment(session, facts)
@@ -235,12 +235,6 @@ class _Run:
             records.record_environment(
                 self.folder.root, session.meta, session.model, session.meter, self.settings.batch_size, facts
             )
-
-    def _meet(self, session: ModelSession) -> None:
-        """Record the models behind endpoints before any of their embeddings are kept."""
-        if session.fingerprints:
-            with self.recording():
-                remember(self.folder.root, session.fingerprints)
 
     def _report(self, meta: ModelMeta, task: AbsTask) -> None:
         if self.on_progress:

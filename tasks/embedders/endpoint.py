@@ -135,7 +135,7 @@ class Endpoint(OpenAIAPIEncodeWrapper):
         wanted = dict(zip(keys, texts, strict=True))
         found = self._file.read(list(wanted)) if self._file else {}
         missing = [(key, text) for key, text in wanted.items() if key not in found]
-        # The canary is one of the batch: some servers refuse a batch that is one text longer.
+        # The canary is one of the batch: many servers refuse a batch of more texts than their own limit.
         step = max(1, batch_size - 1)
         for start in range(0, len(missing), step):
             part = dict(missing[start : start + step])
@@ -150,7 +150,7 @@ class Endpoint(OpenAIAPIEncodeWrapper):
     def _ask(self, texts: list[str], *, is_alone: bool) -> np.ndarray:
         """The embeddings of a batch, known to come from the model that was recognised."""
         began = time.perf_counter()
-        if is_alone:  # a server that takes one text a request
+        if is_alone:  # the batch has no room for it
             self._get_embeddings([CANARY])
             rows = self._get_embeddings(texts)
         else:
@@ -187,7 +187,7 @@ class Endpoint(OpenAIAPIEncodeWrapper):
         for place, row in enumerate(rows):
             row.setdefault("index", place)
         places = [row["index"] for row in rows]
-        if sorted(map(str, places)) != sorted(map(str, range(len(texts)))):
+        if set(map(repr, places)) != set(map(repr, range(len(texts)))):
             raise content_fault("embeddings that are not numbered from 0")
         try:
             with np.errstate(over="ignore"):  # it becomes infinite, which is refused below

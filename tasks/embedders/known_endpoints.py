@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from genzoo.errors import ZooError
 from genzoo.files import read_json, write_json
 from genzoo.tasks.embedders.endpoint_fingerprint import EndpointFingerprint
@@ -63,22 +65,25 @@ def recognise(results: Path | None, address: str, now: EndpointFingerprint) -> R
 
 
 def remember(results: Path, found: Mapping[str, tuple[str, EndpointFingerprint]]) -> None:
-    """Record models, so that later runs recognise them; the caller holds the folder's lock.
+    """Record models, so that later runs recognise them.
 
     Args:
         results: The folder.
         found: ``URL#MODEL`` -> id and fingerprint.
     """
-    known = _rows(results)
-    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
-    changed = False
-    for address, (name, fingerprint) in found.items():
-        rows = known.setdefault(address, [])
-        if name not in [row["id"] for row in rows]:
-            rows.append({**fingerprint.record(), "id": name, "date": today})
-            changed = True
-    if changed:
-        write_json(results / FILE, known)
+    if not found:
+        return
+    results.mkdir(parents=True, exist_ok=True)
+    with FileLock(results / ".lock"):  # that of `genzoo.tasks.results_folder`
+        known = _rows(results)
+        before = sum(map(len, known.values()))
+        for address, (name, fingerprint) in found.items():
+            rows = known.setdefault(address, [])
+            if name not in [row["id"] for row in rows]:
+                today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+                rows.append({**fingerprint.record(), "id": name, "date": today})
+        if sum(map(len, known.values())) > before:
+            write_json(results / FILE, known)
 
 
 def _rows(results: Path) -> dict[str, list[dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -98,9 +99,11 @@ class _Table:
     @classmethod
     def read(cls, folders: Sequence[Path], *, has_ids: bool) -> _Table:
         """The files of some folders; ids count in the last one only."""
-        blocks: list[np.ndarray] = []
-        places: dict[bytes, int] = {}
         files = [(path, folder) for folder in folders for path in _files(folder)]
+        if not files:
+            raise InputError(f"{VECTORS}{folders[0]} holds vectors for other tasks alone; {_LAYOUT}")
+        keys: list[tuple[Path, str, str, str]] = []
+        blocks: list[np.ndarray] = []
         for done, (path, folder) in enumerate(files):
             report("reading vectors", done, len(files), path.name)
             kind, names, vectors = _read(path)
@@ -112,13 +115,15 @@ class _Table:
                 raise InputError(
                     f"{path} holds vectors of width {vectors.shape[1]}, another file of {blocks[0].shape[1]}"
                 )
-            start, side = sum(map(len, blocks)), _SIDES.get(path.stem.lower(), "")
+            side = _SIDES.get(path.stem.lower(), "")
+            keys += [(path, side, kind, name) for name in names]
             blocks.append(vectors)
-            for number, name in enumerate(names):
-                place = places.setdefault(_key(side, kind, name), start + number)
-                if place != start + number and not np.array_equal(_at(blocks, place), vectors[number]):
-                    raise InputError(f"{path} holds two vectors for the {kind} {name!r:.160}")
-        return cls(np.concatenate(blocks), places)
+        vectors, places = np.concatenate(blocks), dict[bytes, int]()
+        for place, (path, side, kind, name) in enumerate(keys):
+            first = places.setdefault(_key(side, kind, name), place)
+            if first != place and not np.array_equal(vectors[first], vectors[place]):
+                raise InputError(f"{path} holds two vectors for the {kind} {name!r:.160}")
+        return cls(vectors, places)
 
 
 def describe_vectors(text: str) -> ModelMeta:
@@ -127,8 +132,9 @@ def describe_vectors(text: str) -> ModelMeta:
     Raises:
         InputError: There is no such folder, or it holds no vectors.
     """
-    folder = Path(text.removeprefix(VECTORS)).expanduser()
-    if not folder.is_dir():
+    given = text.removeprefix(VECTORS)
+    folder = Path(given).expanduser()
+    if not given or not folder.is_dir():
         raise InputError(f"{text}: there is no such folder; {_LAYOUT}")
     if not any(_files(each) for each in (folder, *sorted(path for path in folder.iterdir() if path.is_dir()))):
         raise InputError(f"{text}: the folder holds no vectors; {_LAYOUT}")
@@ -157,14 +163,6 @@ def _rows(batch: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _key(side: str, kind: str, name: str) -> bytes:
     return hashlib.blake2b(f"{side}\0{kind}\0{name}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _at(blocks: Sequence[np.ndarray], place: int) -> np.ndarray:
-    for block in blocks:
-        if place < len(block):
-            return block[place]
-        place -= len(block)
-    raise IndexError(place)
 
 
 def _read(path: Path) -> tuple[str, list[str], np.ndarray]:
@@ -227,10 +225,12 @@ def _npz(path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path} is no npz file of plain arrays ({error}): save texts as np.array(texts) of dtype str"
         ) from error
+    if wrong := next((a.dtype for name, a in found.items() if name in _VECTORS and a.dtype.kind not in "fiu"), None):
+        raise InputError(f"{path} holds vectors that are no real numbers ({wrong})")
     return {
         name: array.astype(np.float32) if name in _VECTORS else list(map(str, array.tolist()))
         for name, array in found.items()

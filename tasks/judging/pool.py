@@ -171,7 +171,7 @@ class _Asked:
         """The cards of the models, each once."""
         from genzoo.tasks.request import Request
 
-        return Request(self.models, tasks=(self.task,)).resolve(log.warning).metas
+        return Request(self.models, tasks=(self.task,)).resolve(log.warning, self.results).metas
 
     def check(self) -> None:
         """Refuse what cannot be meant, and models that there are not."""

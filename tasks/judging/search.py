@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mteb.timing import TimingStack
 
 from genzoo.errors import InputError
 from genzoo.tasks.bounded_search import BoundedSearch
+from genzoo.tasks.embedders.known_endpoints import remember
 from genzoo.tasks.model_session import EncodeSettings, ModelSession
 from genzoo.tasks.own.opening import languages_of
 from genzoo.tasks.own.search import OwnSearch
@@ -21,6 +23,7 @@ from genzoo.tasks.own.search_files import CORPUS, QUERIES
 from genzoo.tasks.own.tasks import task_over
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
 
+log = logging.getLogger(__name__)
 Rankings = Mapping[str, list[str]]
 """Query -> ids of the passages found, the best first."""
 
@@ -62,7 +65,7 @@ def first_passages(
         corpus: ``id``, ``title`` and ``text``.
         queries: ``id`` and ``text``.
         depth: Passages for each query.
-        settings: How the model encodes; with a cache an evaluation of the same texts encodes nothing again.
+        settings: How the model encodes; with a cache, in a results folder, an evaluation of the same texts encodes nothing again.
 
     Raises:
         InputError: The model can only rank candidates.
@@ -71,6 +74,8 @@ def first_passages(
     session = ModelSession(meta, settings)
     try:
         session.load()
+        if settings.cache is not None:
+            remember(settings.cache.parent, session.fingerprints)
         search = RetrievalEvaluator(
             corpus=corpus,
             queries=queries,
@@ -88,6 +93,8 @@ def first_passages(
             encode_kwargs={"batch_size": settings.batch_size, "show_progress_bar": False},
         )
     finally:
+        for line in session.notes():
+            log.warning(line)
         session.close()
     return {query: ranked(found.get(query, {}))[:depth] for query in queries["id"]}
 

@@ -224,7 +224,10 @@ def _measured(layout: Layout, tables: Mapping[str, pa.Table]) -> tuple[tuple[str
 def _check(layout: Layout, split: str, tables: Mapping[str, pa.Table]) -> None:
     """Refuse labels of which no score can be made."""
     labels = tables[split].column(-1)
-    if len(pc.unique(labels)) < 2:
+    n_labels, is_grouped = len(pc.unique(labels)), layout.kind in ("Classification", "Clustering")
+    if n_labels == len(labels) > 1 and is_grouped and not _is_trained(layout, tables):
+        raise InputError(f"{layout.path}: every row of {split} has a label of its own, so there is nothing to group")
+    if n_labels < 2:
         only = labels[0].as_py()
         raise InputError(
             f"{layout.path}: every row of {split} has the label {only!r}, so there is nothing to tell apart"

@@ -196,6 +196,7 @@ FAULTS = [
     (lambda rows: [{**row, "embedding": row["embedding"][: row["index"] + 1]} for row in rows], "embeddings of several widths, or that are no numbers"),
     (lambda rows: [{**row, "embedding": "AAAA"} for row in rows], "embeddings of several widths, or that are no numbers"),
     (lambda rows: [{**row, "index": 0} for row in rows], "embeddings that are not numbered from 0"),
+    (lambda rows: [{**row, "index": str(row["index"])} for row in rows], "embeddings that are not numbered from 0"),
     (lambda rows: [{"object": "embedding"} for _ in rows], "an answer without embeddings"),
     (lambda rows: None, "an answer without embeddings"),
     (spoilt(float("nan")), "NaN or infinite values"),
@@ -214,7 +215,7 @@ def test_one_bad_answer_is_made_good_and_counted(server, slept, fault, kind):
 
 
 def test_the_notes_of_a_run_count_what_went_wrong(server, tmp_path, slept, caplog):
-    faults = [FAULTS[place] for place in (0, 0, 1, 2, 3, 11)]
+    faults = [FAULTS[place] for place in (0, 0, 1, 2, 3, 12)]
     server.once(*(fault for fault, _ in faults))
     with caplog.at_level(logging.WARNING, "genzoo"):
         measured(server, tmp_path)

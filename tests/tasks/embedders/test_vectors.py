@@ -140,6 +140,9 @@ def read(folder):
         (lambda folder: write_npz(folder / "x.npz", [[1.0]], name=["a"]), "x.npz holds embeddings; it takes"),
         (lambda folder: np.savez(folder / "x.npz", texts=np.array(["a", None], dtype=object), embeddings=np.eye(2)), "dtype str"),
         (lambda folder: (folder / "x.npz").write_bytes(b"PK"), "no npz file of plain arrays"),
+        (lambda folder: (folder / "x.npz").write_bytes(b"PK\3\4 cut off"), "no npz file of plain arrays"),
+        (lambda folder: np.savez(folder / "x.npz", texts=np.array(["a"]), embeddings=np.ones((1, 2), complex)), "no real numbers"),
+        (lambda folder: ((folder / "Other").mkdir(), write_npz(folder / "Other/x.npz", [[1.0]], text=["a"])), "for other tasks alone"),
         (lambda folder: (folder / "x.parquet").write_bytes(b"PAR1"), "no readable Parquet file"),
         (lambda folder: pq.write_table(pa.table({"text": ["a", "b"], "embedding": [[1.0], [1.0, 2.0]]}), folder / "x.parquet"), "several widths"),
         (lambda folder: pq.write_table(pa.table({"text": ["a"], "embedding": [None]}), folder / "x.parquet"), "several widths, or none"),
@@ -170,5 +173,7 @@ def test_every_list_type_of_parquet_is_read(tmp_path, kind):
 def test_a_folder_without_vectors_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(InputError, match="there is no such folder"):
         describe_vectors(f"vectors:{tmp_path / 'none'}")
+    with pytest.raises(InputError, match="there is no such folder"):
+        describe_vectors("vectors:")
     with pytest.raises(InputError, match="the folder holds no vectors"):
         describe_vectors(f"vectors:{tmp_path}")

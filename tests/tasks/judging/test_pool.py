@@ -7,6 +7,7 @@ import sqlite3
 from itertools import pairwise
 
 import pytest
+from embedding_server import serving
 
 import genzoo
 from genzoo.errors import InputError, UnknownNameError
@@ -225,3 +226,24 @@ def test_a_folder_of_something_else_is_not_touched(source, tmp_path):
         pool(source / "log.csv", source / "docs", "bm25", output=tmp_path)
     with pytest.raises(InputError, match="is a file"):
         pool(source / "log.csv", source / "docs", "bm25", output=tmp_path / "letter.txt")
+
+
+def test_an_endpoint_is_pooled_and_measured_for_the_price_of_once(source, tmp_path):
+    with serving() as server:
+        names = [server.name, f"rrf:{server.name}+bm25"]
+        made = pool(
+            source / "log.csv", source / "docs", names, output=tmp_path / "pool", depth=3, results=tmp_path / "r"
+        )
+        texts = server.task_texts()
+        assert set(texts.values()) == {1} and len(texts) == 8 + len({*rows_texts(made.folder / "corpus.jsonl")})
+        items = read_items(made.folder)
+        lines = [f"{item.query} 0 {item.documents[0]} {place % 4}" for place, item in enumerate(items)]
+        (made.folder / "judgements").mkdir(exist_ok=True)
+        (made.folder / "judgements" / "ada.qrels").write_text("\n".join(lines) + "\n")
+        results = genzoo.evaluate(names, str(made.folder), output=tmp_path / "r", evidence=False)
+        assert server.task_texts() == texts
+        assert sorted(results.models) == ["rrf-tiny+bm25s", "tiny"]
+
+
+def rows_texts(path):
+    return [row["text"] for row in rows(path)]

@@ -1,6 +1,7 @@
 """From models to a report on the command line, with tiny models."""
 
 import json
+import re
 import shutil
 import sys
 
@@ -162,3 +163,18 @@ def test_leaderboard_report_and_comparison(results, monkeypatch, capsys, tmp_pat
     assert page.count("<svg") >= 2
     run(monkeypatch, "compare", results, "tiny", "model", "-o", tmp_path / "versus")
     assert list((tmp_path / "versus").glob("*.html"))
+
+
+def test_a_plan_says_what_an_endpoint_costs(monkeypatch, capsys, tmp_path):
+    from embedding_server import serving
+
+    with serving() as server:
+        words = ["-m", server.name, "-m", "random", "-t", "GenZooMiniRetrieval", "-o", tmp_path / "r"]
+        run(monkeypatch, "evaluate", *words, "--plan", "--price", "100", "--rate-limit", "600", "--query-prefix", "q: ")
+        assert not server.task_texts()
+    said = " ".join(capsys.readouterr().err.split())
+    (tokens,) = re.findall(r"about ([\d,]+) tokens", said)
+    cost = int(tokens.replace(",", "")) * 100 / 1e6
+    assert f"/tiny: unknown, costs {cost:.2f} at most" in said
+    assert said.count("costs") == 1
+    assert not (tmp_path / "r").exists()

@@ -7,7 +7,7 @@ import pytest
 
 from genzoo.errors import InputError
 from genzoo.models.prompts import SEARCH, SYMMETRIC, has_own, prompt_set, task_prompts
-from genzoo.tasks.request import check_keys
+from genzoo.tasks.embedders.other_prompts import check_keys
 from genzoo.tasks.sets.benchmarks import TASKS, own_benchmarks
 
 SEARCHES = {"Retrieval", "Reranking", "InstructionReranking"}
