@@ -57,6 +57,15 @@ class NearDuplicates:
         return connected_components(links, directed=False)[1]
 
 
+def collapsed(text: str) -> str:
+    r"""A text without what `same_texts` passes over: its case and its white space.
+
+    >>> collapsed(" Reset\tmy  PASSWORD ")
+    'reset my password'
+    """
+    return " ".join(text.split()).casefold()
+
+
 def same_texts(texts: Texts) -> np.ndarray:
     """The place of the first text that is the same apart from case and white space, for each text, (n,).
 
@@ -65,7 +74,7 @@ def same_texts(texts: Texts) -> np.ndarray:
     >>> same_texts(["A  b", "c", "a b", "", ""]).tolist()
     [0, 1, 0, 3, 4]
     """
-    hashes = [_hashes([" ".join(text.split()).casefold() for text in chunk]) for chunk in _chunks(texts)]
+    hashes = [_hashes(list(map(collapsed, chunk))) for chunk in _chunks(texts)]
     found = np.concatenate([np.empty(0, np.uint64), *hashes])
     _, first, back = np.unique(found, return_index=True, return_inverse=True)
     empty = found == _hashes([""])

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from genzoo.frames import facts_to_html
 from genzoo.leaderboards.statistics.agreement import Agreement, agreement
-from genzoo.tasks.judging.judgements import FOLDER, PAGE, Judging, read_judging, settle_judgements
+from genzoo.tasks.judging.judgement_files import FOLDER
+from genzoo.tasks.judging.judgements import PAGE, Judging, read_judging, settle_judgements
 from genzoo.text import plural
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from genzoo.duplicates import Texts
 from genzoo.errors import InputError
 from genzoo.frames import Rows, facts_to_html
 from genzoo.jobs import job
+from genzoo.tasks.checking.corpora import corpus_findings, open_corpus, text_of
 from genzoo.tasks.checking.findings import CAUTION_FROM, EXIT_CODES, DataFinding, Verdict, counted, in_words, judge
 from genzoo.tasks.checking.labelled import Split, labelled_findings
 from genzoo.tasks.checking.languages import Languages, find_languages
@@ -26,7 +27,7 @@ from genzoo.text import plural
 if TYPE_CHECKING:
     import pandas as pd
 
-QUERY_LOG = "query log"
+QUERY_LOG, CORPUS = "query log", "corpus"
 _COUNTED_HERE = {"empty-documents", "missing-queries", "missing-documents", "unjudged-queries"}
 """Notes of the reader that findings of this room say in more detail."""
 
@@ -38,7 +39,7 @@ class DataCheck:
     Attributes:
         path: The file or folder.
         name: What the task is called; empty where it cannot be measured.
-        kind: mteb's type of the task, ``query log``, or empty where nothing could be read.
+        kind: mteb's type of the task, ``query log``, ``corpus``, or empty where nothing could be read.
         revision: Digest of the data, 40 hex digits; empty where it cannot be measured.
         sizes: How many passages, queries, judgements or rows there are.
         lengths: In tokens, a row for each model and part.
@@ -113,10 +114,10 @@ def check(
 
     What is looked at: sizes and judgements, repeated and nearly repeated texts, copies of relevant passages that nobody judged, queries that
     occur in a passage word for word, languages, and how many texts each model would cut. A million passages of 40 words take two
-    and a half minutes of one core and 1.1 GB. From which shares on a finding is a caution: `genzoo.tasks.checking.findings.CAUTION_FROM`.
+    and a half minutes of one core and 0.8 GB. From which shares on a finding is a caution: `genzoo.tasks.checking.findings.CAUTION_FROM`.
 
     Args:
-        path: What `genzoo.evaluate` takes as a task of your own (a path, or ``NAME=PATH``), or a query log alone.
+        path: What `genzoo.evaluate` takes as a task of your own (a path, or ``NAME=PATH``), or a query log or a folder of texts alone.
         models: Whose tokens are counted: models of the zoo, folders, or ``org/name`` on the Hub. By default those of the zoo that are on
             this machine already; texts that only such a model would cut are then a fact and no caution.
         name: What the task is called.
@@ -144,7 +145,11 @@ def check(
 
 
 def _no_task(path: Path, error: InputError, columns: Columns, readers: Sequence[Reader], are_named: bool) -> DataCheck:
-    """What is at a path that is no task, for the reason of `error`: a query log, or nothing that can be read."""
+    """What is at a path that is no task, for the reason of `error`: a query log, a corpus, or nothing that can be read."""
+    if passages := open_corpus(path):
+        texts = [text_of(passage) for passage in passages]
+        found = _about([("passages", texts, "document")], readers, are_named, corpus_findings(path, passages))
+        return DataCheck(path, "", CORPUS, "", {"passages": len(texts)}, **found)
     why = error
     try:
         rows = open_log(path, columns)

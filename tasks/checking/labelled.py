@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from genzoo.duplicates import Texts, resemblance
+from genzoo.duplicates import Texts, collapsed, resemblance
 from genzoo.tasks.checking.findings import DataFinding, counted
 from genzoo.tasks.checking.texts import find_repeated, repeated_findings
 from genzoo.text import plural
@@ -54,7 +54,7 @@ def labelled_findings(kind: str, splits: Mapping[str, Split], measured: Sequence
 def _pairs(kind: str, name: str, split: Split) -> Iterator[DataFinding]:
     """Pairs of texts with a similarity or a label."""
     labels = np.asarray(split.labels, float)
-    firsts, seconds = ([_plain(text) for text in column[:]] for column in split.texts)
+    firsts, seconds = ([collapsed(text) for text in column[:]] for column in split.texts)
     if kind == "STS":
         said = f"scores in {name} from {labels.min():g} to {labels.max():g}, {labels.mean():.3g} in the mean"
         yield DataFinding("scores", "labels", said, count=len(labels), total=len(labels))
@@ -113,8 +113,8 @@ def _against_training(name: str, split: Split, training: Split) -> Iterator[Data
         )
         yield counted("thin-labels", "labels", len(thin), len(counts), what, list(thin[:3]))
     for texts, seen in zip(split.texts, training.texts, strict=True):
-        known = {_plain(text) for text in seen[:]}
-        again = np.array([place for place, text in enumerate(texts[:]) if _plain(text) in known], int)
+        known = {collapsed(text) for text in seen[:]}
+        again = np.array([place for place, text in enumerate(texts[:]) if collapsed(text) in known], int)
         if len(again):
             what = f"texts in {name} are in {TRAIN} too: a classifier has seen them"
             yield counted("seen-in-training", "texts", len(again), len(texts), what, _rows(again))
@@ -131,10 +131,6 @@ def _label_counts(name: str, labels: Sequence[str]) -> Iterator[DataFinding]:
     if counts.iloc[0] / len(labels) >= 0.5:
         what = f"rows in {name} have the label {counts.index[0]!r}: a model that always says so has this share right"
         yield counted("largest-label", "labels", int(counts.iloc[0]), len(labels), what)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).casefold()
 
 
 def _rows(places: np.ndarray) -> list[str]:

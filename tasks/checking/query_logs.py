@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from genzoo.backbones.generation import Query
+from genzoo.duplicates import collapsed
 from genzoo.errors import InputError
 from genzoo.tasks.checking.findings import DataFinding, counted
 from genzoo.tasks.checking.texts import find_repeated, repeated_findings
@@ -17,7 +18,7 @@ from genzoo.training.queries import read_log
 
 _OF_OTHER_DATA = ({"passage"}, {"passages"}, {"passage-id"}, {"text1"}, {"text2"}, {"text", "label"})
 """Roles of columns that a query log does not have, at least not together."""
-_SHOWN = 3
+_SHOWN, _LONGEST = 3, 80  # queries that are quoted, and their characters
 
 
 def open_log(path: Path, columns: Columns) -> list[Query] | None:
@@ -66,7 +67,7 @@ def log_findings(path: Path, rows: Sequence[Query]) -> Iterator[DataFinding]:
     yield DataFinding("no-passages", "data", said, "blocker")
     if len(texts) < len(rows):
         yield counted("empty", "queries", len(rows) - len(texts), len(rows), "rows hold no query")
-    counts = Counter(" ".join(text.split()).casefold() for text in texts)
+    counts = Counter(map(collapsed, texts))
     yield DataFinding(
         "distinct-queries",
         "queries",
@@ -77,9 +78,8 @@ def log_findings(path: Path, rows: Sequence[Query]) -> Iterator[DataFinding]:
     often = [(text, count) for text, count in counts.most_common(_SHOWN) if count > 1]
     if often:
         top = sum(count for _, count in counts.most_common(max(1, len(counts) // 10)))
-        names = tuple(f"{text[:80]} ({count:,} times)" for text, count in often)
+        names = tuple(f"{text[:_LONGEST]} ({count:,} times)" for text, count in often)
         said = "rows ask one of the most frequent tenth of the distinct queries"
         yield counted("frequent-queries", "queries", top, len(texts), said, names)
-    distinct = list(dict.fromkeys(counts))
-    found = find_repeated(distinct)
-    yield from repeated_findings(found, "queries", lambda place: distinct[place][:80])
+    distinct = list(counts)
+    yield from repeated_findings(find_repeated(distinct), "queries", lambda place: distinct[place][:_LONGEST])

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from genzoo.errors import InputError
 from genzoo.files import read_json, write_text
-from genzoo.tables import Row, read_rows, read_table, read_text
+from genzoo.tables import read_rows
+from genzoo.tasks.judging.judgement_files import (
+    FOLDER,
+    HARM,
+    SHEET,
+    Judgement,
+    judgement_files,
+    read_judgements,
+)
 from genzoo.text import plural
 
-POOL, RECORD, FOLDER, SHEET, PAGE, QRELS = (
-    "pool.jsonl",
-    "pool.json",
-    "judgements",
-    "judge.csv",
-    "judge.html",
-    "qrels.jsonl",
-)
-HARM = -1
-"""A passage that must not be found for a query: as TREC's track on health misinformation grades it."""
-GRADES = (HARM, 0, 1, 2, 3)
+POOL, RECORD, PAGE, QRELS = "pool.jsonl", "pool.json", "judge.html", "qrels.jsonl"
 WIDE = 2
 """Grades that lie so far apart are a disagreement worth a talk: one judge says answered, the other says not."""
-_ENDINGS = (".jsonl", ".csv", ".qrels", ".txt")
-_DIVIDERS = (",", ";", "\t")
 
 
 class PoolItem(NamedTuple):
@@ -45,24 +39,6 @@ class PoolItem(NamedTuple):
     item: str
     query: str
     documents: tuple[str, ...]
-
-
-class Judgement(NamedTuple):
-    """One judge's word on one item.
-
-    Attributes:
-        item: `PoolItem.item`.
-        judge: Name of the judge.
-        grade: 0 to 3, or `HARM`; None where the judge could not tell.
-        time: When it was given, as ISO 8601 in UTC; empty where the file does not say.
-        source: The file.
-    """
-
-    item: str
-    judge: str
-    grade: int | None
-    time: str
-    source: str
 
 
 @dataclass(frozen=True)
@@ -184,9 +160,9 @@ def read_judging(folder: Path) -> Judging:
     pairs = {(item.query, name): item.item for item in items for name in item.documents}
     kept: dict[str, dict[str, Judgement]] = {}
     notes = []
-    for path in _files(folder):
+    for path in judgement_files(folder):
         strange = 0
-        for judgement in _read(path, pairs):
+        for judgement in read_judgements(path, pairs):
             if judgement.item in known:
                 _keep(kept, judgement, path)
             else:
@@ -218,15 +194,6 @@ def read_record(folder: Path) -> dict[str, Any]:
     return read_json(folder / RECORD, "make the pool again with genzoo pool", is_optional=True)
 
 
-def _files(folder: Path) -> list[Path]:
-    inside = folder / FOLDER
-    paths = sorted(path for path in inside.glob("*") if path.is_file() and not path.name.startswith("."))
-    for path in paths:
-        if path.suffix.lower() not in _ENDINGS:
-            raise InputError(f"{path} is no file of judgements: expected {', '.join(_ENDINGS)}. Move it elsewhere")
-    return [*paths, *([folder / SHEET] if (folder / SHEET).is_file() else [])]
-
-
 def _keep(kept: dict[str, dict[str, Judgement]], new: Judgement, path: Path) -> None:
     own = kept.setdefault(new.judge, {})
     old = own.get(new.item)
@@ -237,68 +204,3 @@ def _keep(kept: dict[str, dict[str, Judgement]], new: Judgement, path: Path) -> 
         )
     if old is None or new.time >= old.time:
         own[new.item] = new
-
-
-def _read(path: Path, pairs: Mapping[tuple[str, str], str]) -> Iterator[Judgement]:
-    kind = path.suffix.lower()
-    if kind == ".jsonl":
-        return _of_rows(path, read_rows(path), pairs)
-    return _of_sheet(path) if kind == ".csv" else _of_trec(path, pairs)
-
-
-def _of_rows(path: Path, rows: Iterable[Row], pairs: Mapping[tuple[str, str], str]) -> Iterator[Judgement]:
-    for row in rows:
-        item = row.cells.get("item")
-        if item is None:
-            item = pairs.get((row.name("query-id"), row.name("corpus-id")), "")
-        judge = row.text("judge", is_optional=True).strip() or path.stem
-        grade = None if row.value("score") is None else _grade(row, "score")
-        yield Judgement(str(item), judge, grade, row.text("time", is_optional=True), path.name)
-
-
-def _grade(row: Row, name: str) -> int:
-    grade = row.grade(name)
-    if grade not in GRADES:
-        raise row.error(f"{name!r} is {grade}: a grade is 0, 1, 2 or 3, or {HARM} for a passage that must not be found")
-    return grade
-
-
-def _of_sheet(path: Path) -> Iterator[Judgement]:
-    """The rows of a spreadsheet that have a grade: what is left empty is not judged, an x could not be told."""
-    table = read_table(path, _divider(path))
-    if not {"item", "grade"} <= set(table.heading):
-        raise InputError(
-            f"{path} has the columns {', '.join(table.heading)}: 'item' and 'grade' are needed, as in {SHEET}"
-        )
-    for line, cells in table.rows:
-        row = Row(path, line, dict(zip(table.heading, map(str.strip, cells), strict=True)))
-        if not (said := row.cells["grade"]):
-            continue
-        grade = None if said.lower() == "x" else _grade(row, "grade")
-        yield Judgement(row.cells["item"], row.cells.get("judge") or path.stem, grade, "", path.name)
-
-
-def sheet_grades(folder: Path) -> dict[str, tuple[str, str]]:
-    """Item -> grade and judge as they were filled in in a pool's spreadsheet; empty where there is none."""
-    path = folder / SHEET
-    if not path.is_file():
-        return {}
-    table = read_table(path, _divider(path))
-    rows = (dict(zip(table.heading, cells, strict=True)) for _, cells in table.rows)
-    return {row["item"]: (row["grade"], row.get("judge", "")) for row in rows if row.get("grade") and row.get("item")}
-
-
-def _divider(path: Path) -> str:
-    """What divides the heading: spreadsheets of many countries write semicolons."""
-    first = next(iter(csv.reader(io.StringIO(read_text(path)))), [])
-    return max(_DIVIDERS, key=",".join(first).count) if len(first) == 1 else ","
-
-
-def _of_trec(path: Path, pairs: Mapping[tuple[str, str], str]) -> Iterator[Judgement]:
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        if not (cells := line.split()):
-            continue
-        row = Row(path, number, dict(zip(("query", "iteration", "document", "score"), cells, strict=False)))
-        if len(cells) != len(row.cells) or len(cells) < 4:
-            raise row.error("expected the four columns of TREC qrels: query, 0, passage, grade")
-        yield Judgement(pairs.get((cells[0], cells[2]), ""), path.stem, _grade(row, "score"), "", path.name)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import itertools
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
 from genzoo.files import replace_file, sha256_of
 from genzoo.frames import facts_to_html
@@ -22,9 +18,8 @@ from genzoo.tasks.judging.disagreement import Selection, choose, disagreement
 from genzoo.tasks.judging.judgements import PAGE, is_pool, read_items, read_record
 from genzoo.tasks.judging.passages import Passage, Split, read_passages
 from genzoo.tasks.judging.pool_folder import CORPUS, blind_items, passages_of, write_pool
+from genzoo.tasks.judging.texts import copied_corpus, digest_of_texts, read_log
 from genzoo.tasks.own.columns import Columns
-from genzoo.tasks.own.search import dataset_of
-from genzoo.training.queries import read_queries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SECONDS = 15
 """For one passage, assumed for the estimate of the work."""
-_BATCH = 8192  # passages that are Python objects at a time
 
 
 @dataclass(frozen=True)
@@ -101,6 +95,9 @@ def pool(
     results: Path | str = "results",
     batch_size: int = 32,
     device: str | None = None,
+    query_prefix: str = "",
+    document_prefix: str = "",
+    rate_limit: float | None = None,
 ) -> Pool:
     """Pool the first passages of several embedders and write a page on which people judge them.
 
@@ -126,6 +123,9 @@ def pool(
         results: The results folder of later evaluations: embeddings are kept in it, so that `genzoo.evaluate` encodes nothing again.
         batch_size: Texts per batch.
         device: Where named models are loaded, their own choice if None.
+        query_prefix: What endpoints get before each query, as `genzoo.evaluate` takes it; so are `document_prefix` and `rate_limit`.
+        document_prefix: Likewise before each passage.
+        rate_limit: Most requests a minute to an endpoint.
 
     Returns:
         The pool.
@@ -135,13 +135,22 @@ def pool(
         InputError: The log, the corpus or a number cannot be used, or the folder holds a pool of other texts. Before anything is loaded.
     """
     asked = _Asked(
-        _several(models), depth, n_queries, most_disagreed, seed, batch_size, device, Path(results), language
+        models=_several(models),
+        depth=depth,
+        n_queries=n_queries,
+        most_disagreed=most_disagreed,
+        seed=seed,
+        batch_size=batch_size,
+        device=device,
+        results=Path(results),
+        language=language,
+        endpoints={"query_prefix": query_prefix, "document_prefix": document_prefix, "rate_limit": rate_limit},
     )
     folder = Path(output)
     asked.check()
     _check_folder(folder)
     named = Columns.parse(columns)
-    texts = {query.id: query.text for query in _distinct_ids(_read_log(Path(queries), named))}
+    texts = {query.id: query.text for query in read_log(Path(queries), named)}
     return _pooled(asked, texts, read_passages(Path(corpus), split, named), folder)
 
 
@@ -157,7 +166,8 @@ class _Asked:
     batch_size: int
     device: str | None
     results: Path
-    language: str | None = None
+    language: str | None
+    endpoints: Mapping[str, Any]
 
     @functools.cached_property
     def task(self) -> AbsTask:
@@ -171,7 +181,7 @@ class _Asked:
         """The cards of the models, each once."""
         from genzoo.tasks.request import Request
 
-        return Request(self.models, tasks=(self.task,)).resolve(log.warning, self.results).metas
+        return Request(self.models, tasks=(self.task,), **self.endpoints).resolve(log.warning, self.results).metas
 
     def check(self) -> None:
         """Refuse what cannot be meant, and models that there are not."""
@@ -222,8 +232,8 @@ def _pooled(asked: _Asked, texts: Mapping[str, str], corpus: Iterable[Passage], 
     kept = read_record(folder) if is_pool(folder) else {}
     drawn = _selection(kept) or asked.draw(texts)
     with replace_file(folder / CORPUS) as new:
-        passages = _copied_corpus(corpus, new)
-        digests = {"log": _digest_of(texts), "corpus": sha256_of(new)}
+        passages = copied_corpus(corpus, new)
+        digests = {"log": digest_of_texts(texts), "corpus": sha256_of(new)}
         _check_same_texts(folder, kept.get("texts", digests), digests)
         rankings = _search(
             asked, passages, texts if drawn is None else {query: texts[query] for query in drawn.queries}
@@ -253,43 +263,6 @@ def _check_same_texts(folder: Path, kept: Mapping[str, str], now: Mapping[str, s
             raise InputError(
                 f"{folder} holds a pool of another {what}: choose another folder with --output, or remove this one"
             )
-
-
-def _read_log(path: Path, columns: Columns) -> list[Query]:
-    """The queries of a log; of several names for their column the first that it has counts."""
-    names = columns.named.get("query", ())
-    if len(names) > 1:
-        raise InputError(f"--columns names {', '.join(names)} for the queries: name one column of the log")
-    return read_queries(path, names[0] if names else None)
-
-
-def _distinct_ids(queries: Sequence[Query]) -> list[Query]:
-    """The queries, numbered anew where the log's ids are not each of one query, as ids of sessions or users are."""
-    if len({query.id for query in queries}) == len(queries):
-        return list(queries)
-    log.warning("the ids in the log repeat, so they do not name queries: the queries are numbered")
-    return [Query(f"q{place:06d}", query.text) for place, query in enumerate(queries, 1)]
-
-
-def _digest_of(texts: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(sorted(texts.items())).encode()).hexdigest()
-
-
-def _copied_corpus(passages: Iterable[Passage], path: Path) -> Dataset:
-    """Write the passages to a file, one at a time, and return them as mteb searches them: in Arrow, not as Python objects."""
-    import pyarrow as pa
-
-    from genzoo.tasks.own.search_files import CORPUS as SCHEMA
-
-    batches = []
-    with path.open("w", encoding="utf-8") as file, job("reading the corpus"):
-        waiting = iter(passages)
-        while block := list(itertools.islice(waiting, _BATCH)):
-            for name, title, text in block:
-                file.write(json.dumps({"_id": name, "title": title, "text": text}, ensure_ascii=False) + "\n")
-            columns = [pa.array(cells, pa.string()) for cells in zip(*block, strict=True)]
-            batches.append(pa.record_batch(columns, schema=SCHEMA))
-    return dataset_of(pa.Table.from_batches(batches, SCHEMA), sha256_of(path))
 
 
 def _search(asked: _Asked, corpus: Dataset, texts: Mapping[str, str]) -> dict[str, Mapping[str, list[str]]]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.files import strict_json, write_files
-from genzoo.tasks.judging.judgements import FOLDER, PAGE, POOL, RECORD, SHEET, PoolItem, sheet_grades
+from genzoo.tasks.judging.judgement_files import FOLDER, SHEET, sheet_grades
+from genzoo.tasks.judging.judgements import PAGE, POOL, RECORD, PoolItem
 from genzoo.tasks.judging.page import judging_page
 from genzoo.tasks.judging.passages import Passage
 from genzoo.text import clean, escape_csv

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from genzoo.tasks.checking.lengths import Lengths
 
 PANEL = OWN
-_MARKS = {"blocker": "[bold red]x[/]", "caution": "[bold yellow]![/]", "fact": "[dim]-[/]"}
+_MARKS = {"caution": "[bold yellow]![/]", "fact": "[dim]-[/]"}
 _COLORS = {"ready": "green", "usable with care": "yellow", "cannot be measured": "red"}
 
 
 def check(
     path: Annotated[
-        Path, typer.Argument(help="File or folder that genzoo evaluate takes as a task, or a query log alone.")
+        Path,
+        typer.Argument(
+            help="File or folder that genzoo evaluate takes as a task, or a query log or a folder of texts alone."
+        ),
     ],
     models: Annotated[
         list[str] | None,
@@ -69,7 +72,8 @@ def _print(found: DataCheck) -> None:
         out.print("  " + ", ".join(f"{count:,} {escape(what)}" for what, count in found.sizes.items()) + "\n")
         _print_lengths(found)
         for finding in found.findings:
-            if finding.code != "cut" or finding.severity != "fact":  # the table shows it
+            # the verdict names the blockers, and the table what a model would cut
+            if finding.severity == "caution" or (finding.severity == "fact" and finding.code != "cut"):
                 out.print(f"{_MARKS[finding.severity]} {escape(clean(finding.sentence))}", markup=True)
         out.print("")
     color, why = _COLORS[found.verdict], found.summary.removeprefix(found.verdict)

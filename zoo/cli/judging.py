@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from genzoo.cli.console import out, print_json
-from genzoo.cli.measuring import OWN, Columns, Language
+from genzoo.cli.measuring import OWN, Columns, DocumentPrefix, Language, QueryPrefix, RateLimit
 from genzoo.cli.models import Device, Json, complete_models
 from genzoo.display import err
 from genzoo.text import clean
@@ -59,6 +59,9 @@ def pool(
     ] = Path("output/results"),
     batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch.")] = 32,
     device: Device = None,
+    query_prefix: QueryPrefix = "",
+    document_prefix: DocumentPrefix = "",
+    rate_limit: RateLimit = None,
 ) -> None:
     """Pool the first passages of several embedders, in blind order, on one page for judging by keyboard."""
     options = dict(locals())

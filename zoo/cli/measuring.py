@@ -54,6 +54,11 @@ Language = Annotated[
     str | None,
     typer.Option(help="Language of your data, such as deu-Latn, by which BM25 finds word stems.", rich_help_panel=OWN),
 ]
+QueryPrefix = Annotated[
+    str, typer.Option(help='What an endpoint gets before each query of a search, such as "query: ".')
+]
+DocumentPrefix = Annotated[str, typer.Option(help="Likewise before each document.")]
+RateLimit = Annotated[float | None, typer.Option(metavar="N", help="At most N requests a minute to an endpoint.")]
 _PROBLEMS = 5  # that are printed
 
 
@@ -106,13 +111,9 @@ def evaluate(
     strict_prompts: Annotated[
         bool, typer.Option("--strict-prompts", help="Refuse a task that has no prompt of its own.")
     ] = False,
-    query_prefix: Annotated[
-        str, typer.Option(help='What an endpoint gets before each query of a search, such as "query: ".')
-    ] = "",
-    document_prefix: Annotated[str, typer.Option(help="Likewise before each document.")] = "",
-    rate_limit: Annotated[
-        float | None, typer.Option(metavar="N", help="At most N requests a minute to an endpoint.")
-    ] = None,
+    query_prefix: QueryPrefix = "",
+    document_prefix: DocumentPrefix = "",
+    rate_limit: RateLimit = None,
     price: Annotated[
         float | None, typer.Option(min=0, help="With --plan: what an endpoint costs per million tokens.")
     ] = None,

@@ -215,6 +215,15 @@ def test_a_query_log_alone_is_checked(tmp_path, no_models):
     assert "genzoo pool --queries" in found.summary
 
 
+def test_a_folder_of_texts_alone_is_checked(tmp_path, tiny_teacher):
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text(_text(20))
+    found = genzoo.check(tmp_path, str(tiny_teacher))
+    assert (found.kind, found.exit_code, found.sizes) == ("corpus", 2, {"passages": 5})
+    assert "genzoo pool --queries LOG --corpus" in found.summary
+    assert [row.part for row in found.lengths] == ["passages"]
+
+
 def test_labelled_texts_are_checked(tmp_path, tiny_teacher):
     rows = [f"{_text(8)},{'ab'[n % 2]},{'train' if n < 40 else 'test'}" for n in range(160)]
     (tmp_path / "intents.csv").write_text("text,label,split\n" + "\n".join(rows))
@@ -227,6 +236,14 @@ def test_labelled_texts_are_checked(tmp_path, tiny_teacher):
     found = genzoo.check(tmp_path / "pairs.csv", str(tiny_teacher))
     assert (found.kind, found.verdict) == ("STS", "ready")
     assert found.lengths[0].n_texts == 240
+
+
+@pytest.mark.parametrize("kind", ["classification", "clustering"])
+def test_labels_of_one_text_each_cannot_be_measured(tmp_path, no_models, kind):
+    (tmp_path / "topics.csv").write_text("text,label\n" + "".join(f"{_text(8)},l{n}\n" for n in range(12)))
+    found = genzoo.check(tmp_path / "topics.csv", kind=kind)
+    assert found.exit_code == 2
+    assert "a label of its own" in found.summary
 
 
 def test_wrong_arguments_are_errors_before_anything_is_read(sound, tmp_path):

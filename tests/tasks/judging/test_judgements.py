@@ -5,7 +5,7 @@ import json
 import pytest
 
 from genzoo.errors import InputError
-from genzoo.tasks.judging.judgements import Judging, PoolItem, read_judging, settle_judgements, sheet_grades
+from genzoo.tasks.judging.judgements import Judging, PoolItem, read_judging, settle_judgements
 
 ITEMS = [("i1", "q1", "a"), ("i2", "q1", "b"), ("i2", "q1", "c"), ("i3", "q2", "a"), ("i4", "q2", "d")]
 
@@ -72,16 +72,6 @@ def test_trec_files_and_rows_by_ids_are_read_too(folder):
     (folder / "judgements" / "bert.qrels").write_text("q1 0 a 1\n\nq1\t0\tc\t2\n")
     (folder / "judgements" / "cleo.jsonl").write_text('{"query-id": "q2", "corpus-id": "d", "score": 3}\n')
     assert read_judging(folder).judges == {"bert": {"i1": 1, "i2": 2}, "cleo": {"i4": 3}}
-
-
-@pytest.mark.parametrize("divider", [",", ";", "\t"])
-def test_the_spreadsheet_counts_where_it_was_filled_in(folder, divider):
-    rows = [["grade", "query", "passage", "judge", "item"], ["2", "x", '"one\n""two"""', "dora", "i1"],
-            ["", "x", "y", "dora", "i2"], ["X", "x", "y", "", "i3"]]  # fmt: skip
-    text = "\r\n".join(divider.join(row) for row in rows)
-    (folder / "judge.csv").write_bytes(("\ufeff" + text).encode())
-    assert read_judging(folder).judges == {"dora": {"i1": 2}, "judge": {"i3": None}}
-    assert sheet_grades(folder) == {"i1": ("2", "dora"), "i3": ("X", "")}
 
 
 def test_judgements_of_other_texts_are_left_out_and_told(folder):

@@ -128,6 +128,23 @@ def test_an_evaluation_afterwards_takes_the_judgements_and_encodes_nothing_again
         assert set(first) <= set(qrels[query])  # all of the first k were judged
 
 
+def test_an_endpoint_and_a_hybrid_are_pooled_and_not_asked_again(source, tmp_path):
+    results, folder = tmp_path / "results", tmp_path / "pool"
+    with serving() as server:
+        models = [server.name, f"rrf:{server.name}+bm25"]
+        pool(
+            source / "log.csv", source / "docs", models, output=folder, depth=4, results=results, query_prefix="query: "
+        )
+        assert (results / "endpoints.json").is_file()
+        judge(folder)
+        asked = server.task_texts()
+        assert set(asked.values()) == {1} and len(asked) == 30 + 8  # the copy and the hybrid included
+        assert sum(text.startswith("query: ") for text in asked) == 8
+        genzoo.evaluate(models, folder, output=results, query_prefix="query: ")
+        assert server.task_texts() == asked
+    assert sorted(genzoo.open_results(results).models) == ["rrf-tiny+bm25s", "tiny"]
+
+
 def test_further_models_are_added_and_what_was_judged_stays(made, source, tiny_teacher, tmp_path):
     folder = tmp_path / "pool"
     shutil.copytree(made.folder, folder)
@@ -226,24 +243,3 @@ def test_a_folder_of_something_else_is_not_touched(source, tmp_path):
         pool(source / "log.csv", source / "docs", "bm25", output=tmp_path)
     with pytest.raises(InputError, match="is a file"):
         pool(source / "log.csv", source / "docs", "bm25", output=tmp_path / "letter.txt")
-
-
-def test_an_endpoint_is_pooled_and_measured_for_the_price_of_once(source, tmp_path):
-    with serving() as server:
-        names = [server.name, f"rrf:{server.name}+bm25"]
-        made = pool(
-            source / "log.csv", source / "docs", names, output=tmp_path / "pool", depth=3, results=tmp_path / "r"
-        )
-        texts = server.task_texts()
-        assert set(texts.values()) == {1} and len(texts) == 8 + len({*rows_texts(made.folder / "corpus.jsonl")})
-        items = read_items(made.folder)
-        lines = [f"{item.query} 0 {item.documents[0]} {place % 4}" for place, item in enumerate(items)]
-        (made.folder / "judgements").mkdir(exist_ok=True)
-        (made.folder / "judgements" / "ada.qrels").write_text("\n".join(lines) + "\n")
-        results = genzoo.evaluate(names, str(made.folder), output=tmp_path / "r", evidence=False)
-        assert server.task_texts() == texts
-        assert sorted(results.models) == ["rrf-tiny+bm25s", "tiny"]
-
-
-def rows_texts(path):
-    return [row["text"] for row in rows(path)]

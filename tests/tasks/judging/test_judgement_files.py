@@ -1,0 +1,59 @@
+"""The files of judges: exports, spreadsheets of every country, qrels."""
+
+import json
+
+import pytest
+
+from genzoo.errors import InputError
+from genzoo.tasks.judging.judgement_files import judgement_files, read_judgements, sheet_grades
+from genzoo.tasks.judging.judgements import read_judging
+
+PAIRS = {("q1", "a"): "i1", ("q1", "b"): "i2", ("q1", "c"): "i2", ("q2", "a"): "i3"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rows = ({"query-id": query, "corpus-id": name, "item": item} for (query, name), item in PAIRS.items())
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "judgements").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("divider", [",", ";", "\t"])
+def test_the_spreadsheet_counts_where_it_was_filled_in(folder, divider):
+    rows = [["grade", "query", "passage", "judge", "item"], ["2", "x", '"one\n""two"""', "dora", "i1"],
+            ["", "x", "y", "dora", "i2"], ["X", "x", "y", "", "i3"]]  # fmt: skip
+    text = "\r\n".join(divider.join(row) for row in rows)
+    (folder / "judge.csv").write_bytes(("\ufeff" + text).encode())
+    assert read_judging(folder).judges == {"dora": {"i1": 2}, "judge": {"i3": None}}
+    assert sheet_grades(folder) == {"i1": ("2", "dora"), "i3": ("X", "")}
+
+
+def test_a_row_may_name_the_item_or_the_ids(tmp_path):
+    path = tmp_path / "anna.jsonl"
+    rows = [
+        {"item": "i1", "score": 2, "judge": "Anna", "time": "2026"},
+        {"query-id": "q2", "corpus-id": "a", "score": None},
+        {"query-id": "q9", "corpus-id": "a", "score": -1, "judge": " "},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [tuple(each) for each in read_judgements(path, PAIRS)] == [
+        ("i1", "Anna", 2, "2026", "anna.jsonl"),
+        ("i3", "anna", None, "", "anna.jsonl"),
+        ("", "anna", -1, "", "anna.jsonl"),
+    ]
+
+
+def test_trec_has_four_columns_and_no_judge(tmp_path):
+    path = tmp_path / "Bert.qrels"
+    path.write_text("q1 0 a 1\n\nq1\tQ0\tc\t3\n")
+    assert [tuple(each)[:3] for each in read_judgements(path, PAIRS)] == [("i1", "Bert", 1), ("i2", "Bert", 3)]
+
+
+def test_hidden_files_are_passed_over_and_others_refused(folder):
+    for name in (".DS_Store", "b.jsonl", "a.csv"):
+        (folder / "judgements" / name).touch()
+    assert [path.name for path in judgement_files(folder)] == ["a.csv", "b.jsonl"]
+    (folder / "judgements" / "letter.docx").touch()
+    with pytest.raises(InputError, match="no file of judgements"):
+        judgement_files(folder)
