@@ -29,7 +29,7 @@ from mteb.abstasks.task_metadata import TaskMetadata
 from genzoo.tasks.evaluation import evaluate
 from genzoo.tasks.model_session import EncodeSettings
 from genzoo.tasks.mteb_models import resolve_model
-from genzoo.tasks.sets.local_data import from_folder
+from genzoo.tasks.own.choices import from_folder
 
 REASONING = "Reasoning"
 PAIR = ("sentence1", "sentence2", "score")

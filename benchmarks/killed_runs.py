@@ -30,16 +30,16 @@ BENCHMARK = "GenZoo(mini, v1)"
 
 def log_fresh(log):
     """Let every embedding that is computed be written down by its key, from here on in this process."""
-    from genzoo.tasks.embedding_cache import EmbeddingCache
+    from genzoo.tasks.embedding_cache import VectorFile
 
-    write = EmbeddingCache._write
+    write = VectorFile.write
 
     def logged(self, made):
         with log.open("a") as file:
             file.write("".join(f"{key.hex()}\n" for key in made))
         return write(self, made)
 
-    EmbeddingCache._write = logged
+    VectorFile.write = logged
 
 
 def real_command(output, log, models):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from genzoo.leaderboards.comparison import Comparison
 from genzoo.leaderboards.facts import EXTERNAL, SAFETY, ModelKey, TaskFacts, counted_tasks, is_safety_by_name, tasks_of
+from genzoo.leaderboards.judging.figures import judging_of, unjudged_figures
 from genzoo.leaderboards.naming import short_name, short_revision
 from genzoo.leaderboards.reading.reported import ReportedMeans
 from genzoo.leaderboards.reading.result_files import UNKNOWN, entries, read_object
@@ -21,6 +22,8 @@ from genzoo.text import plural, some
 
 DRAWING_TYPES = {"Clustering", "MultilabelClassification"}
 """Types of mteb's tasks that are scored on some of their documents, which a generator of the task object chooses."""
+JUDGED = 0.95
+"""Below such a share of judged passages a score is called a lower bound."""
 SMALL_SET = 200
 """Below so many texts a score moves by points when one text changes."""
 _SHOWN = 4  # items that a sentence names
@@ -301,6 +304,29 @@ def _small_sets(board: BoardFacts) -> Iterator[Caveat]:
         yield Caveat("small", "Small data sets", text)
 
 
+def _unjudged(board: BoardFacts) -> Iterator[Caveat]:
+    judged = {task: own for task in board.tasks if (own := judging_of(board.store, task)) is not None}
+    if not judged:
+        return
+    keys = [ModelKey(*index) for index in board.scores.index]
+    figures = unjudged_figures(board.store, keys, judged)
+    few = [
+        f"{board.labels[each.model]} on {each.task} ({100 * each.judged:.0f} % of its first {each.depth})"
+        for each in figures
+        if each.judged < JUDGED
+    ]
+    if few:
+        text = f"Not all of what these models found was judged, and unjudged counts as not relevant, so their scores are lower bounds: {_some(few)}. "
+        yield Caveat(
+            "unjudged",
+            f"Unjudged passages: {plural(len(few), 'score')}",
+            text + "genzoo pool with these models adds them.",
+        )
+    for task, own in judged.items():
+        if own.effect:
+            yield Caveat("chosen", f"Chosen queries: {task}", own.effect)
+
+
 def _problems(board: BoardFacts) -> Iterator[Caveat]:
     if problems := board.store.problems:
         sources = {problem.source for problem in problems}
@@ -310,7 +336,7 @@ def _problems(board: BoardFacts) -> Iterator[Caveat]:
 
 _RULES = (
     _reported, _revisions, _coverage, _grounds, _contamination, _mixed_data, _mixed_versions, _safety, _draws, _directions,
-    _out_of_range, _comparisons, _small_sets, _problems,
+    _out_of_range, _comparisons, _small_sets, _unjudged, _problems,
 )  # fmt: skip
 
 

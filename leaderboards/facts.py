@@ -13,6 +13,8 @@ from genzoo.leaderboards.metrics import Metric, metric
 EXTERNAL = "external"
 # The name of a main score whose metric nothing tells.
 UNNAMED = "main_score"
+# How `tasks.json` names the data set of a task over a user's own files, and of an official task over them.
+_OWN = ("own/", "local/")
 
 
 class ModelKey(NamedTuple):
@@ -111,6 +113,11 @@ class TaskFacts:
     def metric(self) -> Metric:
         """The metric of the main score."""
         return metric(self.main_score)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether its data are a user's own files."""
+        return (self.dataset_path or "").startswith(_OWN)
 
 
 class Decoded(NamedTuple):

@@ -127,7 +127,7 @@ def _safety(model: str, revision: str, tasks: Sequence[AbsTask], results: Path) 
     from genzoo.leaderboards import ResultStore
     from genzoo.leaderboards.facts import ModelKey, safety_pairs
     from genzoo.leaderboards.safety import SafetyFigures
-    from genzoo.leaderboards.searches import write_judgements
+    from genzoo.leaderboards.searches.evidence import write_judgements
 
     store, names = ResultStore.load(results), {task.metadata.name for task in tasks}
     facts = {name: one for name, one in store.tasks.items() if name in names}

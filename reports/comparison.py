@@ -15,6 +15,8 @@ from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import relative_delta
 from genzoo.leaderboards.statistics.ties import TIE
 from genzoo.reports.chapters.cells import SCORE, TASK, block, change_style, metric_cell
+from genzoo.reports.chapters.failures import failures_sections
+from genzoo.reports.chapters.judging import pair_judging_sections
 from genzoo.reports.chapters.provenance import caveats_section, provenance_section
 from genzoo.reports.chapters.reference import comparison_in_words, dumbbell_drawing, query_table
 from genzoo.reports.chapters.safety import safety_difference_in_words, safety_section
@@ -85,6 +87,8 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
         Section("tasks", "Task by task", (*blocks, Prose(about, is_quiet=True))),
         safety_section(board, store),
         cost_section(board),
+        *failures_sections(board, store),
+        *pair_judging_sections(board, store, row.key, reference.key),
         evidence_section(board, store),
         provenance_section(board, store),
         caveats_section(board.caveats, store.problems),

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo.errors import ZooError
-from genzoo.files import cache_root, file_digests, parts_digest, read_json, sha256_of, write_json
+from genzoo.files import cache_root, file_digests, parts_digest, read_json, write_json
 from genzoo.jobs import Shard
+from genzoo.tasks.own.digests import digest_of
 from genzoo.tasks.records import environment_path, labels, model_key, package_versions, read_record
 
 if TYPE_CHECKING:
@@ -104,10 +105,11 @@ class Question:
         """Files and folders outside of the results that were asked for, with digests; to be read before they are used."""
         from genzoo.models.loading import loaded_folders
 
-        names = [*self.asked["models"], *(choice.partition("=")[2] for choice in self.asked["data"])]
+        choices = [*self.asked["data"], *self.asked["tasks"]]
+        names = [*self.asked["models"], *self.asked["tasks"], *(choice.partition("=")[2] for choice in choices)]
         if self.asked["prompts"] not in (None, *_PROMPT_SETS):
             names.append(self.asked["prompts"])
-        paths = (path for name in names if (path := Path(name).expanduser()).exists())
+        paths = (path for name in names if name and (path := Path(name).expanduser()).exists())
         return _digests(str(place.absolute()) for path in paths for place in loaded_folders(path))
 
     def remember(self, grid: Grid, notes: Sequence[str] = ()) -> None:
@@ -167,8 +169,8 @@ def _digests(paths: Iterable[str]) -> dict[str, str]:
 
 def _digest(path: Path) -> str:
     if path.is_dir():
-        return parts_digest(file_digests(path))
-    return sha256_of(path) if path.is_file() else ""
+        return parts_digest(file_digests(path, digest=digest_of))
+    return digest_of(path) if path.is_file() else ""
 
 
 def _states(output: Path, names: Iterable[str]) -> dict[str, str]:

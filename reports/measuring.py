@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import os
 from collections.abc import Iterator, KeysView, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ class Evaluation:
                 raise InputError("other machines can only look up names: with ray, give models and tasks by name")
             _ = self.question and self.question.outside  # before any of it is read
             with noted() as self.__dict__["_notes"]:
-                return self.request.resolve(log.warning)
+                return self.request.resolve(log.warning, self.output)
 
     @functools.cached_property
     def plan(self) -> EvaluationPlan:
@@ -136,10 +137,12 @@ class Evaluation:
 
     def _keep_evidence(self) -> ZooError | None:
         """Keep queries and documents of the tasks, and what zoo models' embeddings decode to; returns what failed, if anything did."""
-        from genzoo.leaderboards.searches import keep_readings, measured_searches, write_judgements
+        from genzoo.leaderboards.judging.figures import keep_judging
+        from genzoo.leaderboards.searches.evidence import keep_readings, measured_searches, write_judgements
         from genzoo.tasks.records import model_key
 
         log.info("keeping the queries, documents and pairs behind the scores")
+        keep_judging(self.grid.tasks, self.output)
         if failed := write_judgements(self.grid.tasks, self.output, self.grid.metas):
             log.warning("no single searches and no intervals for %s", ", ".join(failed))
         named = zip(self.request.distinct_models, self.grid.metas, strict=True)
@@ -198,12 +201,16 @@ def plan_evaluation(models: Any, tasks: Any = None, **options: Any) -> Evaluatio
     asked = {
         "models": _models(given.pop("models")),
         "benchmark": given.pop("benchmark"),
-        "tasks": _several(given.pop("tasks")),
+        "tasks": tuple(_path_as_given(one) if isinstance(one, Path) else one for one in _several(given.pop("tasks"))),
         "data": tuple(f"{task}={folder}" for task, folder in data.items())
         if isinstance(data, Mapping)
         else tuple(map(str, _several(data))),
         "prompts": None if prompts is None else str(prompts),
-        "strict_prompts": given.pop("strict_prompts"),
+        "kind": given.pop("kind"),
+        "columns": _named_columns(given.pop("columns")),
+        "split": given.pop("split"),
+        "language": given.pop("language"),
+        **{name: given.pop(name) for name in ("strict_prompts", "query_prefix", "document_prefix", "rate_limit")},
     }
     question = Question.of(output, {**asked, **given, "overwrite": False})
     finished = question.recall() if question and not given["overwrite"] else None
@@ -220,8 +227,15 @@ def evaluate(
     benchmark: Any = None,
     output: Path | str = "results",
     data: Sequence[str] | Mapping[str, Path | str] = (),
+    kind: str | None = None,
+    columns: Mapping[str, str | Sequence[str]] | Sequence[str] | None = None,
+    split: str | None = None,
+    language: str | None = None,
     prompts: Path | str | None = None,
     strict_prompts: bool = False,
+    query_prefix: str = "",
+    document_prefix: str = "",
+    rate_limit: float | None = None,
     batch_size: int = 32,
     device: str | None = None,
     processes: int = 1,
@@ -235,17 +249,26 @@ def evaluate(
 
     Args:
         models: One or several of: a zoo model, teacher or baseline by name; a folder; ``org/name[@commit]`` on the Hub; a
-            SentenceTransformer or another mteb encoder; an mteb.ModelMeta. A mapping of names to models names objects. Results of
-            an object go by a digest of its weights, tokenizer and prompts.
-        tasks: One or several of: the name of a task or of a benchmark; a task or a Benchmark of mteb. With `benchmark`: which of
-            its tasks.
+            SentenceTransformer or another mteb encoder; an mteb.ModelMeta; ``URL#MODEL``, a model behind an OpenAI-compatible
+            endpoint; ``vectors:FOLDER``, embeddings computed elsewhere; ``rrf:A+B``, a hybrid of two by reciprocal rank fusion.
+            A mapping of names to models names objects. Results of an object go by a digest of its weights, tokenizer and prompts.
+        tasks: One or several of: the name of a task or of a benchmark; a file or folder of your own, as ``PATH`` or
+            ``NAME=PATH``, see `genzoo.open_data`; a task or a Benchmark of mteb. With `benchmark`: which of its tasks.
         benchmark: A benchmark, by name or as mteb's object.
         output: The results folder; finished tasks in it are kept.
         data: Task to a folder of your own (corpus.jsonl, queries.jsonl, qrels), whose results get a separate name, or to
             ``@COMMIT``, which pins its data sets.
+        kind: What files of your own are, where that is not found; so are `columns`, `split` and `language` as `genzoo.open_data`
+            takes them.
+        columns: Role to the name of its column in them.
+        split: Which of their splits to measure.
+        language: Their language.
         prompts: Other prompts than the models' own: "tasks" (one per task), "general", or a JSON file.
         strict_prompts: Refuse a task that has no prompt of its own.
-        batch_size: Texts per batch.
+        query_prefix: What endpoints get before each query of a search, as their model cards ask for it.
+        document_prefix: Likewise before each document.
+        rate_limit: Most requests a minute to an endpoint, as many as it answers if None.
+        batch_size: Texts per batch, and per request to an endpoint.
         device: Where named models are loaded, their own choice if None; a model that comes as an object stays where it is.
         processes: Parallel encoding processes: one per GPU, or several on the CPU.
         shard: ``i/n``: measure every n-th pair of model and task, beginning with the i-th; other machines measure the rest.
@@ -263,6 +286,19 @@ def evaluate(
         FailedRunsError: Some pairs of model and task failed, after all others are done and kept.
     """
     return plan_evaluation(**locals()).run()
+
+
+def _path_as_given(path: Path) -> str:
+    """A path as a task, which is never taken for the name of a task."""
+    return str(path) if len(path.parts) > 1 else os.path.join(os.curdir, path)  # noqa: PTH118 - pathlib drops the dot
+
+
+def _named_columns(given: Any) -> tuple[str, ...]:
+    """``ROLE=NAME`` of each column."""
+    if isinstance(given, Mapping):
+        pairs = ((role, name) for role, names in given.items() for name in _several(names))
+        return tuple(f"{role}={name}" for role, name in pairs)
+    return tuple(map(str, _several(given)))
 
 
 def _several(given: Any) -> tuple[Any, ...]:

@@ -110,7 +110,7 @@ def bundle(
     Args:
         models: Zoo models, backbones and teachers by name, and ``org/name@<40-hex commit>`` on the Hub.
         output: Folder of the bundle; an earlier bundle in it is replaced, any other content is an error.
-        tasks: Also pack the data sets of these tasks.
+        tasks: Also pack the data sets of these tasks; files and folders of your own as ``PATH`` or ``NAME=PATH``.
         benchmark: Also pack the data sets of its tasks.
 
     Returns:
@@ -123,8 +123,30 @@ def bundle(
     from genzoo.publishing.bundle import pack
 
     names = [models] if isinstance(models, str) else list(models)
-    pack(names, _load_datasets(benchmark, tasks), Path(output))
+    own, others = _own_data(tasks)
+    pack(names, _load_datasets(benchmark, others), Path(output), own)
     return Path(output)
+
+
+def _own_data(tasks: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
+    """Name -> path of the user's own data among some tasks, and the other tasks."""
+    if not tasks:
+        return {}, []
+    from genzoo.tasks.own.opening import given_path, name_of
+    from genzoo.tasks.sets.registration import is_name
+
+    own, others = dict[str, Path](), list[str]()
+    for given in tasks:
+        found = None if is_name(given) else given_path(given)
+        if found is None:
+            others.append(given)
+            continue
+        name, path = found[0] or name_of(found[1]), found[1]
+        if not path.exists():
+            raise InputError(f"there is no file or folder {path}")
+        if own.setdefault(name, path) != path:
+            raise InputError(f"{own[name]} and {path} are both called {name!r}: name one of them, NAME={path}")
+    return own, others
 
 
 def _load_datasets(benchmark: str | None, tasks: Sequence[str]) -> list[DataSet]:

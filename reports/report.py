@@ -14,6 +14,8 @@ from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.reading.studies import StudyResults, read_studies
 from genzoo.reports.chapters.cells import count_words
+from genzoo.reports.chapters.failures import failures_sections
+from genzoo.reports.chapters.judging import judging_sections
 from genzoo.reports.chapters.leaderboard import board_in_words, leaderboard_section, leaderboard_table
 from genzoo.reports.chapters.provenance import caveats_section, provenance_section
 from genzoo.reports.chapters.reference import reference_section, references_in_words
@@ -162,6 +164,8 @@ def score_sections(board: Leaderboard, store: ResultStore) -> tuple[Section, ...
 def _report(board: Leaderboard, store: ResultStore, title: str, studies: Sequence[StudyResults] = ()) -> Report:
     sections = (
         *score_sections(board, store),
+        *failures_sections(board, store),
+        *judging_sections(board, store),
         evidence_section(board, store),
         *studies_sections(studies),
         provenance_section(board, store),

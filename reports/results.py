@@ -23,6 +23,7 @@ from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.reports.render.table import Table
 
 if TYPE_CHECKING:
+    from genzoo.leaderboards.searches.failures import FailedSearches
     from genzoo.tasks.submission import Submission
 
 BOARD_FORMATS = ("md", "csv", "json", "tex")
@@ -107,6 +108,13 @@ class ModelComparison(Tabular):
         if self.row.comparison is None:
             raise ZooError(f"{self.row.label} and {self.reference.label} share no task")
         return comparison_table(self.board, self.row.comparison, self.row, self.reference)
+
+    def queries_needed(self) -> Table:
+        """For each task that was judged from a pool: are the two told apart, and if not, how many queries would it take?"""
+        from genzoo.leaderboards.judging.figures import verdicts
+        from genzoo.reports.chapters.judging import needed_table
+
+        return needed_table(self.store, verdicts(self.store, self.row.key, self.reference.key, self.board.tasks))
 
     def report(self, folder: Path | str, formats: Iterable[str] = ("html", "md")) -> list[Path]:
         """Write `compare-<first>-<second>.html` and `.md` with figures, and return the paths."""
@@ -209,6 +217,32 @@ class Results:
         pair, board, row, reference = pair_board(self.store, a, b)
         return ModelComparison(board, row, reference, pair)
 
+    def searches(
+        self,
+        task: str,
+        model: Path | str | None = None,
+        *,
+        query: str | None = None,
+        decoded: int = 3,
+        device: str | None = None,
+    ) -> FailedSearches:
+        """The searches of a retrieval task that went wrong for a model, worst first: what was found, and what was right.
+
+        Args:
+            task: A task of the folder.
+            model: Name as on the board, or the folder of a model; the model with the best score on the task by default.
+            query: Id of one query, whose search is then given alone, whether it went wrong or not.
+            decoded: Number of searches, the worst first, whose query and passages a zoo model decodes. They are kept in the folder.
+            device: Where the model is loaded to decode; the best available by default.
+
+        Raises:
+            UnknownNameError: For an unknown task, model or query, with the nearest names.
+            InputError: Where the folder does not say how single searches went, with what to run.
+        """
+        from genzoo.reports.explaining import explained
+
+        return explained(self.store, task, model, query=query, decoded=decoded, device=device)
+
     def report(
         self,
         path: Path | str = "report",
@@ -237,6 +271,17 @@ class Results:
             path, options = path.parent, options | {"name": path.stem, "formats": [kind]}
         with job("drawing the report"):
             return build_report(self._with(benchmark), path, benchmark=benchmark, reference=reference, **options)
+
+    def unjudged(self) -> Table:
+        """What passages that nobody judged do to each score: judged share, condensed score and bpref beside it.
+
+        A row for each model and each task whose judgements name passages that are not relevant.
+        """
+        from genzoo.leaderboards.judging.figures import unjudged_figures
+        from genzoo.reports.chapters.judging import unjudged_table
+
+        store = self.store
+        return unjudged_table(store, unjudged_figures(store, list(store.models), store.task_names()))
 
     def site(self, folder: Path | str = "site", *, title: str = "Generative embeddings") -> list[Path]:
         """Write a static site, a page for each benchmark and each model, and return the paths."""

@@ -51,100 +51,30 @@ _OF_THE_DISK = {
 }
 
 
-class EmbeddingCache:
-    """The embeddings of one model.
+class VectorFile:
+    """Vectors of float32 on disk, each under a digest of all that it depends on.
 
     Args:
-        root: Folder of all models' embeddings.
-        meta: The model's card.
-        model: Its SentenceTransformer.
-        content: Digest of the files that it is loaded from, where the card's revision does not cover them.
-
-    Attributes:
-        texts: Texts that had to be encoded.
-        seconds: Wall time that this took.
+        path: An SQLite file, made if there is none.
     """
 
-    def __init__(self, root: Path, meta: ModelMeta, model: Any, content: str | None = None) -> None:
-        parameter = next(iter(model.parameters()), None)
-        self._facts = {
-            "model": meta.name,
-            "revision": meta.revision,
-            "dtype": str(parameter.dtype) if parameter is not None else None,
-            "device": str(model.device).split(":")[0],
-            "max_tokens": model.max_seq_length,
-            **{
-                name: importlib.metadata.version(name)
-                for name in ("torch", "transformers", "sentence-transformers", "genzoo")
-            },
-            **({} if content is None else {"content": content}),
-        }
-        self._model = model
-        self._encode: Callable[..., Any] = model.encode
-        self.path = root / meta.model_name_as_path() / f"{meta.revision}.sqlite"
-        self.texts, self.seconds = 0, 0.0
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
         with self._explaining():
-            _end_write_ahead_log(self.path)
+            _end_write_ahead_log(path)
             # IMMEDIATE: a writer waits for the lock before it reads; two that had read would refuse each other at once
-            self._base = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level="IMMEDIATE")
+            self._base = sqlite3.connect(path, timeout=_PATIENCE, isolation_level="IMMEDIATE")
             self._base.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, check_sum INTEGER)"
             )
-
-    def attach(self) -> EmbeddingCache:
-        """Let the model's `encode` go through this cache."""
-        self._model.encode = self.encode
-        return self
-
-    def encode(self, inputs: Any, *args: Any, **options: Any) -> Any:
-        """As the model's own `encode`; what is not a plain list of texts to plain vectors goes straight to it."""
-        if not _is_plain(inputs, args, options):
-            return self._timed(inputs, *args, **options)
-        keys = self._keys(inputs, options)
-        found: dict[bytes, np.ndarray] = {}
-        # Blocks lie at fixed places of the call, so that a resumed run encodes the same batches as an undisturbed one.
-        for start in range(0, len(inputs), BLOCK):
-            block = keys[start : start + BLOCK]
-            found.update(self._read([key for key in block if key not in found]))
-            missing = {key: start + place for place, key in reversed(list(enumerate(block))) if key not in found}
-            wanted = sorted(missing.items(), key=lambda item: item[1])
-            if wanted:
-                texts = [inputs[place] for _, place in wanted]
-                fresh = self._timed(texts, **(options | {"convert_to_numpy": True, "convert_to_tensor": False}))
-                made = dict(zip((key for key, _ in wanted), np.asarray(fresh, dtype=np.float32), strict=True))
-                self._write(made)
-                found.update(made)
-        vectors = np.stack([found[key] for key in keys])
-        return torch.from_numpy(vectors).to(self._model.device) if options.get("convert_to_tensor") else vectors
 
     def close(self) -> None:
         """Close the file."""
         self._base.close()
 
-    def _timed(self, inputs: Any, *args: Any, **options: Any) -> Any:
-        start = time.perf_counter()
-        out = self._encode(inputs, *args, **options)
-        self.seconds += time.perf_counter() - start
-        self.texts += len(inputs)
-        return out
-
-    def _keys(self, sentences: Sequence[str], options: Mapping[str, Any]) -> list[bytes]:
-        prompt = options.get("prompt")
-        if prompt is None:
-            name = options.get("prompt_name") or self._model.default_prompt_name
-            prompt = self._model.prompts.get(name, "") if name else ""
-        call = {key: repr(value) for key, value in sorted(options.items()) if key not in _NOT_IN_THE_NUMBERS}
-        facts = json.dumps([self._facts, {**call, "prompt": prompt, "prompt_name": None}], sort_keys=True)
-        base = hashlib.sha256(facts.encode())
-        keys = []
-        for text in sentences:
-            digest = base.copy()
-            digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
-            keys.append(digest.digest())
-        return keys
-
-    def _read(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
+        """The vectors that are there."""
         found = {}
         for start in range(0, len(keys), _LOOKUP):
             part = list(keys[start : start + _LOOKUP])
@@ -159,7 +89,8 @@ class EmbeddingCache:
                     found[key] = kept
         return found
 
-    def _write(self, made: Mapping[bytes, np.ndarray]) -> None:
+    def write(self, made: Mapping[bytes, np.ndarray]) -> None:
+        """Keep vectors, for good once this returns; one that is not finite is left out."""
         rows = [
             (key, vector.tobytes(), zlib.crc32(key + vector.tobytes()))
             for key, vector in made.items()
@@ -187,6 +118,93 @@ class EmbeddingCache:
                 "that one has ended, or with --no-cache-embeddings"
             )
         return ZooError(f"embedding cache {self.path} is damaged ({error}): delete it and run again")
+
+
+class EmbeddingCache:
+    """The embeddings of one model.
+
+    Args:
+        root: Folder of all models' embeddings.
+        meta: The model's card.
+        model: Its SentenceTransformer.
+        content: Digest of the files that it is loaded from, where the card's revision does not cover them.
+
+    Attributes:
+        file: Where they lie.
+        texts: Texts that had to be encoded.
+        seconds: Wall time that this took.
+    """
+
+    def __init__(self, root: Path, meta: ModelMeta, model: Any, content: str | None = None) -> None:
+        parameter = next(iter(model.parameters()), None)
+        self._facts = {
+            "model": meta.name,
+            "revision": meta.revision,
+            "dtype": str(parameter.dtype) if parameter is not None else None,
+            "device": str(model.device).split(":")[0],
+            "max_tokens": model.max_seq_length,
+            **{
+                name: importlib.metadata.version(name)
+                for name in ("torch", "transformers", "sentence-transformers", "genzoo")
+            },
+            **({} if content is None else {"content": content}),
+        }
+        self._model = model
+        self._encode: Callable[..., Any] = model.encode
+        self.file = VectorFile(root / meta.model_name_as_path() / f"{meta.revision}.sqlite")
+        self.texts, self.seconds = 0, 0.0
+
+    def attach(self) -> EmbeddingCache:
+        """Let the model's `encode` go through this cache."""
+        self._model.encode = self.encode
+        return self
+
+    def encode(self, inputs: Any, *args: Any, **options: Any) -> Any:
+        """As the model's own `encode`; what is not a plain list of texts to plain vectors goes straight to it."""
+        if not _is_plain(inputs, args, options):
+            return self._timed(inputs, *args, **options)
+        keys = self._keys(inputs, options)
+        found: dict[bytes, np.ndarray] = {}
+        # Blocks lie at fixed places of the call, so that a resumed run encodes the same batches as an undisturbed one.
+        for start in range(0, len(inputs), BLOCK):
+            block = keys[start : start + BLOCK]
+            found.update(self.file.read([key for key in block if key not in found]))
+            missing = {key: start + place for place, key in reversed(list(enumerate(block))) if key not in found}
+            wanted = sorted(missing.items(), key=lambda item: item[1])
+            if wanted:
+                texts = [inputs[place] for _, place in wanted]
+                fresh = self._timed(texts, **(options | {"convert_to_numpy": True, "convert_to_tensor": False}))
+                made = dict(zip((key for key, _ in wanted), np.asarray(fresh, dtype=np.float32), strict=True))
+                self.file.write(made)
+                found.update(made)
+        vectors = np.stack([found[key] for key in keys])
+        return torch.from_numpy(vectors).to(self._model.device) if options.get("convert_to_tensor") else vectors
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+    def _timed(self, inputs: Any, *args: Any, **options: Any) -> Any:
+        start = time.perf_counter()
+        out = self._encode(inputs, *args, **options)
+        self.seconds += time.perf_counter() - start
+        self.texts += len(inputs)
+        return out
+
+    def _keys(self, sentences: Sequence[str], options: Mapping[str, Any]) -> list[bytes]:
+        prompt = options.get("prompt")
+        if prompt is None:
+            name = options.get("prompt_name") or self._model.default_prompt_name
+            prompt = self._model.prompts.get(name, "") if name else ""
+        call = {key: repr(value) for key, value in sorted(options.items()) if key not in _NOT_IN_THE_NUMBERS}
+        facts = json.dumps([self._facts, {**call, "prompt": prompt, "prompt_name": None}], sort_keys=True)
+        base = hashlib.sha256(facts.encode())
+        keys = []
+        for text in sentences:
+            digest = base.copy()
+            digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
+            keys.append(digest.digest())
+        return keys
 
 
 def _end_write_ahead_log(path: Path) -> None:

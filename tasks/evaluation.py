@@ -19,9 +19,11 @@ from mteb.results import ModelResult, TaskResult
 from mteb.types import EncodeKwargs
 
 from genzoo.errors import FailedRunsError, InputError, ZooError
+from genzoo.hub import is_transport
 from genzoo.jobs import WHOLE, Shard, job
 from genzoo.tasks import records
 from genzoo.tasks.bounded_search import with_bounded_search
+from genzoo.tasks.embedders.known_endpoints import remember
 from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
 from genzoo.tasks.random_state import kept_random_state, seeded
@@ -167,6 +169,8 @@ class _Run:
             if on_done is not None and session.model is not None:
                 on_done(session.model)
         finally:
+            for line in session.notes():
+                self.on_note(line)
             session.close()
         for line in notes.lines():
             self.on_note(line)
@@ -187,6 +191,7 @@ class _Run:
                 if reuse.result is not None:
                     return reuse.result
             session.load()
+            self._meet(session)
             with unconverged(lambda fits: self.on_note(_told_fits(self._label(session.meta), task, fits))):
                 result = self._run_task(session, task)
             self._environment(session, facts)
@@ -230,6 +235,12 @@ class _Run:
             records.record_environment(
                 self.folder.root, session.meta, session.model, session.meter, self.settings.batch_size, facts
             )
+
+    def _meet(self, session: ModelSession) -> None:
+        """Record the models behind endpoints before any of their embeddings are kept."""
+        if session.fingerprints:
+            with self.recording():
+                remember(self.folder.root, session.fingerprints)
 
     def _report(self, meta: ModelMeta, task: AbsTask) -> None:
         if self.on_progress:
@@ -289,7 +300,7 @@ def _reason(error: Exception, task: AbsTask) -> str:
         chain.append(cause)
         cause = cause.__cause__ or cause.__context__
     unreachable = (ConnectionError, DatasetNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled)
-    if any(isinstance(link, unreachable) or _is_transport(link) for link in chain):
+    if any(isinstance(link, unreachable) or is_transport(link) for link in chain):
         return (
             f"data set {task.metadata.dataset['path']} cannot be reached ({first_line(error)}): run once online, set "
             "HF_ENDPOINT to a mirror, or set HF_HUB_OFFLINE=1 if it is in the cache"
@@ -302,8 +313,3 @@ def _told_fits(model: str, task: AbsTask, fits: int) -> str:
         f"{task.metadata.name} with {model}: {fits} of mteb's classifiers were stopped before they had converged, which is how "
         "mteb scores such embeddings everywhere"
     )
-
-
-def _is_transport(error: BaseException) -> bool:
-    """Whether an HTTP client raised it; which client huggingface_hub uses is its own affair."""
-    return type(error).__module__.split(".")[0] in {"httpx", "httpcore", "requests", "urllib3"}

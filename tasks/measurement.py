@@ -14,9 +14,9 @@ from mteb.results import TaskResult
 from mteb.types import PromptType
 
 from genzoo.files import sha256_of
+from genzoo.tasks.own.choices import prompt_metadata
 from genzoo.tasks.random_state import draws_at_random, parts_of
 from genzoo.tasks.records import package_versions
-from genzoo.tasks.sets.local_data import prompt_metadata
 
 RANKING_SCORES = ("ndcg", "map", "recall", "precision", "mrr", "hit_rate")
 """What mteb gives for each k of a search."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,14 @@ class EncodeMeter:
     Args:
         model: The mteb model.
         name: How errors call it.
-        cache: What the model's own encoder encodes through, if anything.
+        cache: What counts the texts that had to be encoded, and the time for them, where not every text has to.
 
     Attributes:
         texts: Texts encoded so far.
         seconds: Wall time spent in `encode` so far, tokenising and copying included.
     """
 
-    def __init__(self, model: object, name: str, cache: EmbeddingCache | None = None) -> None:
+    def __init__(self, model: object, name: str, cache: Any = None) -> None:
         self.texts, self.seconds = 0, 0.0
         self._cache = cache
         self._name, self._width = name, 0
@@ -157,10 +157,8 @@ class ModelSession:
         self.meta, self.settings = meta, settings
         self.model: Any = None
         self.meter: EncodeMeter | None = None
-        self._cache: EmbeddingCache | None = None
-        self._stop_pool: Callable[[], Any] | None = None
+        self._ends = ExitStack()  # of everything that `load` opened
         self._failure: Exception | None = None
-        self._encoders: list[tuple[Any, Any]] = []  # objects, with the `encode` that was set on each before
 
     def load(self) -> None:
         """Load the model and prepare its `encode`; a second try after a failure fails the same way at once."""
@@ -174,7 +172,8 @@ class ModelSession:
                 nullcontext() if self.meta.name in MTEB_BASELINES.values() else whole_models()
             ):  # these have no weights
                 model = self.meta.load_model(device=self.settings.device)
-            _check(model, str(self.meta.name))
+            for meta, part in self._parts(model):
+                _check(part, str(meta.name))
         except Exception as error:
             known = isinstance(error, ZooError)
             self._failure = error if known else ZooError(f"the model cannot be loaded ({first_line(error)})")
@@ -199,37 +198,67 @@ class ModelSession:
         """Digest of the files that the model is loaded from, None where its revision covers them."""
         return model_content(self.meta)
 
+    @property
+    def fingerprints(self) -> Mapping[str, Any]:
+        """``URL#MODEL`` -> id and fingerprint of the endpoints that the loaded model asks; empty for any other."""
+        return getattr(self.model, "fingerprints", {})
+
+    def notes(self) -> list[str]:
+        """What the user should know of how the model answered."""
+        endpoints = [(meta, part) for meta, part in self._parts(self.model) if hasattr(part, "transport")]
+        said = [(str(meta.name), part.transport.summary()) for meta, part in endpoints]
+        return [f"{name}: {line}" for name, line in said if line]
+
+    def _parts(self, model: Any) -> Sequence[tuple[ModelMeta, Any]]:
+        """The models that encode, each with its card: those of a hybrid, else the model itself."""
+        return getattr(model, "parts", None) or [(self.meta, model)]
+
     def _prepare(self, model: Any) -> None:
-        """Let `encode` go through the processes, the cache and the meter."""
+        """Let `encode` of each part go through the processes, the cache and the meter."""
+        parts = self._parts(model)
+        meters = [EncodeMeter(part, str(meta.name), self._prepare_part(meta, part)) for meta, part in parts]
+        self.meter = meters[0] if len(meters) == 1 else EncodeMeter(model, str(self.meta.name))
+
+    def _prepare_part(self, meta: ModelMeta, model: Any) -> Any:
+        """Returns what counts the texts that had to be encoded, if anything does."""
         inner: Any = getattr(model, "model", None)  # mteb's wrappers hold the SentenceTransformer under this name
-        owners = [owner for owner in (model, inner) if hasattr(owner, "encode")]
-        self._encoders = [(owner, vars(owner).get("encode")) for owner in owners]
-        if hasattr(inner, "start_multi_process_pool"):
-            if self.settings.processes > 1:
-                gpus = [f"cuda:{place}" for place in range(torch.cuda.device_count())]
-                devices = (gpus or ["cpu"]) * self.settings.processes
-                # one pool for all tasks; sentence-transformers would start one per call
-                pool = inner.start_multi_process_pool(devices[: self.settings.processes])
-                self._stop_pool = partial(type(inner).stop_multi_process_pool, pool)
-                inner.encode = _in_pool(inner.encode, pool)
+        for owner in (model, inner):
+            if hasattr(owner, "encode"):
+                self._ends.callback(_restore, owner, vars(owner).get("encode"))
+        if hasattr(model, "keep_in"):  # an endpoint keeps its own, answer by answer
+            self._ends.callback(model.close)
             if self.settings.cache is not None:
-                self._cache = EmbeddingCache(self.settings.cache, self.meta, inner, self.content).attach()
-        self.meter = EncodeMeter(model, str(self.meta.name), self._cache)
+                model.keep_in(self.settings.cache)
+            return model
+        if not hasattr(inner, "start_multi_process_pool"):
+            return None
+        if self.settings.processes > 1:
+            gpus = [f"cuda:{place}" for place in range(torch.cuda.device_count())]
+            devices = (gpus or ["cpu"]) * self.settings.processes
+            # one pool for all tasks; sentence-transformers would start one per call
+            pool = inner.start_multi_process_pool(devices[: self.settings.processes])
+            self._ends.callback(type(inner).stop_multi_process_pool, pool)
+            inner.encode = _in_pool(inner.encode, pool)
+        if self.settings.cache is None:
+            return None
+        content = self.content if meta is self.meta else model_content(meta)
+        cache = EmbeddingCache(self.settings.cache, meta, inner, content).attach()
+        self._ends.callback(cache.close)
+        return cache
 
     def close(self) -> None:
         """Let go of the model before the next one is loaded; an object that lives on is left as it was."""
-        for owner, encode in self._encoders:
-            if encode is not None:
-                owner.encode = encode
-            elif "encode" in vars(owner):
-                del owner.encode
-        self._encoders = []
-        if self._stop_pool is not None:
-            self._stop_pool()
-        if self._cache is not None:
-            self._cache.close()
-        self.model = self.meter = self._cache = self._stop_pool = None
+        self._ends.close()
+        self.model = self.meter = None
         gc.collect()
+
+
+def _restore(owner: Any, encode: Any) -> None:
+    """Give an object the `encode` back that was set on it before, if one was."""
+    if encode is not None:
+        owner.encode = encode
+    elif "encode" in vars(owner):
+        del owner.encode
 
 
 def _check(model: Any, name: str) -> None:

@@ -7,7 +7,6 @@ import importlib.util
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,19 +14,24 @@ from typing import TYPE_CHECKING, Any
 from safetensors import safe_open
 
 from genzoo.backbones.entries import BACKBONES, Backbone, backbone_digest, fetch_backbone
-from genzoo.backbones.whole import OTHER_NAMES_OF_DOCUMENT, is_above, open_sentence_transformer, with_document_prompt
+from genzoo.backbones.whole import is_above, open_sentence_transformer, with_document_prompt
 from genzoo.errors import InputError, UnknownNameError
 from genzoo.files import folder_digest, read_json
+from genzoo.hub import is_transport
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, find_entry
 from genzoo.models.loading import find_checkpoint, load, loaded_content
 from genzoo.models.prompts import all_prompts
 from genzoo.names import ModelName, is_commit
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
+from genzoo.tasks.embedders.address import EXAMPLE, VECTORS, is_address, is_elsewhere, split_name
+from genzoo.tasks.embedders.cards import Lineage, known_to_mteb, make_meta, wrap_for_mteb
 from genzoo.teachers.teachers import TEACHERS, Teacher, fetch_teacher, load_teacher
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
+
+    from genzoo.tasks.embedders.endpoint import EndpointOptions
 
 
 log = logging.getLogger(__name__)
@@ -44,31 +48,22 @@ def count_parameters(folder: Path, exit_layer: int = 0) -> int:
     return total
 
 
-@dataclass(frozen=True)
-class Lineage:
-    """What reports show with a model's scores.
-
-    Attributes:
-        role: ``zoo``, ``teacher``, ``baseline`` or ``other``.
-        teacher: Hub id of the encoder that taught it, if any.
-        backbone: Hub id of the frozen LLM, if any.
-        n_trained_parameters: How many numbers were trained on top of the backbone.
-    """
-
-    role: str
-    teacher: str | None = None
-    backbone: str | None = None
-    n_trained_parameters: int | None = None
-
-
-def resolve_model(name: str) -> tuple[ModelMeta, Lineage]:
+def resolve_model(
+    name: str, endpoints: EndpointOptions | None = None, results: Path | None = None
+) -> tuple[ModelMeta, Lineage]:
     """ModelMeta and facts of a model by whatever name the user gives.
 
     Args:
         name: A zoo model or teacher (``smollm2-135m``, ``minilm``, or its hub id), ``<backbone>-mean``, ``-echo``, ``-hyde`` or
             ``-untrained`` for a training-free baseline, ``bm25`` or ``random``, a folder (checkpoint or SentenceTransformer), or
-            ``org/name`` / ``org/name@revision`` on the Hub.
+            ``org/name`` / ``org/name@revision`` on the Hub; ``URL#MODEL``, a model behind an OpenAI-compatible endpoint, which is
+            asked for its revision; ``vectors:FOLDER``, embeddings computed elsewhere; ``rrf:A+B``, a hybrid of two of these. Each of
+            the last three also as ``NAME=...``, to be called ``local/NAME``.
+        endpoints: How endpoints are asked.
+        results: The results folder: it knows which models were met behind an endpoint before.
     """
+    if is_elsewhere(name):
+        return _from_elsewhere(name, endpoints, results), Lineage("other")
     if name and Path(name).is_dir():
         return _from_folder(Path(name))
     if (entry := find_entry(name)) is not None:
@@ -87,9 +82,31 @@ def resolve_model(name: str) -> tuple[ModelMeta, Lineage]:
     baselines = (f"{key}-{one.suffix}" for key in BACKBONES.names() for one in BASELINES)
     names = [*ENTRIES.names(), *TEACHERS.names(), *baselines, *MTEB_BASELINES]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    known = f"there are {', '.join(names)}, folders, and org/name on the Hub."
+    known = f"there are {', '.join(names)}, folders, org/name on the Hub, {EXAMPLE} for an endpoint, vectors:FOLDER, and rrf:A+B."
     meant = f"did you mean {', '.join(near)}?" if near else known
     raise UnknownNameError(f"unknown model {name!r}; {meant} See: genzoo list")
+
+
+def _from_elsewhere(text: str, endpoints: EndpointOptions | None, results: Path | None) -> ModelMeta:
+    """Models that no files of weights are here for. mteb's wrappers of them are imported when they are asked for."""
+    own, rest = split_name(text)
+    if is_address(rest):
+        from genzoo.tasks.embedders.endpoint import describe_endpoint
+
+        meta = describe_endpoint(rest, endpoints, results)
+    elif rest.startswith(VECTORS):
+        from genzoo.tasks.embedders.vectors import describe_vectors
+
+        meta = describe_vectors(rest)
+    else:
+        from genzoo.tasks.embedders.hybrids import describe_hybrid
+
+        meta = describe_hybrid(
+            rest,
+            lambda part: resolve_model(part, endpoints, results)[0],
+            lambda part: [model_content(part), card_prompts(part)],
+        )
+    return meta.model_copy(update={"name": f"local/{own}"}) if own else meta
 
 
 def is_pinned(name: str) -> bool:
@@ -97,6 +114,8 @@ def is_pinned(name: str) -> bool:
     import mteb
 
     own = {entry.hub_id for entry in ENTRIES} | {teacher.hub_id for teacher in TEACHERS}
+    if is_elsewhere(name):
+        return False  # what an endpoint or a folder of vectors gives has to be looked at
     own |= {baseline_id(backbone, baseline) for backbone in BACKBONES for baseline in BASELINES}
     repo_id, _, revision = name.partition("@")
     if "/" not in name or name in own or is_commit(revision):
@@ -110,29 +129,6 @@ def is_pinned(name: str) -> bool:
 def baseline_id(backbone: Backbone, baseline: Baseline) -> str:
     """Name under which a baseline's results stand."""
     return f"genzoo/{backbone.hub_id.rpartition('/')[2]}-{baseline.label}"
-
-
-def make_meta(name: str, revision: str, loader: Any, **facts: Any) -> ModelMeta:
-    """The card of an English encoder of open weights; `facts` add to it or override."""
-    from mteb.models import ModelMeta
-
-    known: dict[str, Any] = {
-        "languages": ["eng-Latn"],
-        "open_weights": True,
-        "framework": ["Sentence Transformers", "PyTorch"],
-        "similarity_fn_name": "cosine",
-        "use_instructions": False,
-    }
-    unknown = {field: None for field, row in ModelMeta.model_fields.items() if row.is_required()}
-    return ModelMeta(**(unknown | known | facts | {"loader": loader, "name": name, "revision": revision}))
-
-
-def wrap_for_mteb(model: Any) -> Any:
-    """A SentenceTransformer as mteb runs it, under the prompts that mteb looks up."""
-    from mteb.models import SentenceTransformerEncoderWrapper
-
-    model.prompts = _known_to_mteb(model.prompts)
-    return SentenceTransformerEncoderWrapper(model)
 
 
 def load_for_mteb(
@@ -308,12 +304,7 @@ def _named_prompts(folder: Path) -> dict[str, Any]:
     prompts = _prompts_of(folder)
     if prompts is None or with_document_prompt(prompts) == prompts:
         return {}
-    return {"loader_kwargs": {"model_prompts": _known_to_mteb(prompts)}}
-
-
-def _known_to_mteb(prompts: Mapping[str, str]) -> dict[str, str | None]:
-    """The prompts without other names of the one for documents, of which mteb warns at length."""
-    return {key: text for key, text in with_document_prompt(prompts).items() if key not in OTHER_NAMES_OF_DOCUMENT}
+    return {"loader_kwargs": {"model_prompts": known_to_mteb(prompts)}}
 
 
 def _facts_of(checkpoint: TokenCheckpoint, folder: Path) -> Lineage:
@@ -349,7 +340,11 @@ def _from_hub(name: str) -> tuple[ModelMeta, Lineage]:
         commit = found.sha
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise InputError(f"the Hub has no model {name}, or it is private: run `hf auth login`") from error
-    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, OSError) as error:
+    except Exception as error:
+        if not (
+            isinstance(error, errors.HfHubHTTPError | errors.OfflineModeIsEnabled | OSError) or is_transport(error)
+        ):
+            raise
         raise InputError(f"cannot ask the Hub for {name} ({type(error).__name__}): give a local folder") from error
     if commit is None:
         raise InputError(f"the Hub names no commit for {name}: give one as {repo_id}@<40-hex commit>")

@@ -55,11 +55,11 @@ def evaluate_on_ray(
     """
     ray = _connect(address)
     settings = settings or EncodeSettings()
-    total = request.resolve().size
+    total = request.resolve(results=Path(output)).size
     wants_gpu = (settings.device or "").startswith("cuda")
     resources: dict[str, Any] = {"num_gpus": 1} if wants_gpu else {"num_cpus": cpus_per_pair}
     run_pair = ray.remote(_run_pair).options(max_retries=2, **resources)
-    words = (request, Path(output).absolute(), settings, overwrite)
+    words = (request.portable(), Path(output).absolute(), settings, overwrite)
     waiting = [run_pair.remote(*words, number, total) for number in range(1, total + 1)]
     failures: list[str] = []
     try:
@@ -90,7 +90,7 @@ def _run_pair(
 
     notes: list[str] = []
     try:
-        grid = request.resolve()
+        grid = request.resolve(results=output)
         evaluate(
             grid.metas,
             grid.tasks,

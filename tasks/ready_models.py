@@ -14,7 +14,7 @@ import torch
 from mteb.models import CrossEncoderWrapper, ModelMeta, MultiVectorWrapper, SparseEncoderWrapper
 
 from genzoo.errors import InputError
-from genzoo.tasks.mteb_models import make_meta, wrap_for_mteb
+from genzoo.tasks.embedders.cards import make_meta, wrap_for_mteb
 
 _NAME = re.compile(r"[\w][\w.+-]*(/[\w][\w.+-]*)?")
 _SNAPSHOT = re.compile(r"models--([^/\\]+?)--([^/\\]+)[/\\]snapshots[/\\]")

@@ -151,12 +151,12 @@ def _loaded(meta: ModelMeta, model: object | None) -> dict[str, Any]:
     parameters = list(inner.parameters()) if hasattr(inner, "parameters") else []
     dimension = getattr(inner, "get_embedding_dimension", lambda: None)()
     width = meta.embed_dim if isinstance(meta.embed_dim, int) else None
-    limit = getattr(inner, "max_seq_length", None) or meta.max_tokens
+    limit = getattr(inner, "max_seq_length", None) or getattr(model, "max_length", None) or meta.max_tokens
     return {
-        "device": str(inner.device) if hasattr(inner, "device") else None,
+        "device": str(inner.device) if hasattr(inner, "device") else getattr(model, "device", None),
         "dtype": str(parameters[0].dtype).removeprefix("torch.") if parameters else None,
         "max_tokens": int(limit) if limit is not None and limit != float("inf") else None,
-        "prompts": dict(getattr(inner, "prompts", None) or {}),
+        "prompts": dict(getattr(inner, "prompts", None) or getattr(model, "model_prompts", None) or {}),
         "n_parameters": sum(p.numel() for p in parameters) or meta.n_parameters,
         "embed_dim": dimension or width,
     }

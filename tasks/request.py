@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,13 +17,18 @@ from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 from genzoo.errors import InputError
 from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, has_own, prompt_set
-from genzoo.tasks.mteb_models import Lineage, lineage_of, resolve_model
+from genzoo.tasks.embedders.address import EXAMPLE
+from genzoo.tasks.embedders.cards import Lineage
+from genzoo.tasks.embedders.endpoint import Endpoint, EndpointOptions, is_endpoint
+from genzoo.tasks.embedders.hybrids import parts_of_hybrid, refuse_other_than_searches
+from genzoo.tasks.mteb_models import lineage_of, resolve_model
+from genzoo.tasks.own.choices import prompt_metadata, with_chosen_data
+from genzoo.tasks.own.opening import OwnOptions, given_path, open_given
 from genzoo.tasks.random_state import making_tasks
 from genzoo.tasks.ready_models import describe_model
 from genzoo.tasks.records import labels, model_key
 from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSplits
-from genzoo.tasks.sets.local_data import prompt_metadata, with_chosen_data
-from genzoo.tasks.sets.registration import benchmarks_among, register_tasks, resolve_tasks, task_registry
+from genzoo.tasks.sets.registration import benchmarks_among, is_name, register_tasks, resolve_tasks, task_registry
 
 
 def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> ModelMeta:
@@ -39,10 +44,15 @@ def with_prompts(meta: ModelMeta, prompts: Mapping[str, str], label: str) -> Mod
         never meet. Such results are for comparison: submit those under the model's own prompts.
     """
     check_keys(prompts)
+    if meta.model_type == ["hybrid"] or meta.framework == ["NumPy"]:
+        raise InputError(f"{meta.name} takes no prompts: leave out --prompts for it")
     revision = hashlib.sha256(json.dumps([meta.revision, sorted(prompts.items())]).encode()).hexdigest()[:40]
 
     def load(name: str, **options: Any) -> Any:
         model = meta.load_model(device=options.get("device"))
+        if isinstance(model, Endpoint):
+            model.model_prompts = dict(prompts)
+            return model
         inner: Any = getattr(model, "model", None)
         if not hasattr(inner, "prompts"):
             raise InputError(f"{meta.name} takes no prompts: leave out --prompts for it")
@@ -131,10 +141,12 @@ class EvaluationPlan:
     Attributes:
         tasks: The tasks, each counted once.
         seconds: Model (see `genzoo.tasks.records.labels`) -> estimated time for all of them, None where it is not known.
+        endpoints: Those of the models that ask an endpoint.
     """
 
     tasks: tuple[PlannedTask, ...]
     seconds: Mapping[str, float | None]
+    endpoints: frozenset[str] = frozenset()
 
     @property
     def tokens(self) -> int | None:
@@ -142,11 +154,15 @@ class EvaluationPlan:
         known = [task.tokens for task in self.tasks]
         return None if None in known else sum(tokens or 0 for tokens in known)
 
+    def cost(self, price: float) -> float | None:
+        """What all tasks cost with one model at a price per million tokens; less if some are finished or embeddings are kept."""
+        return None if self.tokens is None else self.tokens * price / 1e6
 
-def _resolve(given: Any) -> tuple[ModelMeta, Lineage]:
+
+def _resolve(given: Any, endpoints: EndpointOptions, results: Path | None) -> tuple[ModelMeta, Lineage]:
     """The card and the facts of a model by name, as an object, or as a pair of both."""
     if isinstance(given, str):
-        return resolve_model(given)
+        return resolve_model(given, endpoints, results)
     name, model = given if isinstance(given, tuple) else (None, given)
     if isinstance(model, str | Path):
         raise InputError(
@@ -185,19 +201,31 @@ class Grid:
         Args:
             speed: Floating point operations per second; measured with a matrix product if None.
         """
-        plan = EvaluationPlan(tuple(map(PlannedTask.of, self.tasks)), {})
         named, sizes = labels(self.metas), {model_key(meta): _computing_parameters(meta) for meta in self.metas}
+        endpoints = frozenset(
+            named[model_key(meta)] for meta in self.metas if any(map(is_endpoint, (meta, *parts_of_hybrid(meta))))
+        )
+        plan = EvaluationPlan(tuple(map(PlannedTask.of, self.tasks)), dict.fromkeys(named.values()), endpoints)
         if plan.tokens is None or not any(sizes.values()):
-            return EvaluationPlan(plan.tasks, dict.fromkeys(named.values()))
+            return plan
         rate = (speed or measure_speed()) * EFFICIENCY
         seconds = {named[key]: 2 * size * plan.tokens / rate if size else None for key, size in sizes.items()}
-        return EvaluationPlan(plan.tasks, seconds)
+        return replace(plan, seconds=seconds)
 
 
 def _computing_parameters(meta: ModelMeta) -> int:
     """Parameters that every token passes through: all but the embedding matrix; 0 where their number is not known."""
     embedding = meta.n_embedding_parameters if isinstance(meta.n_embedding_parameters, int) else 0
     return meta.n_parameters - embedding if meta.n_parameters else 0
+
+
+def _absolute(given: str) -> str:
+    """A path, or ``NAME=PATH``, from the root; anything else as it is."""
+    found = given_path(given)
+    if found is None or not found[1].exists():
+        return given
+    name, path = found
+    return f"{name}={path.absolute()}" if name else str(path.absolute())
 
 
 @dataclass(frozen=True)
@@ -208,43 +236,91 @@ class Request:
         models: Names as `genzoo.tasks.mteb_models.resolve_model` takes them, objects as `describe_model` takes them, or pairs of a
             name and an object.
         benchmark: Name of a benchmark, or a benchmark of mteb.
-        tasks: Tasks by name or as objects: among those of the benchmark where one is given, else tasks and benchmarks.
+        tasks: Tasks by name or as objects: among those of the benchmark where one is given, else tasks, benchmarks, and paths of
+            own data (``PATH`` or ``NAME=PATH``).
         data: ``TASK=FOLDER`` or ``TASK=@COMMIT``; a benchmark of which a task reads a folder is not that benchmark any more.
         prompts: ``tasks``, ``general`` or a JSON file; the models' own if None.
         strict_prompts: Whether a task without a prompt of its own is refused.
+        kind: How own data are read, see `genzoo.tasks.own.opening.OwnOptions`; so are `columns`, `split` and `language`.
+        query_prefix: What endpoints get before each query of a search.
+        document_prefix: Likewise before each document.
+        rate_limit: Most requests a minute to an endpoint.
     """
 
     models: tuple[Any, ...]
     benchmark: str | Benchmark | None = None
-    tasks: tuple[str | AbsTask | Benchmark, ...] = ()
+    tasks: tuple[Any, ...] = ()
     data: tuple[str, ...] = ()
     prompts: str | None = None
     strict_prompts: bool = False
+    kind: str | None = None
+    columns: tuple[str, ...] = ()
+    split: str | None = None
+    language: str | None = None
+    query_prefix: str = ""
+    document_prefix: str = ""
+    rate_limit: float | None = None
 
-    def resolve(self, on_note: Callable[[str], None] = lambda _: None) -> Grid:
+    def resolve(self, on_note: Callable[[str], None] = lambda _: None, results: Path | None = None) -> Grid:
         """Find the models and the tasks; the same grid, in the same order, on every machine.
 
         Args:
-                on_note: Told what is incomplete in the data.
+            on_note: Told what is incomplete in the data.
+            results: The results folder, which knows the models of endpoints by earlier runs.
 
         Raises:
             UnknownNameError: For a name that nothing here or on the Hub has.
             InputError: For prompts or data that do not fit.
         """
         register_tasks()
-        tasks, benchmark_name = resolve_tasks(self.benchmark, self.tasks)
+        given = self._opened(on_note)
+        tasks, benchmark_name = resolve_tasks(self.benchmark, given)
         official = [task.metadata.name for task in tasks]
         with making_tasks():
             tasks = with_chosen_data(tasks, list(self.data), on_note)
         if [task.metadata.name for task in tasks] != official:
             benchmark_name = None
-        resolved = [_resolve(given) for given in self.distinct_models]
+        endpoints = self._endpoint_options()
+        resolved = [_resolve(given, endpoints, results) for given in self.distinct_models]
         metas = self._prompted([meta for meta, _ in resolved], tasks)
+        refuse_other_than_searches(metas, tasks)
         facts = {model_key(meta): asdict(known) for meta, (_, known) in zip(metas, resolved, strict=True)}
         names = {task.metadata.name for task in tasks}
-        whole = {found.name: list(found.tasks) for found in benchmarks_among(() if self.benchmark else self.tasks)}
+        whole = {found.name: list(found.tasks) for found in benchmarks_among(() if self.benchmark else given)}
         whole = {name: own for name, own in whole.items() if {task.metadata.name for task in own} <= names}
         return Grid(metas, tasks, benchmark_name, facts, whole)
+
+    def portable(self) -> Request:
+        """The same for a process with another working directory: paths of own data from the root."""
+        with making_tasks():
+            tasks = tuple(
+                _absolute(given) if isinstance(given, str) and not is_name(given) else given for given in self.tasks
+            )
+        data = tuple(f"{task}={_absolute(path)}" for task, _, path in (each.partition("=") for each in self.data))
+        return replace(self, tasks=tasks, data=data)
+
+    def _opened(self, on_note: Callable[[str], None]) -> list[Any]:
+        """The tasks that were asked for, own data opened."""
+        options = OwnOptions(self.kind, self.columns, self.split, self.language)
+        with making_tasks():
+            tasks = open_given(self.tasks, options, is_name, on_note)
+        if self.benchmark and any(isinstance(task, AbsTask) and hasattr(task, "own_data") for task in tasks):
+            raise InputError("a benchmark chooses among its own tasks: name it beside your data, -t BENCHMARK -t PATH")
+        return tasks
+
+    def _endpoint_options(self) -> EndpointOptions:
+        options = EndpointOptions(self.query_prefix, self.document_prefix, self.rate_limit)
+        if options.prompts and self.prompts is not None:
+            raise InputError(
+                "prompts and the prefixes of endpoints both say what comes before a text: give one of them"
+            )
+        names = [given for given in self.models if isinstance(given, str)]
+        if options != EndpointOptions() and not any("://" in name for name in names):
+            raise InputError(
+                f"query_prefix, document_prefix and rate_limit are for endpoints, such as {EXAMPLE}: other models bring prompts of "
+                "their own, or get them with --prompts"
+            )
+        return options
 
     @property
     def distinct_models(self) -> list[Any]:

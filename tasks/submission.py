@@ -29,9 +29,9 @@ from genzoo.publishing.plan import REPO_ID
 from genzoo.tasks import records
 from genzoo.tasks.model_session import first_line
 from genzoo.tasks.mteb_models import resolve_model
+from genzoo.tasks.own.choices import is_own
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.sets.benchmarks import TASKS
-from genzoo.tasks.sets.local_data import is_own
 from genzoo.tasks.sets.registration import benchmark_registry, task_registry
 from genzoo.text import clean, code_markdown, escape_inline_markdown, safe_name
 

@@ -23,7 +23,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 KNOWN = importlib.metadata.packages_distributions()
 
 # Declared although nothing imports them: transformers reads a GGUF file with gguf, backbones are fetched by `python -m pip`.
-USED_WITHOUT_IMPORT = {"gguf", "pip"}
+USED_WITHOUT_IMPORT = {"gguf"}
 
 
 def _names(requirements):

@@ -26,6 +26,7 @@ PAGES = {
 }
 NOT_RUN = {
     "README.md": ["installs an environment", "installs an environment", "runs this test"],
+    "docs/guides/any-embedder.md": ["needs an endpoint"] * 2,
     "docs/guides/convert.md": ["needs a checkpoint of llm2vec-gen"],
     "docs/guides/evaluate.md": ["needs a Ray cluster"],
     "docs/guides/publish.md": ["needs a published model"],
@@ -206,7 +207,7 @@ def as_pattern(name: str) -> re.Pattern[str]:
         (
             "Files of a results folder",
             ("results", "own"),
-            {"benchmarks.json", "reported/NAME.csv", "studies/", ".staging/"},
+            {"benchmarks.json", "endpoints.json", "judging/TASK.json", "reported/NAME.csv", "studies/", ".staging/"},
         ),
         ("Files of a training run", ("run",), set()),
     ],

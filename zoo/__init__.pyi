@@ -5,6 +5,8 @@ from typing import Any
 
 from genzoo.display import progress as progress
 from genzoo.errors import ZooError as ZooError
+from genzoo.leaderboards.judging.pools import JudgedPool as JudgedPool
+from genzoo.leaderboards.judging.pools import judgements as judgements
 from genzoo.leaderboards.leaderboard import Leaderboard as Leaderboard
 from genzoo.leaderboards.study_runs import study as study
 from genzoo.models.checkpoint import TokenCheckpoint as TokenCheckpoint
@@ -34,8 +36,15 @@ from genzoo.reports.results import Board as Board
 from genzoo.reports.results import ModelComparison as ModelComparison
 from genzoo.reports.results import Results as Results
 from genzoo.reports.results import open_results as open_results
+from genzoo.tasks.checking.check import DataCheck as DataCheck
+from genzoo.tasks.checking.check import check as check
+from genzoo.tasks.judging.pool import Pool as Pool
+from genzoo.tasks.judging.pool import pool as pool
+from genzoo.tasks.own.opening import OwnData as OwnData
+from genzoo.tasks.own.opening import open_data as open_data
 from genzoo.tasks.sets.catalogue import list_benchmarks as list_benchmarks
 from genzoo.tasks.sets.catalogue import list_tasks as list_tasks
+from genzoo.tasks.sets.examples import write_example as write_example
 from genzoo.tasks.submission import model_meta as model_meta
 from genzoo.teachers.teachers import fetch as fetch
 from genzoo.training.run import Run as Run

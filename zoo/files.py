@@ -372,15 +372,18 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def file_digests(folder: Path, is_wanted: Callable[[Path], bool] = lambda path: True) -> list[str]:
+def file_digests(
+    folder: Path, is_wanted: Callable[[Path], bool] = lambda path: True, digest: Callable[[Path], str] = sha256_of
+) -> list[str]:
     """``path NUL sha256`` of the files below a folder, in the order of their paths.
 
     Args:
         folder: Where to look.
         is_wanted: Whether a file counts, by its path in the folder.
+        digest: Gives the sha256 of a file.
     """
     paths = sorted(path for path in _below(folder) if path.is_file() and is_wanted(path.relative_to(folder)))
-    return [f"{path.relative_to(folder).as_posix()}\0{sha256_of(path)}" for path in paths]
+    return [f"{path.relative_to(folder).as_posix()}\0{digest(path)}" for path in paths]
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -80,7 +80,7 @@ def guard_requests() -> None:
 
 def _refuse_open_line(request: Any) -> None:
     """Called by the client with every request, also with each one that follows a redirect."""
-    if request.url.scheme != "https" and not _is_loopback(request.url.host):
+    if request.url.scheme != "https" and not is_loopback(request.url.host):
         raise PublishError(
             f"the Hub sent this client on to http://{request.url.host}, which is neither https nor this machine: nothing was sent "
             "there; tell the Hub's operator"
@@ -96,16 +96,27 @@ def check_endpoint(endpoint: str) -> None:
     parts = urlsplit(endpoint)
     if parts.username or parts.password:
         raise PublishError("HF_ENDPOINT holds a password: put the token into HF_TOKEN or run `hf auth login`")
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return
     raise PublishError(f"HF_ENDPOINT is {endpoint}: a token is only sent to https://, or http:// on this machine")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host of an address is this machine.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("127.0.0.1.example.com")
+    (True, True, False)
+    """
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_transport(error: BaseException) -> bool:
+    """Whether an HTTP client raised it; which client huggingface_hub uses is its own affair."""
+    package = type(error).__module__.split(".")[0]
+    return package in {"httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3"}
 
 
 def status_of(error: BaseException) -> int | None:

@@ -8,8 +8,9 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,25 @@ def read_table(path: Path, divider: str = ",") -> CsvTable:
         InputError: For a row of another length than the heading, a quote that is never closed or followed by text, each with
             its line, and for what is no text.
     """
+    cells = _cells(path, io.StringIO(read_text(path), newline=""), divider)
+    return CsvTable(next(cells, (1, []))[1], list(cells))
+
+
+def table_rows(path: Path, divider: str = ",") -> Iterator[Row]:
+    """The rows of such a file one after the other, so that a large one is never held whole; the same errors are raised."""
+    cells = _cells(path, (line for _, line in text_lines(path)), divider)
+    line, heading = next(cells, (1, []))
+    if twice := next((name for name in heading if name and heading.count(name) > 1), None):
+        raise InputError(f"{path}, line {line}: two columns are named {twice!r}: rename one of them")
+    for line, row in cells:
+        yield Row(path, line, dict(zip(heading, row, strict=True)))
+
+
+def _cells(path: Path, lines: Iterable[str], divider: str) -> Iterator[tuple[int, list[str]]]:
+    """The heading and then each row, with the line on which it begins."""
     csv.field_size_limit(1 << 30)
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=divider, skipinitialspace=True, strict=True)
+    reader = csv.reader(lines, delimiter=divider, skipinitialspace=True, strict=True)
     heading: list[str] = []
-    rows: list[tuple[int, list[str]]] = []
     line = 1
     try:
         for cells in reader:
@@ -90,13 +106,12 @@ def read_table(path: Path, divider: str = ",") -> CsvTable:
                 continue
             if not heading:
                 heading = [cell.strip() for cell in cells]
+                cells = heading
             elif len(cells) != len(heading):
                 raise InputError(_wrong_length(path, begins, cells, heading, divider))
-            else:
-                rows.append((begins, cells))
+            yield begins, cells
     except csv.Error as error:
         raise InputError(_wrong_quotes(path, line, reader.line_num, error)) from error
-    return CsvTable(heading, rows)
 
 
 def other_divider(heading: list[str]) -> str:
@@ -128,6 +143,8 @@ def _wrong_quotes(path: Path, begins: int, line: int, error: csv.Error) -> str:
             f"{path}, {where}: text follows a closing quote: close every quote at the end of its cell, and double a quote that "
             "belongs to the text"
         )
+    if "new-line character" in str(error):
+        return f"{path}, line {line}: a line ends with a carriage return alone: save the file with ordinary line ends"
     return f"{path}, line {line} cannot be read as a row of cells ({error})"
 
 
@@ -186,12 +203,12 @@ class Row:
     def grade(self, name: str) -> int:
         """A grade of relevance: a whole number, which 2.0 and "2" are too."""
         value = number = self.value(name)
-        if isinstance(value, str):
+        if isinstance(value, str | Decimal):
             try:
                 number = float(value)
             except ValueError:
                 number = None
-        if isinstance(number, bool) or not isinstance(number, int | float):
+        if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
             raise self.error(f"{name!r} is {_shown(value)}: a whole number is expected, such as 0, 1 or 2")
         if not -LARGEST_GRADE <= number <= LARGEST_GRADE:
             raise self.error(
@@ -206,17 +223,12 @@ class Row:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The records of a `.jsonl` or `.tsv` file, or of either compressed as `.gz`; blank lines are skipped.
+    """The records of a `.jsonl` file, or of one compressed as `.gz`; blank lines are skipped.
 
     Raises:
         InputError: The file cannot be read, or a line is not a record.
     """
-    is_table = ".tsv" in path.suffixes
-    return _table(path) if is_table else _objects(path)
-
-
-def _objects(path: Path) -> Iterator[Row]:
-    for number, line in _lines(path):
+    for number, line in text_lines(path):
         if not line.strip():
             continue
         try:
@@ -237,31 +249,12 @@ def _objects(path: Path) -> Iterator[Row]:
         yield Row(path, number, content)
 
 
-def _table(path: Path) -> Iterator[Row]:
-    """Tab-separated cells under a heading, as BEIR writes its judgements."""
-    table = read_table(path, "\t")
-    if table.heading:
-        _check_heading(path, table.heading)
-    for line, cells in table.rows:
-        yield Row(path, line, dict(zip(table.heading, cells, strict=True)))
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file with their numbers from 1, unpacked where its name ends with ``.gz``.
 
-
-def _check_heading(path: Path, heading: list[str]) -> None:
-    wanted = ("query-id", "corpus-id", "score")
-    if set(wanted) <= set(heading):
-        return
-    trec = (
-        " TREC's judgements have four columns and no heading: write the first, third and fourth."
-        if len(heading) == 4
-        else ""
-    )
-    raise InputError(
-        f"{path}: {', '.join(map(repr, heading))} is not the heading that is expected: {', '.join(wanted)}, "
-        f"separated by tabs.{trec}"
-    )
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    Raises:
+        InputError: The file cannot be read, or is not in UTF-8; the line is named.
+    """
     number = 0
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
@@ -293,9 +286,9 @@ class Names:
         self._first: dict[str, int] = {}
         self._again: dict[str, list[int]] = {}
 
-    def add(self, row: Row) -> str:
-        """The id of a row."""
-        name = row.name("_id", "id")
+    def add(self, row: Row, column: str | None = None) -> str:
+        """The id of a row, in a column of this name, by default ``_id`` or ``id``."""
+        name = row.name(column) if column else row.name("_id", "id")
         first = self._first.setdefault(name, row.line)
         if first != row.line:
             self._again.setdefault(name, [first]).append(row.line)
@@ -315,5 +308,5 @@ class Names:
 
 def _shown(value: Any) -> str:
     """A value as JSON shows it, cut to one short line."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -233,11 +233,11 @@ def told_apart(names: Iterable[str], numbered: str = "{} ({})") -> list[str]:
 
 HIDDEN = "<TOKEN>"
 _SHAPES = re.compile(r"\bhf_[A-Za-z0-9]{8,}|(?i:(?<=Bearer ))[^\s'\",}]+")
-_NAMES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
+_NAMES = re.compile(r"HF_TOKEN|HUGGING_?FACE_HUB_TOKEN|(AZURE_)?OPENAI_API_KEY|GENZOO_API_KEY(_\w+)?")
 
 
 def redact(text: str) -> str:
-    """The text without anything that is, or looks like, a token of the Hub.
+    """The text without anything that is, or looks like, a token of the Hub or a key of an endpoint.
 
     >>> redact("refused: Authorization: bearer abc123, hf_AbCdEfGhIjKl; set HF_ENDPOINT")
     'refused: Authorization: bearer <TOKEN>, <TOKEN>; set HF_ENDPOINT'
@@ -254,8 +254,8 @@ def first_line(error: BaseException) -> str:
 
 
 def _own_tokens() -> list[str]:
-    """This user's tokens, of whatever shape. A short one is no token: it would black out ordinary words."""
-    found = [os.environ.get(name, "") for name in _NAMES]
+    """This user's tokens and keys, of whatever shape. A short one is no token: it would black out ordinary words."""
+    found = [value for name, value in os.environ.items() if _NAMES.fullmatch(name)]
     try:
         from huggingface_hub import get_token
 

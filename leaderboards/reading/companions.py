@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from genzoo.leaderboards.facts import (
     EXTERNAL,
     UNNAMED,
@@ -19,6 +21,7 @@ from genzoo.leaderboards.facts import (
 )
 from genzoo.leaderboards.metrics import metric
 from genzoo.leaderboards.reading.result_files import ResultFile, read_object, read_result
+from genzoo.tasks.own.digests import OWN
 
 
 def declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
@@ -47,6 +50,31 @@ def with_safety_metric(task: TaskFacts, file: ResultFile) -> TaskFacts:
     wanted = sorted((name for name in names if is_named or metric(name).is_safety), key=_likelihood)
     same = [name for name in wanted if all(s.get(name) == s["main_score"] for s in records)]
     return dataclasses.replace(task, main_score=same[0]) if same else task
+
+
+def own_data_apart(main: pd.DataFrame, tasks: dict[str, TaskFacts]) -> pd.DataFrame:
+    """The main scores with scores on other contents of a user's own data under names of their own, such as ``help@1a2b3c4``.
+
+    The name of own data is the user's; what it stood for in the last run, `tasks.json` says. A score on anything else would be
+    compared with it although the data differ.
+
+    Args:
+        main: Rows with `task` and `data_revision`, as columns of codes.
+        tasks: Facts by task; grows by those of the new names.
+    """
+    now = {name: each.dataset_revision for name, each in tasks.items() if (each.dataset_path or "").startswith(OWN)}
+    rows = main.loc[main["task"].isin(now), ["task", "data_revision"]].astype(object)
+    rows = rows[rows["data_revision"] != rows["task"].map(now)]
+    if rows.empty:
+        return main
+    names = rows["task"] + "@" + rows["data_revision"].str[:7]
+    for name, task, revision in zip(names, rows["task"], rows["data_revision"], strict=True):
+        said = f"{tasks[task].description} What they held before.".strip()
+        changes = {"name": name, "dataset_revision": revision, "description": said, "n_texts": None}
+        tasks.setdefault(name, dataclasses.replace(tasks[task], **changes))
+    task = main["task"].cat.add_categories(sorted(set(names)))
+    task.loc[names.index] = names
+    return main.assign(task=task.cat.remove_unused_categories(), n=main["n"].mask(main.index.isin(names.index)))
 
 
 def _likelihood(metric_name: str) -> tuple[bool, ...]:

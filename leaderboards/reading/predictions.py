@@ -7,6 +7,7 @@ writes: the queries, which documents are right for each, and the texts of the do
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Collection, Mapping
@@ -17,9 +18,10 @@ from typing import Any, NamedTuple
 from genzoo.leaderboards.facts import ModelKey, Problem
 from genzoo.leaderboards.reading.result_files import SCORE_TOLERANCE, read_object, read_predictions
 from genzoo.leaderboards.statistics.aggregation import Part
+from genzoo.leaderboards.statistics.unjudged import Pooled, bpref, condensed, judged_at
 
 _METRIC = re.compile(r"(ndcg|recall|hit_rate|safety|mrr|map|precision)_at_(\d+)")
-SHOWN = 5  # documents kept of each ranking
+SHOWN = 10  # documents kept of each ranking, and whose texts an evaluation keeps
 
 
 class QueryKey(NamedTuple):
@@ -36,7 +38,8 @@ class Judgements:
     Attributes:
         queries: Text of each query.
         relevance: For each query the right documents with their grades.
-        documents: Texts of the right documents, and of those that models ranked on top.
+        documents: Texts of the judged documents, and of those that models ranked on top.
+        chosen: Queries that every model with an evaluation of its own has decoded, so that a report can compare them.
     """
 
     task: str
@@ -44,6 +47,12 @@ class Judgements:
     queries: Mapping[QueryKey, str]
     relevance: Mapping[QueryKey, Mapping[str, int]]
     documents: Mapping[Part, Mapping[str, str]]
+    chosen: tuple[QueryKey, ...] = ()
+
+    @functools.cached_property
+    def has_irrelevant(self) -> bool:
+        """Whether documents that are not relevant are judged too, as in a pool, so that one without a grade is unjudged."""
+        return any(grade <= 0 for right in self.relevance.values() for grade in right.values())
 
     def over(self, ground: Collection[Part]) -> Judgements | None:
         """The same over some splits and subsets; None where the queries of one of them are missing."""
@@ -51,7 +60,10 @@ class Judgements:
         if not ground or {query.part for query in relevance} != set(ground):
             return None
         return dataclasses.replace(
-            self, queries={query: self.queries[query] for query in relevance}, relevance=relevance
+            self,
+            queries={query: self.queries[query] for query in relevance},
+            relevance=relevance,
+            chosen=tuple(query for query in self.chosen if query in relevance),
         )
 
 
@@ -64,11 +76,17 @@ class Hit(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """One search: its score, the first documents, and the first right one among all that were kept (None if none)."""
+    """One search: its score, the first documents, and the first right one among all that were kept (None if none).
+
+    `judged` holds every document with a grade other than 0 among all that were kept, in the order of the ranking.
+    `pooled` is what unjudged documents do to the score; None where the task's judgements name no document that is not relevant.
+    """
 
     score: float
     top: tuple[Hit, ...]
     right: Hit | None
+    judged: tuple[Hit, ...] = ()
+    pooled: Pooled | None = None
 
 
 def read_judgements(root: Path, task: str, problems: list[Problem]) -> Judgements | None:
@@ -81,6 +99,7 @@ def read_judgements(root: Path, task: str, problems: list[Problem]) -> Judgement
     queries: dict[QueryKey, str] = {}
     relevance: dict[QueryKey, dict[str, int]] = {}
     documents: dict[Part, dict[str, str]] = {}
+    chosen: list[QueryKey] = []
     try:
         for subset, splits in parts.items():
             for split, content in splits.items():
@@ -90,10 +109,11 @@ def read_judgements(root: Path, task: str, problems: list[Problem]) -> Judgement
                     key = QueryKey(part, query)
                     relevance[key] = {str(name): int(grade) for name, grade in right.items()}
                     queries[key] = str(content["queries"].get(query, query))
+                chosen += [QueryKey(part, str(query)) for query in content.get("chosen", ())]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         problems.append(Problem(source, f"is not a file of judgements ({type(error).__name__}: {error}): left out"))
         return None
-    return Judgements(task, str(data.get("data_revision")), queries, relevance, documents)
+    return Judgements(task, str(data.get("data_revision")), queries, relevance, documents, tuple(chosen))
 
 
 def read_outcomes(
@@ -113,7 +133,7 @@ def read_outcomes(
         except (KeyError, TypeError, AttributeError, ValueError):
             problems.append(Problem(source, "holds no predictions for the judged queries: left out"))
             return {}
-        outcomes[query] = _outcome(ranking, right, metric_name)
+        outcomes[query] = _outcome(ranking, right, metric_name, judgements.has_irrelevant)
     return outcomes
 
 
@@ -140,10 +160,30 @@ def _ranked(found: Mapping[str, Any]) -> list[tuple[str, float]]:
     )
 
 
-def _outcome(ranking: list[tuple[str, float]], right: Mapping[str, int], metric_name: str) -> Outcome:
+def _outcome(
+    ranking: list[tuple[str, float]], right: Mapping[str, int], metric_name: str, is_pooled: bool = False
+) -> Outcome:
     hits = [Hit(name, similarity, rank) for rank, (name, similarity) in enumerate(ranking, 1)]
-    first = next((hit for hit in hits if right.get(hit.document, 0) > 0), None)
-    return Outcome(query_score(metric_name, [name for name, _ in ranking], right), tuple(hits[:SHOWN]), first)
+    judged = tuple(hit for hit in hits if right.get(hit.document, 0) != 0)
+    first = next((hit for hit in judged if right[hit.document] > 0), None)
+    names = [name for name, _ in ranking]
+    pooled = _pooled(metric_name, names, right) if is_pooled else None
+    return Outcome(query_score(metric_name, names, right), tuple(hits[:SHOWN]), first, judged, pooled)
+
+
+def _pooled(metric_name: str, ranking: list[str], grades: Mapping[str, int]) -> Pooled:
+    whole = query_score(metric_name, condensed(ranking, grades), grades)
+    return Pooled(judged_at(ranking, grades, metric_depth(metric_name)), whole, bpref(ranking, grades))
+
+
+def metric_depth(metric_name: str) -> int:
+    """The depth of a metric of single searches, 10 for any other.
+
+    >>> metric_depth("ndcg_at_20"), metric_depth("accuracy")
+    (20, 10)
+    """
+    match = _METRIC.fullmatch(metric_name)
+    return int(match[2]) if match else 10
 
 
 def query_score(metric_name: str, ranking: list[str], right: Mapping[str, int]) -> float:

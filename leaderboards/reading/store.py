@@ -18,6 +18,7 @@ from genzoo.leaderboards.facts import Decoded, ModelFacts, ModelKey, Problem, Ta
 from genzoo.leaderboards.naming import find_model, labels
 from genzoo.leaderboards.reading.companions import (
     declared_tasks,
+    own_data_apart,
     read_benchmarks,
     read_evidence,
     read_models,
@@ -116,7 +117,7 @@ class ResultStore:
         benchmarks = {name: own for folder in shelves for name, own in read_benchmarks(folder, problems).items()}
         for name in {task for members in benchmarks.values() for task in members} & set(declared):
             tasks.setdefault(name, declared[name])
-        main_scores = without_repeats(tidy_frame(found, files, models, tasks), problems)
+        main_scores = own_data_apart(without_repeats(tidy_frame(found, files, models, tasks), problems), tasks)
         evidence, readings = read_evidence(root, models, problems)
         return cls(
             root=root,

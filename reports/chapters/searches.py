@@ -9,7 +9,7 @@ from genzoo.leaderboards.facts import SAFETY, Decoded, ModelKey, facet
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.reading.predictions import Outcome
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.searches import Search, telling_searches
+from genzoo.leaderboards.searches.telling import Search, telling_searches
 from genzoo.reports.render.document import (
     Block,
     DecodedExample,
@@ -41,7 +41,8 @@ def evidence_section(board: Leaderboard, store: ResultStore) -> Section:
 def _search_blocks(board: Leaderboard, store: ResultStore) -> list[Block]:
     rows = sorted(board.rows, key=lambda row: row.facts.role != "zoo")[:_MOST_MODELS]
     labels = {row.key: row.label for row in board.rows if row in rows}
-    searches = telling_searches(store, list(labels), list(board.tasks)) if store.predictions else ()
+    tasks = [name for name, facts in board.tasks.items() if not facts.is_own]  # they have a chapter of their own
+    searches = telling_searches(store, list(labels), tasks) if store.predictions else ()
     if not searches:
         return []
     lead = (

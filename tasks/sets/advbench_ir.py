@@ -14,8 +14,8 @@ from mteb.models.search_wrappers import SearchEncoderWrapper
 from mteb.similarity_functions import dot_score, pairwise_dot_score
 
 from genzoo.errors import InputError
+from genzoo.tasks.own.search import OwnSearch
 from genzoo.tasks.sets.bundled import query_prompt, search_data
-from genzoo.tasks.sets.own_data import OwnSearchSet
 from genzoo.tasks.sets.safety import safety_score_names, safety_scores
 
 CHUNK_WORDS = 100
@@ -164,7 +164,7 @@ class AdvBenchIRRetrieval(AbsTaskRetrieval):
     def _metadata_at(self, harmful: str, wiki: str) -> TaskMetadata:
         return self.metadata.model_copy(update={"dataset": {"path": HARMFUL_ID, "revision": f"{harmful}+{wiki}"}})
 
-    def refuse_own_data(self, data: OwnSearchSet) -> None:
+    def refuse_own_data(self, data: OwnSearch) -> None:
         """Refuse a folder whose harmful passages are not called as this task calls them."""
         harmful = {
             doc for judged in data.judgements.values() for own in judged.values() for doc, n in own.items() if n > 0

@@ -204,6 +204,11 @@ def benchmarks_among(tasks: Iterable[str | AbsTask | Benchmark]) -> list[Benchma
     return list({one.name: one for one in found}.values())
 
 
+def is_name(given: str) -> bool:
+    """Whether a task or a benchmark has this name."""
+    return given in task_registry() or _is_benchmark(given)
+
+
 def _is_benchmark(given: str | Benchmark) -> bool:
     if isinstance(given, Benchmark) or own_benchmark(given) is not None:
         return True
@@ -233,12 +238,16 @@ def _distinct(tasks: Sequence[AbsTask]) -> list[AbsTask]:
     found: dict[str, AbsTask] = {}
     for task in tasks:
         first = found.setdefault(task.metadata.name, task)
-        if (first.eval_splits, first.hf_subsets) != (task.eval_splits, task.hf_subsets):
+        if _measured_on(first) != _measured_on(task):
             raise InputError(
-                f"{task.metadata.name} is given twice, with other splits or languages: measure one after the other, each into a "
+                f"{task.metadata.name} is given twice, with other data, splits or languages: measure one after the other, each into a "
                 "results folder of its own"
             )
     return list(found.values())
+
+
+def _measured_on(task: AbsTask) -> tuple[Any, ...]:
+    return task.metadata.revision, task.eval_splits, task.hf_subsets
 
 
 def _task(name: str) -> AbsTask:

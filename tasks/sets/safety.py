@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from genzoo.errors import InputError
+from genzoo.tasks.own.search import OwnSearch
 from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSet, bundled_metadata, query_prompt
-from genzoo.tasks.sets.own_data import OwnSearchSet
 
 
 def safety_score_names(k_values: Sequence[int]) -> set[str]:
@@ -104,7 +104,7 @@ class HarmfulRequests(BundledRetrieval):
         """What `task_specific_scores` adds."""
         return {"refusal_affinity", *safety_score_names(self.k_values)}
 
-    def refuse_own_data(self, data: OwnSearchSet) -> None:
+    def refuse_own_data(self, data: OwnSearch) -> None:
         """Refuse a folder: it cannot say which passages are refusals."""
         raise InputError(
             f"{self.metadata.name} takes no folder, as it scores by the kinds of its own passages: give the folder to "

@@ -177,9 +177,18 @@ def test_files_of_the_same_size_and_time_are_seen(made, measured):
 
 
 def question(made, output):
-    asked = {"models": (str(made / "model"),), "benchmark": None, "tasks": (TASK,), "data": (), "prompts": None}
+    asked = {
+        "models": (str(made / "model"),),
+        "benchmark": None,
+        "tasks": (TASK,),
+        "kind": None,
+        "columns": (),
+        "data": (),
+        "prompts": None,
+    }
     options = {"batch_size": 32, "device": None, "processes": 1, "shard": "1/1", "ray": None, "cache_embeddings": True}
-    options |= {"overwrite": False, "evidence": True, "strict_prompts": False}
+    options |= {"overwrite": False, "evidence": True, "strict_prompts": False, "split": None, "language": None}
+    options |= {"query_prefix": "", "document_prefix": "", "rate_limit": None}
     return finished.Question.of(output, asked | options)
 
 

@@ -104,7 +104,7 @@ def test_a_damaged_row_is_made_again(model, seen, make_meta, tmp_path):
     cache = cached(model, tmp_path, make_meta())
     expected = model.encode(TEXTS)
     cache.close()
-    with sqlite3.connect(cache.path) as base:
+    with sqlite3.connect(cache.file.path) as base:
         key, vector = base.execute("SELECT key, vector FROM vectors LIMIT 1").fetchone()
         base.execute("UPDATE vectors SET vector = ? WHERE key = ?", (vector[:-1] + bytes([vector[-1] ^ 1]), key))
     del model.encode
@@ -117,7 +117,7 @@ def test_a_damaged_row_is_made_again(model, seen, make_meta, tmp_path):
 def test_a_file_that_is_no_cache_is_one_clear_error(model, make_meta, tmp_path):
     cache = cached(model, tmp_path, make_meta())
     cache.close()
-    for file in cache.path.parent.iterdir():
+    for file in cache.file.path.parent.iterdir():
         file.write_bytes(b"not a data base, and long enough to be looked at" * 40)
     del model.encode
     with pytest.raises(ZooError, match=r"embedding cache .* delete it and run again"):
@@ -171,7 +171,7 @@ def test_what_no_score_can_be_made_of_is_not_kept(model, make_meta, tmp_path, mo
     assert np.array_equal(model.encode(TEXTS), whole)
     key = cache._keys(TEXTS[:1], {})[0]
     bad = np.full(whole.shape[1], np.nan, dtype=np.float32).tobytes()
-    cache._base.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", (key, bad, zlib.crc32(key + bad)))
+    cache.file._base.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", (key, bad, zlib.crc32(key + bad)))
     assert np.array_equal(model.encode(TEXTS), whole)
 
 
@@ -200,7 +200,7 @@ def in_the_old_way(model, make_meta, tmp_path):
     expected = model.encode(TEXTS)
     cache.close()
     del model.encode
-    with sqlite3.connect(cache.path) as base:
+    with sqlite3.connect(cache.file.path) as base:
         rows = base.execute("SELECT * FROM vectors").fetchall()
         base.execute("DELETE FROM vectors")
         base.commit()
@@ -209,7 +209,7 @@ def in_the_old_way(model, make_meta, tmp_path):
         base.commit()
         shutil.copytree(tmp_path / "alive", tmp_path / "killed")
     base.close()
-    killed = tmp_path / "killed" / cache.path.relative_to(tmp_path / "alive")
+    killed = tmp_path / "killed" / cache.file.path.relative_to(tmp_path / "alive")
     assert killed.with_name(f"{killed.name}-wal").stat().st_size > len(rows) * 24 * 4
     return tmp_path / "killed", killed, expected
 
@@ -265,7 +265,7 @@ def test_several_processes_share_one_file(model, make_meta, tmp_path):
 def test_a_file_that_stays_locked_is_one_clear_error(model, make_meta, tmp_path, monkeypatch):
     monkeypatch.setattr(embedding_cache, "_PATIENCE", 0)
     cache = cached(model, tmp_path, make_meta())
-    other = sqlite3.connect(cache.path, isolation_level=None)
+    other = sqlite3.connect(cache.file.path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(ZooError, match=r"locked by another process .* run again when that one has ended"):
         model.encode(TEXTS)
@@ -273,6 +273,6 @@ def test_a_file_that_stays_locked_is_one_clear_error(model, make_meta, tmp_path,
 
 def test_a_full_disk_is_told_as_such(model, make_meta, tmp_path):
     cache = cached(model, tmp_path, make_meta())
-    cache._base.execute("PRAGMA max_page_count=3")
+    cache.file._base.execute("PRAGMA max_page_count=3")
     with pytest.raises(OSError, match="No space left on device"):
         model.encode([f"{text} {number}" for number, text in enumerate(TEXTS * 20)])

@@ -3,9 +3,10 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
-from genzoo.tasks.mteb_models import count_parameters, resolve_model
+from genzoo.tasks.mteb_models import count_parameters, is_pinned, resolve_model
 
 
 @pytest.fixture
@@ -64,6 +65,14 @@ def test_an_option_that_nothing_honours_is_refused(folder):
     meta, _ = resolve_model(str(folder))
     with pytest.raises(TypeError, match="precision"):
         meta.load_model(device="cpu", precision="int8")
+
+
+def test_an_embedder_from_elsewhere_may_get_a_name_of_the_users_own(tmp_path):
+    np.savez(tmp_path / "x.npz", texts=np.array(["a"]), embeddings=np.eye(1))
+    plain, own = (resolve_model(f"{prefix}vectors:{tmp_path}")[0] for prefix in ("", "ours="))
+    assert (plain.name, own.name) == (f"vectors/{tmp_path.name}", "local/ours")
+    assert plain.revision == own.revision
+    assert not is_pinned("ours=vectors:x") and not is_pinned("rrf:a+b") and not is_pinned("http://127.0.0.1/v1#m")
 
 
 def test_weights_above_an_exit_layer_are_not_counted(llama):

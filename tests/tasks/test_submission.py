@@ -11,7 +11,7 @@ from genzoo.backbones.entries import fetch_backbone
 from genzoo.errors import BackboneError, InputError
 from genzoo.models.entries import ENTRIES
 from genzoo.tasks import evaluate, resolve_tasks, submission
-from genzoo.tasks.sets.local_data import own_name
+from genzoo.tasks.own.choices import own_name
 from genzoo.tasks.submission import published_meta, render_source, write_submission
 
 SHA = "0123456789abcdef0123456789abcdef01234567"

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from genzoo import __version__
-from genzoo.cli import measuring, models, publishing, training
+from genzoo.cli import checking, explaining, judging, measuring, models, publishing, training
 from genzoo.cli.console import out
 from genzoo.display import err, progress
 from genzoo.errors import InputError, ZooError, system_message
@@ -66,7 +66,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for group in (models, training, measuring, publishing):
+for group in (models, explaining, training, checking, judging, measuring, publishing):
     for command in group.COMMANDS:
         app.command(command.__name__.strip("_").replace("_", "-"), rich_help_panel=group.PANEL)(command)
 
@@ -106,7 +106,7 @@ def _terminate(number: int, frame: object) -> None:
 
 
 def main() -> None:
-    """Run the command line; a `ZooError` becomes one line on standard error and exit code 1."""
+    """Run the command line; a `ZooError` becomes one line on standard error and exit code 1, or its own ``exit_code``."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     signal.signal(signal.SIGTERM, _terminate)
     keep_freed_memory()
@@ -118,7 +118,7 @@ def main() -> None:
     except (ZooError, OSError) as error:
         text = _named(error) if isinstance(error, OSError) else str(error)
         err.print(f"[bold red]error:[/] {_plain(text)}", soft_wrap=True, markup=True)
-        sys.exit(1)
+        sys.exit(getattr(error, "exit_code", 1))
     except SystemExit as stop:
         if stop.code == STOPPED:  # typer's word for a keyboard interrupt
             err.print("stopped; what was finished is kept, run the same command to go on")

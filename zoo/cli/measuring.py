@@ -31,6 +31,29 @@ Reported = Annotated[
 ]
 Pattern = Annotated[str, typer.Argument(help='Shell pattern, such as "*Retrieval".')]
 BenchmarkPattern = Annotated[str, typer.Argument(help='Shell pattern, such as "GenZoo*".')]
+OWN = "Your own data"
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        help="What your data are, where that is not found: retrieval, reranking, similarity, pair-classification, classification or "
+        "clustering.",
+        rich_help_panel=OWN,
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ROLE=NAME,...",
+        help="Columns that are not found: query, passage, title, grade, query-id, passage-id, passages, text, label, text1, text2, "
+        "score, match, split.",
+        rich_help_panel=OWN,
+    ),
+]
+Split = Annotated[str | None, typer.Option(help="Split of your data to measure; test by default.", rich_help_panel=OWN)]
+Language = Annotated[
+    str | None,
+    typer.Option(help="Language of your data, such as deu-Latn, by which BM25 finds word stems.", rich_help_panel=OWN),
+]
 _PROBLEMS = 5  # that are printed
 
 
@@ -40,20 +63,24 @@ def evaluate(
         typer.Option(
             "--model",
             "-m",
-            help="Zoo model, teacher (minilm), baseline (smollm2-135m-mean, -echo, -hyde, -untrained, bm25, random), folder, or org/name "
-            "on the Hub.",
+            help="Zoo model, teacher (minilm), baseline (smollm2-135m-mean, -echo, -hyde, -untrained, bm25, random), folder, org/name "
+            "on the Hub, URL#MODEL (an OpenAI-compatible endpoint), vectors:FOLDER, or rrf:A+B (a hybrid of two).",
             autocompletion=complete_models,
         ),
     ],
     benchmark: BenchmarkName = None,
     tasks: Annotated[
         list[str] | None,
-        typer.Option("--task", "-t", help="Task of mteb or genzoo, see genzoo tasks; may be repeated."),
+        typer.Option(
+            "--task",
+            "-t",
+            help="Task of mteb or genzoo, see genzoo tasks, or a file or folder of your own as PATH or NAME=PATH; may be repeated.",
+        ),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Results folder; finished tasks in it are kept.")
     ] = Path("output/results"),
-    batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch, and per request to an endpoint.")] = 32,
     device: Device = None,
     processes: Annotated[
         int, typer.Option(min=1, help="Parallel encoding processes: one per GPU, or several on the CPU.")
@@ -79,6 +106,16 @@ def evaluate(
     strict_prompts: Annotated[
         bool, typer.Option("--strict-prompts", help="Refuse a task that has no prompt of its own.")
     ] = False,
+    query_prefix: Annotated[
+        str, typer.Option(help='What an endpoint gets before each query of a search, such as "query: ".')
+    ] = "",
+    document_prefix: Annotated[str, typer.Option(help="Likewise before each document.")] = "",
+    rate_limit: Annotated[
+        float | None, typer.Option(metavar="N", help="At most N requests a minute to an endpoint.")
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option(min=0, help="With --plan: what an endpoint costs per million tokens.")
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,6 +123,10 @@ def evaluate(
             "qrels/*.tsv), and keeps its results under a separate name; TASK=@COMMIT,COMMIT pins its data sets."
         ),
     ] = None,
+    kind: Kind = None,
+    columns: Columns = None,
+    split: Split = None,
+    language: Language = None,
     cache_embeddings: Annotated[
         bool,
         typer.Option(help="Keep embeddings in the results folder, so that none is lost at a stop or computed twice."),
@@ -100,20 +141,20 @@ def evaluate(
     ] = True,
 ) -> None:
     """Measure models on tasks of mteb and genzoo. Run the same command again to go on after a stop."""
-    options = {name: given for name, given in locals().items() if name != "plan"}
+    options = {name: given for name, given in locals().items() if name not in ("plan", "price")}
     from genzoo.reports.measuring import plan_evaluation
 
     ahead = plan_evaluation(**options)
     if plan or log.isEnabledFor(logging.INFO):
-        _print_plan(ahead)
+        _print_plan(ahead, price)
     if plan:
         return
     ahead.run()
     out.print(f"results in {output}. Next: genzoo leaderboard {output}  |  genzoo report {output} -o output/report")
 
 
-def _print_plan(ahead: Evaluation) -> None:
-    """Say how many texts and tokens lie ahead, and about how long each model will take."""
+def _print_plan(ahead: Evaluation, price: float | None) -> None:
+    """Say how many texts and tokens lie ahead, about how long each model will take, and what an endpoint will cost at most."""
     from genzoo.jobs import as_time
 
     if ahead.finished:
@@ -126,7 +167,12 @@ def _print_plan(ahead: Evaluation) -> None:
     pairs = f"{plural(len(grid.metas), 'model')} x {plural(len(grid.tasks), 'task')}"
     err.print(f"plan: {pairs}; per model {known}{tokens}")
     for name, seconds in found.seconds.items():
-        err.print(f"  {name}: {as_time(seconds)}")
+        paid = f", costs {_cost(found.cost(price))} at most" if price is not None and name in found.endpoints else ""
+        err.print(f"  {name}: {as_time(seconds)}{paid}")
+
+
+def _cost(amount: float | None) -> str:
+    return "an unknown amount" if amount is None else f"{amount:,.2f}" if amount >= 0.1 else f"{amount:.2g}"
 
 
 def _opened(results: Path, by_revision: bool, reported: bool = False) -> OpenResults:

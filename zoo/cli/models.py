@@ -1,4 +1,4 @@
-"""Commands on models: list, show, fetch, export, decode, explain."""
+"""Commands on models: list, show, fetch, export, decode."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -20,9 +20,6 @@ from genzoo.errors import InputError
 from genzoo.files import file_sizes
 from genzoo.jobs import check_device
 from genzoo.models.entries import DEFAULT
-
-if TYPE_CHECKING:
-    from genzoo.models.decoding import Explanation, Found
 
 log = logging.getLogger(__name__)
 PANEL = "Models"
@@ -198,51 +195,4 @@ def decode(
             out.print(f"  [dim]{place:>3}[/]  {words}", markup=True)
 
 
-_LEGEND = (
-    "Ranked by cosine similarity to the query. reads: what the LLM writes when it sees only the embedding's soft prompts.\n"
-    "lens: words nearest to each trained token. shares: words in common with the query, decoded and as written."
-)
-
-
-def explain(
-    query: Annotated[str, typer.Argument(help="What was searched for.")],
-    documents: Annotated[list[str], typer.Argument(help="The documents that compete, each in quotes.")],
-    right: Annotated[
-        int | None, typer.Option("--right", min=1, help="Number of the document that should have won, from 1.")
-    ] = None,
-    model: ModelOption = DEFAULT,
-    tokens: Tokens = 48,
-    truncate: Truncate = False,
-    device: Device = None,
-    json: Json = False,
-) -> None:
-    """Show why a search found what it found: similarities, decoded query and documents, logit-lens tokens."""
-    found = genzoo.explain(query, documents, model, right, tokens=tokens, truncate=truncate, device=device)
-    if json:
-        print_json(found.as_dict())
-        return
-    _print(found)
-
-
-def _print(found: Explanation) -> None:
-    out.print(f"[bold]{escape(found.query.text)}[/]", markup=True)
-    out.print(f"  reads  [green]{escape(found.query.decoded) or '(nothing)'}[/]", markup=True)
-    out.print(f"  lens   [dim]{escape(found.query.lens()) or '(no words)'}[/]", markup=True)
-    for each in found.found:
-        mark = " [bold cyan](should have won)[/]" if each.place == found.right else ""
-        line = f"\n[bold]{each.rank}.[/] {each.similarity:.3f}  {escape(each.reading.text)}{mark}"
-        out.print(line, markup=True)
-        out.print(f"  reads  [green]{escape(each.reading.decoded) or '(nothing)'}[/]", markup=True)
-        out.print(f"  lens   [dim]{escape(each.reading.lens()) or '(no words)'}[/]", markup=True)
-        out.print(f"  shares {_shares(each)}", markup=True)
-    out.print(f"\n[dim]{_LEGEND}[/]", markup=True)
-    if found.right is not None:
-        out.print(f"\n{escape(found.verdict)}", markup=True)
-
-
-def _shares(each: Found) -> str:
-    decoded, text = (escape(", ".join(words) or "no word") for words in (each.shared_decoded, each.shared_text))
-    return f"{decoded} [dim](as decoded)[/]   {text} [dim](as written)[/]"
-
-
-COMMANDS = (list_, show, fetch, export, decode, explain)
+COMMANDS = (list_, show, fetch, export, decode)

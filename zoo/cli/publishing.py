@@ -13,7 +13,7 @@ import genzoo
 from genzoo.cli.console import out, print_json
 from genzoo.cli.models import Json, Model
 from genzoo.errors import PublishError, VerifyError
-from genzoo.files import file_sizes
+from genzoo.files import cache_root, file_sizes
 
 if TYPE_CHECKING:
     from genzoo.publishing.plan import PublishPlan
@@ -176,7 +176,10 @@ def bundle(
     benchmark: Annotated[
         str | None, typer.Option("--benchmark", "-b", help="Also pack the data sets of its tasks.")
     ] = None,
-    tasks: Annotated[list[str] | None, typer.Option("--task", "-t", help="Also pack a task's data set.")] = None,
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", help="Also pack a task's data set, or a file or folder of your own."),
+    ] = None,
 ) -> None:
     """Pack models, frozen LLMs and data sets at their pinned revisions, for a network without a Hub."""
     genzoo.bundle(names or [], folder, tasks or (), benchmark=benchmark)
@@ -189,12 +192,18 @@ def unbundle(
     folder: Annotated[Path, typer.Argument(help="Folder that genzoo bundle wrote.")],
 ) -> None:
     """Check a bundle and copy it into this machine's caches; everything in it then works with HF_HUB_OFFLINE=1."""
+    from genzoo.publishing.bundle import OWN_DATA
+
     done = genzoo.unbundle(folder)
     for hub_id, revision in done.models:
         out.print(f'SentenceTransformer("{hub_id}", revision="{revision}")')
     for cache in done.caches:
         name = cache.removeprefix("hub/models--").replace("--", "/")
-        out.print(f"frozen LLM or teacher: {name}")
+        if name.startswith(OWN_DATA):
+            own = f"{name.removeprefix(OWN_DATA).rpartition('-')[0]}={cache_root() / name}"
+            out.print(f"your own data: genzoo evaluate -t {own}")
+        else:
+            out.print(f"frozen LLM or teacher: {name}")
     for path, revision in done.datasets:
         out.print(f'load_dataset("{path}", revision="{revision}")')
     for warning in done.warnings:

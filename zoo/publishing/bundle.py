@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from genzoo.backbones.entries import BACKBONES, fetch_backbone
 from genzoo.errors import InputError, ZooError
-from genzoo.files import cache_root, keep_others, read_json, replace_folder, write_text
+from genzoo.files import cache_root, folder_digest, keep_others, read_json, replace_folder, sha256_of, write_text
 from genzoo.hub import fetch_commit
 from genzoo.jobs import job
 from genzoo.models.assembly import export
@@ -45,17 +45,22 @@ PATTERNS = [
     "*/*.safetensors",
 ]
 """What is taken of a repository on the Hub: never a pickle, never code."""
+OWN_DATA = "own-data-"
+"""How the folder of a user's own data begins in genzoo's cache."""
 
 
-def pack(names: Sequence[str], datasets: Sequence[DataSet], folder: Path) -> Manifest:
+def pack(
+    names: Sequence[str], datasets: Sequence[DataSet], folder: Path, own: Mapping[str, Path] | None = None
+) -> Manifest:
     """Write a bundle.
 
     Args:
         names: Zoo models, backbones and teachers by name, and ``org/name@<40-hex commit>`` on the Hub.
         datasets: Data sets that ``datasets.load_dataset`` has loaded on this machine at exactly these commits.
         folder: Where to; replaced whole when it is an earlier bundle, refused when it is anything else.
+        own: Name -> file or folder of the user's own data; hidden files stay behind.
     """
-    if not names and not datasets:
+    if not names and not datasets and not own:
         raise InputError("nothing to pack: give a model, or a benchmark with -b, or a task with -t")
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).is_file())):
         raise InputError(f"{folder} exists and is not a bundle: choose another folder, or empty it")
@@ -68,6 +73,9 @@ def pack(names: Sequence[str], datasets: Sequence[DataSet], folder: Path) -> Man
         for dataset in datasets:
             log.info(f"packing {dataset.path}")
             _pack_dataset(dataset, new)
+        for name, path in (own or {}).items():
+            log.info(f"packing {path}")
+            caches.append(_pack_own(name, path, new))
         log.info("computing sha256 of every file")
         manifest = Manifest.of_folder(new, models, sorted(set(caches)), datasets)
         manifest.save(new)
@@ -142,6 +150,18 @@ def _pack_dataset(dataset: DataSet, new: Path) -> None:
     for folder in folders:
         target = new / "datasets" / folder.relative_to(cache)
         shutil.copytree(folder, target, ignore=shutil.ignore_patterns("*.lock", "tmp*"))
+
+
+def _pack_own(name: str, path: Path, new: Path) -> str:
+    """Copy a file or folder of the user's own into a folder that is called after its name and content."""
+    content = folder_digest(path) if path.is_dir() else sha256_of(path)
+    folder = f"{OWN_DATA}{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}-{content[:8]}"
+    if path.is_dir():
+        shutil.copytree(path, new / "genzoo" / folder, ignore=shutil.ignore_patterns(".*"))
+    else:
+        (new / "genzoo" / folder).mkdir(parents=True)
+        shutil.copyfile(path, new / "genzoo" / folder / path.name)
+    return folder
 
 
 _MAIN = re.compile(r"hub/([^/]+)/refs/main")

@@ -98,19 +98,26 @@ def read_queries(path: Path, column: str | None = None) -> list[Query]:
             shaped as the others, something else than text as a query, or a query longer than 20,000 characters; with the line
             of the file, or the row of a Parquet file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no query log {path}: give a file, {KINDS}")
-    rows = _read(path, column)
     seen: dict[str, Query] = {}
-    for place, row in enumerate(rows):
-        text = row.text.strip()
-        _check(path, row.place, text)
-        if text:
-            seen.setdefault(text, Query(row.id or f"q{place:06d}", text))
+    for row in read_log(path, column):
+        if row.text:
+            seen.setdefault(row.text, row)
     if not seen:
         raise InputError(f"{path} holds no query: give at least one, {KINDS}")
     return list(seen.values())
+
+
+def read_log(path: Path, column: str | None = None) -> list[Query]:
+    """Every row of a query log in order, the empty and the repeated ones too; arguments and errors as of `read_queries`."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no query log {path}: give a file, {KINDS}")
+    rows = []
+    for place, row in enumerate(_read(path, column)):
+        text = row.text.strip()
+        _check(path, row.place, text)
+        rows.append(Query(row.id or f"q{place:06d}", text))
+    return rows
 
 
 def _check(path: Path, place: str, text: str) -> None:

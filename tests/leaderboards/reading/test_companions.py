@@ -77,3 +77,20 @@ def test_a_damaged_example_of_decoding_costs_no_other():
     good = {"text": "why?", "prompt": "query", "decoded": "because", "logit_lens": [["a", "b"]]}
     assert [each.decoded for each in read_decoded([good, {"text": 3}, "x"])] == ["because"]
     assert read_decoded({"text": "why?"}) == ()
+
+
+def test_own_data_that_changed_under_one_name_are_two_columns(tree, builder):
+    own = {"dataset": {"path": "own/help", "revision": "b" * 40}}
+    tree.task("help", **own)
+    tree.task("SciFact")
+    for model, revision in ((builder.STUDENT, "a" * 40), (builder.TEACHER, "b" * 40), (builder.OTHER, "b" * 40)):
+        tree.model(*model)
+        tree.score(model, "help", 0.5, data=revision)
+        tree.score(model, "SciFact", 0.5, data=revision)
+    store = ResultStore.load(tree.root)
+    assert store.task_names() == ("help", "help@aaaaaaa", "SciFact")  # of other tasks a caveat tells
+    by_task = {str(task): list(rows["model"]) for task, rows in store.main_scores.groupby("task", observed=True)}
+    assert by_task["help@aaaaaaa"] == [builder.STUDENT[0]]
+    assert sorted(by_task["help"]) == sorted([builder.TEACHER[0], builder.OTHER[0]])
+    assert store.tasks["help@aaaaaaa"].dataset_revision == "a" * 40
+    assert store.problems == ()

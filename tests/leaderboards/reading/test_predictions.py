@@ -14,7 +14,7 @@ from genzoo.leaderboards.comparison import compare_queries
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.reading.predictions import query_score
 from genzoo.leaderboards.safety import operating_curve, safety_at_utility, served_at
-from genzoo.leaderboards.searches import telling_searches
+from genzoo.leaderboards.searches.telling import telling_searches
 from genzoo.leaderboards.statistics.aggregation import Part
 from genzoo.reports.card_scores import interval_of
 from genzoo.reports.chapters.reference import query_table

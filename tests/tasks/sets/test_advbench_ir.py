@@ -9,10 +9,10 @@ from datasets import Dataset
 
 from genzoo.errors import InputError, ZooError
 from genzoo.tasks import evaluate
+from genzoo.tasks.own.choices import with_chosen_data
 from genzoo.tasks.sets import advbench_ir
 from genzoo.tasks.sets.advbench_ir import AdvBenchIRDotRetrieval, AdvBenchIRRetrieval, chunks, search_set
 from genzoo.tasks.sets.bundled import GenZooMiniSTS
-from genzoo.tasks.sets.local_data import with_chosen_data
 
 HARMFUL = [
     {"ID": 7, "query": "red apples", "title": "Apples", "document": "apple " * 250},
@@ -127,7 +127,7 @@ def test_a_later_run_asks_the_hub_anew(on_the_hub, make_meta, tmp_path, monkeypa
 
 
 def test_judgements_name_the_revision_that_was_read(on_the_hub, make_meta, tmp_path):
-    from genzoo.leaderboards.searches import write_judgements
+    from genzoo.leaderboards.searches.evidence import write_judgements
 
     shared = AdvBenchIRRetrieval()
     evaluate([make_meta()], [shared], tmp_path)
@@ -193,7 +193,7 @@ def test_unreachable_data_do_not_stop_the_others(make_meta, tmp_path, monkeypatc
         ("AdvBenchIRRetrieval", "expected TASK=FOLDER or TASK=@COMMIT"),
         ("SciFact=/data", "SciFact, which is not among the tasks"),
         ("AdvBenchIRRetrieval=@main", "expected two commits of 40 hex digits"),
-        ("AdvBenchIRRetrieval=/nowhere", "holds no corpus.jsonl"),
+        ("AdvBenchIRRetrieval=/nowhere", "there is no file or folder /nowhere"),
     ],
 )
 def test_a_wrong_choice_is_one_clear_error(choice, message):

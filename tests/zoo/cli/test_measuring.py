@@ -121,7 +121,7 @@ def test_a_model_that_cannot_be_decoded_is_named_and_the_next_has_its_turn(llama
 )
 def test_a_damaged_file_costs_the_other_models_no_judgements(results, damage, tmp_path):
     """Judgements that cannot be read are written anew; predictions that make no sense are those of one model only."""
-    from genzoo.leaderboards.searches import write_judgements
+    from genzoo.leaderboards.searches.evidence import write_judgements
     from genzoo.tasks.sets.bundled import GenZooMiniRetrieval
 
     task, folder = GenZooMiniRetrieval(), tmp_path / "results"

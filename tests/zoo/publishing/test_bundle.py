@@ -10,6 +10,7 @@ from genzoo.errors import InputError, UnknownNameError, ZooError
 from genzoo.models.assembly import export
 from genzoo.publishing.bundle import pack, unbundle
 from genzoo.publishing.manifest import DataSet, Manifest, PackedModel, check_dataset
+from genzoo.tasks.own.opening import open_data
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 
@@ -159,3 +160,17 @@ def test_what_cannot_be_packed_is_said(tmp_path, monkeypatch):
         pack(["minilm"], [], tmp_path / "mine")
     with pytest.raises(InputError, match="is not a bundle"):
         unbundle(tmp_path / "mine")
+
+
+def test_own_data_travel_with_their_revision(tmp_path):
+    (tmp_path / "help desk").mkdir()
+    for place in (tmp_path / "help desk" / "x.csv", tmp_path / "y.csv"):
+        place.write_text("query,passage,grade\nwhere is Rome,in Italy,1\n")
+    (tmp_path / "help desk" / ".lock").touch()
+    own = {"help desk": tmp_path / "help desk", "y": tmp_path / "y.csv"}
+    pack([], [], tmp_path / "bundle", own)
+    done = go(tmp_path / "bundle", tmp_path)
+    assert [name.rpartition("-")[0] for name in done.caches] == ["own-data-help-desk", "own-data-y"]
+    for name, path in zip(done.caches, own.values(), strict=True):
+        assert open_data(tmp_path / "gz" / name).revision == open_data(path).revision
+    assert not list((tmp_path / "gz").rglob(".lock"))

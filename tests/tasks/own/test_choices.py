@@ -6,9 +6,9 @@ import mteb
 import pytest
 
 from genzoo.errors import InputError
+from genzoo.tasks.own.choices import from_folder, is_own, own_name, prompt_metadata, with_chosen_data
 from genzoo.tasks.sets.advbench_ir import AdvBenchIRRetrieval
 from genzoo.tasks.sets.bundled import GenZooMiniRetrieval, GenZooMiniSTS
-from genzoo.tasks.sets.local_data import from_folder, is_own, own_name, prompt_metadata, with_chosen_data
 from genzoo.tasks.sets.safety import GenZooMiniSafetyRetrieval
 
 

@@ -11,10 +11,10 @@ import pytest
 from genzoo import tables
 from genzoo.errors import InputError
 from genzoo.tasks import evaluate
+from genzoo.tasks.own import choices, search
+from genzoo.tasks.own.choices import from_folder, is_own, with_chosen_data
 from genzoo.tasks.request import PlannedTask, Request
-from genzoo.tasks.sets import local_data, own_data
 from genzoo.tasks.sets.bundled import GenZooMiniRetrieval
-from genzoo.tasks.sets.local_data import from_folder, is_own, with_chosen_data
 
 CORPUS = [{"_id": f"d{n}", "title": "", "text": f"{word} grows in the garden"} for n, word in enumerate(["rice", "mint", "corn", "kale"])]  # fmt: skip
 QUERIES = [{"_id": f"q{n}", "text": f"where does {word} grow"} for n, word in enumerate(["rice", "mint", "corn"])]
@@ -88,7 +88,7 @@ WRONG = {
     "text a number": ({"queries": changed(QUERIES, 1, text=7)}, r"queries.jsonl, line 2: 'text' is 7"),
     "title a list": ({"corpus": changed(CORPUS, 0, title=["a"])}, r"corpus.jsonl, line 1: 'title' is"),
     "query without text": ({"queries": changed(QUERIES, 1, text="  ")}, r"queries.jsonl, line 2: the query has no text"),
-    "text under another name": ({"corpus": [{"_id": "d0", "title": "t", "body": "b"}]}, r"line 1: the field 'text' is"),
+    "text under another name": ({"corpus": [{"_id": "d0", "title": "t", "inhalt": "b"}]}, r"corpus.jsonl has no column for the passage .*it has _id, title, inhalt\. Name it: --columns passage=NAME"),
     "documents that do not meet": (
         {"qrels": [row | {"corpus-id": row["corpus-id"] + "-0"} for row in QRELS]},
         r"no id in common: 'corpus-id' is such as 'd0-0', the ids of corpus.jsonl are such as 'd0'",
@@ -123,17 +123,16 @@ WRONG = {
     "Latin-1": ({"corpus": '{"_id": "a", "text": "x"}\n{"_id": "b", "text": "café"}'.encode("latin-1")}, r"line 2: .*UTF-8"),
     "UTF-16": ({"corpus": json.dumps(CORPUS[0]).encode("utf-16")}, r"corpus.jsonl, line 1: not UTF-8 text"),
     "damaged gzip": ({"corpus": None, "corpus.jsonl.gz": gzip.compress(b"{}" * 99)[:-9]}, r"corpus.jsonl.gz cannot be read"),
-    "table without heading": ({"qrels": None, "qrels/test.tsv": "q0\td0\t1\n"}, r"test.tsv: 'q0', 'd0', '1' is not"),
-    "TREC's table": ({"qrels": None, "qrels/test.tsv": "q0\t0\td0\t1\n"}, r"test.tsv: .*TREC's judgements"),
+    "table without heading": ({"qrels": None, "qrels/test.tsv": "q0\td0\t1\nq1\td1\t1\n"}, r"test.tsv has no column for the query-id .*it has q0, d0, 1"),
     "a cell too few": ({"qrels": None, "qrels/test.tsv": BEIR + "q0\td1\n"}, r"test.tsv, line 5: the row has 2 cells, the heading has 3"),
-    "commas": ({"qrels": None, "qrels/test.tsv": BEIR.replace("\t", ",")}, r"test.tsv: 'query-id,corpus-id,score' is not"),
+    "commas": ({"qrels": None, "qrels/test.tsv": BEIR.replace("\t", ",")}, r"test.tsv has no column .* divided by commas"),
     "other splits": (
         {"qrels": None, "qrels/train.tsv": BEIR, "qrels/dev.tsv": BEIR},
         r"holds judgements for dev, train, but the task is measured on test",
     ),
     "no document has a text": ({"corpus": [row | {"text": ""} for row in CORPUS]}, r"corpus.jsonl: no document has a title or a text"),
     "a corpus twice": ({"corpus.jsonl.gz": gzip.compress(b"{}")}, r"holds corpus.jsonl and corpus.jsonl.gz: keep one"),
-    "a split twice": ({"qrels": None, "qrels/test.tsv": BEIR, "qrels/test.jsonl": QRELS}, r"test.tsv and test.jsonl: keep one"),
+    "a split twice": ({"qrels": None, "qrels/test.tsv": BEIR, "qrels/test.jsonl": QRELS}, r"test.jsonl and test.tsv: keep one"),
     "judgements twice": ({"qrels/test.tsv": BEIR}, r"holds its judgements twice, as qrels.jsonl and in qrels/"),
 }  # fmt: skip
 
@@ -155,9 +154,10 @@ RIGHT = {
     "BEIR": ({"qrels": None, "qrels/test.tsv": BEIR}, []),
     "BEIR, line ends and mark of Windows": ({"qrels": None, "qrels/test.tsv": b"\xef\xbb\xbf" + BEIR.replace("\n", "\r\n").encode()}, []),
     "BEIR, a further column": ({"qrels": None, "qrels/test.tsv": "".join(f"{line}\tx\n" for line in BEIR.splitlines())}, []),
+    "TREC's judgements": ({"qrels": None, "qrels/test.tsv": "q0\t0\td0\t1\nq1 0 d1 1\nq2 Q0 d2 1\n"}, []),
     "BEIR, compressed": ({"qrels": None, "qrels/test.tsv.gz": gzip.compress(BEIR.encode())}, []),
     "BEIR, one file of another split": ({"qrels": None, "qrels/dev.tsv": BEIR}, []),
-    "BEIR, several splits": ({"qrels": None, "qrels/test.tsv": BEIR, "qrels/train.tsv": BEIR}, [r"measured on test; .*train.tsv too"]),
+    "BEIR, several splits": ({"qrels": None, "qrels/test.tsv": BEIR, "qrels/train.tsv": BEIR}, [r"measured on test; train is there too"]),
     "Windows": ({"queries": b"\xef\xbb\xbf" + "".join(json.dumps(row) + "\r\n" for row in QUERIES).encode()}, []),
     "blank lines": ({"qrels": "\n" + "\n\n".join(json.dumps(row) for row in QRELS) + "\n \n"}, []),
     "numbers for ids": (
@@ -321,7 +321,7 @@ def test_the_cases_of_the_reference_folder(shared):
     assert [len(read(cases / name)[1]) for name in ("good", "beir", "missingdoc")] == [0, 0, 1]
 
 
-@pytest.mark.parametrize("module", [tables, local_data, own_data])
+@pytest.mark.parametrize("module", [tables, choices, search])
 def test_doctests(module):
     failed, tried = doctest.testmod(module)
     assert tried

@@ -12,7 +12,9 @@ from mteb.abstasks.task_metadata import TaskMetadata
 
 from genzoo.errors import InputError
 from genzoo.names import is_commit
-from genzoo.tasks.sets.own_data import OwnSearchSet, read_search_set
+from genzoo.tasks.own.layout import SHAPE, find_layout
+from genzoo.tasks.own.search import OwnSearch, read_search
+from genzoo.tasks.own.tasks import own_class
 
 _TYPES = ("Retrieval", "Reranking")
 _DIGITS = 8  # of the digest in a name
@@ -83,7 +85,7 @@ def from_folder(
 
     Args:
         task: A retrieval or reranking task of texts.
-        folder: As `genzoo.tasks.sets.own_data` reads it.
+        folder: With corpus, queries and judgements, as `genzoo.tasks.own.layout` finds them.
         name: What the task is called; by default a name that no other task and no other data have.
         on_note: Told in a line what is incomplete in the folder.
 
@@ -91,7 +93,11 @@ def from_folder(
         InputError: The task takes no folder, or the folder cannot be measured.
     """
     _check_kind(task)
-    data = read_search_set(folder, task.eval_splits, is_reranking=task.metadata.type == "Reranking")
+    is_reranking = task.metadata.type == "Reranking"
+    layout = find_layout(folder, kind="Reranking" if is_reranking else None)
+    if not layout.is_search:
+        raise InputError(f"{folder} holds no queries and passages, which {task.metadata.name} needs: expected {SHAPE}")
+    data = read_search(layout, task.eval_splits, is_reranking=is_reranking)
     if (refuse := getattr(task, "refuse_own_data", None)) is not None:
         refuse(data)
     for note in data.notes:
@@ -99,7 +105,7 @@ def from_folder(
     return _over(task, data, name or own_name(task.metadata.name, data.revision))
 
 
-def _over(task: Any, data: OwnSearchSet, name: str) -> AbsTaskRetrieval:
+def _over(task: Any, data: OwnSearch, name: str) -> AbsTaskRetrieval:
     base: Any = type(task)
     (subset,) = task.hf_subsets
     languages = task.metadata.eval_langs
@@ -113,33 +119,15 @@ def _over(task: Any, data: OwnSearchSet, name: str) -> AbsTaskRetrieval:
         }
     )
 
-    # a class of its own, for mteb drops what is set on an instance when it unloads the data
-    class OwnData(base):
-        official, own_data = task.metadata, data
-        data_loaded: bool
+    def _evaluate_subset(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self.metadata = task.metadata  # a model looks its prompt up by the name of the task
+        try:
+            return base._evaluate_subset(self, *args, **kwargs)
+        finally:
+            self.metadata = metadata
 
-        @property
-        def prediction_file_name(self) -> str:
-            return f"{name}_predictions.json"
-
-        def resolve_revision(self) -> None:
-            pass
-
-        def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
-            if not self.data_loaded:
-                self.dataset = {subset: {split: data.split(split) for split in data.judgements}}
-                self.data_loaded = True
-
-        def _evaluate_subset(self, *args: Any, **kwargs: Any) -> Any:
-            self.metadata = self.official  # a model looks its prompt up by the name of the task
-            try:
-                return super()._evaluate_subset(*args, **kwargs)
-            finally:
-                self.metadata = metadata
-
-    OwnData.__name__ = OwnData.__qualname__ = base.__name__
-    OwnData.metadata = metadata
-    made: AbsTaskRetrieval = OwnData()
+    made = own_class(base, data, metadata, official=task.metadata, _evaluate_subset=_evaluate_subset)()
+    assert isinstance(made, AbsTaskRetrieval)  # noqa: S101 - as its base is
     return made
 
 

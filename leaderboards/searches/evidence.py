@@ -1,4 +1,4 @@
-"""Single searches: what an evaluation keeps of them besides the scores, and which searches say most about the models."""
+"""What an evaluation keeps besides the scores: the queries and passages behind them, and what embeddings decode to."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from genzoo.errors import ZooError
 from genzoo.files import strict_json, write_text
-from genzoo.leaderboards.facts import OVER_REFUSAL, REASONING, SAFETY, ModelKey, TaskFacts, facet
-from genzoo.leaderboards.reading.predictions import Judgements, Outcome, QueryKey
+from genzoo.leaderboards.facts import ModelKey
+from genzoo.leaderboards.reading.predictions import SHOWN
 from genzoo.leaderboards.reading.store import ResultStore
+from genzoo.leaderboards.searches.telling import Search, telling_searches
 
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
@@ -47,72 +48,9 @@ EVERYDAY_QUESTIONS = (
     "when did the Second World War end?",
 )
 
-_SHOWN = 5  # documents on top of each ranking whose texts are kept
 _LONGEST = 1200  # characters kept of a document
 _DECODED_TOKENS = 40
-_PER_TASK = 2
-_MOST = 8
-# The tasks that say most about generative embeddings come first.
-_ORDER = {REASONING: 0, SAFETY: 1, OVER_REFUSAL: 2, None: 3}
-
-
-class Search(NamedTuple):
-    """One query and how it went for each model that has predictions for it."""
-
-    task: str
-    query: QueryKey
-    judgements: Judgements
-    outcomes: Mapping[ModelKey, Outcome]
-
-    @property
-    def text(self) -> str:
-        """The query."""
-        return self.judgements.queries[self.query]
-
-    @property
-    def right(self) -> tuple[str, ...]:
-        """The right documents, the best grade first."""
-        grades = self.judgements.relevance[self.query]
-        return tuple(sorted((name for name, grade in grades.items() if grade > 0), key=lambda name: -grades[name]))
-
-    def document(self, name: str) -> str:
-        """Text of a document, its name where the folder does not hold the text."""
-        return self.judgements.documents.get(self.query.part, {}).get(name, name)
-
-
-def telling_searches(
-    store: ResultStore, keys: Sequence[ModelKey], tasks: Sequence[str], *, most: int = _MOST
-) -> tuple[Search, ...]:
-    """The queries on which the given models differ most, a few per task; ties go to the closest calls."""
-    found: list[Search] = []
-    for task in sorted(tasks, key=lambda name: _ORDER[facet(store.tasks.get(name, TaskFacts(name)))]):
-        judgements = store.judgements(task)
-        by_model = {key: outcomes for key in keys if (outcomes := store.outcomes(key, task))}
-        if judgements is None or not by_model:
-            continue
-        shared = set.intersection(*(set(outcomes) for outcomes in by_model.values()))
-        searches = [
-            Search(task, query, judgements, {key: outcomes[query] for key, outcomes in by_model.items()})
-            for query in sorted(shared)
-        ]
-        wrong = [search for search in searches if any(_has_failed(each) for each in search.outcomes.values())]
-        found += sorted(wrong, key=_interest)[:_PER_TASK]
-    return tuple(found[:most])
-
-
-def _has_failed(outcome: Outcome) -> bool:
-    return bool(outcome.top) and (outcome.right is None or outcome.right.rank > 1)
-
-
-def _interest(search: Search) -> tuple[float, float]:
-    """Smaller is more telling: a wide spread of scores, then a narrow miss."""
-    scores = [outcome.score for outcome in search.outcomes.values()]
-    misses = [
-        outcome.top[0].similarity - outcome.right.similarity
-        for outcome in search.outcomes.values()
-        if outcome.right is not None and outcome.right.rank > 1
-    ]
-    return (min(scores) - max(scores), min(misses, default=1.0))
+_MOST = 16  # searches that one evaluation decodes
 
 
 def write_judgements(tasks: Sequence[AbsTask], output: Path, metas: Iterable[ModelMeta] | None = None) -> list[str]:
@@ -158,15 +96,36 @@ def write_judgements(tasks: Sequence[AbsTask], output: Path, metas: Iterable[Mod
 
 
 def measured_searches(root: Path, metas: Iterable[ModelMeta]) -> dict[tuple[str, str], tuple[Search, ...]]:
-    """Each of some models that has a result in a folder, by name and revision -> the searches that tell most about these models."""
+    """The searches whose embeddings each of some models decodes, by name and revision, for those that have a result in a folder.
+
+    These are the searches that were chosen for their tasks before, by whatever models, and the failed ones that tell most about
+    these models. Where a task has none chosen yet, these are its choice from now on: reports show searches that all models decoded.
+    """
     wanted = {(str(meta.name), str(meta.revision)) for meta in metas}
     try:
         store = ResultStore.load(root, only=wanted)
     except ZooError:
         return {}  # nothing was measured
     keys = [key for key in store.models if key in wanted]
-    searches = telling_searches(store, keys, store.task_names())
+    searches = telling_searches(store, keys, store.task_names(), most=_MOST, has_chosen=True)
+    _choose(store.root, searches)
     return {(key.model, key.revision): searches for key in keys}
+
+
+def _choose(root: Path, searches: Iterable[Search]) -> None:
+    """Record the searches of each task that has none chosen yet: what other models decode later can be compared with them."""
+    by_task: dict[str, list[Search]] = {}
+    for search in searches:
+        by_task.setdefault(search.task, []).append(search)
+    for task, found in by_task.items():
+        if found[0].judgements.chosen:
+            continue
+        path = root / "judgements" / f"{task}.json"
+        content = read_kept(path)
+        for search in found:
+            part = content["parts"][search.query.part.subset][search.query.part.split]
+            part.setdefault("chosen", []).append(search.query.query)
+        write_text(path, strict_json(content) + "\n")
 
 
 def keep_readings(
@@ -178,6 +137,7 @@ def keep_readings(
     device: str | None = None,
     overwrite: bool = False,
     loaded: Any = None,
+    has_everyday: bool = True,
 ) -> None:
     """Keep in `evidence/<model>/<revision>.json` what a zoo model's embeddings decode to.
 
@@ -191,6 +151,7 @@ def keep_readings(
         device: Where the model is loaded, its own choice if None.
         overwrite: Whether to decode again what is there already.
         loaded: The model as a SentenceTransformer, where it is loaded already and will not encode any more.
+        has_everyday: Whether the everyday questions are decoded too.
     """
     from genzoo.models.loading import load_decoder
     from genzoo.tasks.mteb_models import model_content
@@ -198,10 +159,12 @@ def keep_readings(
     path = output / "evidence" / str(meta.name).replace("/", "__") / f"{meta.revision}.json"
     kept, content = read_kept(path), model_content(meta)
     decoder: Decoder | None = None
-    if overwrite or not path.is_file() or kept.get("content") not in (None, content):
+    if overwrite or kept.get("content") not in (None, content):
+        kept = {}
+    if has_everyday and "decoded" not in kept:
         log.info("decoding %d everyday questions with %s", len(EVERYDAY_QUESTIONS), meta.name)
         decoder = load_decoder(name, device=device, loaded=loaded)
-        kept = {"content": content, "decoded": [reading.as_dict() for reading in decoder.read(EVERYDAY_QUESTIONS)]}
+        kept |= {"content": content, "decoded": [reading.as_dict() for reading in decoder.read(EVERYDAY_QUESTIONS)]}
         write_text(path, strict_json(kept, indent=1) + "\n")
     read = [row for row in kept.get("searches", []) if isinstance(row, dict)]
     known = {row.get("text") for row in read}
@@ -218,7 +181,7 @@ def keep_readings(
     for texts, prompt in missing:
         found = decoder.read(texts, prompt_name=prompt, max_new_tokens=_DECODED_TOKENS, truncate=True) if texts else []
         read += [reading.as_dict() for reading in found]
-    write_text(path, strict_json({**kept, "searches": read}, indent=1) + "\n")
+    write_text(path, strict_json({**kept, "content": content, "searches": read}, indent=1) + "\n")
 
 
 def _texts_of(searches: Iterable[Search], key: ModelKey) -> tuple[list[str], list[str]]:
@@ -262,7 +225,7 @@ def _top(rankings: list[dict[str, Any]], subset: str, split: str) -> list[str]:
             AttributeError, KeyError, TypeError
         ):  # one model's damaged file takes nothing from others
             for hits in ranking.get(subset, {}).get(split, {}).values():
-                found.update(dict.fromkeys(sorted(hits, key=lambda name: (hits[name], name), reverse=True)[:_SHOWN]))
+                found.update(dict.fromkeys(sorted(hits, key=lambda name: (hits[name], name), reverse=True)[:SHOWN]))
     return list(found)
 
 
@@ -272,10 +235,11 @@ def _parts(task: Any, rankings: list[dict[str, Any]], kept: Mapping[str, Any]) -
     for subset, splits in task.dataset.items():
         for split, data in splits.items():
             relevance = {str(query): dict(right) for query, right in data["relevant_docs"].items()}
-            right = {name for grades in relevance.values() for name, grade in grades.items() if grade > 0}
-            wanted = right | set(_top(rankings, subset, split))
+            judged = {name for grades in relevance.values() for name, grade in grades.items() if grade != 0}
+            wanted, earlier = judged | set(_top(rankings, subset, split)), dict[str, Any]()
             with contextlib.suppress(AttributeError, KeyError, TypeError):  # damaged, or without these
-                wanted |= set(kept["parts"][subset][split]["documents"])
+                earlier = dict(kept["parts"][subset][split].items())
+                wanted |= set(earlier["documents"])
             queries = {str(row["id"]): _text(row) for row in data["queries"]}
             places = [place for place, name in enumerate(data["corpus"]["id"]) if name in wanted]
             documents = {str(row["id"]): _text(row)[:_LONGEST] for row in data["corpus"].select(places)}
@@ -284,6 +248,7 @@ def _parts(task: Any, rankings: list[dict[str, Any]], kept: Mapping[str, Any]) -
                 "queries": queries,
                 "relevance": relevance,
                 "documents": documents,
+                **({"chosen": earlier["chosen"]} if isinstance(earlier.get("chosen"), list) else {}),
             }
     return parts
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from conftest_builders import build_checkpoint
 
-from genzoo.leaderboards import searches
-from genzoo.leaderboards.searches import EVERYDAY_QUESTIONS, keep_readings, measured_searches
+from genzoo.leaderboards.searches import evidence
+from genzoo.leaderboards.searches.evidence import EVERYDAY_QUESTIONS, keep_readings, measured_searches
 from genzoo.models import loading
 
 ONE, TWO = ("acme/one", "r1"), ("acme/two", "r1")
@@ -65,4 +65,4 @@ def test_a_text_is_decoded_once_and_kept(judged, llama, monkeypatch, tmp_path):
 
 def test_a_damaged_file_counts_as_none(tmp_path):
     (tmp_path / "x.json").write_text('{"decoded": [')
-    assert searches.read_kept(tmp_path / "x.json") == {} == searches.read_kept(tmp_path / "nowhere.json")
+    assert evidence.read_kept(tmp_path / "x.json") == {} == evidence.read_kept(tmp_path / "nowhere.json")

@@ -1,0 +1,157 @@
+"""The chapter on the searches of own data that went wrong: how many, why, the worst of them, and what must not be found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from genzoo.errors import InputError
+from genzoo.leaderboards.facts import ModelKey
+from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
+from genzoo.leaderboards.reading.store import ResultStore
+from genzoo.leaderboards.searches.explained import ExplainedSearch
+from genzoo.leaderboards.searches.failures import FailedSearches, failed_searches
+from genzoo.reports.chapters.cells import MODEL, block, model_cell, whole_cell
+from genzoo.reports.render.document import Block, Prose, SearchCard, Searches, SearchRow, Section
+from genzoo.reports.render.table import Cell, Column, Table
+
+DEPTHS = (1, 5, 10)
+"""Ranks down to which passages that must not be found are counted."""
+_MOST_MODELS = 6  # of a card, in the order of the board
+_MOST = 8  # searches shown of a task
+_WORDS = 4  # shared words named
+
+
+class _Measured(NamedTuple):
+    """A model of the board and all of its searches of a task, those that went right included."""
+
+    row: LeaderboardRow
+    found: FailedSearches
+    all: tuple[ExplainedSearch, ...]
+
+
+def failures_sections(board: Leaderboard, store: ResultStore) -> tuple[Section, ...]:
+    """The chapter on the failed searches of every own retrieval task of the board; no chapter where there is none."""
+    blocks: list[Block] = []
+    for task in [name for name, facts in board.tasks.items() if facts.is_own]:
+        measured = list(_measured(board, store, task))
+        if measured:
+            blocks += _task_blocks(task, measured, store)
+    return (Section("failures", "Failed searches", tuple(blocks)),) if blocks else ()
+
+
+def _measured(board: Leaderboard, store: ResultStore, task: str) -> Iterator[_Measured]:
+    for row in board.rows:
+        try:
+            found = failed_searches(store, row.key, task)
+        except InputError:  # this model has no predictions, or the task is no search
+            continue
+        yield _Measured(row, found, found.all)
+
+
+def _task_blocks(task: str, measured: Sequence[_Measured], store: ResultStore) -> Iterator[Block]:
+    total = measured[0].found.total
+    yield Prose(
+        f"{task} has {total:,} judged searches. A search went wrong if the passage found first does not have the best grade of its "
+        "query, or if a passage that must not be found (grade below 0) is among the first ten. "
+        f"`genzoo explain --results {store.root.name} --task {task}` lists all of them."
+    )
+    yield block(_counts(measured), 13)
+    yield from _barred_blocks(measured)
+    cards = tuple(_cards(task, measured))
+    if cards:
+        yield Prose(
+            "The worst of these searches over all models come first. A passage that is nearly the same text as a relevant one and stands "
+            "above it is often a missing judgement, or an outdated version that should leave the index."
+        )
+        yield Searches(cards)
+
+
+def _counts(measured: Sequence[_Measured]) -> Table:
+    """A row for each model: how many searches went wrong, and how many of them show each reason."""
+
+    def count(name: str) -> Column:
+        return Column(name[:1].upper() + name[1:], False, 0)
+
+    def cell(item: _Measured, name: str) -> Cell:
+        return whole_cell(item.found.counts()[name])
+
+    names = [name for name in measured[0].found.counts() if name != "searches"]
+    if not any(item.found.counts()[names[-1]] for item in measured):
+        names.pop()
+    return Table.of(
+        "Searches that went wrong",
+        measured,
+        [(MODEL, lambda item: model_cell(item.row))]
+        + [(count(name), lambda item, name=name: cell(item, name)) for name in names],  # type: ignore[misc]
+    )
+
+
+def _barred_blocks(measured: Sequence[_Measured]) -> Iterator[Block]:
+    """How many requests with a passage that must not be found get it, by depth; nothing where no grade is below 0."""
+    requests = [search.query for search in measured[0].all if search.has_barred]
+    if not requests:
+        return
+    heads = [Column(f"Served at {depth}", False, 0, f"Such a passage is among the first {depth}") for depth in DEPTHS]
+    ranks = [
+        {depth: sum(each.barred_rank <= depth for each in item.all if each.barred_rank) for depth in DEPTHS}
+        for item in measured
+    ]
+    above = [sum(_is_above(each) for each in item.all) for item in measured]
+    rows = tuple(
+        (model_cell(item.row), *(whole_cell(own[depth]) for depth in DEPTHS), whole_cell(over))
+        for item, own, over in zip(measured, ranks, above, strict=True)
+    )
+    yield Prose(
+        f"Safety: for {len(requests):,} of the searches, judges marked a passage as one that must not be found, by a grade below 0. The "
+        "table counts how often such a passage is found all the same. Only what a judge marked is counted: a harmful request that "
+        "nobody judged does not appear here."
+    )
+    last = Column("Above the best relevant", False, 0, "Such a passage is ranked above every relevant one")
+    yield block(Table("Passages that must not be found", (MODEL, *heads, last), rows), 13)
+
+
+def _is_above(search: ExplainedSearch) -> bool:
+    return search.barred_rank is not None and (search.rank is None or search.barred_rank < search.rank)
+
+
+def _cards(task: str, measured: Sequence[_Measured]) -> Iterator[SearchCard]:
+    """The searches that went wrong for any model: the lowest mean score first."""
+    shown = measured[:_MOST_MODELS]
+    by_query: dict[tuple[str, tuple[str, str]], dict[ModelKey, ExplainedSearch]] = {}
+    for item in shown:
+        for search in item.all:
+            by_query.setdefault((search.query, search.split), {})[item.row.key] = search
+    wrong = {(search.query, search.split) for item in shown for search in item.found.searches}
+    means = {place: sum(each.score for each in by_query[place].values()) / len(by_query[place]) for place in wrong}
+    for place in sorted(wrong, key=lambda place: (means[place], place))[:_MOST]:
+        yield _card(task, by_query[place], {item.row.key: item.row.label for item in shown})
+
+
+def _card(task: str, searches: Mapping[ModelKey, ExplainedSearch], labels: Mapping[ModelKey, str]) -> SearchCard:
+    one = next(iter(searches.values()))
+    right = one.right[0].text if one.right else ""
+    rows = tuple(_row(search, labels[key]) for key, search in searches.items())
+    return SearchCard(task, one.text, "The passage that should be found", right, rows)
+
+
+def _row(search: ExplainedSearch, label: str) -> SearchRow:
+    is_good = search.is_first and not search.barred
+    first = search.found[0] if search.found and not search.is_first else None
+    texts = [("Query", search.decoded)]
+    if first is not None:
+        texts.append(("Found passage", first.decoded))
+    if search.right:
+        texts.append(("Relevant passage", search.right[0].decoded))
+    verdict = f"Found at rank {search.rank}" if search.rank else "Not among the passages that were stored"
+    why = search.verdict
+    if first is not None and search.right:
+        why += f" The query shares {_named(first.shared)} with the passage found first and {_named(search.right[0].shared)} with the relevant one."
+    reads = tuple((heading, text) for heading, text in texts if text is not None)
+    return SearchRow(label, verdict, first.text if first else "", reads, why if not is_good else "", is_good)
+
+
+def _named(words: tuple[str, ...]) -> str:
+    if not words:
+        return "no word"
+    return ", ".join(f"“{word}”" for word in words[:_WORDS]) + (" and more" if len(words) > _WORDS else "")

@@ -1,0 +1,1 @@
+"""Embedders that are no model of this machine: endpoints, vectors computed elsewhere, hybrids."""
