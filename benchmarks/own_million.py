@@ -7,6 +7,9 @@ It writes a set of passages of 40 words and 1,000 queries (a Zipf vocabulary, se
 process of its own: mteb alone with its stock loader and no predictions, then `genzoo evaluate`, then `genzoo evaluate` with the other
 model. It prints CPU seconds (user and system), the largest resident set, and the bytes that the process read by `read` calls:
 the second model must read less than the files hold, as they are not read again.
+
+One million passages on 2026-11-29 (AMD EPYC, one thread, other work on the machine): mteb took 70.6 s and 1.32 GB with the random encoder and
+87.7 s and 2.69 GB with BM25; genzoo took 86.9 s and 1.21 GB (1.23 times the CPU time) and 92.4 s and 2.60 GB (1.05 times).
 """
 
 from __future__ import annotations

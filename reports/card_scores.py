@@ -103,7 +103,7 @@ def _rows(store: ResultStore, board: Leaderboard, key: ModelKey, teacher: ModelK
             difference=f"{measure.display(gap.estimate, signed=True)} {_ends(measure, gap.low, gap.high, signed=True)}"
             if gap
             else "",
-            dataset=_hub_dataset(facts.dataset_path or ""),
+            dataset="" if facts.is_own else _hub_dataset(facts.dataset_path or ""),
             dataset_revision=facts.dataset_revision or "",
             date=_day(store.models[key].date or ""),
         )
@@ -114,8 +114,8 @@ def _ends(measure: Metric, low: float, high: float, *, signed: bool = False) -> 
 
 
 def _hub_dataset(path: str) -> str:
-    """The data set's id on the Hub, empty for own data and for a set that ships with genzoo."""
-    return "" if path.startswith("local/") or path.count("/") > 1 else path
+    """The data set's id on the Hub, empty for a set that ships with genzoo."""
+    return "" if path.count("/") > 1 else path
 
 
 def _day(text: str) -> str:

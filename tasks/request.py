@@ -233,13 +233,16 @@ class Request:
         return Grid(metas, tasks, benchmark_name, facts, whole)
 
     def portable(self) -> Request:
-        """The same for a process with another working directory: paths of own data from the root."""
+        """The same for a process with another working directory: folders of models and paths of own data from the root."""
         with making_tasks():
             tasks = tuple(
                 _absolute(given) if isinstance(given, str) and not is_name(given) else given for given in self.tasks
             )
         data = tuple(f"{task}={_absolute(path)}" for task, _, path in (each.partition("=") for each in self.data))
-        return replace(self, tasks=tasks, data=data)
+        models = tuple(
+            _absolute(given) if isinstance(given, str) and Path(given).is_dir() else given for given in self.models
+        )
+        return replace(self, models=models, tasks=tasks, data=data)
 
     def _opened(self, on_note: Callable[[str], None]) -> list[Any]:
         """The tasks that were asked for, own data opened."""

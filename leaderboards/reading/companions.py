@@ -21,7 +21,6 @@ from genzoo.leaderboards.facts import (
 )
 from genzoo.leaderboards.metrics import metric
 from genzoo.leaderboards.reading.result_files import ResultFile, read_object, read_result
-from genzoo.tasks.own.digests import OWN
 
 
 def declared_tasks(root: Path, problems: list[Problem]) -> dict[str, TaskFacts]:
@@ -62,7 +61,7 @@ def own_data_apart(main: pd.DataFrame, tasks: dict[str, TaskFacts]) -> pd.DataFr
         main: Rows with `task` and `data_revision`, as columns of codes.
         tasks: Facts by task; grows by those of the new names.
     """
-    now = {name: each.dataset_revision for name, each in tasks.items() if (each.dataset_path or "").startswith(OWN)}
+    now = {name: each.dataset_revision for name, each in tasks.items() if each.is_own}
     rows = main.loc[main["task"].isin(now), ["task", "data_revision"]].astype(object)
     rows = rows[rows["data_revision"] != rows["task"].map(now)]
     if rows.empty:

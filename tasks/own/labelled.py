@@ -16,9 +16,10 @@ from genzoo.errors import InputError
 from genzoo.tables import Row
 from genzoo.tasks.own.arrow import made_tables
 from genzoo.tasks.own.digests import combined_digest
-from genzoo.tasks.own.layout import Layout, Source
+from genzoo.tasks.own.layout import ROLES, Layout, Source
 from genzoo.tasks.own.records import Note
 from genzoo.tasks.own.search import dataset_of
+from genzoo.text import plural, some
 
 TRAIN = "train"
 _TEST = "test"
@@ -30,12 +31,6 @@ _SCHEMAS = {
     "Clustering": pa.schema([("sentences", pa.string()), ("labels", pa.string())]),
 }
 """mteb's type -> the columns that its task reads; the labels of texts become numbers when they are loaded."""
-_ROLES = {
-    "STS": ("text1", "text2", "score"),
-    "PairClassification": ("text1", "text2", "match"),
-    "Classification": ("text", "label"),
-    "Clustering": ("text", "label"),
-}
 _SHOWN = 3
 
 
@@ -97,14 +92,14 @@ class OwnLabelled:
         numbers = pc.index_in(column, pa.array(self.labels, pa.string()))
         return table.set_column(1, table.schema.names[1], numbers.cast("int64"))
 
-    def settings(self, kind: str) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What mteb's task has to be told: the range of the scores, where the examples are, that every text counts."""
-        if kind == "STS":
+        if self.kind == "STS":
             ends = [pc.min_max(self.tables[split]["score"]).as_py() for split in self.splits]
             return {"min_score": min(end["min"] for end in ends), "max_score": max(end["max"] for end in ends)}
-        if kind == "Classification" and TRAIN not in self.tables:
+        if self.kind == "Classification" and TRAIN not in self.tables:
             return {"is_cross_validation": True, "train_split": self.splits[0]}
-        return {"max_fraction_of_documents_to_embed": None} if kind == "Clustering" else {}
+        return {"max_fraction_of_documents_to_embed": None} if self.kind == "Clustering" else {}
 
 
 def read_labelled(layout: Layout, extra: Any = None) -> OwnLabelled:
@@ -151,7 +146,7 @@ def _schema_of(kind: str) -> pa.Schema:
 
 def _rows(kind: str, table: Source, split: str) -> Iterator[tuple[Any, ...]]:
     """Texts, label and split of each row."""
-    *texts, label = (table.columns[role] for role in _ROLES[kind])
+    *texts, label = (table.columns[role] for role in ROLES[kind])
     own = table.columns.get("split")
     for row in table.rows():
         said = [row.text(column) for column in texts]
@@ -250,8 +245,6 @@ def _unseen(layout: Layout, tables: Mapping[str, pa.Table], splits: Sequence[str
         unseen = sorted(set(pc.unique(labels).to_pylist()) - set(pc.unique(tables[TRAIN]["label"]).to_pylist()))
         if unseen:
             texts = len(labels.filter(pc.is_in(labels, pa.array(unseen, pa.string()))))
-            names = ", ".join(map(repr, unseen[:_SHOWN])) + (" ..." if len(unseen) > _SHOWN else "")
-            said = (
-                f"{len(unseen)} labels of {split} have no example in {TRAIN} ({names}): {texts:,} texts count as wrong"
-            )
+            names = some([repr(label) for label in unseen], _SHOWN)
+            said = f"{plural(len(unseen), 'label')} of {split} without an example in {TRAIN} ({names}): {plural(texts, 'text')} cannot be right"
             yield Note.of(said, "unseen-labels", texts, len(labels))

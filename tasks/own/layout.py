@@ -22,6 +22,13 @@ KINDS = {
     "clustering": "Clustering",
 }
 """What a user calls a kind of task -> mteb's name of its type."""
+ROLES = {
+    "STS": ("text1", "text2", "score"),
+    "PairClassification": ("text1", "text2", "match"),
+    "Classification": ("text", "label"),
+    "Clustering": ("text", "label"),
+}
+"""mteb's type of a task on labelled texts -> what its columns are for, the label last."""
 SHAPE = (
     "corpus.jsonl (_id, title, text), queries.jsonl (_id, text) and the judgements as qrels.jsonl or qrels/test.tsv "
     "(query-id, corpus-id, score); for a reranking task top_ranked.jsonl too (query-id, corpus-ids). Each may be JSONL, CSV, "
@@ -131,9 +138,7 @@ def type_of(kind: str | None) -> str | None:
     """Mteb's type of a kind as the user names it."""
     if kind is None:
         return None
-    known = {
-        name.casefold(): value for pair in KINDS.items() for name, value in ((pair[0], pair[1]), (pair[1], pair[1]))
-    }
+    known = {name.casefold(): value for ours, value in KINDS.items() for name in (ours, value)}
     if kind.casefold() not in known:
         raise InputError(f"--kind {kind!r}: expected one of {', '.join(KINDS)}")
     return known[kind.casefold()]
@@ -143,12 +148,15 @@ def _find(folder: Path, part: str) -> tuple[Path, ...]:
     """The file of a part, or the Parquet files of its folder; of two files nobody knows which is the newer."""
     names = _STEMS.get(part, (part,))
     found = [path for path in _files(folder) if stem_of(path) in names or _is_topics(path, part)]
-    if len(found) > 1:
-        raise InputError(f"{folder} holds {' and '.join(path.name for path in found)}: keep one of them")
-    if found:
-        return tuple(found)
     parts = (sorted((folder / name).glob("*.parquet")) for name in names)
-    return tuple(next((paths for paths in parts if paths), ()))
+    return _one_of(folder, found) or tuple(next((paths for paths in parts if paths), ()))
+
+
+def _one_of(folder: Path, paths: list[Path], what: str = "") -> tuple[Path, ...]:
+    """The files of one table: one, or the parts of a Parquet table."""
+    if len(paths) > 1 and not all(_PART.search(stem_of(path)) for path in paths):
+        raise InputError(f"{folder} holds {' and '.join(path.name for path in paths)}{what}: keep one of them")
+    return tuple(paths)
 
 
 def _is_topics(path: Path, part: str) -> bool:
@@ -208,16 +216,17 @@ def _judgement_files(folder: Path) -> dict[str, tuple[Path, ...]]:
     several: dict[str, list[Path]] = {}
     for path in _files(inner) if inner.is_dir() else ():
         several.setdefault(_PART.sub("", stem_of(path)), []).append(path)
-    for place, found in ((folder, single), (inner, several)):
-        for paths in found.values():
-            if len(paths) > 1 and not all(_PART.search(stem_of(path)) for path in paths):
-                raise InputError(f"{place} holds {' and '.join(path.name for path in paths)}: keep one of them")
+    found = {
+        name: _one_of(place, own)
+        for place, group in ((folder, single), (inner, several))
+        for name, own in group.items()
+    }
     if single and several:
         name = next(iter(single.values()))[0].name
         raise InputError(f"{folder} holds its judgements twice, as {name} and in qrels/: keep one of them")
-    if not single and not several:
+    if not found:
         raise InputError(f"{folder} holds no qrels.jsonl and no qrels/test.tsv: expected {SHAPE}")
-    return {name: tuple(paths) for name, paths in (single or several).items()}
+    return found
 
 
 def _tables(path: Path) -> dict[str, Source]:
@@ -234,12 +243,7 @@ def _tables(path: Path) -> dict[str, Source]:
         if (split := _split_of(each)) is not None:
             named.setdefault(split, []).append(each)
     if named:
-        for split, paths in named.items():
-            if len(paths) > 1 and not all(_PART.search(stem_of(each)) for each in paths):
-                raise InputError(
-                    f"{path} holds {' and '.join(each.name for each in paths)} for {split}: keep one of them"
-                )
-        return {split: Source(tuple(paths)) for split, paths in sorted(named.items())}
+        return {split: Source(_one_of(path, paths, f" for {split}")) for split, paths in sorted(named.items())}
     if len(found) == 1:
         return {"": Source((found[0],))}
     holds = ", ".join(each.name for each in found[:5]) or "no table"
@@ -254,14 +258,6 @@ def _split_of(path: Path) -> str | None:
     return "validation" if name == "validation" else _SPLITS.get(name)
 
 
-_ROLES_OF = {
-    "STS": ("text1", "text2", "score"),
-    "PairClassification": ("text1", "text2", "match"),
-    "Classification": ("text", "label"),
-    "Clustering": ("text", "label"),
-}
-
-
 def _by_columns(
     path: Path, tables: Mapping[str, Source], heading: list[str], kind: str | None, columns: Columns, split: str | None
 ) -> Layout:
@@ -272,14 +268,14 @@ def _by_columns(
     if kind in ("Retrieval", "Reranking"):
         roles = {"query": True, "passage": True} | dict.fromkeys(("grade", "query-id", "passage-id", "title"), False)
     else:
-        roles = dict.fromkeys(_ROLES_OF[kind], True)
+        roles = dict.fromkeys(ROLES[kind], True)
     made = {name: _table(table.paths, "", columns, roles | {"split": False}) for name, table in tables.items()}
     return Layout(path, kind, made, split)
 
 
 def _kind_of(path: Path, tables: Mapping[str, Source], heading: list[str], columns: Columns) -> str:
     """Mteb's type of a table's task; an error where its columns fit none, or several."""
-    has = {role: columns.find(role, heading) is not None for roles in _ROLES_OF.values() for role in roles}
+    has = {role: columns.find(role, heading) is not None for roles in ROLES.values() for role in roles}
     if columns.find("query", heading) and columns.find("passage", heading):
         return "Retrieval"
     if has["text1"] and has["text2"] and has["score"] and has["match"]:

@@ -218,7 +218,9 @@ def open_given(
         own = given if named is None else open_data(named[1], named[0], **vars(options))
         made += [own.as_task()] if _is_new(own, opened, is_known) else []
     if options.is_given and not any(given_path(given) for given in tasks):
-        raise InputError("kind, columns, split and language are for data of your own, and no path is among the tasks")
+        raise InputError(
+            "kind, columns, split and language are for files of your own that are tasks (-t PATH), and none is given"
+        )
     for own in opened.values():
         for note in own.notes:
             on_note(note)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import html
+import itertools
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ TEXT_FORMATS = ("jsonl", "csv", "tsv")
 TREC_FORMATS = ("txt", "trec", "xml", "sgml", "qrels")
 SUFFIXES = (*(f"{kind}{packed}" for kind in (*TEXT_FORMATS, *TREC_FORMATS) for packed in ("", ".gz")), "parquet")
 """The files that can be read, by the ends of their names."""
+_LOOKED_AT = 1000  # records of a JSONL file whose fields count as its columns
 _BATCH = 4096  # rows of a Parquet file that are Python objects at a time
 _ELEMENT = re.compile(r"<(\w+)[^>]*>\s*([^<]*)")
 _NUMBER = re.compile(r"^(?:Number|Topic|Description|Narrative):\s*", re.IGNORECASE)
@@ -99,11 +101,12 @@ def read_records(paths: Sequence[Path], headless: Sequence[str] = ()) -> Iterato
 
 
 def columns_of(paths: Sequence[Path], headless: Sequence[str] = ()) -> list[str]:
-    """The columns of a table: its heading, or the fields of its first record; none where it is empty."""
+    """The columns of a table: its heading, or the fields of its first records; none where it is empty."""
     if paths and suffix_of(paths[0]) == "parquet":
         return list(_parquet(paths[0]).schema_arrow.names)
-    first = next(read_records(paths, headless), None)
-    return list(first.cells) if first is not None else []
+    # of JSONL any record may lack a field; a table has one heading
+    first = itertools.islice(read_records(paths, headless), _LOOKED_AT if suffix_of(paths[0]) == "jsonl" else 1)
+    return list(dict.fromkeys(name for row in first for name in row.cells))
 
 
 def _reader(path: Path, headless: tuple[str, ...]) -> Callable[[Path], Iterable[Row]]:
@@ -112,9 +115,9 @@ def _reader(path: Path, headless: tuple[str, ...]) -> Callable[[Path], Iterable[
         return _parquet_rows
     if kind == "jsonl":
         return read_rows
-    if kind == "csv":
-        return table_rows
     start = _first_line(path)
+    if kind == "csv":  # as spreadsheets write them where the comma is the decimal point
+        return functools.partial(table_rows, divider=";" if ";" in start and "," not in start else ",")
     if start.startswith("<"):
         return _tagged
     if headless and _lacks_heading(start, headless):

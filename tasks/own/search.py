@@ -19,6 +19,7 @@ from genzoo.tasks.own.digests import combined_digest
 from genzoo.tasks.own.layout import Layout
 from genzoo.tasks.own.records import Note
 from genzoo.tasks.own.search_files import read_folder, read_table_of_pairs
+from genzoo.text import some
 
 _WHOLE_FLOAT = re.compile(r"(-?\d+)\.0+")
 _SHOWN = 3
@@ -83,10 +84,6 @@ class OwnSearch:
     def _measured(self) -> pa.Table:
         wanted = {query for queries in self.judgements.values() for query in queries}
         return self.questions.filter(pc.is_in(self.questions["id"], pa.array(sorted(wanted), pa.string())))
-
-    def settings(self, kind: str) -> dict[str, Any]:
-        """What mteb's task has to be told: nothing."""
-        return {}
 
     def loaded(self, subset: str) -> dict[str, Any]:
         """The splits as mteb's task holds them."""
@@ -177,6 +174,8 @@ def _chosen(layout: Layout, splits: Sequence[str]) -> tuple[dict[str, str], list
             f"{layout.path} holds judgements for {', '.join(sorted(there))}, but the task is measured on {', '.join(splits)}: "
             f"name another split (--split), or rename the one that is to be measured to {splits[0]}"
         )
+    if not layout.has_corpus:  # the passages of a table are those of one split
+        chosen = dict([*chosen.items()][:1])
     others = [name for name in there if name not in chosen]
     said = f"measured on {', '.join(chosen)}; {', '.join(others)} is there too"
     return chosen, [Note.of(said, "splits", len(others), len(there))] if others else []
@@ -209,25 +208,25 @@ def _checked(
     for split, grades in judged.items():
         path = _judged_in(layout, split)
         places = tables["judged"].filter(pc.equal(tables["judged"]["split"], split))
-        missing = [
-            _missing(layout, places, side, other, tables[other]["id"], path)
-            for side, other in (("query", "queries"), ("document", "corpus"))
-        ]
-        for (side, other, so), names in zip(
-            (("queries", "queries", "left out"), ("documents", "corpus", "counted as not found")), missing, strict=True
-        ):
-            total = len(pc.unique(places["query" if side == "queries" else "document"]))
-            where = "in the corpus" if other == "corpus" else f"in {_path(layout, other).name}"
+        unknown = {}
+        for side, other, so in (("query", "queries", "left out"), ("document", "corpus", "counted as not found")):
+            unknown[side] = names = _missing(layout, places, side, other, tables[other]["id"], path)
             if names:
-                notes.append(_told(names, total, f"judged {side}", f"not {where}", so, f"missing-{side}"))
-        unknown = set(missing[0])
-        known = {query: own for query, own in grades.items() if query not in unknown}
+                where = "in the corpus" if other == "corpus" else f"in {_path(layout, other).name}"
+                what, total = ("queries" if side == "query" else "documents"), len(pc.unique(places[side]))
+                notes.append(_told(names, total, f"judged {what}", f"not {where}", so, f"missing-{what}"))
+        gone = {side: set(names) for side, names in unknown.items()}
+        known = {query: own for query, own in grades.items() if query not in gone["query"]}
         found[split] = {query: own for query, own in known.items() if max(own.values()) > 0}
         if not found[split]:
             where = _path(layout, "queries").name
             raise InputError(f"{path} names no relevant document: no grade of a query in {where} is above 0")
-        gone = set(missing[1])
-        if all(document in gone for own in found[split].values() for document, grade in own.items() if grade > 0):
+        if all(
+            document in gone["document"]
+            for own in found[split].values()
+            for document, grade in own.items()
+            if grade > 0
+        ):
             where = _path(layout, "corpus").name
             raise InputError(f"{path}: no document with a grade above 0 is in {where}, so every score would be 0")
     return found
@@ -276,7 +275,7 @@ def _plainly(name: str) -> str:
 
 
 def _told(missing: Sequence[str], total: int, what: str, where: str, so: str, code: str) -> Note:
-    names = ", ".join(repr(name) for name in missing[:_SHOWN]) + (" ..." if len(missing) > _SHOWN else "")
+    names = some([repr(name) for name in missing], _SHOWN)
     text = f"{len(missing):,} of {total:,} {what} {'is' if len(missing) == 1 else 'are'} {where} ({names}): {so}"
     return Note.of(text, code, len(missing), total)
 

@@ -61,7 +61,7 @@ def task_over(data: OwnSearch | OwnLabelled, name: str, kind: str, languages: Se
         eval_langs=list(languages),
         main_score=main_score,
     )
-    made: AbsTask = own_class(base, data, metadata, **data.settings(kind))()
+    made: AbsTask = own_class(base, data, metadata, **(data.settings() if isinstance(data, OwnLabelled) else {}))()
     return made
 
 

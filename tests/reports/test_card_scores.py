@@ -135,3 +135,13 @@ def test_a_model_without_a_teacher_or_a_record_has_scores_alone(full_tree, build
     assert len(scores.rows) == 9
     assert (scores.teacher, scores.summary, scores.conditions, scores.readings) == ("", "", "", ())
     assert {row.teacher for row in scores.rows} == {"–"}
+
+
+def test_own_data_are_cited_as_no_data_set_of_the_hub(tree, builder):
+    tree.task("help", dataset={"path": "own/help", "revision": "a" * 40})
+    tree.task("SciFact", dataset={"path": "mteb/scifact", "revision": "a" * 40})
+    tree.model(*builder.STUDENT, role="zoo")
+    for task in ("help", "SciFact"):
+        tree.score(builder.STUDENT, task, 0.5, data="a" * 40)
+    rows = read_card_scores(tree.root, builder.STUDENT[0], builder.STUDENT[1]).rows
+    assert {row.task: row.dataset for row in rows} == {"help": "", "SciFact": "mteb/scifact"}

@@ -70,6 +70,17 @@ def test_equals_a_plain_run(cluster, folders, tmp_path):
     assert seen[-1] == (4, 4)
 
 
+def test_own_data_are_found_from_another_working_folder(cluster, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text("query,passage,grade\nwhere is Rome,in Italy,1\nwhere is Oslo,in Norway,1\n")
+    request = Request(("random",), None, ("GenZooOne=mine.csv", "GenZooTwo=./mine.csv"))
+    evaluate_on_ray(request, tmp_path / "ray", address=cluster)
+    grid = request.resolve()
+    evaluate(grid.metas, grid.tasks, tmp_path / "plain", facts=grid.facts)
+    assert scores(tmp_path / "ray") == scores(tmp_path / "plain")
+    assert len(scores(tmp_path / "ray")) == 2
+
+
 def test_drawn_documents_are_the_same_for_every_pair(cluster, folders, tmp_path):
     """Two copies of a model on clustering and multilabel tasks, which a worker hands out to all of its pairs."""
     copies = [str(folders / "good"), str(shutil.copytree(folders / "good", tmp_path / "copy"))]

@@ -25,7 +25,7 @@ TEXTS = "text,label\na,x\nb,y\nc,x\n"
 def test_similarities_are_numbers_and_their_range_is_told(write):
     made = open_data(write(pairs=PAIRS))
     assert (made.kind, made.splits, made.data.n_texts, made.data.n_characters) == ("STS", ("test",), 4, 4)
-    assert made.data.settings("STS") == {"min_score": -2, "max_score": 1.5}
+    assert made.data.settings() == {"min_score": -2, "max_score": 1.5}
     assert made.tables["test"].to_pydict() == {"sentence1": ["a", "c"], "sentence2": ["b", "d"], "score": [1.5, -2.0]}
 
 
@@ -50,9 +50,9 @@ def test_labels_become_numbers_in_the_order_of_their_names(write):
 
 def test_without_a_split_to_train_on_it_is_cross_validated(write):
     made = open_data(write(mine=TEXTS), kind="classification")
-    assert made.data.settings(made.kind) == {"is_cross_validation": True, "train_split": "test"}
+    assert made.data.settings() == {"is_cross_validation": True, "train_split": "test"}
     assert [note.code for note in made.notes] == ["cross-validation"]
-    assert open_data(write(mine=TEXTS), kind="clustering").data.settings("Clustering") == {
+    assert open_data(write(mine=TEXTS), kind="clustering").data.settings() == {
         "max_fraction_of_documents_to_embed": None
     }
 
@@ -80,7 +80,7 @@ def test_splits_may_be_a_column(write):
 
 def test_labels_that_were_never_seen_are_noted(write):
     (note,) = open_data(write(train=TEXTS, test=TEXTS + "d,z\n")).notes
-    assert note.endswith("1 labels of test have no example in train ('z'): 1 texts count as wrong")
+    assert note.endswith("1 label of test without an example in train ('z'): 1 text cannot be right")
     assert (note.code, note.affected, note.total) == ("unseen-labels", 1, 4)
 
 

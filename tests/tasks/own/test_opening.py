@@ -84,7 +84,7 @@ def test_a_known_name_is_the_task_of_that_name(table):
             "mine.csv and other.csv are both called 'mine': name one of them, NAME=other.csv",
         ),
         (["nowhere.csv"], {}, "there is no file or folder nowhere.csv"),
-        (["SciFact"], {"kind": "clustering"}, "kind, columns, split and language are for data of your own"),
+        (["SciFact"], {"kind": "clustering"}, "kind, columns, split and language are for files of your own"),
         (["a/b=mine.csv"], {}, "'a/b' cannot be the name of a task"),
     ],
 )

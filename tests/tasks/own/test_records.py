@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from genzoo.errors import InputError
+from genzoo.tasks.own.opening import open_data
 from genzoo.tasks.own.records import Note, columns_of, read_records, stem_of, suffix_of
 
 ROWS = [{"id": "1", "text": 'a "b", c'}, {"id": "2", "text": "über\tMaß"}]
@@ -39,6 +40,7 @@ def write(path, text):
         ("a.jsonl.gz", "".join(json.dumps(row) + "\r\n\r\n" for row in ROWS)),
         ("a.csv", 'id,text\n1,"a ""b"", c"\n2,über\tMaß\n'),
         ("a.csv", '\ufeffid,text\r\n1,"a ""b"", c"\r\n\r\n2,über\tMaß\r\n'),
+        ("a.csv", 'id;text\n1;"a ""b"", c"\n2;über\tMaß\n'),
         ("a.tsv", 'id\ttext\n1\t"a ""b"", c"\n2\t"über\tMaß"\n'),
         ("a.tsv.gz", 'id\ttext\n1\t"a ""b"", c"\n2\t"über\tMaß"\n'),
     ],
@@ -47,6 +49,13 @@ def test_the_same_records_come_out_of_every_text_format(tmp_path, name, text):
     path = write(tmp_path / name, text)
     assert [dict(row.cells) for row in read_records([path])] == ROWS
     assert columns_of([path]) == ["id", "text"]
+
+
+def test_a_field_that_the_first_record_lacks_is_a_column_too(tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"query": "a", "passage": "b"}\n{"query": "a", "passage": "c", "grade": 0}\n')
+    assert columns_of([path]) == ["query", "passage", "grade"]
+    with pytest.raises(InputError, match=r"a.jsonl, line 1: the field 'grade' is missing"):
+        open_data(path)
 
 
 def test_parquet_parts_are_one_table_whose_rows_are_counted(tmp_path):
@@ -94,7 +103,7 @@ def test_tables_without_a_heading_are_told_from_those_with_one(tmp_path, text, c
         ("a.csv", 'id,text\n1,"a\n', r"a.csv, line 2: a quote is opened in this row and never closed"),
         ("a.csv", b"id,text\n1,caf\xe9\n", r"a.csv, line 2: not UTF-8 text"),
         ("a.jsonl", "{}\n[1]\n", r"a.jsonl, line 2: no JSON object but \[1\]"),
-        ("a.csv.gz", gzip.compress(b"id,text\n1,a\n" * 99)[:-9], r"a.csv.gz cannot be read"),
+        ("a.csv.gz", gzip.compress(b"id,text\n1,a\n" * 99, mtime=0)[:-9], r"a.csv.gz cannot be read"),
         ("a.parquet", "id,text", r"a.parquet is no Parquet file"),
         ("a.parquet", "", r"a.parquet is no Parquet file"),
     ],
