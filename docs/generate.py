@@ -197,6 +197,7 @@ def model_facts(entry: Any) -> str:
         ("recipe", f"[{_code(entry.recipe)}](../reference/recipes.md#named-recipes)"),
         ("embedding dimension", entry.dim),
         ("trained tokens", f"{spec['n_compression']} compression, {spec['n_thought']} thought"),
+        *([("tokens read after", f"layer {info['exit_layer']}")] if info.get("exit_layer") else []),
         ("longest input", f"{entry.max_tokens} tokens, the trained ones included"),
         ("size in the package", f"{size:.1f} MB, without the frozen LLM"),
         ("licence", entry.licence),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections import Counter
 from collections.abc import Iterable
 
+from genzoo.backbones.entries import BACKBONES
 from genzoo.errors import UnknownNameError
 from genzoo.leaderboards.facts import ModelKey
+from genzoo.models.entries import BASELINES, ENTRIES, MTEB_BASELINES, baseline_id
 from genzoo.names import is_commit
+from genzoo.teachers.teachers import TEACHERS
 from genzoo.text import told_apart
 
 _SHORT_HASH = 7
@@ -59,8 +63,16 @@ def _short_revision(key: ModelKey, keys: list[ModelKey]) -> str:
     return key.revision if any(other.startswith(short) for other in others) else short
 
 
+@functools.cache
+def given_names() -> dict[str, str]:
+    """Names by which `genzoo evaluate` takes models and baselines of the zoo -> the names under which their results stand."""
+    baselines = {f"{one.key}-{kind.suffix}": baseline_id(one, kind) for one in BACKBONES for kind in BASELINES}
+    models = {entry.name: entry.hub_id for entry in ENTRIES}
+    return MTEB_BASELINES | baselines | {teacher.key: teacher.hub_id for teacher in TEACHERS} | models
+
+
 def find_model(name: str, keys: Iterable[ModelKey], where: str) -> ModelKey:
-    """The one model that a full name, a short name, a label or `name@revision` means.
+    """The one model that a full name, a short name, a label, `name@revision` or the name given to `genzoo evaluate` means.
 
     Args:
         name: As a user types it; case matters only where it tells two models apart.
@@ -72,6 +84,8 @@ def find_model(name: str, keys: Iterable[ModelKey], where: str) -> ModelKey:
     if name in by_label:
         return by_label[name]
     wanted, _, revision = (part.strip() for part in name.partition("@"))
+    if all(shape(key.model) != wanted for key in keys for shape in (str, short_name)):
+        wanted = given_names().get(wanted, wanted)
     for fold in (str, str.casefold):
         for shape in (str, short_name):
             hits = [key for key in keys if fold(shape(key.model)) == fold(wanted)]

@@ -19,7 +19,7 @@ from genzoo.errors import InputError, UnknownNameError
 from genzoo.files import folder_digest, read_json
 from genzoo.hub import is_transport
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
-from genzoo.models.entries import BASELINES, ENTRIES, Baseline, ZooEntry, find_entry
+from genzoo.models.entries import BASELINES, ENTRIES, MTEB_BASELINES, Baseline, ZooEntry, baseline_id, find_entry
 from genzoo.models.loading import find_checkpoint, load, loaded_content
 from genzoo.models.prompts import all_prompts
 from genzoo.names import ModelName, is_commit
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-MTEB_BASELINES = {"bm25": "mteb/baseline-bm25s", "random": "mteb/baseline-random-encoder"}
 
 
 def count_parameters(folder: Path, exit_layer: int = 0) -> int:
@@ -124,11 +123,6 @@ def is_pinned(name: str) -> bool:
         return mteb.get_model_meta(repo_id, revision=revision or None, fetch_from_hf=False).loader is not None
     except (KeyError, ValueError):
         return False
-
-
-def baseline_id(backbone: Backbone, baseline: Baseline) -> str:
-    """Name under which a baseline's results stand."""
-    return f"genzoo/{backbone.hub_id.rpartition('/')[2]}-{baseline.label}"
 
 
 def load_for_mteb(

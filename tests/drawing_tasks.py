@@ -122,5 +122,5 @@ SHARED = [TwoClusterings(), OneMultilabel()]
 class DrawnRequest(Request):
     """Asks for models by name and for the shared tasks above, which a process hands out as a benchmark does."""
 
-    def resolve(self):
-        return replace(super().resolve(), tasks=SHARED)
+    def resolve(self, *args, **options):
+        return replace(super().resolve(*args, **options), tasks=SHARED)

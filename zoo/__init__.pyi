@@ -8,6 +8,8 @@ from genzoo.errors import ZooError as ZooError
 from genzoo.leaderboards.judging.pools import JudgedPool as JudgedPool
 from genzoo.leaderboards.judging.pools import judgements as judgements
 from genzoo.leaderboards.leaderboard import Leaderboard as Leaderboard
+from genzoo.leaderboards.searches.explained import ExplainedSearch as ExplainedSearch
+from genzoo.leaderboards.searches.failures import FailedSearches as FailedSearches
 from genzoo.leaderboards.study_runs import study as study
 from genzoo.models.checkpoint import TokenCheckpoint as TokenCheckpoint
 from genzoo.models.convert import convert as convert

@@ -153,24 +153,36 @@ def _verdict(search: ExplainedSearch) -> Iterator[str]:
         yield f"{each.document}, at rank {each.rank}, must not be found (grade {each.grade})."
 
 
-def explained_search(
-    search: Search, key: ModelKey, readings: Mapping[str, Decoded], *, is_harm: bool = False, has_zeros: bool = False
-) -> ExplainedSearch:
-    """What a model's ranking of one query says.
+def explained_searches(
+    searches: Sequence[Search],
+    key: ModelKey,
+    readings: Mapping[str, Decoded],
+    *,
+    is_harm: bool = False,
+    has_zeros: bool = False,
+) -> tuple[ExplainedSearch, ...]:
+    """What a model's rankings of some queries say, in their order.
 
     Args:
-        search: The search.
+        searches: The searches.
         key: The model.
         readings: What the model decodes, by text.
         is_harm: Whether the judged passages are those that must not be found.
         has_zeros: Whether judges also gave the grade 0 on this task.
     """
+    found = [_explained(search, key, readings, is_harm, has_zeros) for search in searches]
+    return tuple(found if is_harm else _with_twins(found))
+
+
+def _explained(
+    search: Search, key: ModelKey, readings: Mapping[str, Decoded], is_harm: bool, has_zeros: bool
+) -> ExplainedSearch:
     outcome, grades = search.outcomes[key], search.judgements.relevance[search.query]
     hits = {hit.document: hit for hit in (*outcome.judged, *outcome.top)}
     best = max(grades.values(), default=0)
     right = tuple(_placed(search, name, hits.get(name), readings) for name in search.right[:_RIGHT])
     place = functools.partial(_placed, search, readings=readings)
-    found = _with_twins([place(hit.document, hit) for hit in _until_best(outcome, grades, best)], right)
+    found = tuple(place(hit.document, hit) for hit in _until_best(outcome, grades, best))
     barred = tuple(place(hit.document, hit) for hit in outcome.top if grades.get(hit.document, 0) < 0)
     return ExplainedSearch(
         query=search.query.query,
@@ -214,10 +226,23 @@ def _decoded(text: str, readings: Mapping[str, Decoded]) -> str | None:
     return readings[text].decoded if text in readings else None
 
 
-def _with_twins(passages: Sequence[PlacedPassage], right: Sequence[PlacedPassage]) -> tuple[PlacedPassage, ...]:
-    """The passages, each that is not relevant with the relevant one that it is nearly the same text as, if there is one."""
-    pairs = [(each, other) for each in passages if not (each.grade and each.grade > 0) for other in right]
-    found = resemblance([each.text for each, _ in pairs], [other.text for _, other in pairs]) if pairs else ()
-    alike = sorted((-value, each.document, other.document) for (each, other), value in zip(pairs, found, strict=True))
-    twins = {document: twin for value, document, twin in reversed(alike) if -value >= NEAR}
-    return tuple(dataclasses.replace(each, twin=twins.get(each.document, "")) for each in passages)
+def _with_twins(searches: Sequence[ExplainedSearch]) -> Iterator[ExplainedSearch]:
+    """The searches, each passage above a relevant one with the relevant one that it is nearly the same text as, if there is one."""
+    pairs = {(each.text, right.text): None for search in searches for each in _others(search) for right in search.right}
+    firsts, seconds = [first for first, _ in pairs], [second for _, second in pairs]
+    alike = dict(zip(pairs, resemblance(firsts, seconds).tolist() if pairs else (), strict=True))
+    for search in searches:
+        twins = {}
+        for each in _others(search):
+            value, name = max(
+                ((alike[each.text, right.text], right.document) for right in search.right), default=(0.0, "")
+            )
+            if value >= NEAR:
+                twins[each.document] = name
+        found = (dataclasses.replace(each, twin=twins.get(each.document, "")) for each in search.found)
+        yield dataclasses.replace(search, found=tuple(found)) if twins else search
+
+
+def _others(search: ExplainedSearch) -> Iterator[PlacedPassage]:
+    """The passages on top that are not known to be relevant."""
+    return (each for each in search.found if not (each.grade and each.grade > 0))

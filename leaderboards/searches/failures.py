@@ -12,7 +12,7 @@ from genzoo.errors import InputError, UnknownNameError
 from genzoo.frames import to_frame, to_html
 from genzoo.leaderboards.facts import SAFETY, ModelKey, TaskFacts, facet
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.searches.explained import ExplainedSearch, explained_search
+from genzoo.leaderboards.searches.explained import ExplainedSearch, explained_searches
 from genzoo.leaderboards.searches.telling import Search, searches_of
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def failed_searches(store: ResultStore, key: ModelKey, task: str, query: str | N
     is_harm = facet(facts) == SAFETY
     has_zeros = not is_harm and found[0].judgements.has_irrelevant
     readings = store.readings.get(key, {})
-    every = tuple(explained_search(search, key, readings, is_harm=is_harm, has_zeros=has_zeros) for search in found)
+    every = explained_searches(found, key, readings, is_harm=is_harm, has_zeros=has_zeros)
     if query is None:
         chosen = sorted((search for search in every if search.went_wrong), key=_badness)
     else:

@@ -56,3 +56,20 @@ def test_a_name_of_several_or_of_none_is_an_error_that_lists_them():
         find_model("bese", keys, "results")
     with pytest.raises(UnknownNameError, match="it has acme/base"):
         find_model("zzz", keys, "results")
+
+
+@pytest.mark.parametrize(
+    ("given", "model"),
+    [
+        ("minilm", "sentence-transformers/all-MiniLM-L6-v2"),
+        ("bm25", "mteb/baseline-bm25s"),
+        ("smollm2-135m", "genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen"),
+        ("smollm2-135m-mean", "genzoo/SmolLM2-135M-Instruct-MeanPooled"),
+    ],
+)
+def test_a_model_is_found_by_the_name_that_evaluate_took(given, model):
+    keys = [ModelKey(model, "r1"), ModelKey("acme/other", "r2")]
+    assert find_model(given, keys, "results") == keys[0]
+    assert find_model(f"{given}@r1", keys, "results") == keys[0]
+    own = ModelKey(f"acme/{given}", "r3")  # a model that is really called so comes first
+    assert find_model(given, [*keys, own], "results") == own

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from genzoo.backbones.entries import Backbone
 from genzoo.errors import UnknownNameError
 from genzoo.names import Registry
 
@@ -130,6 +131,11 @@ DEFAULT = "smollm2-135m"
 """What commands take when no model is named."""
 
 
+def baseline_id(backbone: Backbone, baseline: Baseline) -> str:
+    """Name under which a baseline's results stand."""
+    return f"genzoo/{backbone.hub_id.rpartition('/')[2]}-{baseline.label}"
+
+
 def find_entry(name: str) -> ZooEntry | None:
     """Entry by short name or by hub id, None where there is none."""
     return next((entry for entry in ENTRIES if name in (entry.name, entry.hub_id)), None)
@@ -239,6 +245,9 @@ class Baseline:
             return backbone_digest
         return hashlib.sha256(f"{backbone_digest} {self.suffix} {self.version}".encode()).hexdigest()[:40]
 
+
+MTEB_BASELINES = {"bm25": "mteb/baseline-bm25s", "random": "mteb/baseline-random-encoder"}
+"""Name on the command line -> name of a baseline that mteb brings along."""
 
 BASELINES = (
     Baseline("mean", "MeanPooled"),

@@ -250,5 +250,6 @@ def _column(path: Path, names: Iterable[str], wanted: str | None) -> str:
     if wanted:
         raise InputError(f"{path} has no column {wanted!r}: it has the columns {found}")
     raise InputError(
-        f"{path} has the columns {found}: one must be named {', '.join(COLUMNS)}, or be named with --column"
+        f"{path} has the columns {found}: one must be named {', '.join(COLUMNS)}, or be named with --column NAME "
+        "(genzoo pool and check: --columns query=NAME)"
     )

@@ -66,3 +66,26 @@ def test_a_text_is_decoded_once_and_kept(judged, llama, monkeypatch, tmp_path):
 def test_a_damaged_file_counts_as_none(tmp_path):
     (tmp_path / "x.json").write_text('{"decoded": [')
     assert evidence.read_kept(tmp_path / "x.json") == {} == evidence.read_kept(tmp_path / "nowhere.json")
+
+
+def split_of(relevance):
+    """One split as mteb's retrieval tasks hold it."""
+    from datasets import Dataset
+
+    names = ["right", "barred", "zero", "found", "other"]
+    corpus = Dataset.from_list([{"id": name, "title": "", "text": f"text of {name}"} for name in names])
+    queries = Dataset.from_list([{"id": query, "text": f"text of {query}"} for query in relevance])
+    return {"corpus": corpus, "queries": queries, "relevant_docs": relevance}
+
+
+def test_texts_are_kept_of_what_was_judged_and_found_and_the_choice_stays():
+    grades = {"q1": {"right": 2, "barred": -1, "zero": 0}}
+    task = SimpleNamespace(dataset={"default": {"test": split_of(grades)}})
+    rankings = [{"default": {"test": {"q1": {"found": 0.9}}}}]
+    earlier = {"parts": {"default": {"test": {"documents": {"other": "x"}, "chosen": ["q1"]}}}}
+    kept = evidence._parts(task, rankings, earlier)["default"]["test"]
+    assert set(kept["documents"]) == {"right", "barred", "found", "other"}
+    assert (kept["chosen"], kept["relevance"], kept["n_documents"]) == (["q1"], grades, 5)
+    for damaged in ({"parts": {"default": {"test": []}}}, {"parts": {"default": {"test": {"chosen": 3}}}}, {}):
+        kept = evidence._parts(task, rankings, damaged)["default"]["test"]
+        assert "chosen" not in kept and set(kept["documents"]) == {"right", "barred", "found"}

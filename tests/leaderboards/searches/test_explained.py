@@ -6,7 +6,7 @@ import pytest
 
 from genzoo.leaderboards.facts import Decoded, ModelKey
 from genzoo.leaderboards.reading.predictions import Judgements, QueryKey, _outcome
-from genzoo.leaderboards.searches.explained import explained_search
+from genzoo.leaderboards.searches.explained import explained_searches
 from genzoo.leaderboards.searches.telling import Search
 from genzoo.leaderboards.statistics.aggregation import Part
 
@@ -25,6 +25,11 @@ def search(ranking, grades):
     hits = [(name, 1 - place / 100) for place, name in enumerate(ranking)]
     judgements = Judgements("T", "v1", {QUERY: "free returns"}, {QUERY: grades}, {QUERY.part: TEXTS})
     return Search("T", QUERY, judgements, {KEY: _outcome(hits, grades, "ndcg_at_10")})
+
+
+def explained_search(one, key, readings):
+    (found,) = explained_searches([one], key, readings)
+    return found
 
 
 def test_passages_are_shown_as_far_as_the_best_one():
@@ -75,3 +80,16 @@ def test_a_row_of_a_table_has_what_was_found_and_what_should_have_been():
     assert (row["found id"], row["right id"], row["rank"]) == ("n0", "good", 2)
     empty = dataclasses.replace(explained_search(search(["n0"], {"good": 1}), KEY, {}), found=(), right=())
     assert empty.as_row()["found first"] == "" and empty.verdict == "No passage of this query has a grade above 0."
+
+
+def test_many_searches_at_once_give_what_each_gives_alone():
+    several = [
+        search(["copy", "n0", "good"], {"good": 1}),
+        search(["n1", "good"], {"good": 1}),
+        search(["good"], {"good": 1}),
+        search(["copy", "good"], {"good": 2, "copy": 1}),
+    ]
+    together = explained_searches(several, KEY, {})
+    assert together == tuple(explained_search(each, KEY, {}) for each in several)
+    assert [len(each.twins) for each in together] == [1, 0, 0, 0]
+    assert explained_searches([], KEY, {}) == ()

@@ -64,14 +64,13 @@ def test_an_example_is_written_as_a_team_would_have_it(name, tmp_path):
 
 
 def test_it_can_be_measured_as_it_is(tmp_path):
-    from genzoo.tasks.sets.own_data import read_search_set
+    from genzoo.tasks.own.opening import open_data
 
-    data = read_search_set(write_example("helpdesk", tmp_path / "new") / "judged", ["test"])
-    assert len(data.judgements["test"]) == 60
-    given = {
-        (query, passage, grade) for query, own in data.judgements["test"].items() for passage, grade in own.items()
-    }
+    data = open_data(write_example("helpdesk", tmp_path / "new") / "judged")
+    judged = data.judgements["test"]
+    given = {(query, passage, grade) for query, own in judged.items() for passage, grade in own.items()}
     assert given == {(row["query-id"], row["corpus-id"], row["score"]) for row in QRELS}
+    assert (data.kind, len(judged), data.as_task().metadata.main_score) == ("Retrieval", 60, "ndcg_at_10")
 
 
 def test_nothing_is_written_over(tmp_path):
