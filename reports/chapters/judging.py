@@ -33,6 +33,10 @@ _NEEDED = (
     "Needed is the number of queries with which 80 of 100 comparisons would find the difference (p < 0.05), if the true difference is the "
     "one observed. The range takes the 95\u00a0% interval of the difference into account: its upper end is open where that includes zero."
 )
+_TOO_FEW = (
+    "Fewer than ten queries with a relevant passage are judged completely: too few to compare models or to say how many more it takes. "
+    "Judge more of the pool first."
+)
 _OF_THE_LOG = (
     " Where queries were chosen by disagreement, it is a number of queries that are drawn at random from the log."
 )
@@ -72,6 +76,8 @@ def _section(
         about = _NEEDED + _OF_THE_LOG * any(each.for_log is not None for each in compared)
         blocks += [block(needed_table(store, compared)), Prose(about, is_quiet=True)]
         blocks += [Prose(text) for text in _log_in_words(store, compared)]
+    elif any(judging_of(store, task) is not None for task in board.tasks):
+        blocks.append(Prose(_TOO_FEW))
     return (Section("judging", "Judgements", tuple(blocks)),)
 
 

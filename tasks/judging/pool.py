@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mteb.models import ModelMeta
 
 log = logging.getLogger(__name__)
+SCORED = 10
+"""The depth of nDCG@10, by which an evaluation ranks models on a search."""
 SECONDS = 15
 """For one passage, assumed for the estimate of the work."""
 
@@ -190,6 +192,11 @@ class _Asked:
             number = getattr(self, name)
             if number is not None and number < lowest:
                 raise InputError(f"{name} is {number}: it must be {lowest} or more")
+        if self.depth < SCORED:
+            log.warning(
+                f"a depth of {self.depth} leaves passages on the places {self.depth + 1} to {SCORED} unjudged, and nDCG@{SCORED} counts these as "
+                f"not relevant: -k {SCORED} judges them all"
+            )
         if not self.models:
             raise InputError("no model was named: give two or more embedders. See: genzoo list")
         if self.most_disagreed and len(self.metas) < 2:

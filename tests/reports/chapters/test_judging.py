@@ -1,5 +1,7 @@
 """The chapter on judgements."""
 
+import json
+
 import pytest
 
 from genzoo.leaderboards import Leaderboard, ResultStore
@@ -67,6 +69,16 @@ def test_without_judged_passages_that_are_not_relevant_there_is_no_chapter(tree)
     tree.predict(ONE, "Finder", {"q1": {"d1": 0.9}})
     tree.score(ONE, "Finder", 1.0)
     assert chapter(tree) == ()
+
+
+def test_with_too_few_queries_it_says_to_judge_more(judged):
+    path = judged.root / "judgements" / f"{TASK}.json"
+    content = json.loads(path.read_text())
+    part = content["parts"]["default"]["test"]
+    part["relevance"] = dict(list(part["relevance"].items())[:8])
+    path.write_text(json.dumps(content))
+    (section,) = chapter(judged)
+    assert "too few to compare models" in section.blocks[-1].text
 
 
 def verdict(p_value, needed, for_log=None):

@@ -237,6 +237,11 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_loaded(
     assert not list(tmp_path.glob("pool/[!.]*"))
 
 
+def test_a_pool_that_is_shallower_than_the_score_says_so(source, tmp_path, caplog):
+    pool(source / "log.csv", source / "docs", "bm25", output=tmp_path / "pool", depth=5, n_queries=1, results=tmp_path)
+    assert "places 6 to 10 unjudged" in caplog.text
+
+
 def test_a_folder_of_something_else_is_not_touched(source, tmp_path):
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(InputError, match="holds other files and no pool"):
