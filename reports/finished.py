@@ -81,6 +81,8 @@ class Question:
     @classmethod
     def of(cls, output: Path, asked: Mapping[str, Any]) -> Question | None:
         """The question; None where an object is among what is asked, which no later run can be asked for."""
+        if not all(isinstance(name, str) for name in (*asked["models"], *asked["tasks"])):
+            return None
         with contextlib.suppress(TypeError, ValueError, OSError):
             folders = {name: os.path.realpath(name) for name in asked["models"] if Path(name).is_dir()}
             content = [asked, folders, os.fspath(Path.cwd()), package_versions(), _code()]
