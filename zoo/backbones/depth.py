@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from genzoo.backbones.forward import FAMILIES, attend_packed
 from genzoo.errors import InputError
 
 
@@ -24,6 +23,8 @@ def check_layer(config: Any, layer: int) -> None:
     """
     if not layer:
         return
+    from genzoo.backbones.forward import FAMILIES  # seconds of transformers, which reading a config does not need
+
     config = config.get_text_config()
     if layer > config.num_hidden_layers:
         raise InputError(
@@ -61,10 +62,11 @@ def first_layers(model: Any, layer: int) -> Any:
     """
     if not layer:
         return model
+    from genzoo.backbones.forward import attend_packed
+
     check_layer(model.config, layer)
-    attend_packed(
-        model
-    )  # the layers look at the whole model's config, the view at its own: both must name one attention
+    # the layers look at the whole model's config, the view at its own: both must name one attention
+    attend_packed(model)
     view, body = _with_own_parts(model), _with_own_parts(model.base_model)
     body.layers = body.layers[:layer]
     body.config = copy.copy(body.config)

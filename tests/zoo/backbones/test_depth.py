@@ -1,5 +1,8 @@
 """The first layers of an LLM, read as a stock model of so many layers reads them."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from conftest_builders import build_backbone
@@ -61,3 +64,8 @@ def test_a_layer_that_is_not_there_is_refused(llama):
     with pytest.raises(InputError, match=r"checked on llama.* and this backbone is gpt2"):
         check_layer(AutoConfig.for_model("gpt2"), 2)
     check_layer(AutoConfig.for_model("gpt2"), 0)
+
+
+def test_what_reads_a_config_alone_does_not_import_the_forward_pass():
+    code = "import sys, genzoo.models.loading; sys.exit('genzoo.backbones.forward' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
