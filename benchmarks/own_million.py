@@ -1,7 +1,7 @@
 """Measures what a large search set of one's own costs beside mteb's own run on the same files. Not a test: run it.
 
-    python benchmarks/own_million.py /tmp/million --passages 100000
-    python benchmarks/own_million.py /tmp/million --passages 1000000 --json
+    python benchmarks/own_million.py output/million --passages 100000
+    python benchmarks/own_million.py output/million --passages 1000000 --json
 
 It writes a set of passages of 40 words and 1,000 queries (a Zipf vocabulary, seed 0) unless it is there, and runs each of these in a
 process of its own: mteb alone with its stock loader and no predictions, then `genzoo evaluate`, then `genzoo evaluate` with the other
