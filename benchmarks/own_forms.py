@@ -1,6 +1,6 @@
 """Measures a model on public sets that are written in every form that own data may have, through `genzoo.evaluate`. Not a test: run it.
 
-    python benchmarks/own_forms.py ../shared/data/eval_dev -m minilm -o /tmp/forms
+    python benchmarks/own_forms.py ../shared/data/eval_dev -m minilm -o output/forms
 
 The sets are SciFact (retrieval), STSBenchmark (similarity) and Banking77 (classification), the forms BEIR, TREC, Parquet and CSV where
 the kind has them. Every form must give the same score; beside it stands the value that mteb's results repository publishes for
