@@ -13,6 +13,7 @@ from genzoo.files import is_hidden
 from genzoo.tables import read_text
 from genzoo.tasks.own.columns import Columns
 from genzoo.tasks.own.records import columns_of, read_records, suffix_of
+from genzoo.text import some
 
 log = logging.getLogger(__name__)
 Split = Literal["headings", "files", "paragraphs"]
@@ -86,7 +87,7 @@ def _checked(path: Path, passages: Iterable[Passage]) -> Iterator[Passage]:
     if not seen:
         raise InputError(f"{path} holds no passage with a text: give {KINDS}")
     if empty:
-        shown = ", ".join(map(repr, empty[:_SHOWN])) + (" ..." if len(empty) > _SHOWN else "")
+        shown = some([repr(name) for name in empty], _SHOWN)
         log.warning(f"{path}: {len(empty):,} passages have no text ({shown}): left out")
     if long:
         log.warning(
