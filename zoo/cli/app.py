@@ -82,6 +82,7 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -92,7 +93,7 @@ def _options(
 ) -> None:
     if quiet and verbose:
         raise InputError("--quiet and --verbose ask for the opposite: give one of them")
-    progress(level=logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
+    context.with_resource(progress(level=logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO))
     if verbose:
         warnings.simplefilter("default")
         return
@@ -123,8 +124,6 @@ def main() -> None:
         if stop.code == STOPPED:  # typer's word for a keyboard interrupt
             err.print("stopped; what was finished is kept, run the same command to go on")
         raise
-    finally:
-        progress(False)
 
 
 def _named(error: OSError) -> str:

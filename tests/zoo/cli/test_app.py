@@ -1,10 +1,14 @@
 """The command line as a user meets it: exit codes, one clear line per error, nothing half-written."""
 
+import logging
 import subprocess
 import sys
 
 import pytest
 from conftest_builders import SENTENCES, build_checkpoint
+from typer.testing import CliRunner
+
+from genzoo.cli.app import app
 
 
 @pytest.fixture(scope="session")
@@ -179,3 +183,10 @@ def test_a_table_of_reported_scores_says_what_it_left_out(genzoo, tmp_path):
     assert [line.split("|")[2].strip(" *") for line in out.splitlines() if "(reported)" in line] == ["75.0", "75.0"]
     for said in ("'Average', 'Rank': not tasks", "its scores are percent", "line 4: 6 cells under a heading of 5"):
         assert f"note: scores.csv: {said}" in error
+
+
+def test_a_command_leaves_silence_behind():
+    before = list(logging.getLogger("genzoo").handlers)
+    for words in (["list"], ["list", "no such kind"]):
+        CliRunner().invoke(app, words)
+        assert logging.getLogger("genzoo").handlers == before
