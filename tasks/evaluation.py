@@ -265,7 +265,7 @@ def _check_input(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], settings:
     for meta in metas:
         if not isinstance(meta, ModelMeta):
             raise InputError(
-                f"a model must come as an mteb.ModelMeta, got {type(meta).__name__}: see genzoo.tasks.mteb_models"
+                f"a model must come as an mteb.ModelMeta, got {type(meta).__name__}: see genzoo.tasks.embedders.mteb_models"
             )
         name, revision = meta.name or "", meta.revision or ""
         if "/" not in name or revision in _NO_REVISION:

@@ -18,8 +18,8 @@ from mteb.models import ModelMeta
 from genzoo.backbones.whole import check_embeddings, check_tokenizers, whole_models
 from genzoo.errors import ZooError
 from genzoo.models.entries import MTEB_BASELINES
+from genzoo.tasks.embedders.mteb_models import card_prompts, model_content
 from genzoo.tasks.embedding_cache import EmbeddingCache
-from genzoo.tasks.mteb_models import card_prompts, model_content
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
 
 _TELLING = 3

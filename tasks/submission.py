@@ -27,8 +27,8 @@ from genzoo.names import is_commit
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.plan import REPO_ID
 from genzoo.tasks import records
+from genzoo.tasks.embedders.mteb_models import resolve_model
 from genzoo.tasks.model_session import first_line
-from genzoo.tasks.mteb_models import resolve_model
 from genzoo.tasks.own.choices import is_own
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.sets.benchmarks import TASKS

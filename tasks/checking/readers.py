@@ -86,7 +86,7 @@ def _if_on_this_machine(name: str) -> Reader | None:
 
 
 def _reader(name: str) -> Reader:
-    """How the model of this name reads, as `genzoo.tasks.mteb_models.resolve_model` understands the name."""
+    """How the model of this name reads, as `genzoo.tasks.embedders.mteb_models.resolve_model` understands the name."""
     if name in UNLIMITED:
         return Reader(name, None, None)
     named = ModelName.parse(name)

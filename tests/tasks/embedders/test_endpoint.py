@@ -18,8 +18,8 @@ from genzoo.errors import FailedRunsError, InputError
 from genzoo.reports.measuring import plan_evaluation
 from genzoo.tasks.embedders.address import Address
 from genzoo.tasks.embedders.endpoint import Endpoint, EndpointOptions, describe_endpoint
+from genzoo.tasks.embedders.mteb_models import is_pinned
 from genzoo.tasks.embedders.transport import EndpointError
-from genzoo.tasks.mteb_models import is_pinned
 
 KEY = "sk-a-very-secret-key-0123456789"
 TASK = "GenZooMiniRetrieval"

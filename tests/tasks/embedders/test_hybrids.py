@@ -9,7 +9,7 @@ import genzoo
 from genzoo.errors import InputError
 from genzoo.reports.measuring import plan_evaluation
 from genzoo.tasks.embedders.hybrids import Hybrid, WordMatches
-from genzoo.tasks.mteb_models import resolve_model
+from genzoo.tasks.embedders.mteb_models import resolve_model
 
 pytest.importorskip("bm25s")
 TASK = "GenZooMiniRetrieval"
