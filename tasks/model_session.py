@@ -21,6 +21,7 @@ from genzoo.models.entries import MTEB_BASELINES
 from genzoo.tasks.embedders.mteb_models import card_prompts, model_content
 from genzoo.tasks.embedding_cache import EmbeddingCache
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
+from genzoo.text import described
 
 _TELLING = 3
 """So many different texts with one embedding are no coincidence: two may differ in what a tokenizer drops."""
@@ -177,7 +178,7 @@ class ModelSession:
                 _check(part, str(meta.name))
         except Exception as error:
             known = isinstance(error, ZooError)
-            self._failure = error if known else ZooError(f"the model cannot be loaded ({first_line(error)})")
+            self._failure = error if known else ZooError(f"the model cannot be loaded ({described(error)})")
             raise self._failure from error
         try:
             self._prepare(model)
@@ -277,9 +278,3 @@ def _in_pool(encode: Callable[..., Any], pool: Any) -> Callable[..., Any]:
         return encode(*args, **(options | {"pool": pool}))
 
     return pooled
-
-
-def first_line(error: BaseException) -> str:
-    """The kind of an error and the first line of what it says."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from genzoo.errors import InputError
-from genzoo.tables import other_divider
 
 _IDS = {
     "query-id": ("query-id", "qid", "queryid", "topic", "topic-id", "question-id"),
@@ -125,8 +124,8 @@ class Columns:
         if found is None:
             known = ", ".join(_PART.get((part, role), _KNOWN[role])[:4])
             raise InputError(
-                f"{where} has no column for the {role} (such as {known}); it has {', '.join(columns) or 'none'}"
-                f"{other_divider(list(columns))}. Name it: --columns {role}=NAME"
+                f"{where} has no column for the {role} (such as {known}); it has {', '.join(columns) or 'none'}. "
+                f"Name it: --columns {role}=NAME"
             )
         return found
 

@@ -8,10 +8,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from genzoo.errors import InputError
-from genzoo.tables import Row, other_divider
+from genzoo.tables import Row
 from genzoo.tasks.judging.judgements import is_pool, settle_judgements
 from genzoo.tasks.own.columns import Columns
-from genzoo.tasks.own.records import SUFFIXES, TREC_FORMATS, Note, columns_of, read_records, stem_of, suffix_of
+from genzoo.tasks.own.records import (
+    SUFFIXES,
+    TREC_FORMATS,
+    TREC_QRELS,
+    Note,
+    columns_of,
+    read_records,
+    stem_of,
+    suffix_of,
+)
 
 KINDS = {
     "retrieval": "Retrieval",
@@ -42,7 +51,7 @@ _STEMS = {
 _HEADLESS = {
     "corpus": ("id", "text"),
     "queries": ("id", "text"),
-    "qrels": ("query-id", "iteration", "corpus-id", "score"),
+    "qrels": TREC_QRELS,
 }
 _SPLITS = {"train": "train", "training": "train", "test": "test"} | dict.fromkeys(("dev", "val", "valid"), "dev")
 _PART = re.compile(r"-\d+-of-\d+$")
@@ -296,7 +305,7 @@ def _kind_of(path: Path, tables: Mapping[str, Source], heading: list[str], colum
             f"{path} holds judgements alone: put it into a folder with a corpus and queries. Expected {SHAPE}"
         )
     raise InputError(
-        f"{path} has the columns {', '.join(heading)}, which fit no task{other_divider(heading)}. Name them with --columns "
+        f"{path} has the columns {', '.join(heading)}, which fit no task. Name them with --columns "
         "ROLE=NAME: query, passage and grade for a search; text1, text2 and score for similarity; text1, text2 and match for pairs that match or not; "
         "text and label for classes or clusters"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
-from genzoo.tables import other_divider, read_table, read_text
+from genzoo.tables import DIVIDERS, json_lines, read_table, read_text
 
 log = logging.getLogger(__name__)
 SHARE = 0.2
@@ -162,8 +161,6 @@ def _read(path: Path, wanted: str | None) -> list[_Row]:
 
 _Records = list[tuple[str, dict[str, Any]]]
 """Where each record stands, and its fields."""
-_TWICE = object()
-"""Stands for the value of a field that a JSON object names twice."""
 
 
 def _row(path: Path, place: str, record: dict[str, Any], column: str, has_id: bool) -> _Row:
@@ -173,8 +170,6 @@ def _row(path: Path, place: str, record: dict[str, Any], column: str, has_id: bo
             f"{', '.join(record) or 'none'}): every line needs it; name another field with --column"
         )
     value, name = record[column], record.get("id") if has_id else None
-    if value is _TWICE:
-        raise InputError(f"{path}, {place} names the field {column!r} twice: leave one of them out")
     if not isinstance(value, str):
         raise InputError(f"{path}, {place}: the query is of type {type(value).__name__}, not text: {value!r:.60}")
     return _Row(place, None if name is None else str(name).strip(), value)
@@ -187,7 +182,9 @@ def _refuse_column(path: Path, wanted: str | None, why: str) -> None:
 
 def _table_records(path: Path, divider: str) -> tuple[list[str], _Records]:
     table = read_table(path, divider)
-    if swallowed := table.swallowed(divider):
+    if table.divider != divider:
+        log.warning(f"{path} is read with {DIVIDERS[table.divider]}s between its columns, as its heading has them.")
+    if swallowed := table.swallowed:
         log.warning(
             f"{path}, line {swallowed[0]}: a quoted cell goes on over lines that look like rows of their own "
             f"({len(swallowed):,} such row{'s' * (len(swallowed) > 1)}): check where its quotes open and close."
@@ -206,24 +203,9 @@ def _parquet_records(path: Path) -> tuple[list[str], _Records]:
     return names, [(f"row {number}", dict(zip(names, row, strict=True))) for number, row in enumerate(rows, 1)]
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made, names = dict(pairs), [name for name, _ in pairs]
-    if len(made) < len(names):
-        made |= {name: _TWICE for name in names if names.count(name) > 1}
-    return made
-
-
 def _json_records(path: Path, wanted: str | None) -> tuple[list[str], _Records]:
     values: list[tuple[str, Any]] = []
-    for number, line in enumerate(io.StringIO(read_text(path), newline=None), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line, object_pairs_hook=_object)
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"{path}, line {number} is not JSON ({error}): give one string or object a line"
-            ) from error
+    for number, value in json_lines(path):
         if not isinstance(value, str | dict):
             raise InputError(f"{path}, line {number} is neither a string nor an object")
         if values and isinstance(value, str) != isinstance(values[0][1], str):
@@ -242,7 +224,7 @@ def _column(path: Path, names: Iterable[str], wanted: str | None) -> str:
     column = next((name for name in ((wanted,) if wanted else COLUMNS) if name in names), None)
     if column and names.count(column) == 1:
         return column
-    found = (", ".join(names) or "none") + other_divider(names)
+    found = ", ".join(names) or "none"
     if column:
         raise InputError(
             f"{path} has {names.count(column)} columns named {column!r} (the columns {found}): rename them"

@@ -160,7 +160,6 @@ def test_what_cannot_be_read_cannot_be_measured(sound, no_models, spoil, said):
         ("pairs.csv", b"", "holds no rows"),
         ("pairs.csv", b"query,passage,grade\na,b,good\n", "'grade' is"),
         ("pairs.csv", b"query,query,passage\na,b,c\n", "two columns are named 'query'"),
-        ("pairs.csv", b"query|passage|grade\na|b|1\n", "divided by bars"),
         ("pairs.csv", b"query,passage,grade\na,b,NaN\n", "a whole number is expected"),
         ("pairs.tsv", b"query\tpassage\tgrade\ra\tb\t1\r", "carriage return alone"),
         ("x.docx", b"PK", "cannot be read"),
