@@ -120,13 +120,16 @@ def code_markdown(text: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
+_PLURAL = re.compile("(?<![aeiou])y$")
+
+
 def plural(n: int, noun: str) -> str:
     """A number with its noun.
 
-    >>> plural(1, "model"), plural(2000, "task")
-    ('1 model', '2,000 tasks')
+    >>> plural(1, "model"), plural(2000, "task"), plural(2, "query")
+    ('1 model', '2,000 tasks', '2 queries')
     """
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+    return f"{n:,} {noun if n == 1 else _PLURAL.sub('ie', noun) + 's'}"
 
 
 def shorten(text: str, length: int) -> str:
