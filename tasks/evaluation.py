@@ -260,7 +260,7 @@ def _check_input(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], settings:
     if not metas or not tasks:
         raise InputError("nothing to evaluate: give at least one model and one task. See: genzoo evaluate --help")
     for name, number in (("batch_size", settings.batch_size), ("processes", settings.processes)):
-        if number < 1:
+        if number is not None and number < 1:
             raise InputError(f"{name} is {number}: it must be 1 or more")
     seen: dict[tuple[str, str], str] = {}
     for meta in metas:

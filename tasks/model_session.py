@@ -134,13 +134,14 @@ class EncodeSettings:
     Attributes:
         batch_size: Texts per batch.
         device: Where to load the models, their own choice if None.
-        processes: Processes that encode side by side: one per GPU where there are GPUs, else on the CPU.
+        processes: Processes that encode side by side: one per GPU where there are GPUs, else on the CPU; of an endpoint the requests at a
+            time. One process, and four requests, if None.
         cache: Folder for embeddings, none are kept if None.
     """
 
     batch_size: int = 32
     device: str | None = None
-    processes: int = 1
+    processes: int | None = None
     cache: Path | None = None
 
 
@@ -229,12 +230,13 @@ class ModelSession:
                 self._ends.callback(_restore, owner, vars(owner).get("encode"))
         if hasattr(model, "keep_in"):  # an endpoint keeps its own, answer by answer
             self._ends.callback(model.close)
+            model.at_once = self.settings.processes or model.at_once
             if self.settings.cache is not None:
                 model.keep_in(self.settings.cache)
             return model
         if not hasattr(inner, "start_multi_process_pool"):
             return None
-        if self.settings.processes > 1:
+        if self.settings.processes is not None and self.settings.processes > 1:
             gpus = [f"cuda:{place}" for place in range(torch.cuda.device_count())]
             devices = (gpus or ["cpu"]) * self.settings.processes
             # one pool for all tasks; sentence-transformers would start one per call

@@ -16,8 +16,9 @@ from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, prompt_set
 from genzoo.tasks.embedders.address import EXAMPLE
 from genzoo.tasks.embedders.cards import Lineage
-from genzoo.tasks.embedders.endpoint import EndpointOptions, is_endpoint
+from genzoo.tasks.embedders.endpoint import EndpointOptions
 from genzoo.tasks.embedders.hybrids import parts_of_hybrid, refuse_other_than_searches
+from genzoo.tasks.embedders.known_endpoints import is_endpoint
 from genzoo.tasks.embedders.mteb_models import lineage_of, resolve_model
 from genzoo.tasks.embedders.other_prompts import check_strict, with_prompts
 from genzoo.tasks.embedders.ready_models import describe_model

@@ -25,6 +25,32 @@ DIVIDERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 """What may stand between the cells of a table, and what it is called."""
 
 
+QUERY_COLUMNS = (
+    *(
+        "query",
+        "question",
+        "search",
+        "search-query",
+        "query-text",
+        "search-term",
+        "search-terms",
+        "search-text",
+        "search-phrase",
+    ),
+    *("query-string", "keywords"),
+)
+"""Names of a column of queries, as `plain_name` gives them."""
+
+
+def plain_name(name: str) -> str:
+    """A column's name without what is a matter of taste.
+
+    >>> plain_name("_id"), plain_name("Query_ID"), plain_name("Passage Text")
+    ('id', 'query-id', 'passage-text')
+    """
+    return name.casefold().replace("_", "-").replace(" ", "-").strip("-")
+
+
 @dataclass(frozen=True)
 class CsvTable:
     """A heading and the rows under it, all of the heading's length.

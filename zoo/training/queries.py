@@ -12,7 +12,7 @@ from typing import Any
 
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
-from genzoo.tables import DIVIDERS, json_lines, read_table, read_text
+from genzoo.tables import DIVIDERS, QUERY_COLUMNS, json_lines, plain_name, read_table, read_text
 
 log = logging.getLogger(__name__)
 SHARE = 0.2
@@ -47,7 +47,7 @@ def notes_on(path: Path, lines: Sequence[str]) -> Iterator[str]:
     if not kept:
         return
     first = kept[0][1]
-    if {cell.strip(" \"'").lower() for cell in _DIVIDER.split(first)} & set(COLUMNS) and len(kept) > 1:
+    if {plain_name(cell.strip(" \"'")) for cell in _DIVIDER.split(first)} & set(COLUMNS) and len(kept) > 1:
         yield (
             f"{path}, line {kept[0][0]} looks like the heading of a table ({first[:60]!r}). It is read as a query, like every "
             "line of a .txt file: name the file .csv or .tsv if it is a table."
@@ -68,7 +68,8 @@ def notes_on(path: Path, lines: Sequence[str]) -> Iterator[str]:
 
 
 MAX_CHARACTERS = 20_000
-COLUMNS = ("query", "text", "question", "prompt")
+COLUMNS = ("query", "text", "question", "prompt", *QUERY_COLUMNS)
+"""Names of the column that holds the queries, as `plain_name` gives them: the first that a log has."""
 KINDS = ".txt, .jsonl, .csv, .tsv or .parquet (the first four also with .gz)"
 
 
@@ -221,7 +222,14 @@ def _json_records(path: Path, wanted: str | None) -> tuple[list[str], _Records]:
 
 def _column(path: Path, names: Iterable[str], wanted: str | None) -> str:
     names = list(names)
-    column = next((name for name in ((wanted,) if wanted else COLUMNS) if name in names), None)
+    known = {plain_name(name): name for name in reversed(names)} | {name: name for name in names}
+    column = (
+        wanted
+        if wanted in names
+        else None
+        if wanted
+        else next((known[name] for name in COLUMNS if name in known), None)
+    )
     if column and names.count(column) == 1:
         return column
     found = ", ".join(names) or "none"
@@ -232,6 +240,6 @@ def _column(path: Path, names: Iterable[str], wanted: str | None) -> str:
     if wanted:
         raise InputError(f"{path} has no column {wanted!r}: it has the columns {found}")
     raise InputError(
-        f"{path} has the columns {found}: one must be named {', '.join(COLUMNS)}, or be named with --column NAME "
-        "(genzoo pool and check: --columns query=NAME)"
+        f"{path} has the columns {found}: one must be named {', '.join(dict.fromkeys(COLUMNS))}. Name another one: "
+        "--columns query=NAME for genzoo pool and check, --column NAME for genzoo train and study"
     )

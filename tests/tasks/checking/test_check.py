@@ -223,6 +223,19 @@ def test_a_folder_of_texts_alone_is_checked(tmp_path, tiny_teacher):
     assert [row.part for row in found.lengths] == ["passages"]
 
 
+def test_a_search_without_judgements_is_checked_and_judging_comes_next(sound, no_models):
+    (sound / "qrels/test.tsv").unlink()
+    (sound / "qrels").rmdir()
+    found = genzoo.check(sound, "http://127.0.0.1:9/v1#m")  # no server is asked
+    assert (found.kind, found.exit_code, found.sizes) == ("search to be judged", 2, {"passages": 80, "queries": 60})
+    assert "To pool and judge them comes next: genzoo pool --queries" in found.summary
+    assert [(row.model, row.part, row.unit, row.longest, row.room) for row in found.lengths] == [
+        ("localhost-9/m", "passages", "words", 25, None),
+        ("localhost-9/m", "queries", "words", 6, None),
+    ]
+    assert [finding.severity for finding in found.findings if finding.code == "no-tokenizer"] == ["fact"]
+
+
 def test_labelled_texts_are_checked(tmp_path, tiny_teacher):
     rows = [f"{_text(8)},{'ab'[n % 2]},{'train' if n < 40 else 'test'}" for n in range(160)]
     (tmp_path / "intents.csv").write_text("text,label,split\n" + "\n".join(rows))

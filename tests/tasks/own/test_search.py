@@ -115,7 +115,7 @@ WRONG = {
     "empty judgements": ({"qrels": ""}, r"qrels.jsonl holds no rows"),
     "heading alone": ({"qrels": None, "qrels/test.tsv": "query-id\tcorpus-id\tscore\n"}, r"test.tsv holds no rows"),
     "no queries": ({"queries": None}, r"holds no queries.jsonl: expected corpus.jsonl"),
-    "no judgements": ({"qrels": None}, r"holds no qrels.jsonl and no qrels/test.tsv"),
+    "no judgements": ({"qrels": None}, r"holds no judgements .qrels.jsonl or qrels/test.tsv"),
     "an array": ({"corpus": json.dumps(CORPUS, indent=1)}, r"corpus.jsonl, line 1: no JSON object .*one JSON array"),
     "an array on one line": ({"corpus": json.dumps(CORPUS)}, r"corpus.jsonl, line 1: no JSON object but \["),
     "cut off": ({"corpus": json.dumps(CORPUS[0]) + '\n{"_id": "d'}, r"corpus.jsonl, line 2: no JSON object"),

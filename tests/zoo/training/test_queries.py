@@ -88,6 +88,15 @@ def test_column_by_name(tmp_path):
         read_queries(path, "words")
 
 
+@pytest.mark.parametrize("name", ["search_term", "Search Term", "Query", "_question"])
+def test_names_that_systems_give_the_column_are_known(tmp_path, name):
+    path = tmp_path / "log.csv"
+    path.write_text(f"when,{name},clicks\n2026,red shoes,3\n")
+    assert [query.text for query in read_queries(path)] == ["red shoes"]
+    path.write_text(f"{name},text\nno,red shoes\n")
+    assert [query.text for query in read_queries(path)] == ["no" if name == "Query" else "red shoes"]
+
+
 def test_a_million_duplicates_are_one_query(tmp_path):
     path = tmp_path / "log.txt"
     path.write_text("same again\n" * 100_000)
