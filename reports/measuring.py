@@ -187,9 +187,10 @@ def plan_evaluation(models: Any, tasks: Any = None, **options: Any) -> Evaluatio
     bound = inspect.signature(evaluate).bind(models, tasks, **options)
     bound.apply_defaults()
     given = bound.arguments
-    for name in ("batch_size", "processes"):
-        if not isinstance(given[name], int) or given[name] < 1:
-            raise InputError(f"{name} is {given[name]!r}: it must be a whole number, 1 or more")
+    processes = 1 if given["processes"] is None else given["processes"]
+    for name, number in (("batch_size", given["batch_size"]), ("processes", processes)):
+        if not isinstance(number, int) or number < 1:
+            raise InputError(f"{name} is {number!r}: it must be a whole number, 1 or more")
     if not isinstance(given["ray"], str | None):
         raise InputError(f"ray is {given['ray']!r}: give the address of a cluster, or 'auto'")
     if given["ray"] is not None and given["shard"] != "1/1":
@@ -238,7 +239,7 @@ def evaluate(
     rate_limit: float | None = None,
     batch_size: int = 32,
     device: str | None = None,
-    processes: int = 1,
+    processes: int | None = None,
     shard: str = "1/1",
     ray: str | None = None,
     cache_embeddings: bool = True,
@@ -270,7 +271,8 @@ def evaluate(
         rate_limit: Most requests a minute to an endpoint, as many as it answers if None.
         batch_size: Texts per batch, and per request to an endpoint.
         device: Where named models are loaded, their own choice if None; a model that comes as an object stays where it is.
-        processes: Parallel encoding processes: one per GPU, or several on the CPU.
+        processes: Parallel encoding processes: one per GPU, or several on the CPU; to an endpoint the requests at a time. One process,
+            and four requests, if None.
         shard: ``i/n``: measure every n-th pair of model and task, beginning with the i-th; other machines measure the rest.
         ray: Address of a Ray cluster that distributes the pairs ("auto": the cluster of this machine).
         cache_embeddings: Keep embeddings in the results folder, so that none is lost at a stop or computed twice.

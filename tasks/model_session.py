@@ -18,9 +18,10 @@ from mteb.models import ModelMeta
 from genzoo.backbones.whole import check_embeddings, check_tokenizers, whole_models
 from genzoo.errors import ZooError
 from genzoo.models.entries import MTEB_BASELINES
+from genzoo.tasks.embedders.mteb_models import card_prompts, model_content
 from genzoo.tasks.embedding_cache import EmbeddingCache
-from genzoo.tasks.mteb_models import card_prompts, model_content
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
+from genzoo.text import described
 
 _TELLING = 3
 """So many different texts with one embedding are no coincidence: two may differ in what a tokenizer drops."""
@@ -133,13 +134,14 @@ class EncodeSettings:
     Attributes:
         batch_size: Texts per batch.
         device: Where to load the models, their own choice if None.
-        processes: Processes that encode side by side: one per GPU where there are GPUs, else on the CPU.
+        processes: Processes that encode side by side: one per GPU where there are GPUs, else on the CPU; of an endpoint the requests at a
+            time. One process, and four requests, if None.
         cache: Folder for embeddings, none are kept if None.
     """
 
     batch_size: int = 32
     device: str | None = None
-    processes: int = 1
+    processes: int | None = None
     cache: Path | None = None
 
 
@@ -177,7 +179,7 @@ class ModelSession:
                 _check(part, str(meta.name))
         except Exception as error:
             known = isinstance(error, ZooError)
-            self._failure = error if known else ZooError(f"the model cannot be loaded ({first_line(error)})")
+            self._failure = error if known else ZooError(f"the model cannot be loaded ({described(error)})")
             raise self._failure from error
         try:
             self._prepare(model)
@@ -228,12 +230,13 @@ class ModelSession:
                 self._ends.callback(_restore, owner, vars(owner).get("encode"))
         if hasattr(model, "keep_in"):  # an endpoint keeps its own, answer by answer
             self._ends.callback(model.close)
+            model.at_once = self.settings.processes or model.at_once
             if self.settings.cache is not None:
                 model.keep_in(self.settings.cache)
             return model
         if not hasattr(inner, "start_multi_process_pool"):
             return None
-        if self.settings.processes > 1:
+        if self.settings.processes is not None and self.settings.processes > 1:
             gpus = [f"cuda:{place}" for place in range(torch.cuda.device_count())]
             devices = (gpus or ["cpu"]) * self.settings.processes
             # one pool for all tasks; sentence-transformers would start one per call
@@ -277,9 +280,3 @@ def _in_pool(encode: Callable[..., Any], pool: Any) -> Callable[..., Any]:
         return encode(*args, **(options | {"pool": pool}))
 
     return pooled
-
-
-def first_line(error: BaseException) -> str:
-    """The kind of an error and the first line of what it says."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -253,6 +253,15 @@ def first_line(error: BaseException) -> str:
     return redact((str(text).strip().splitlines() or [""])[0])[:160]
 
 
+def described(error: BaseException) -> str:
+    r"""The kind of an error and the start of what it says, without any token.
+
+    >>> described(ValueError("no\nmore")), described(TimeoutError())
+    ('ValueError: no', 'TimeoutError')
+    """
+    return ": ".join(filter(None, (type(error).__name__, first_line(error))))
+
+
 def _own_tokens() -> list[str]:
     """This user's tokens and keys, of whatever shape. A short one is no token: it would black out ordinary words."""
     found = [value for name, value in os.environ.items() if _NAMES.fullmatch(name)]

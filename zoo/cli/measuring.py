@@ -88,8 +88,12 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch, and per request to an endpoint.")] = 32,
     device: Device = None,
     processes: Annotated[
-        int, typer.Option(min=1, help="Parallel encoding processes: one per GPU, or several on the CPU.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Parallel encoding processes: one per GPU, or several on the CPU; to an endpoint the requests at a time (4 by default).",
+        ),
+    ] = None,
     shard: Annotated[
         str,
         typer.Option(
