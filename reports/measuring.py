@@ -161,6 +161,7 @@ class Evaluation:
                     device=self.options["device"],
                     overwrite=self.options["overwrite"],
                     loaded=last if meta is self.grid.metas[-1] and self.request.prompts is None else None,
+                    has_everyday=any(not hasattr(task, "own_data") for task in self.grid.tasks),
                 )
             except Exception as error:  # noqa: BLE001  (a model may fail in any way; the other models have their turn)
                 undecoded.append(f"{meta.name} ({type(error).__name__}: {error})")

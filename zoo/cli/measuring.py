@@ -230,7 +230,9 @@ def report(
     ),
     benchmark: BenchmarkName = None,
     reference: Reference = None,
-    title: Annotated[str, typer.Option(help="Title of the report.")] = "Generative embeddings report",
+    title: Annotated[
+        str | None, typer.Option(help="Title of the report; by default it says what was measured.")
+    ] = None,
     studies: Annotated[
         Path | None, typer.Option(help="Folder that genzoo study wrote; RESULTS/studies by default, if there is one.")
     ] = None,
@@ -258,8 +260,11 @@ def compare(
     ),
     by_revision: ByRevision = False,
 ) -> None:
-    """Compare two models task by task."""
-    _print_written(_opened(results, by_revision).compare(model, other).report(output))
+    """Compare two models task by task; for a search of your own, say which finds better and how sure that is."""
+    found = _opened(results, by_revision).compare(model, other)
+    if found.verdict:
+        out.print(clean(found.verdict), markup=False)
+    _print_written(found.report(output))
 
 
 def site(
