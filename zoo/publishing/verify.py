@@ -14,9 +14,9 @@ from genzoo.errors import CheckpointError, InputError
 from genzoo.frames import Rows
 from genzoo.hub import fetch_commit
 from genzoo.jobs import job
-from genzoo.models.assembly import base_folder, is_exported, read_exported, read_exported_tensors
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.entries import find_entry, get_entry
+from genzoo.models.exported import base_folder, is_exported, read_exported, read_exported_tensors
 from genzoo.models.loading import check_backbone_option, find_checkpoint, load
 from genzoo.names import ModelName
 from genzoo.publishing.fingerprint import (

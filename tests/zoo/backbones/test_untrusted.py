@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 import genzoo
 from genzoo.backbones.untrusted import check_model_folder
 from genzoo.errors import CheckpointError
-from genzoo.models.assembly import export
+from genzoo.models.exported import export
 
 
 @pytest.fixture(scope="module")

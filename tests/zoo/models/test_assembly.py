@@ -14,7 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.backbones.tokenizer import plain_ids
 from genzoo.errors import BackboneError, CheckpointError
-from genzoo.models.assembly import assemble, export
+from genzoo.models.assembly import assemble
+from genzoo.models.exported import export
 from genzoo.models.prompts import all_prompts
 
 TEXTS = [

@@ -8,8 +8,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from genzoo.backbones.forward import pack
-from genzoo.models.assembly import assemble, export
+from genzoo.models.assembly import assemble
 from genzoo.models.convert import read_reference
+from genzoo.models.exported import export
 
 LITERAL = 6  # the text that carries a trained token's name: plain text here by design, a trained token in the reference
 CASES = {"tiny-llama": 2e-5, "tiny-qwen2": 2e-5, "tiny-qwen3": 2e-5, "tiny-qwen3-bf16": 2e-2}

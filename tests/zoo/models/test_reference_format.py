@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from genzoo.backbones.tokenizer import reachable_rows
 from genzoo.errors import CheckpointError, ZooError
-from genzoo.models.assembly import assemble, export
+from genzoo.models.assembly import assemble
 from genzoo.models.checkpoint import TokenCheckpoint, TokenSpec
+from genzoo.models.exported import export
 from genzoo.models.loading import find_checkpoint
 
 N_FLIPS = 10_000

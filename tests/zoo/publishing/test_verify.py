@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 import genzoo
 from genzoo.backbones.entries import fetch_backbone
 from genzoo.errors import BackboneError, CheckpointError, InputError
-from genzoo.models.assembly import export
 from genzoo.models.entries import ENTRIES
+from genzoo.models.exported import export
 from genzoo.publishing.fingerprint import Fingerprint, digest_backbone_numbers
 from genzoo.publishing.verify import verify, write_fingerprint
 
