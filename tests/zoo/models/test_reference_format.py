@@ -141,7 +141,7 @@ def exported(qwen3, tmp_path):
 
 
 def _nan(folder):
-    (place,) = folder.glob("1_Dense/model.safetensors")
+    (place,) = folder.glob("1_CNN/model.safetensors")
     state = load_file(place)
     save_file({name: torch.full_like(tensor, float("nan")) for name, tensor in state.items()}, place)
 

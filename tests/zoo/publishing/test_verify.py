@@ -92,7 +92,7 @@ def test_a_model_that_ends_at_an_exit_layer_is_compared_with_so_many_layers(qwen
 
 
 def test_changed_weights_are_named(forms):
-    scale(forms / "adapter" / "2_Dense" / "model.safetensors", "bias")
+    scale(forms / "adapter" / "2_CNN" / "model.safetensors", "bias")
     found = differing(forms / "adapter")
     assert found["weights"] == "align_bias hold other numbers than those that were recorded"
     assert "embeddings" in found
