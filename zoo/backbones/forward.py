@@ -6,6 +6,7 @@ In training the text is computed without gradients; gradients flow only through 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -27,6 +28,8 @@ FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma3_text", "smollm3")
 """Architectures whose attention this is checked against; all others take the padded way."""
 TOKENS_PER_PASS = 512
 """More give a processor nothing to gain, and cost memory and its caches."""
+SHORTEST_OPENING = 3
+"""Tokens that texts must have in common for it to pay."""
 Memory = dict[int, list[tuple[Tensor, Tensor]]]
 """Layer -> keys and values of each text, ``(1, heads, length, head dim)``."""
 
@@ -38,7 +41,7 @@ class Segments:
     Attributes:
         lengths: Of each text's part of the row.
         before: Keys and values that each text can look back on, from an earlier pass.
-        kept: Filled with this pass's keys and values when it is a dictionary.
+        kept: Filled, when it is a dictionary, with all keys and values that each text can look back on after this pass.
     """
 
     lengths: Sequence[int]
@@ -76,11 +79,11 @@ def _attend(
     rows = zip(*(tensor.split(list(segments.lengths), dim=2) for tensor in (query, key, value)), strict=True)
     parts, kept = [], []
     for place, (q, k, v) in enumerate(rows):
-        if segments.kept is not None:
-            kept.append((k, v))
         if segments.before is not None:
             earlier = segments.before[module.layer_idx][place]
             k, v = torch.cat([earlier[0], k], dim=2), torch.cat([earlier[1], v], dim=2)
+        if segments.kept is not None:
+            kept.append((k, v))
         mask = segments.mask(q.shape[2], k.shape[2], sliding_window, q.device)
         how: dict[str, Any] = {"attn_mask": mask, "is_causal": mask is None, "scale": scaling, "enable_gqa": is_grouped}
         # An empty text has nothing to attend to, and some kernels refuse it.
@@ -224,15 +227,55 @@ def _packed_with_text_grad(model: Any, ids: Sequence[Sequence[int]], appended: T
 
 @torch.no_grad()
 def remember(model: Any, ids: Sequence[Sequence[int]]) -> Memory | None:
-    """Keys and values of texts, packed: layer -> each text's; None where all of them are empty."""
+    """Keys and values of texts, packed: layer -> each text's; None where all of them are empty.
+
+    What several texts begin with, such as a prompt, is computed once: attention is causal, so it depends on nothing that follows.
+    """
     if not any(ids):
         return None
+    openings, chosen = shared_openings(ids)
+    if not openings:
+        return _remember(model, ids, None, [0] * len(ids))
+    known = _remember(model, openings, None, [0] * len(openings))
+    nothing = {layer: tuple(part[:, :, :0] for part in own[0]) for layer, own in known.items()}
+    before = {
+        layer: [nothing[layer] if place is None else own[place] for place in chosen] for layer, own in known.items()
+    }
+    starts = [0 if place is None else len(openings[place]) for place in chosen]
+    return _remember(model, [row[start:] for row, start in zip(ids, starts, strict=True)], before, starts)
+
+
+def shared_openings(ids: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[int | None]]:
+    """What texts that begin alike have in common, and for each text the place of its opening in that list, None if it has none.
+
+    At least one token of each text is left.
+
+    >>> shared_openings([[1, 2, 3, 4], [1, 2, 3, 5, 6], [7, 8, 9, 1]])
+    ([[1, 2, 3]], [0, 0, None])
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place, row in enumerate(ids):
+        if len(row) >= SHORTEST_OPENING:
+            groups.setdefault(tuple(row[:SHORTEST_OPENING]), []).append(place)
+    openings: list[list[int]] = []
+    chosen: list[int | None] = [None] * len(ids)
+    for places in groups.values():
+        if len(places) > 1:
+            for place in places:
+                chosen[place] = len(openings)
+            shortest = min(len(ids[place]) for place in places)
+            openings.append(os.path.commonprefix([list(ids[place][: shortest - 1]) for place in places]))
+    return openings, chosen
+
+
+def _remember(model: Any, ids: Sequence[Sequence[int]], before: Memory | None, starts: Sequence[int]) -> Memory:
     memory: Memory = {}
     for rows in rows_per_pass([len(row) for row in ids]):
         kept: Memory = {}
         lengths = [len(row) for row in ids[rows]]
         texts = model.get_input_embeddings()(flat_ids(ids[rows], model.device))
-        packed_states(model, texts, Segments(lengths, kept=kept), [0] * len(lengths))
+        earlier = None if before is None else {layer: own[rows] for layer, own in before.items()}
+        packed_states(model, texts, Segments(lengths, before=earlier, kept=kept), starts[rows])
         for layer, pairs in kept.items():
             memory.setdefault(layer, []).extend(pairs)
     return memory

@@ -17,11 +17,11 @@ from genzoo.models.assembly import assemble
 
 
 def test_packed_padded_and_single_passes_agree(family, monkeypatch):
-    """Also where a text is longer than the sliding window, and where it is empty."""
+    """Also where a text is longer than the sliding window, where it is empty, and where several begin alike or are equal."""
     model = freeze(AutoModelForCausalLM.from_pretrained(family, dtype=torch.float32))
     rows = (torch.randn(3, 32) * 0.2).requires_grad_()
-    ids = [[5, 6, 7, 8], [40, 41, 42] * 8, [9]]
-    weight = torch.randn(3, 3, 32)
+    ids = [[5, 6, 7, 8], [40, 41, 42] * 8, [9], [5, 6, 7, 2, 1], [40, 41, 42] * 8]
+    weight = torch.randn(len(ids), 3, 32)
 
     def outcome(states):
         return states.detach(), torch.autograd.grad((states * weight).sum(), rows)[0]
@@ -38,6 +38,21 @@ def test_packed_padded_and_single_passes_agree(family, monkeypatch):
     for states, gradient in found:
         assert (states - truth[0]).abs().max() < 1e-4
         assert (gradient - truth[1]).abs().max() < 1e-3 * truth[1].abs().max()
+
+
+def test_what_texts_begin_with_is_computed_once(backbone, monkeypatch):
+    model = freeze(AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32))
+    lengths, packed = [], forward.packed_states
+    monkeypatch.setattr(
+        forward, "packed_states", lambda *given: (lengths.append(list(given[2].lengths)), packed(*given))[1]
+    )
+    ids = [[5, 6, 7, 8, 1], [5, 6, 7, 8, 2, 3], [9, 9], [5, 6, 7, 8, 1]]
+    found = forward.remember(model, ids)
+    assert lengths == [[4], [1, 2, 2, 1]]
+    for place, row in enumerate(ids):
+        for layer, pairs in forward.remember(model, [row]).items():
+            for one, other in zip(found[layer][place], pairs[0], strict=True):
+                assert torch.allclose(one, other, atol=1e-6)
 
 
 TEXTS = [
