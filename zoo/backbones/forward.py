@@ -6,10 +6,9 @@ In training the text is computed without gradients; gradients flow only through 
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -263,8 +262,8 @@ def shared_openings(ids: Sequence[Sequence[int]]) -> tuple[list[list[int]], list
         if len(places) > 1:
             for place in places:
                 chosen[place] = len(openings)
-            shortest = min(len(ids[place]) for place in places)
-            openings.append(os.path.commonprefix([list(ids[place][: shortest - 1]) for place in places]))
+            columns = zip(*(ids[place][:-1] for place in places), strict=False)
+            openings.append([column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns)])
     return openings, chosen
 
 

@@ -117,22 +117,37 @@ class TokenHeads(nn.Module):
         weight, bias = self.align.weight.double(), self.align.bias.double()
         if not power:
             return weight, bias
-        count, total = self.gram[-1, -1], self.gram[:-1, -1]
-        mean = total / count
-        covariance = weight @ (self.gram[:-1, :-1] / count - torch.outer(mean, mean)) @ weight.T
-        values, vectors = torch.linalg.eigh(covariance)
+        values, vectors = torch.linalg.eigh(self._covariance())
         values = values.clamp(min=float(values[-1]) * MIN_VARIANCE)
         spread = values.pow(1 - 2 * power)
         change = (vectors * (values.pow(-power) * (values.sum() / spread.sum()).sqrt())) @ vectors.T
+        mean = self.gram[:-1, -1] / self.gram[-1, -1]
         return change @ weight, -change @ (weight @ mean)
 
+    def _covariance(self) -> Tensor:
+        """``(D, D)``, of the alignment's outputs over the texts that are remembered."""
+        weight, count = self.align.weight.double(), self.gram[-1, -1]
+        mean = self.gram[:-1, -1] / count
+        return weight @ (self.gram[:-1, :-1] / count - torch.outer(mean, mean)) @ weight.T
+
     @torch.no_grad()
-    def fold(self, target_scale: float, partial_whitening: float = 0.0) -> dict[str, Tensor]:
+    def principal_axes(self) -> Tensor:
+        """``(D, D)`` rotation to the principal axes of the embeddings over the texts that are remembered, largest variance first.
+
+        Partial whitening keeps these axes and their order.
+        """
+        return torch.linalg.eigh(self._covariance()).eigenvectors.flip(1).T
+
+    @torch.no_grad()
+    def fold(
+        self, target_scale: float, partial_whitening: float = 0.0, axes: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """The method's five tensors, with embeddings in the teacher's own units.
 
         Args:
             target_scale: Targets were multiplied by this in training.
             partial_whitening: Power of `whitened`.
+            axes: ``(D, D)`` rotation of the embeddings, if they are turned.
         """
         mean, scale = self.mean.double(), self.scale.double()
         recon = self.embedding_rms.double() * self.recon.weight.double() / scale
@@ -140,6 +155,8 @@ class TokenHeads(nn.Module):
         align, align_bias = self.align.weight, self.align.bias
         if self.has_teacher:
             weight, bias = self.whitened(partial_whitening)
+            if axes is not None:
+                weight, bias = axes @ weight, axes @ bias
             direct = weight / scale / target_scale
             condition = float(torch.linalg.cond(self.recon.weight.double()))
             if not condition < MAX_CONDITION:

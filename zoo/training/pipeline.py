@@ -294,11 +294,14 @@ class TrainingRun:
         recipe = self.recipe
         known = row.spare_rows if (row := BACKBONES.find(recipe.backbone)) else ()
         model, tokenizer = self.causal_lm
+        is_turned = recipe.optim.axes == "principal" and bool(recipe.losses.align)
+        axes = trainer.heads.principal_axes() if is_turned else None
         return TokenCheckpoint(
             spec=make_spec(
                 tokenizer, model.get_input_embeddings().num_embeddings, recipe.n_thought, recipe.n_compression, known
             ),
-            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening),
+            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening, axes),
+            axes=None if axes is None else axes.float().cpu().contiguous(),
             backbone=recipe.backbone,
             backbone_digest=self.backbone_digest,
             recipe_digest=recipe.digest(),

@@ -61,3 +61,14 @@ def test_whitening_of_a_wide_teacher_leaves_empty_directions_empty():
     values = torch.linalg.eigvalsh((z @ weight.T + bias).T.cov())
     assert torch.isfinite(values).all()
     assert (values > 1e-6 * values[-1]).sum() <= 8
+
+
+@pytest.mark.parametrize("power", [0.0, 0.3])
+def test_principal_axes_are_sorted_and_uncorrelated(power):
+    heads, z = _trained_heads()
+    axes = heads.principal_axes()
+    assert torch.allclose(axes @ axes.T, torch.eye(4, dtype=torch.float64), atol=1e-12)
+    weight, bias = heads.whitened(power)
+    covariance = ((z @ weight.T + bias) @ axes.T).T.cov()
+    assert torch.allclose(covariance, covariance.diag().diag(), atol=1e-6 * float(covariance.max()))
+    assert (covariance.diag().diff() < 0).all()
