@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from genzoo.backbones.depth import first_layers
-from genzoo.backbones.forward import can_pack, freeze, input_scale, token_states
+from genzoo.backbones.forward import can_pack, freeze, input_scale
 from genzoo.backbones.lora import Lora
+from genzoo.backbones.token_states import token_states
 from genzoo.backbones.tokenizer import plain_ids, start_rows
 from genzoo.errors import TrainingError
 from genzoo.jobs import Pace, Processes, as_time, report

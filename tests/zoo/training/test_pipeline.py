@@ -60,7 +60,7 @@ def test_whole_pipeline_learns_and_folds(recipe, backbone, tmp_path):
     )
     assert trainer.restore()
     batch = examples[:5]
-    from genzoo.backbones.forward import token_states
+    from genzoo.backbones.token_states import token_states
 
     with torch.no_grad():
         embeddings, _ = trainer.heads(token_states(trainer.model, trainer.text_ids(batch), trainer.heads.rows))
