@@ -3,9 +3,8 @@
     python benchmarks/forgiving.py ../shared/data/eval_dev -m smollm2-135m -q ../shared/data/train/responses-smollm2-135m.jsonl.gz
 
 The sets are those of `dev_sets`, with mteb's protocols. Each text is encoded once under its prompt and once bare; embeddings are
-kept in the output folder, so that a stopped run goes on, and every row of the table is made of them. ``sorted`` rotates the
-embeddings to their principal axes over training texts, largest variance first, which changes no cosine at full width.
-Quantisation is that of sentence-transformers, calibrated on the same texts. ``rescored`` searches by bits on both sides and ranks
+kept in the output folder, so that a stopped run goes on, and every row of the table is made of them. ``turned`` rotates the
+embeddings as ``optim.axes=shared`` does, which changes no cosine at full width. Quantisation is that of sentence-transformers, calibrated on the same texts. ``rescored`` searches by bits on both sides and ranks
 the best 40 by the query's numbers against the documents' bits; other tasks have no search, so their types are left out.
 """
 
@@ -46,10 +45,16 @@ def same(embeddings: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Row:
-    """One way of using the model: what becomes of its embeddings, with prompts or bare, and whether bits are rescored."""
+    """One way of using the model.
+
+    Attributes:
+        change: What becomes of its embeddings.
+        prompt: Name of the prompt that every text gets; None for the right ones, empty for none.
+        is_rescored: Whether a search by bits is rescored.
+    """
 
     change: Change = same
-    has_prompts: bool = True
+    prompt: str | None = None
     is_rescored: bool = False
 
 
@@ -57,7 +62,7 @@ class Used(SentenceTransformerEncoderWrapper):
     """The model as mteb sees it when it is used in one way."""
 
     def __init__(self, model: Any, row: Row, own: dict[str, str]) -> None:
-        model.prompts = dict(own) if row.has_prompts else {}
+        model.prompts = own if row.prompt is None else dict.fromkeys(own, own[row.prompt]) if row.prompt else {}
         super().__init__(model, model_prompts=dict(model.prompts))
         self.row = row
 
@@ -80,9 +85,11 @@ def ways(sample: torch.Tensor) -> dict[str, Row]:
     """Name -> row of the table.
 
     Args:
-        sample: ``(texts, D)`` embeddings of training texts.
+        sample: ``(2 pairs, D)`` embeddings of queries, and of their responses in the same order.
     """
-    axes = torch.linalg.eigh(sample.double().T.cov()).eigenvectors.flip(1).float()
+    queries, responses = (half - half.mean(dim=0) for half in sample.double().chunk(2))
+    cross = queries.T @ responses
+    axes = torch.linalg.eigh(cross + cross.T).eigenvectors.flip(1).float()
     ranges = np.stack([sample.numpy().min(axis=0), sample.numpy().max(axis=0)])
 
     def first(width: int, turn: Change) -> Change:
@@ -91,8 +98,9 @@ def ways(sample: torch.Tensor) -> dict[str, Row]:
     def int8(embeddings: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(quantize_embeddings(embeddings.numpy(), "int8", ranges)).float()
 
-    made = {"prompted": Row(), "bare": Row(has_prompts=False), "int8": Row(int8)}
-    turns: dict[str, Change] = {"": same, "sorted ": lambda embeddings: embeddings @ axes}
+    made = {"prompted": Row(), "bare": Row(prompt=""), "int8": Row(int8)}
+    made |= {f"{name} everywhere": Row(prompt=name) for name in ("query", "document")}
+    turns: dict[str, Change] = {"": same, "turned ": lambda embeddings: embeddings @ axes}
     for name, turn in turns.items():
         made |= {f"{name}{width}": Row(first(width, turn)) for width in (32, 64, 128)}
         made[f"{name}binary"] = Row(lambda embeddings, turn=turn: turn(embeddings).sign())
@@ -107,6 +115,7 @@ def main() -> int:
     parser.add_argument("-m", "--model", default="smollm2-135m", help="zoo model or checkpoint folder")
     parser.add_argument("-q", "--responses", type=Path, required=True, help="answered queries that it was trained on")
     parser.add_argument("-t", "--task", action="append", help="only these")
+    parser.add_argument("-w", "--way", action="append", help="only these rows of the table")
     parser.add_argument("-o", "--output", type=Path, default=Path("output/forgiving"))
     parser.add_argument("--dtype", default="float32")
     given = parser.parse_args()
@@ -120,7 +129,8 @@ def main() -> int:
     texts = [prompts.QUERY + row.query for row in rows] + [prompts.DOCUMENT + row.response for row in rows]
     table: dict[str, dict[str, float]] = {}
     sample = torch.from_numpy(model.encode(texts, show_progress_bar=False))
-    for way, row in ways(sample).items():
+    every = ways(sample)
+    for way, row in ((name, every[name]) for name in given.way or every):
         encoder, scores = Used(model, row, own), dict[str, float]()
         for name, (kind, task) in made.items():
             if row.is_rescored and kind not in SEARCHES:

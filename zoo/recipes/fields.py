@@ -216,8 +216,8 @@ class OptimOptions(Options):
         align_memory: Solve the alignment projection at every step by a running ridge regression that remembers about this
             many steps; 0 trains it with ``lr_align`` instead.
         ridge: Strength of that regression, and of the one that starts every training.
-        axes: ``teacher``: the embedding's dimensions are the teacher's. ``principal``: it is turned so that its dimensions are its
-            principal axes over the training texts, largest variance first, and its first dimensions alone lose least. A rotation
+        axes: ``teacher``: the embedding's dimensions are the teacher's. ``shared``: it is turned so that those directions come first
+            in which queries and their responses vary together most; then its first dimensions alone lose least. A rotation
             changes no cosine.
         partial_whitening: Power p with which the finished embeddings are whitened: their covariance C over the training texts
             becomes a multiple of ``C^(1 - 2p)``; 0 leaves them alone, 0.5 whitens in full.
@@ -240,7 +240,7 @@ class OptimOptions(Options):
     align_memory: Count = 0
     ridge: AboveZero = 80.0
     partial_whitening: Power = 0.0
-    axes: Literal["teacher", "principal"] = "teacher"
+    axes: Literal["teacher", "shared"] = "teacher"
     micro_batch: Count = 0
     precision: Literal["float32", "auto"] = "float32"
 

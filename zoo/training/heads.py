@@ -117,26 +117,31 @@ class TokenHeads(nn.Module):
         weight, bias = self.align.weight.double(), self.align.bias.double()
         if not power:
             return weight, bias
-        values, vectors = torch.linalg.eigh(self._covariance())
+        count, total = self.gram[-1, -1], self.gram[:-1, -1]
+        mean = total / count
+        covariance = weight @ (self.gram[:-1, :-1] / count - torch.outer(mean, mean)) @ weight.T
+        values, vectors = torch.linalg.eigh(covariance)
         values = values.clamp(min=float(values[-1]) * MIN_VARIANCE)
         spread = values.pow(1 - 2 * power)
         change = (vectors * (values.pow(-power) * (values.sum() / spread.sum()).sqrt())) @ vectors.T
-        mean = self.gram[:-1, -1] / self.gram[-1, -1]
         return change @ weight, -change @ (weight @ mean)
 
-    def _covariance(self) -> Tensor:
-        """``(D, D)``, of the alignment's outputs over the texts that are remembered."""
-        weight, count = self.align.weight.double(), self.gram[-1, -1]
-        mean = self.gram[:-1, -1] / count
-        return weight @ (self.gram[:-1, :-1] / count - torch.outer(mean, mean)) @ weight.T
-
     @torch.no_grad()
-    def principal_axes(self) -> Tensor:
-        """``(D, D)`` rotation to the principal axes of the embeddings over the texts that are remembered, largest variance first.
+    def shared_axes(self, queries: Tensor, responses: Tensor, power: float) -> Tensor:
+        """``(D, D)`` rotation of the embeddings, first to the directions in which queries and their responses vary together most.
 
-        Partial whitening keeps these axes and their order.
+        The eigenvectors of the symmetric part of the cross-covariance. The first 64 of 256 dimensions keep more so than those of
+        the largest variance, part of which is about how a text is worded (`benchmarks/forgiving.py`).
+
+        Args:
+            queries: ``(pairs, H)``, the mean of ``z`` over the compression tokens.
+            responses: ``(pairs, H)`` likewise, in the order of their queries.
+            power: As in `whitened`.
         """
-        return torch.linalg.eigh(self._covariance()).eigenvectors.flip(1).T
+        weight, _ = self.whitened(power)
+        first, second = ((one - one.mean(dim=0)).double() @ weight.T for one in (queries, responses))
+        cross = first.T @ second
+        return torch.linalg.eigh(cross + cross.T).eigenvectors.flip(1).T
 
     @torch.no_grad()
     def fold(

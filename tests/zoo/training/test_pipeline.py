@@ -69,10 +69,10 @@ def test_whole_pipeline_learns_and_folds(recipe, backbone, tmp_path):
     assert np.abs(got - embeddings.numpy()).max() < 1e-3 * np.abs(got).max()
 
 
-def test_principal_axes_turn_the_embedding_and_nothing_else(recipe, backbone, tmp_path):
+def test_shared_axes_turn_the_embedding_and_nothing_else(recipe, backbone, tmp_path):
     recipe = override(recipe, {"optim.steps": 8, "optim.partial_whitening": 0.3})
     queries = [Query(f"q{place}", f"{SENTENCES[place % len(SENTENCES)]} {place}") for place in range(30)]
-    folders = {"teacher": tmp_path / "plain", "principal": tmp_path / "turned"}
+    folders = {"teacher": tmp_path / "plain", "shared": tmp_path / "turned"}
     plain, made = (
         TrainingRun(override(recipe, {"optim.axes": axes}), queries, folder, device="cpu").train()
         for axes, folder in folders.items()
