@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genzoo.backbones.depth import first_layers
-from genzoo.backbones.forward import freeze, token_states
+from genzoo.backbones.forward import freeze
 from genzoo.backbones.generation import generate, shipped_config
 from genzoo.backbones.lora import changed_by
+from genzoo.backbones.token_states import token_states
 from genzoo.backbones.tokenizer import check_texts, plain_ids
 from genzoo.errors import InputError
 from genzoo.frames import Rows, to_frame, to_html

@@ -24,6 +24,7 @@ from genzoo.jobs import Processes, Shard, report
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
 from genzoo.models.exported import base_folder
 from genzoo.models.loading import loaded_content
+from genzoo.models.prompts import DOCUMENT, QUERY
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.targets import compute_targets, embed
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
@@ -47,6 +48,8 @@ from genzoo.training.state import StateFolder, TextStates
 from genzoo.training.trainer import TokenTrainer
 
 log = logging.getLogger(__name__)
+AXES_PAIRS = 1024
+"""Queries and their responses that the embedding's axes are found on."""
 
 
 def teacher_content(name: str) -> str:
@@ -294,11 +297,16 @@ class TrainingRun:
         recipe = self.recipe
         known = row.spare_rows if (row := BACKBONES.find(recipe.backbone)) else ()
         model, tokenizer = self.causal_lm
+        axes = None
+        if recipe.optim.axes == "shared" and recipe.losses.align:
+            rows = self.split(self.responses())[0][:AXES_PAIRS]
+            axes = trainer.shared_axes([(QUERY + row.query, DOCUMENT + row.response) for row in rows])
         return TokenCheckpoint(
             spec=make_spec(
                 tokenizer, model.get_input_embeddings().num_embeddings, recipe.n_thought, recipe.n_compression, known
             ),
-            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening),
+            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening, axes),
+            axes=None if axes is None else axes.float().cpu().contiguous(),
             backbone=recipe.backbone,
             backbone_digest=self.backbone_digest,
             recipe_digest=recipe.digest(),
