@@ -109,13 +109,17 @@ class Fingerprint:
         return found
 
 
+def probe_texts(model: SentenceTransformer) -> list[str]:
+    """The fixed texts as the model reads them, with their prompts."""
+    return [((model.prompts.get(name) or "") if name else "") + text for name, text in PROBES]
+
+
 def measure_probes(model: SentenceTransformer) -> tuple[Probe, ...]:
     """Tokens and embeddings of the fixed texts, one text at a time: no batch, no padding."""
     probes = []
-    for prompt_name, text in PROBES:
-        prompt = (model.prompts.get(prompt_name) or "") if prompt_name else ""
-        ids = model.preprocess([prompt + text])["input_ids"][0].tolist()
-        vector = model.encode(prompt + text, prompt="", convert_to_tensor=True, show_progress_bar=False).float().cpu()
+    for text in probe_texts(model):
+        ids = model.preprocess([text])["input_ids"][0].tolist()
+        vector = model.encode(text, prompt="", convert_to_tensor=True, show_progress_bar=False).float().cpu()
         values = tuple(round(float(number), 6) for number in vector[:N_VALUES])
         digest = hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:16]
         probes.append(Probe(len(ids), digest, values, round(float(vector.norm()), 6)))
