@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.backbones.precision import precision_of
 from genzoo.compute import processor_name
 from genzoo.errors import ZooError
 from genzoo.files import read_json, write_json
@@ -152,6 +151,8 @@ def record_environment(
 
 def _loaded(meta: ModelMeta, model: object | None) -> dict[str, Any]:
     """What only the loaded model knows, else what its card says."""
+    from genzoo.backbones.precision import precision_of  # torch, which a reader of records does without
+
     inner: Any = getattr(model, "model", None)  # mteb's wrappers hold the SentenceTransformer under this name
     parameters = list(inner.parameters()) if hasattr(inner, "parameters") else []
     dimension = getattr(inner, "get_embedding_dimension", lambda: None)()
