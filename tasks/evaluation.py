@@ -26,6 +26,7 @@ from genzoo.jobs import WHOLE, Shard, job
 from genzoo.tasks import records
 from genzoo.tasks.bounded_search import with_bounded_search
 from genzoo.tasks.embedders.known_endpoints import remember
+from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
 from genzoo.tasks.random_state import kept_random_state, seeded
 from genzoo.tasks.results_folder import ResultsFolder, ReuseNotes, UnwritableFolderError
@@ -194,7 +195,7 @@ class _Run:
             if resolve_revision is not None:  # its data set has no revision that could be written into the task
                 resolve_revision()
             if not self.overwrite:
-                now = session.measurement(task)
+                now = Measurement.of(task, session.prompts, session.content, session.precision)
                 reuse = self.folder.reuse(session.meta, task, now)
                 notes.see(task.metadata.name, reuse)
                 if reuse.result is not None:
@@ -232,7 +233,14 @@ class _Run:
             if outcome.exceptions:  # mteb returns, rather than raises, what a private data set raised
                 raise ZooError("; ".join(problem.exception for problem in outcome.exceptions))
             result = outcome.task_results[0]
-            self.folder.take_in(session.meta, task, result, stage, how, session.measurement(task))
+            self.folder.take_in(
+                session.meta,
+                task,
+                result,
+                stage,
+                how,
+                Measurement.of(task, session.prompts, session.content, session.precision),
+            )
         counts = {task.metadata.name: session.meter.texts - before} if session.meter else {}
         with self.recording():
             records.record_tasks(self.folder.root, [task], {name: n for name, n in counts.items() if n})

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mteb.abstasks import AbsTask
 from mteb.models import ModelMeta
 
 from genzoo.backbones.forward import FAMILIES
@@ -22,9 +21,8 @@ from genzoo.backbones.whole import check_embeddings, check_tokenizers, whole_mod
 from genzoo.compute import as_many_threads
 from genzoo.errors import InputError, ZooError
 from genzoo.models.entries import MTEB_BASELINES
-from genzoo.publishing.fingerprint import probe_texts
+from genzoo.models.prompts import probe_texts
 from genzoo.tasks.embedding_cache import EmbeddingCache
-from genzoo.tasks.measurement import Measurement
 from genzoo.tasks.mteb_models import card_prompts, has_precision, model_content
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
 
@@ -229,10 +227,6 @@ class ModelSession:
     def content(self) -> str | None:
         """Digest of the files that the model is loaded from, None where its revision covers them."""
         return model_content(self.meta)
-
-    def measurement(self, task: AbsTask) -> Measurement:
-        """How a task would be measured, or was, with this model."""
-        return Measurement.of(task, self.prompts, self.content, self.precision)
 
     @property
     def fingerprints(self) -> Mapping[str, Any]:

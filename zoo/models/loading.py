@@ -94,7 +94,7 @@ def load(
     model = pack(model, len(checkpoint.spec))
     if is_auto:
         from genzoo.backbones.precision import try_bfloat16
-        from genzoo.publishing.fingerprint import probe_texts
+        from genzoo.models.prompts import probe_texts
 
         try_bfloat16(model, probe_texts(model))
     return model

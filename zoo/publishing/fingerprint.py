@@ -17,6 +17,7 @@ from genzoo.backbones.whole import is_above
 from genzoo.errors import CheckpointError, first_flaw
 from genzoo.files import read_json, write_json
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.prompts import PROBES, probe_texts
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
 
 FILE = "fingerprint.json"
 FORMAT = 1
-PROBES: tuple[tuple[str | None, str], ...] = (
-    ("query", "where do polar bears live?"),
-    ("query", "how do I get red wine out of a carpet?"),
-    ("document", "Polar bears live on the sea ice of the Arctic, where they hunt seals."),
-    ("document", ""),
-    (None, "Çà et là: naïve café — 東京 🙂, 3.14159 == π?"),
-    (None, "a long text is cut, never the trained tokens; " * 80),
-)
-"""Prompt name and text. A change here is a change of `FORMAT`."""
 N_VALUES = 16
 TOLERANCES = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 """Largest difference of a number of an embedding that another machine or batch size may bring; the norm's is as large."""
@@ -107,11 +99,6 @@ class Fingerprint:
                 f"{path} is not a fingerprint: of another precision, without a digest or of two lengths"
             )
         return found
-
-
-def probe_texts(model: SentenceTransformer) -> list[str]:
-    """The fixed texts as the model reads them, with their prompts."""
-    return [((model.prompts.get(name) or "") if name else "") + text for name, text in PROBES]
 
 
 def measure_probes(model: SentenceTransformer) -> tuple[Probe, ...]:
