@@ -18,6 +18,7 @@ from genzoo.backbones.generation import Query, Response, make_engine
 from genzoo.backbones.sources import pin_name
 from genzoo.backbones.tokenizer import template_limit
 from genzoo.backbones.whole import load_causal_lm, open_tokenizer
+from genzoo.compute import computing
 from genzoo.errors import TrainingError
 from genzoo.files import folder_content
 from genzoo.jobs import Processes, Shard, report
@@ -130,6 +131,7 @@ class TrainingRun:
             return load_causal_lm(self.backbone_folder, self.device, "bfloat16")
         return self.causal_lm
 
+    @computing()
     def responses(self, shard: Shard | None = None) -> list[Response]:
         """Stage 1: the backbone answers the queries (the first ``recipe.response.limit`` of them, or a shard of those)."""
         options = self.recipe.response
@@ -227,6 +229,7 @@ class TrainingRun:
             fit_teacher(self.backbone_folder, texts, options, folder, seed=self.recipe.seed, device=self.device)
         return folder
 
+    @computing()
     def targets(self, texts: Sequence[str]) -> dict[str, Any]:
         """Stage 2: teacher embeddings of the target texts; none where the alignment loss is off."""
         return self._embed(texts) if self.recipe.losses.align else {}
@@ -253,6 +256,7 @@ class TrainingRun:
                 if not (self._shared / "targets").is_dir():
                     load_teacher(recipe.teacher, "cpu")  # refuses one that did not load in full, then lets go of it
 
+    @computing()
     def train(self) -> TokenCheckpoint:
         """Stages 1 to 3, then the checkpoint folder."""
         self.fetch()
