@@ -92,6 +92,7 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
         prompts=prompts,
         training_data=data if not data or data.endswith(".") else f"{data}.",
         controls=_controls(checkpoint.info.get("controls")),
+        policy=describe_policy(checkpoint.info.get("policy")),
         limits=list_limits(checkpoint, facts),
         requirements=", ".join(f"{name} {row['specifier']}" for name, row in needed.items()),
     )
@@ -153,6 +154,18 @@ def _controls(found: Any) -> dict[str, str] | None:
         }
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def describe_policy(found: Any) -> str:
+    """What a content policy did in training, in one sentence; empty where there was none."""
+    try:
+        return (
+            f"Lightly supervised by {found['examples']:,} examples of requests to refuse or to answer: the frozen LLM's own states "
+            f"judged the log by them (cross-validated AUC {found['auc']:.2f}), and {found['refused']:,} of {found['queries']:,} "
+            "queries got a refusal as their response, which the LLM wrote itself after a given opening."
+        )
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def list_limits(checkpoint: TokenCheckpoint, facts: CardFacts) -> list[str]:
