@@ -102,4 +102,5 @@ def build_checkpoint(backbone: Path, *, n_thought: int = 0, n_compression: int =
         backbone_digest=backbone_digest(backbone),
         recipe_digest="0" * 16,
         max_tokens=64,
+        unit_length=True,
     )

@@ -18,8 +18,8 @@ from genzoo.backbones.tokenizer import check_texts, plain_ids
 from genzoo.errors import InputError
 from genzoo.frames import Rows, to_frame, to_html
 from genzoo.jobs import report
-from genzoo.models.assembly import embedding_rows
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.exported import embedding_rows
 from genzoo.text import clean, shared_words, telling
 
 if TYPE_CHECKING:
@@ -271,6 +271,8 @@ class Decoder:
         t, states = self._tensors, self.states([prompt + text for text in texts])
         soft_prompts = self.soft_prompts(states)
         embeddings = soft_prompts.mean(dim=1) @ t["align_weight"].T + t["align_bias"]
+        if self.checkpoint.unit_length:
+            embeddings = torch.nn.functional.normalize(embeddings, dim=-1)
         decoded = self.decode(soft_prompts, max_new_tokens)
         best = self.model.get_output_embeddings()(states).float().topk(top, dim=-1).indices
         lens = [tuple(tuple(self.tokenizer.decode([i]) for i in row) for row in rows) for rows in best.tolist()]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genzoo.models.assembly import requirements
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.exported import requirements
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.scores import CardScores
 from genzoo.recipes.fields import UnsupervisedOptions

@@ -21,8 +21,8 @@ from genzoo.backbones.whole import load_causal_lm, open_tokenizer
 from genzoo.errors import TrainingError
 from genzoo.files import folder_content
 from genzoo.jobs import Processes, Shard, report
-from genzoo.models.assembly import base_folder
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
+from genzoo.models.exported import base_folder
 from genzoo.models.loading import loaded_content
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.targets import compute_targets, embed
@@ -303,6 +303,7 @@ class TrainingRun:
             backbone_digest=self.backbone_digest,
             recipe_digest=recipe.digest(),
             max_tokens=recipe.max_tokens,
+            unit_length=True,
             info={
                 "recipe": asdict(recipe),
                 "queries": len(self.queries),

@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.backbones.tokenizer import plain_ids
 from genzoo.errors import BackboneError, CheckpointError
-from genzoo.models.assembly import assemble, export
+from genzoo.models.assembly import assemble
+from genzoo.models.exported import export
 from genzoo.models.prompts import all_prompts
 
 TEXTS = [
@@ -39,12 +41,13 @@ def formula(checkpoint, backbone, texts):
         h = states[-checkpoint.spec.n_compression :]
         p = h @ checkpoint.recon_weight.T + checkpoint.recon_bias
         vectors.append((p @ checkpoint.align_weight.T + checkpoint.align_bias).mean(dim=0))
-    return torch.stack(vectors).detach().numpy()
+    vectors = torch.stack(vectors).detach()
+    return (torch.nn.functional.normalize(vectors) if checkpoint.unit_length else vectors).numpy()
 
 
-@pytest.mark.parametrize("n_thought", [0, 3])
-def test_equals_the_formula(backbone, n_thought):
-    checkpoint = build_checkpoint(backbone, n_thought=n_thought)
+@pytest.mark.parametrize(("n_thought", "unit_length"), [(0, True), (3, True), (0, False)])
+def test_equals_the_formula(backbone, n_thought, unit_length):
+    checkpoint = replace(build_checkpoint(backbone, n_thought=n_thought), unit_length=unit_length)
     model = assemble(checkpoint, backbone, device="cpu")
     assert np.abs(model.encode(TEXTS) - formula(checkpoint, backbone, TEXTS)).max() < 1e-5
 
