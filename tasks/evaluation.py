@@ -115,7 +115,7 @@ def evaluate(
     register_tasks()  # mteb's prompt lookup drops tasks that it does not know
     folder, total, labels = ResultsFolder(Path(output)), shard.size(len(metas) * len(todo)), records.labels(metas)
     run = _Run(folder, todo, settings, shard, on_progress, on_note, overwrite, total, labels)
-    with job(), computing(settings.processes), kept_random_state():
+    with job(), computing(settings.processes or 1), kept_random_state():
         with run.recording():
             records.record_tasks(run.folder.root, todo, {})
             if benchmark_name:
