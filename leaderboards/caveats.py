@@ -237,6 +237,17 @@ def _mixed_versions(board: BoardFacts) -> Iterator[Caveat]:
         yield Caveat("versions", "Mixed mteb versions", text + "Metrics and defaults may differ between them.")
 
 
+def _mixed_precision(board: BoardFacts) -> Iterator[Caveat]:
+    found: dict[str, list[str]] = {}
+    for key in map(ModelKey._make, board.scores.index):
+        if dtype := board.store.models[key].dtype:
+            found.setdefault(dtype, []).append(board.labels[key])
+    if len(found) > 1:
+        text = f"The models ran in different precision: {'; '.join(f'{_some(names, 3)} in {dtype}' for dtype, names in found.items())}."
+        text += " A small difference may come from that; `genzoo evaluate` with --precision float32 measures zoo models alike."
+        yield Caveat("precision", "Mixed precision", text)
+
+
 def _safety(board: BoardFacts) -> Iterator[Caveat]:
     tasks, safety = board.tasks, tasks_of(SAFETY, board.tasks)
     if not safety:
@@ -346,7 +357,7 @@ def _problems(board: BoardFacts) -> Iterator[Caveat]:
 
 
 _RULES = (
-    _reported, _revisions, _coverage, _grounds, _contamination, _mixed_data, _mixed_versions, _safety, _draws, _directions,
+    _reported, _revisions, _coverage, _grounds, _contamination, _mixed_data, _mixed_versions, _mixed_precision, _safety, _draws, _directions,
     _out_of_range, _comparisons, _small_sets, _unjudged, _problems,
 )  # fmt: skip
 

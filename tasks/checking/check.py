@@ -194,7 +194,7 @@ def _notes(data: OwnData) -> Iterator[DataFinding]:
 
 
 def _about(
-    parts: Sequence[_Part], readers: Sequence[Reader], are_named: bool, *found: Iterator[DataFinding]
+    parts: Sequence[tuple[str, Texts, str]], readers: Sequence[Reader], are_named: bool, *found: Iterator[DataFinding]
 ) -> dict[str, Rows[Any]]:
     """Lengths, languages and findings of some texts."""
     findings = [finding for own in found for finding in own]

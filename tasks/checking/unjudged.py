@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genzoo.backbones.generation import Query
-from genzoo.duplicates import Texts, collapsed
+from genzoo.duplicates import collapsed
 from genzoo.errors import InputError
 from genzoo.tables import QUERY_COLUMNS, plain_name
 from genzoo.tasks.checking.findings import DataFinding, counted
@@ -65,7 +65,7 @@ class Unjudged:
         return "corpus" if self.queries is None else "query log" if self.passages is None else "search to be judged"
 
     @property
-    def parts(self) -> list[tuple[str, Texts, str]]:
+    def parts(self) -> list[tuple[str, list[str], str]]:
         """The texts that are there, with what they are called and the key of the prompt that models read them under."""
         passages = None if self.passages is None else [f"{each.title} {each.text}".strip() for each in self.passages]
         queries = None if self.queries is None else [row.text for row in self.queries if row.text]
@@ -81,12 +81,10 @@ class Unjudged:
         pool = f"genzoo pool --queries {self.log} --corpus {self.corpus} -m minilm -m bm25"
         code, said = _LACKS[self.kind]
         yield DataFinding(code, "data", f"{said}: {pool}", "blocker")
-        if self.passages is not None:
-            yield from repeated_findings(
-                find_repeated(texts["passages"]), "passages", lambda place: self.passages[place].id
-            )
+        if (passages := self.passages) is not None:
+            yield from repeated_findings(find_repeated(texts["passages"]), "passages", lambda place: passages[place].id)
         if self.queries is not None:
-            yield from _log_findings(list(texts["queries"]), len(self.queries))
+            yield from _log_findings(texts["queries"], len(self.queries))
 
 
 def open_unjudged(path: Path, columns: Columns) -> Unjudged | None:
@@ -109,8 +107,9 @@ def open_unjudged(path: Path, columns: Columns) -> Unjudged | None:
             return Unjudged(rows, passages, *(shlex.quote(str(parts[name].path)) for name in ("queries", "corpus")))
         is_search = any(stem_of(each).startswith(_OF_A_SEARCH) for each in path.iterdir())
         has_texts = any(next(path.rglob(kind), None) for kind in ("corpus.jsonl*", "*.txt", "*.md"))
-        found = None if is_search or not has_texts else list(read_passages(path))
-        return found and Unjudged(passages=found, corpus=shlex.quote(str(path)))
+        if is_search or not has_texts:
+            return None
+        return Unjudged(passages=list(read_passages(path)), corpus=shlex.quote(str(path)))
     if suffix_of(path) != "txt" and not _may_be_log(path, columns):
         return None
     named = columns.named.get("query", ())

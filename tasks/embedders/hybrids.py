@@ -12,6 +12,7 @@ from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.models import EncoderProtocol, HybridSearch, ModelMeta, SearchProtocol
 
 from genzoo.errors import InputError
+from genzoo.models.entries import MTEB_BASELINES
 from genzoo.tasks.bounded_search import BoundedSearch, with_word_matches
 from genzoo.tasks.embedders.address import RRF
 from genzoo.tasks.embedders.cards import make_meta
@@ -93,7 +94,7 @@ def parts_of_hybrid(meta: ModelMeta) -> tuple[ModelMeta, ...]:
 
 
 def refuse_other_than_searches(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask]) -> None:
-    """Refuse to measure a hybrid on a task that ranks nothing, before anything is loaded.
+    """Refuse to measure a hybrid or BM25 on a task that ranks nothing, before anything is loaded.
 
     Raises:
         InputError: Names the tasks.
@@ -102,7 +103,7 @@ def refuse_other_than_searches(metas: Sequence[ModelMeta], tasks: Sequence[AbsTa
         task.metadata.name for task in tasks if not all(isinstance(part, AbsTaskRetrieval) for part in parts_of(task))
     ]
     for meta in metas:
-        if others and parts_of_hybrid(meta):
+        if others and (parts_of_hybrid(meta) or meta.name == MTEB_BASELINES["bm25"]):
             raise InputError(
                 f"{meta.name} only ranks documents, which {', '.join(others[:5])}{' and others' if others[5:] else ''} "
                 "does not ask for: name retrieval and reranking tasks with -t"
