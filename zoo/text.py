@@ -275,7 +275,7 @@ def _own_tokens() -> list[str]:
 
 
 _MARK = re.compile(r"<\|?[^<>]*\|?>")  # such as <|im_end|>
-_WORD = re.compile(r"[^\W\d_]{3,}")
+_WORD = re.compile(r"(?=\w*\d)\w{2,}|[^\W\d_]{3,}")  # codes and numbers too, such as F28 and 2026
 _PLAIN_TEXT = (
     "the and for are was were with that this from have has had not but can will would should could may might you your "
     "they them their there here what when where which who why how its his her our out into than then also any all some "
@@ -286,15 +286,15 @@ _PLAIN = frozenset(_PLAIN_TEXT.split())
 
 
 def content_words(text: str) -> dict[str, str]:
-    """Stem to word, in order; the stem is six letters without a plural s, so that "bears" meets "bear".
+    """Stem to word, in order; the stem is six letters without a plural s, so that "bears" meets "bear", and of a code the whole.
 
-    >>> content_words("The polar bears, and the Arctic")
-    {'polar': 'polar', 'bear': 'bears', 'arctic': 'arctic'}
+    >>> content_words("The polar bears, and the Arctic, error E1043")
+    {'polar': 'polar', 'bear': 'bears', 'arctic': 'arctic', 'error': 'error', 'e1043': 'e1043'}
     """
     found: dict[str, str] = {}
     for word in map(str.casefold, _WORD.findall(text)):
         if word not in _PLAIN:
-            found.setdefault(word.removesuffix("s")[:6], word)
+            found.setdefault(word if any(map(str.isdigit, word)) else word.removesuffix("s")[:6], word)
     return found
 
 
