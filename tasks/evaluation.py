@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from mteb.models import ModelMeta
 from mteb.results import ModelResult, TaskResult
 from mteb.types import EncodeKwargs
 
+from genzoo.backbones.precision import ROUNDED
+from genzoo.compute import computing, look_again
 from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.hub import is_transport
 from genzoo.jobs import WHOLE, Shard, job
@@ -113,7 +115,7 @@ def evaluate(
     register_tasks()  # mteb's prompt lookup drops tasks that it does not know
     folder, total, labels = ResultsFolder(Path(output)), shard.size(len(metas) * len(todo)), records.labels(metas)
     run = _Run(folder, todo, settings, shard, on_progress, on_note, overwrite, total, labels)
-    with job(), kept_random_state():
+    with job(), computing(settings.processes or 1), kept_random_state():
         with run.recording():
             records.record_tasks(run.folder.root, todo, {})
             if benchmark_name:
@@ -151,7 +153,7 @@ class _Run:
         self, meta: ModelMeta, facts: Mapping[str, Any], on_done: Callable[[Any], None] | None = None
     ) -> ModelResult:
         """Run one model on all tasks; it is loaded when the first task needs it, once."""
-        session = ModelSession(meta, self.settings)
+        session = ModelSession(meta, replace(self.settings, precision=self._precision(meta)))
         found: list[TaskResult] = []
         notes = ReuseNotes(self._label(meta))
         try:
@@ -177,6 +179,14 @@ class _Run:
             self.on_note(line)
         return ModelResult(model_name=str(meta.name), model_revision=str(meta.revision), task_results=found)
 
+    def _precision(self, meta: ModelMeta) -> str:
+        """The one that is asked for; where the choice is genzoo's, the one of the model's results in the folder."""
+        asked = self.settings.precision
+        before = records.read_record(records.environment_path(self.folder.root, meta)).get("dtype")
+        if asked != "auto" or not before:
+            return asked
+        return "bfloat16" if before == ROUNDED else "float32"
+
     def _task(
         self, session: ModelSession, task: AbsTask, facts: Mapping[str, Any], notes: ReuseNotes
     ) -> TaskResult | None:
@@ -186,12 +196,13 @@ class _Run:
             if resolve_revision is not None:  # its data set has no revision that could be written into the task
                 resolve_revision()
             if not self.overwrite:
-                now = Measurement.of(task, session.prompts, session.content)
+                now = Measurement.of(task, session.prompts, session.content, session.precision)
                 reuse = self.folder.reuse(session.meta, task, now)
                 notes.see(task.metadata.name, reuse)
                 if reuse.result is not None:
                     return reuse.result
             session.load()
+            look_again()
             remember(self.folder.root, session.fingerprints)  # before any of their embeddings are kept
             with unconverged(lambda fits: self.on_note(_told_fits(self._label(session.meta), task, fits))):
                 result = self._run_task(session, task)
@@ -224,7 +235,12 @@ class _Run:
                 raise ZooError("; ".join(problem.exception for problem in outcome.exceptions))
             result = outcome.task_results[0]
             self.folder.take_in(
-                session.meta, task, result, stage, how, Measurement.of(task, session.prompts, session.content)
+                session.meta,
+                task,
+                result,
+                stage,
+                how,
+                Measurement.of(task, session.prompts, session.content, session.precision),
             )
         counts = {task.metadata.name: session.meter.texts - before} if session.meter else {}
         with self.recording():

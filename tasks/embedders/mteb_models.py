@@ -286,6 +286,15 @@ def model_content(meta: ModelMeta) -> str | None:
     return loaded_content(loader.args[0]) if is_folder else None  # type: ignore[union-attr]
 
 
+def has_precision(meta: ModelMeta) -> bool:
+    """Whether genzoo itself runs the model, in the precision that a user asks for: one of the zoo, or the folder of a run."""
+    loader = meta.loader
+    is_run = (
+        isinstance(loader, partial) and loader.func is _load_folder and not (loader.args[0] / "modules.json").is_file()
+    )
+    return loader is load_for_mteb or is_run
+
+
 def _prompts_of(folder: Path) -> dict[str, str] | None:
     """The prompts that a SentenceTransformer folder brings along."""
     path = folder / "config_sentence_transformers.json"

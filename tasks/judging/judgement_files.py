@@ -14,6 +14,8 @@ FOLDER, SHEET = "judgements", "judge.csv"
 HARM = -1
 """A passage that must not be found for a query: as TREC's track on health misinformation grades it."""
 GRADES = (HARM, 0, 1, 2, 3)
+_BARRED = ("-", "\N{MINUS SIGN}", "\N{EN DASH}")
+"""How people write `HARM` in a spreadsheet: the key of the page, or what a program for spreadsheets makes of it."""
 _ENDINGS = (".jsonl", ".csv", ".qrels", ".txt")
 
 
@@ -81,9 +83,16 @@ def read_judgements(path: Path, pairs: Mapping[tuple[str, str], str]) -> Iterato
 
 def _grade(row: Row) -> int:
     name = "grade" if "grade" in row.cells else "score"
-    grade = row.grade(name)
+    said = row.cells[name]
+    try:
+        grade = HARM if str(said).strip() in _BARRED else row.grade(name)
+    except InputError:
+        grade = None
     if grade not in GRADES:
-        raise row.error(f"{name!r} is {grade}: a grade is 0, 1, 2 or 3, or {HARM} for a passage that must not be found")
+        raise row.error(
+            f"{name!r} is {str(said)[:40]!r}: a grade is 0, 1, 2 or 3, - (or {HARM}) for a passage that must not be found, or x where the "
+            "judge cannot tell"
+        )
     return grade
 
 

@@ -134,11 +134,11 @@ def read_search(
     judged = _as_judgements(tables["judged"], tuple(chosen))
     judgements = _checked(layout, tables, judged, notes)
     wanted = {query for queries in judgements.values() for query in queries}
-    if unjudged := len(tables["queries"]) - len(wanted):
-        left = (
-            f"{unjudged:,} of {len(tables['queries']):,} queries have no relevant document in the judgements: left out"
-        )
-        notes.append(Note.of(left, "unjudged-queries", unjudged, len(tables["queries"])))
+    rated, names = {query for queries in judged.values() for query in queries}, tables["queries"]["id"].to_pylist()
+    never, total = sum(query not in rated for query in names), len(names)
+    lacking = {"are not judged": never, "have no relevant document in the judgements": total - len(wanted) - never}
+    for what, n in lacking.items():
+        notes += [Note.of(f"{n:,} of {total:,} queries {what}: left out", "unjudged-queries", n, total)] if n else []
     candidates = _candidates(layout, tables, judgements, wanted, notes)
     if candidates is not None and is_reranking is False:
         name = layout.tables["top_ranked"].path.name

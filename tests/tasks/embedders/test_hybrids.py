@@ -8,7 +8,8 @@ import pytest
 import genzoo
 from genzoo.errors import InputError
 from genzoo.reports.measuring import plan_evaluation
-from genzoo.tasks.embedders.hybrids import Hybrid, WordMatches
+from genzoo.tasks.bounded_search import WordMatches
+from genzoo.tasks.embedders.hybrids import Hybrid
 from genzoo.tasks.embedders.mteb_models import resolve_model
 
 pytest.importorskip("bm25s")

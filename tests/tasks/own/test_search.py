@@ -181,7 +181,7 @@ RIGHT = {
     "a missing query": ({"qrels": [*QRELS, QRELS[0] | {"query-id": "q99"}]}, [r"1 of 4 judged queries is not in queries.jsonl \('q99'\)"]),
     "queries without judgement": (
         {"queries": [*QUERIES, {"_id": "q7", "text": "b"}, {"_id": "q8", "text": "c"}], "qrels": [*QRELS, QRELS[0] | {"query-id": "q7", "score": 0}]},
-        [r"2 of 5 queries have no relevant document"],
+        [r"1 of 5 queries are not judged: left out", r"1 of 5 queries have no relevant document in the judgements"],
     ),
 }  # fmt: skip
 
