@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from genzoo.errors import InputError
 from genzoo.tables import Names, Row, line_numbers
-from genzoo.tasks.own.layout import SHAPE, Layout, Source
+from genzoo.tasks.own.kinds import SHAPE
+from genzoo.tasks.own.layout import Layout, Source
 from genzoo.tasks.own.records import Note
 
 _TEXT = pa.string()
