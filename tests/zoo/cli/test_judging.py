@@ -21,7 +21,7 @@ POOL = ("pool", "--queries", "log.csv", "--corpus", "docs", "-m", "bm25", "-k", 
 def test_from_a_log_to_merged_judgements(genzoo, source):
     code, out, err = genzoo(*POOL)
     assert code == 0, err
-    assert "to judge: 6 passages for 3 queries (2.0 each), about 90 s" in out.replace("2 min", "90 s")
+    assert "to judge: 3 passages for 3 queries (1.0 each), about 45 s" in out  # of bm25 those that share a word
     assert "open pool/judge.html" in out
     code, out, _ = genzoo("judgements", "pool")
     assert code == 0 and "Next: open pool/judge.html" in out
@@ -34,9 +34,9 @@ def test_from_a_log_to_merged_judgements(genzoo, source):
     code, out, err = genzoo("judgements", "pool", "-o", "grades.csv")
     assert code == 0 and "queries: 3 of 3 complete" in out and "wrote grades.csv" in out
     assert "Next: genzoo evaluate -m MODEL -m MODEL -t pool" in out
-    assert len((source / "grades.csv").read_text().splitlines()) == 7
+    assert len((source / "grades.csv").read_text().splitlines()) == 4
     code, out, _ = genzoo("judgements", "pool", "--json")
-    assert json.loads(out)["judges"] == {"anna": 6}
+    assert json.loads(out)["judges"] == {"anna": 3}
 
 
 def test_a_choice_says_what_it_does_to_the_estimate(genzoo, source):
