@@ -28,9 +28,9 @@ from datasets import Dataset, DatasetDict
 from mteb.abstasks import AbsTask, AbsTaskClustering, AbsTaskPairClassification, AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
 
+from genzoo.tasks.embedders.mteb_models import resolve_model
 from genzoo.tasks.evaluation import evaluate
 from genzoo.tasks.model_session import EncodeSettings
-from genzoo.tasks.mteb_models import resolve_model
 from genzoo.tasks.own.choices import from_folder
 
 REASONING = "Reasoning"

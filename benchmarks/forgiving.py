@@ -27,8 +27,8 @@ from torch.nn.functional import normalize
 
 import genzoo
 from genzoo.models import prompts
+from genzoo.tasks.embedders.mteb_models import resolve_model
 from genzoo.tasks.embedding_cache import EmbeddingCache
-from genzoo.tasks.mteb_models import resolve_model
 from genzoo.training.responses import read_responses
 
 SEARCHES = ("Retrieval", "Reranking", REASONING)

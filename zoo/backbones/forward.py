@@ -19,6 +19,8 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from genzoo.compute import fast_products, small_products
+
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
@@ -59,6 +61,7 @@ class Segments:
         return self._masks[key]
 
 
+@small_products()
 def _attend(
     module: Any,
     query: Tensor,
@@ -251,6 +254,13 @@ def pack(model: SentenceTransformer, n_tokens: int) -> SentenceTransformer:
     return model
 
 
+def is_packed(model: SentenceTransformer) -> bool:
+    """Whether `pack` changed a model."""
+    forward = vars(model[0]).get("forward")
+    return isinstance(forward, functools.partial) and forward.func is _forward
+
+
+@fast_products()
 def _forward(module: Any, n_tokens: int, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     ids, mask = features["input_ids"], features["attention_mask"].bool()
     is_right_padded = bool(mask[:, 0].all()) and not bool((mask[:, 1:] & ~mask[:, :-1]).any())

@@ -134,6 +134,31 @@ class ResponseOptions(Options):
 
 
 @dataclass(frozen=True)
+class PolicyOptions(Options):
+    """Which queries get a refusal as their response, as examples teach the frozen LLM (`genzoo.training.policy`).
+
+    Attributes:
+        examples: JSONL, CSV or TSV file of texts that are to be refused or answered; ``default`` takes the examples that come with
+            genzoo, none refuses nothing.
+        content: Digest of these examples. A run fills it in.
+        false_refusals: Share of the harmless examples that may be refused, judged by probes that have not seen them; the threshold
+            follows from it. Harmless examples are twins of harmful ones: of ordinary queries far fewer are refused.
+        at_most: Share of the log that may be refused; a policy that refuses more is an error.
+        least_auc: Smallest cross-validated AUC (0.5 is chance) with which the LLM may judge the log; a worse policy is an error.
+        opening: Every refusal begins with these words, and the LLM goes on from there.
+    """
+
+    GROUP = "policy"
+
+    examples: str | None = None
+    content: str = ""
+    false_refusals: SomeShare = 0.1
+    at_most: SomeShare = 0.5
+    least_auc: Share = 0.6
+    opening: Name = "I'm sorry, but I can't help with"
+
+
+@dataclass(frozen=True)
 class ViewOptions(Options):
     """Which (text, target) pairs are made of a query and its response; shares sum to 1.
 

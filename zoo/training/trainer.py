@@ -17,6 +17,7 @@ from genzoo.backbones.forward import can_pack, freeze, input_scale
 from genzoo.backbones.lora import Lora
 from genzoo.backbones.token_states import token_states
 from genzoo.backbones.tokenizer import plain_ids, start_rows
+from genzoo.compute import go_on_with
 from genzoo.errors import TrainingError
 from genzoo.jobs import Pace, Processes, as_time, report
 from genzoo.recipes.recipes import Recipe
@@ -335,7 +336,10 @@ class TokenTrainer:
         tensors = dict(self.trained.state_dict())
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-        self.state.save(tensors, {"step": str(self.step), "bfloat16": str(self.is_bfloat16)})
+        self.state.save(
+            tensors,
+            {"step": str(self.step), "bfloat16": str(self.is_bfloat16), "threads": str(torch.get_num_threads())},
+        )
 
     def restore(self) -> bool:
         """Take up the folder's state; False where there is none, `TrainingError` where it belongs to another run."""
@@ -345,6 +349,7 @@ class TokenTrainer:
             return False
         tensors, facts = found
         self.step, self.is_bfloat16 = int(facts["step"]), facts.get("bfloat16") == "True"
+        go_on_with(int(facts.get("threads", torch.get_num_threads())))
         moments: dict[int, dict[str, Any]] = {}
         for name in [name for name in tensors if name.startswith("optimizer.")]:
             _, index, key = name.split(".", 2)
