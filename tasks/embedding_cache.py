@@ -66,7 +66,7 @@ class VectorFile:
         with self._explaining():
             _end_write_ahead_log(path)
             # IMMEDIATE: a writer waits for the lock before it reads; two that had read would refuse each other at once
-            self._base = sqlite3.connect(path, timeout=_PATIENCE, isolation_level="IMMEDIATE")
+            self._base = sqlite3.connect(path, timeout=_PATIENCE, isolation_level="IMMEDIATE", check_same_thread=False)
             self._base.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, check_sum INTEGER)"
             )

@@ -27,10 +27,11 @@ from genzoo.tasks import records
 from genzoo.tasks.bounded_search import with_bounded_search
 from genzoo.tasks.embedders.known_endpoints import remember
 from genzoo.tasks.measurement import Measurement
-from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
+from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession
 from genzoo.tasks.random_state import kept_random_state, seeded
 from genzoo.tasks.results_folder import ResultsFolder, ReuseNotes, UnwritableFolderError
 from genzoo.tasks.sets.registration import lean_evaluation, register_tasks
+from genzoo.text import described
 
 
 @contextmanager
@@ -114,7 +115,7 @@ def evaluate(
     register_tasks()  # mteb's prompt lookup drops tasks that it does not know
     folder, total, labels = ResultsFolder(Path(output)), shard.size(len(metas) * len(todo)), records.labels(metas)
     run = _Run(folder, todo, settings, shard, on_progress, on_note, overwrite, total, labels)
-    with job(), computing(settings.processes), kept_random_state():
+    with job(), computing(settings.processes or 1), kept_random_state():
         with run.recording():
             records.record_tasks(run.folder.root, todo, {})
             if benchmark_name:
@@ -275,13 +276,13 @@ def _check_input(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], settings:
     if not metas or not tasks:
         raise InputError("nothing to evaluate: give at least one model and one task. See: genzoo evaluate --help")
     for name, number in (("batch_size", settings.batch_size), ("processes", settings.processes)):
-        if number < 1:
+        if number is not None and number < 1:
             raise InputError(f"{name} is {number}: it must be 1 or more")
     seen: dict[tuple[str, str], str] = {}
     for meta in metas:
         if not isinstance(meta, ModelMeta):
             raise InputError(
-                f"a model must come as an mteb.ModelMeta, got {type(meta).__name__}: see genzoo.tasks.mteb_models"
+                f"a model must come as an mteb.ModelMeta, got {type(meta).__name__}: see genzoo.tasks.embedders.mteb_models"
             )
         name, revision = meta.name or "", meta.revision or ""
         if "/" not in name or revision in _NO_REVISION:
@@ -312,10 +313,10 @@ def _reason(error: Exception, task: AbsTask) -> str:
     unreachable = (ConnectionError, DatasetNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled)
     if any(isinstance(link, unreachable) or is_transport(link) for link in chain):
         return (
-            f"data set {task.metadata.dataset['path']} cannot be reached ({first_line(error)}): run once online, set "
+            f"data set {task.metadata.dataset['path']} cannot be reached ({described(error)}): run once online, set "
             "HF_ENDPOINT to a mirror, or set HF_HUB_OFFLINE=1 if it is in the cache"
         )
-    return first_line(error)
+    return described(error)
 
 
 def _told_fits(model: str, task: AbsTask, fits: int) -> str:

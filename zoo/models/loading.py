@@ -18,9 +18,9 @@ from genzoo.backbones.untrusted import check_model_folder
 from genzoo.errors import BackboneError, CheckpointError, InputError, UnknownNameError
 from genzoo.files import file_digests, is_hidden, read_json, write_json
 from genzoo.jobs import job
-from genzoo.models.assembly import ADAPTER, base_folder, is_exported, read_exported
 from genzoo.models.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
 from genzoo.models.entries import DEFAULT, get_entry
+from genzoo.models.exported import ADAPTER, base_folder, is_exported, read_exported
 from genzoo.names import ModelName
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def load(
                 folder, device=device, model_kwargs={"dtype": precision} if precision else None
             )
             if is_exported(folder):
+                model[0].unpad_inputs = False  # WordWeights needs the attention mask, which unpadded inputs lack
                 _check_depth(folder, model)
                 _warn_of_other_backbone(folder)
             return model
@@ -346,11 +347,11 @@ def export(model: str | Path, folder: str | Path, merge: bool = False) -> Path:
         CheckpointError: When the model cannot be read.
         BackboneError: When its frozen LLM cannot be had.
     """
-    from genzoo.models import assembly
+    from genzoo.models import exported
 
     checkpoint, name = find_checkpoint(model), Path(model).name
     backbone = fetch_backbone(checkpoint.backbone)
-    assembly.export(checkpoint, backbone, Path(folder), "merged" if merge else "adapter", name=name)
+    exported.export(checkpoint, backbone, Path(folder), "merged" if merge else "adapter", name=name)
     return Path(folder)
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from genzoo.backbones.depth import first_layers
-from genzoo.backbones.forward import can_pack, freeze, input_scale, token_states
+from genzoo.backbones.forward import can_pack, freeze, input_scale
 from genzoo.backbones.lora import Lora
+from genzoo.backbones.token_states import token_states
 from genzoo.backbones.tokenizer import plain_ids, start_rows
 from genzoo.compute import go_on_with
 from genzoo.errors import TrainingError
@@ -174,6 +175,16 @@ class TokenTrainer:
         states = [self.states(ordered[at : at + size]) for at in range(0, len(ordered), size)]
         targets = None if self.dim is None else self.target_rows(ordered)
         self.heads.start_from(torch.cat(states), targets, self.recipe.optim.ridge)
+
+    @torch.no_grad()
+    def shared_axes(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
+        """`TokenHeads.shared_axes` over queries and their responses, each under its prompt."""
+        size, pooled = self.recipe.optim.batch, []
+        for texts in zip(*pairs, strict=True):
+            ordered = [TrainingExample(text, "", ended=False) for text in texts]
+            parts = [self.heads(self.states(ordered[at : at + size]))[1] for at in range(0, len(ordered), size)]
+            pooled.append(torch.cat(parts).mean(dim=1))
+        return self.heads.shared_axes(*pooled, self.recipe.optim.partial_whitening)
 
     def backward(self, batch: Sequence[TrainingExample], step: int) -> tuple[float | None, float | None, torch.Tensor]:
         """Put the gradient of the whole batch's loss into the parameters of every process.

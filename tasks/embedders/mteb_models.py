@@ -90,7 +90,7 @@ def _from_elsewhere(text: str, endpoints: EndpointOptions | None, results: Path 
     """Models that no files of weights are here for. mteb's wrappers of them are imported when they are asked for."""
     own, rest = split_name(text)
     if is_address(rest):
-        from genzoo.tasks.embedders.endpoint import describe_endpoint
+        from genzoo.tasks.embedders.known_endpoints import describe_endpoint
 
         meta = describe_endpoint(rest, endpoints, results)
     elif rest.startswith(VECTORS):
