@@ -192,7 +192,7 @@ def remember(model: Any, ids: Sequence[Sequence[int]]) -> Memory | None:
     if not openings:
         return _remember(model, ids, None, [0] * len(ids))
     known = _remember(model, openings, None, [0] * len(openings))
-    nothing = {layer: tuple(part[:, :, :0] for part in own[0]) for layer, own in known.items()}
+    nothing = {layer: (keys[:, :, :0], values[:, :, :0]) for layer, ((keys, values), *_) in known.items()}
     before = {
         layer: [nothing[layer] if place is None else own[place] for place in chosen] for layer, own in known.items()
     }
