@@ -1,6 +1,6 @@
 """Runs every snippet of docs/guides/in-other-tools.md with the real client, each in an environment of its own.
 
-    make test-clients                              # all clients, about 3 GB of disk, in uv's cache and below build/clients
+    make test-clients                              # all clients: about 3 GB of disk
     python benchmarks/clients.py chromadb txtai    # two of them
     python benchmarks/clients.py --write           # put the measured figures into the table of the page
 
@@ -156,26 +156,27 @@ def reference(folder: Path) -> dict[str, object]:
     return json.loads(kept.read_text())
 
 
-def measure(client: Client, code: list[str], own: dict, model: Path) -> dict[str, object]:
-    """Run code with the client and compare: the smallest cosines, the search and the passage with line breaks."""
+def measure(client: Client, own: dict, model: Path) -> dict[str, dict[str, object]]:
+    """Run both ways of a client and compare each: the smallest cosines, the search and the passage with line breaks."""
     folder = WORK / "runs" / client.name
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "models").mkdir(parents=True)
-    (folder / "models" / "small").symlink_to(model)
-    url = next(iter(re.findall(r"http://127\.0\.0\.1:\d+", "".join(code))), "")
-    given = {key: own[key] for key in ("questions", "passages")} | {"client": client.name, "code": code}
+    ways = {"right": list(client.code), "without": [without_documented_lines(code) for code in client.code]}
+    for way in ways:
+        (folder / way / "models").mkdir(parents=True)
+        (folder / way / "models" / "small").symlink_to(model)
+    url = next(iter(re.findall(r"http://127\.0\.0\.1:\d+", "".join(client.code))), "")
+    given = {key: own[key] for key in ("questions", "passages")} | {"client": client.name, "ways": ways}
     (folder / "input.json").write_text(json.dumps(given | {"server": client.server, "url": url}))
-    command = [
-        str(make_environment(client)),
-        str(Path(__file__).with_name("client_snippet.py")),
-        "input.json",
-        "output.json",
-    ]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    (folder / "log.txt").write_text(done.stdout + done.stderr)
-    if done.returncode:
-        return {"error": done.stderr.strip().splitlines()[-1]}
-    return compare(json.loads((folder / "output.json").read_text()), own)
+    script = Path(__file__).with_name("client_snippet.py")
+    subprocess.run([str(make_environment(client)), str(script), "input.json"], cwd=folder, check=True)
+    return {way: read_outcome(folder / way, own) for way in ways}
+
+
+def read_outcome(folder: Path, own: dict) -> dict[str, object]:
+    """The figures of one way, or the last line that it printed before it failed."""
+    if (folder / "output.json").is_file():
+        return compare(json.loads((folder / "output.json").read_text()), own)
+    return {"error": (folder / "log.txt").read_text().strip().rpartition("\n")[2] or "it was ended from outside"}
 
 
 def compare(output: dict, own: dict) -> dict[str, object]:
@@ -210,11 +211,10 @@ def run(client: Client, model: Path) -> dict[str, dict[str, object]]:
     kept = WORK / "results" / f"{client.name}.json"
     if kept.is_file() and (result := json.loads(kept.read_text()))["key"] == key:
         return result
-    own = reference(WORK)
-    result = {"key": key, "right": measure(client, list(client.code), own, model)}
-    result["without"] = measure(client, [without_documented_lines(code) for code in client.code], own, model)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(result, indent=1))
+    result = {"key": key} | measure(client, reference(WORK), model)
+    if "error" not in result["right"]:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(result, indent=1))
     return result
 
 
@@ -291,7 +291,7 @@ def main() -> None:
         print(rows[-1], flush=True)
         for fault in faults(result["right"], reference(WORK)):
             failed = True
-            print(f"  {name}: {fault} (log: {WORK / 'runs' / name / 'log.txt'})", flush=True)
+            print(f"  {name}: {fault} (log: {WORK / 'runs' / name / 'right' / 'log.txt'})", flush=True)
     if options.write:
         PAGE.write_text(write_table(page, rows), encoding="utf-8")
     elif other := [row for row in rows if row not in page]:
