@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from genzoo.models.exported import export
 from genzoo.models.loading import loaded_content
 from genzoo.tasks import evaluate, resolve_tasks
+from genzoo.tasks.embedders.mteb_models import model_content, resolve_model
 from genzoo.tasks.model_session import EncodeSettings
-from genzoo.tasks.mteb_models import model_content, resolve_model
 
 
 def other_weights(folder):

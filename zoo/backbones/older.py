@@ -20,6 +20,12 @@ def name_rope_as_before(folder: Path) -> None:
     write_json(path, config | rope_as_before(config.get("rope_parameters") or {}), indent=2, is_ascii=True)
 
 
+def rope_is_read_as_before(folder: Path) -> bool:
+    """Whether transformers 4 reads the rotary base that a folder's ``config.json`` names."""
+    config = read_json(folder / "config.json", AGAIN)
+    return "rope_parameters" not in config or "rope_theta" in config
+
+
 def rope_as_before(parameters: dict[str, Any]) -> dict[str, Any]:
     """What transformers 4 calls the rotary embedding that ``rope_parameters`` describes.
 
@@ -40,10 +46,11 @@ def rope_as_before(parameters: dict[str, Any]) -> dict[str, Any]:
 def name_tokenizer_as_before(folder: Path) -> None:
     """Name the class and the special tokens of a folder's tokenizer as transformers 4 does, which 5 reads too.
 
-    The class is the one that takes ``tokenizer.json`` as it is: those of single families build its post-processor anew.
+    The class is the one that takes ``tokenizer.json`` as it is: those of single families build its post-processor anew. As the
+    processor's class it spares transformers 4 to look for the kind of model, which the folder of an adapter does not say.
     """
-    path = folder / "tokenizer_config.json"
-    config = read_json(path, AGAIN) | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    path, kind = folder / "tokenizer_config.json", "PreTrainedTokenizerFast"
+    config = read_json(path, AGAIN) | {"tokenizer_class": kind, "processor_class": kind}
     if isinstance(extra := config.get("extra_special_tokens"), list):
         config["additional_special_tokens"] = extra
         del config["extra_special_tokens"]

@@ -89,6 +89,8 @@ class TokenCheckpoint:
         exit_layer: The tokens' states are read after this many layers (`genzoo.backbones.depth`); 0 reads them after the last.
         unit_length: Embeddings are scaled to length 1, so that dot product, Euclidean distance and cosine rank alike. A file
             that does not say so is of a model that was measured without.
+        axes: ``(D, D)`` rotation: the embedding's dimensions, as directions of the teacher's space; None where they are the teacher's
+            own. Changes no embedding, and is no part of the digest.
     """
 
     spec: TokenSpec
@@ -105,6 +107,7 @@ class TokenCheckpoint:
     lora: dict[str, torch.Tensor] = field(default_factory=dict)
     exit_layer: int = 0
     unit_length: bool = False
+    axes: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.rows.ndim != 2 or self.align_weight.ndim != 2:
@@ -125,6 +128,8 @@ class TokenCheckpoint:
             raise CheckpointError(f"exit_layer is {self.exit_layer!r}: a whole number from 0 on is needed")
         if type(self.unit_length) is not bool:
             raise CheckpointError(f"unit_length is {self.unit_length!r}: true or false is needed")
+        if self.axes is not None:
+            shapes["axes"] = (dim, dim)
         for name, shape in shapes.items():
             tensor = getattr(self, name)
             if tuple(tensor.shape) != shape:
@@ -157,6 +162,13 @@ class TokenCheckpoint:
     def tensors(self) -> dict[str, torch.Tensor]:
         """The five tensors by name, contiguous and on the CPU."""
         return {name: getattr(self, name).detach().cpu().contiguous() for name in _TENSORS}
+
+    def in_teacher_space(self, embeddings: torch.Tensor) -> torch.Tensor | None:
+        """``(texts, D)`` embeddings in the teacher's dimensions; None where an exported folder has not kept how they were turned."""
+        if self.axes is not None:
+            return embeddings @ self.axes.to(embeddings)
+        is_turned = self.info.get("recipe", {}).get("optim", {}).get("axes", "teacher") != "teacher"
+        return None if is_turned else embeddings
 
     def prompts(self) -> dict[str, str]:
         """The instructions that the checkpoint brings along (a converted one has its own), else the zoo's."""
@@ -199,7 +211,8 @@ class TokenCheckpoint:
     def save(self, folder: Path) -> Path:
         """Write the checkpoint folder: its own files are replaced once all are complete, other files in it stay."""
         with replace_folder(folder) as new:
-            save_file(self.tensors(), new / WEIGHTS, metadata={"format": "pt"})
+            axes = {} if self.axes is None else {"axes": self.axes}
+            save_file(self.tensors() | axes, new / WEIGHTS, metadata={"format": "pt"})
             if self.lora:
                 save_file(self.lora, new / LORA, metadata={"format": "pt"})
                 (new / LORA).chmod(0o644)
@@ -254,6 +267,7 @@ class TokenCheckpoint:
                 spec=TokenSpec(tuple(spec["ids"]), tuple(spec["names"]), spec["n_thought"], spec["n_compression"]),
                 lora=lora or {},
                 **{name: config[name] for name in _RARE if name in config},
+                axes=tensors.get("axes"),
                 **facts,
             )
             stated = (config["format"], config["digest"], config["hidden_size"], config["dim"])

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genzoo.backbones.depth import first_layers
-from genzoo.backbones.forward import freeze, token_states
+from genzoo.backbones.forward import freeze
 from genzoo.backbones.generation import generate, shipped_config
 from genzoo.backbones.lora import changed_by
+from genzoo.backbones.precision import ROUNDED, precision_of
+from genzoo.backbones.token_states import token_states
 from genzoo.backbones.tokenizer import check_texts, plain_ids
 from genzoo.errors import InputError
 from genzoo.frames import Rows, to_frame, to_html
@@ -170,7 +172,7 @@ class Decoder:
 
         Returns:
             None where the loaded backbone is not the whole frozen LLM: it ends at an exit layer, its head is not its embedding
-            matrix, the tokens stand on rows of their own, or a LoRA is merged into it.
+            matrix, the tokens stand on rows of their own, a LoRA is merged into it, or its products are rounded.
         """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -181,6 +183,7 @@ class Decoder:
             or checkpoint.exit_layer
             or not body.config.tie_word_embeddings
             or table.num_embeddings != n_rows
+            or precision_of(model) == ROUNDED
         ):
             return None
         ids = list(checkpoint.spec.ids)

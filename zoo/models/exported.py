@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from transformers import AutoConfig
 
 from genzoo.backbones.depth import shallow_config
-from genzoo.backbones.older import AGAIN, name_rope_as_before, name_tokenizer_as_before
+from genzoo.backbones.older import AGAIN, name_rope_as_before, name_tokenizer_as_before, rope_is_read_as_before
 from genzoo.backbones.untrusted import check_model_folder
 from genzoo.errors import CheckpointError
 from genzoo.files import read_json, replace_folder, write_json, write_text
@@ -22,7 +23,7 @@ from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
 from genzoo.models.prompts import IN_OTHER_TOOLS
 from genzoo.text import code_markdown, escape_markdown
 
-ADAPTER = "adapter_config.json"
+ADAPTER, _SETTINGS = "adapter_config.json", "config_sentence_transformers.json"
 _EMBEDDINGS = "embed_tokens.weight"
 _LINEAR = {"CNN": "convs.0", "Dense": "linear"}
 """Kind of module that holds a projection -> its weights in it. A folder written before a convolution did holds ``Dense``."""
@@ -50,40 +51,55 @@ def export(
             f"{folder} exists and is not an exported model of genzoo: choose another folder, or empty it"
         )
     checkpoint = dataclasses.replace(checkpoint, unit_length=True)
-    model = assemble(checkpoint, backbone, form=form, device="cpu")
+    model: Any = assemble(checkpoint, backbone, form=form, device="cpu")
     base = base or str(Path(backbone).resolve())
-    body: Any = model[0].model
-    depth = shallow_config(body.config, checkpoint.exit_layer)
     with replace_folder(folder) as new:
         model.save_pretrained(str(new), create_model_card=False)
-        _finish(new, form, base, checkpoint, depth)
+        _finish(new, form, checkpoint, backbone)
+        if form == "adapter":
+            _change(new / ADAPTER, base_model_name_or_path=base)
         write_text(new / "README.md", _readme(name, checkpoint, form, base))
     return folder
 
 
-def _finish(folder: Path, form: Form, base: str, checkpoint: TokenCheckpoint, depth: dict[str, Any]) -> None:
-    """Declare what the folder needs, the adapter's base and how much of it is run; keep what only genzoo reads."""
+def _finish(folder: Path, form: Form, checkpoint: TokenCheckpoint, backbone: Path) -> None:
+    """Declare what the folder needs and how much of the backbone is run; keep what only genzoo reads."""
     write_json(folder / CONFIG, checkpoint.config())
-    _name_modules_as_before(folder)
-    name_tokenizer_as_before(folder)
+    is_old = form == "merged" or (not checkpoint.exit_layer and rope_is_read_as_before(backbone))
+    if is_old:
+        _name_modules_as_before(folder)
+        name_tokenizer_as_before(folder)
+    if form == "merged":
+        name_rope_as_before(folder)
     for long in (folder / "tokenizer.json", *folder.glob("*_WordWeights/*.json")):
         # Written with a line per vocabulary entry; without the blanks the small form is a third smaller.
         content = json.loads(long.read_text(encoding="utf-8"))
         write_text(long, json.dumps(content, ensure_ascii=False, separators=(",", ":")))
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)  # safetensors makes files that only their owner can read
-    _change(folder / "config_sentence_transformers.json", requirements=requirements(form))
-    cut = {"config_kwargs": depth} if depth and form == "adapter" else {}
-    limits = {"max_seq_length": checkpoint.max_tokens, "do_lower_case": False} | cut
-    write_json(folder / "sentence_bert_config.json", limits, indent=2, is_ascii=True)
-    if form == "merged":
-        name_rope_as_before(folder)
-        return
-    _change(folder / ADAPTER, base_model_name_or_path=base)
+    # without the version that wrote it: older ones would warn, and the requirements say what is needed
+    _change(folder / _SETTINGS, requirements=requirements(form, is_old=is_old), __version__=None)
+    how = {"max_seq_length": checkpoint.max_tokens, "do_lower_case": False}
+    if form == "adapter":
+        how |= _adapter_options(AutoConfig.from_pretrained(backbone), checkpoint.exit_layer)
+    write_json(folder / "sentence_bert_config.json", how, indent=2, is_ascii=True)
+
+
+def _adapter_options(config: Any, exit_layer: int) -> dict[str, Any]:
+    """How the backbone of an adapter is loaded: as many layers as are read, and with the names that its class has."""
+    depth = shallow_config(config, exit_layer)
+    options = {"config_kwargs": depth} if depth else {}
+    if config.model_type == "gemma3_text":
+        # transformers 4 finds no weight of a Gemma 3 that was saved with its head, and takes random numbers
+        options["model_args"] = {"key_mapping": {r"^model\.": ""}}
+    return options
 
 
 def _change(path: Path, **facts: Any) -> None:
-    write_json(path, read_json(path, AGAIN) | facts, indent=2, is_ascii=True)
+    """Change fields of a JSON file; None takes one away."""
+    changed = read_json(path, AGAIN) | facts
+    kept = {key: value for key, value in changed.items() if value is not None or key not in facts}
+    write_json(path, kept, indent=2, is_ascii=True)
 
 
 def _name_modules_as_before(folder: Path) -> None:
@@ -160,19 +176,32 @@ Checkpoint digest `{checkpoint.digest()}`, backbone digest `{checkpoint.backbone
 """
 
 
-_REQUIREMENTS = {
-    "transformers": {
-        "specifier": ">=4.57,<6",
-        "reason": "the tokenizer must keep the trained tokens and read special text as text",
-    },
-    "sentence-transformers": {"specifier": ">=3.4", "reason": "the modules are named as that version names them"},
+_SINCE = {
+    # is read by older versions -> library -> the oldest that was tried (benchmarks/export_versions.py)
+    True: {"transformers": "4.57.6", "sentence-transformers": "3.4.1"},
+    False: {"transformers": "5.20", "sentence-transformers": "6.2"},
+}
+_REASONS = {
+    "transformers": "the tokenizer must keep the trained tokens and read special text as text",
+    "sentence-transformers": "all modules and settings must be known",
 }
 _PEFT = {"peft": {"specifier": ">=0.21", "reason": "the trained tokens are a TrainableTokens adapter"}}
 
 
-def requirements(form: str) -> dict[str, dict[str, str]]:
-    """Library -> the versions that a folder of this form needs, and why."""
-    return _REQUIREMENTS | (_PEFT if form == "adapter" else {})
+def requirements(form: str, *, is_old: bool = True) -> dict[str, dict[str, str]]:
+    """Library -> the versions that a folder needs, and why.
+
+    Args:
+        form: ``adapter`` or ``merged``.
+        is_old: Whether it is written so that older versions read it. An adapter that ends at an exit layer is not: before
+            sentence-transformers 6.2 all layers would be run. Nor is one whose backbone names its rotary base in the new way only.
+    """
+    bounds = {"transformers": ",<6", "sentence-transformers": ""}
+    found = {
+        name: {"specifier": f">={_SINCE[is_old][name]}{bound}", "reason": _REASONS[name]}
+        for name, bound in bounds.items()
+    }
+    return found | (_PEFT if form == "adapter" else {})
 
 
 def is_exported(folder: Path) -> bool:

@@ -17,6 +17,7 @@ from genzoo.backbones.whole import is_above
 from genzoo.errors import CheckpointError, first_flaw
 from genzoo.files import read_json, write_json
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.prompts import PROBES, probe_texts
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -24,15 +25,6 @@ if TYPE_CHECKING:
 
 FILE = "fingerprint.json"
 FORMAT = 1
-PROBES: tuple[tuple[str | None, str], ...] = (
-    ("query", "where do polar bears live?"),
-    ("query", "how do I get red wine out of a carpet?"),
-    ("document", "Polar bears live on the sea ice of the Arctic, where they hunt seals."),
-    ("document", ""),
-    (None, "Çà et là: naïve café — 東京 🙂, 3.14159 == π?"),
-    (None, "a long text is cut, never the trained tokens; " * 80),
-)
-"""Prompt name and text. A change here is a change of `FORMAT`."""
 N_VALUES = 16
 TOLERANCES = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 """Largest difference of a number of an embedding that another machine or batch size may bring; the norm's is as large."""
@@ -126,10 +118,9 @@ class Fingerprint:
 def measure_probes(model: SentenceTransformer) -> tuple[Probe, ...]:
     """Tokens and embeddings of the fixed texts, one text at a time: no batch, no padding."""
     probes = []
-    for prompt_name, text in PROBES:
-        prompt = (model.prompts.get(prompt_name) or "") if prompt_name else ""
-        ids = model.preprocess([prompt + text])["input_ids"][0].tolist()
-        vector = model.encode(prompt + text, prompt="", convert_to_tensor=True, show_progress_bar=False).float().cpu()
+    for text in probe_texts(model):
+        ids = model.preprocess([text])["input_ids"][0].tolist()
+        vector = model.encode(text, prompt="", convert_to_tensor=True, show_progress_bar=False).float().cpu()
         values = tuple(round(float(number), 6) for number in vector[:N_VALUES])
         digest = hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:16]
         norm, diagonal = float(vector.norm()), float(vector.sum()) / len(vector) ** 0.5

@@ -65,7 +65,7 @@ def verify(model: str | Path, *, backbone: str | None = None) -> Rows[Finding]:
     Raises:
         ZooError: When there is no such model, or nothing of it can be loaded.
     """
-    name = _bring(str(model))
+    name = local_name(str(model))
     home = _home(name)
     recorded = Fingerprint.load(home) if home and (home / FILE).is_file() else None
     log.info("reading the weights")
@@ -105,7 +105,7 @@ def revision_of(checkpoint: TokenCheckpoint) -> str:
     return ModelName.parse(checkpoint.backbone).commit
 
 
-def _bring(name: str) -> str:
+def local_name(name: str) -> str:
     """A model on the Hub as a local folder; every other name as it is."""
     if not ModelName.parse(name).revision:
         return name
