@@ -141,9 +141,9 @@ def rank(questions: np.ndarray, passages: np.ndarray) -> list[list[int]]:
     return np.argsort(-(unit(questions) @ unit(passages).T), axis=1, kind="stable").tolist()
 
 
-def reference(folder: Path) -> dict[str, object]:
-    """The texts, genzoo's own vectors of them and the ranking, computed once for a model."""
-    kept = folder / "reference.json"
+def reference(exported: Path) -> dict[str, object]:
+    """The texts, genzoo's own vectors of them and the ranking, computed once for an exported model."""
+    kept = WORK / f"reference-{digest(exported)}.json"
     if not kept.is_file():
         import genzoo
 
@@ -151,9 +151,15 @@ def reference(folder: Path) -> dict[str, object]:
         vectors = {
             name: model.encode(given[kind], prompt_name=prompt).tolist() for name, (kind, prompt) in PROMPTS.items()
         }
-        found = rank(np.array(vectors["question_vectors"]), np.array(vectors["passage_vectors"]))
+        found = rank(*(np.array(vectors[name]) for name in ("question_vectors", "passage_vectors")))
         kept.write_text(json.dumps({**given, "vectors": vectors, "found": found}))
     return json.loads(kept.read_text())
+
+
+def digest(exported: Path, *parts: object) -> str:
+    """What a kept result depends on: the model, its modules and anything else."""
+    files = [(exported / name).read_text() for name in ("genzoo.json", "modules.json")]
+    return hashlib.sha256(json.dumps([*files, *parts]).encode()).hexdigest()[:16]
 
 
 def measure(client: Client, own: dict, model: Path) -> dict[str, dict[str, object]]:
@@ -204,14 +210,11 @@ def compare(output: dict, own: dict) -> dict[str, object]:
 
 def run(client: Client, model: Path) -> dict[str, dict[str, object]]:
     """Both runs of a client, or what is kept of them."""
-    identity = json.dumps(
-        [client.packages(), client.server, client.code, (model / "modules.json").read_text(), str(model)]
-    )
-    key = hashlib.sha256(identity.encode()).hexdigest()
+    key = digest(model, client.packages(), client.server, client.code)
     kept = WORK / "results" / f"{client.name}.json"
     if kept.is_file() and (result := json.loads(kept.read_text()))["key"] == key:
         return result
-    result = {"key": key} | measure(client, reference(WORK), model)
+    result = {"key": key} | measure(client, reference(model), model)
     if "error" not in result["right"]:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(result, indent=1))
@@ -245,11 +248,8 @@ def faults(result: dict[str, object], own: dict) -> list[str]:
     """What is not right although the documented lines are there."""
     if "error" in result:
         return [str(result["error"])]
-    wrong = [
-        f"{kind}: {result[kind]}"
-        for kind in ("questions", "passages")
-        if kind in result and not (isinstance(result[kind], float) and result[kind] >= RIGHT)
-    ]
+    compared = {kind: result[kind] for kind in ("questions", "passages", "line breaks") if kind in result}
+    wrong = [f"{kind}: {one}" for kind, one in compared.items() if not (isinstance(one, float) and one >= RIGHT)]
     full = [sum(row[0] == place for place, row in enumerate(own["found"])), TOP * N_QUESTIONS, N_QUESTIONS]
     if result.get("search", full) != full:
         wrong.append(f"search: {result['search']}")
@@ -260,9 +260,7 @@ def write_table(page: str, rows: list[str]) -> str:
     """The page with these rows in its table, in place of those of the same clients."""
     start = page.index(HEAD) + len(HEAD)
     end = page.index("\n\n", start)
-    names = {row.split()[1]: row for row in page[start:end].strip().splitlines()} | {
-        row.split()[1]: row for row in rows
-    }
+    names = {row.split()[1]: row for row in [*page[start:end].strip().splitlines(), *rows]}
     order = [client.name for client in read_clients(page)]
     return page[:start] + "\n" + "\n".join(names[name] for name in order if name in names) + page[end:]
 
@@ -289,7 +287,7 @@ def main() -> None:
         result = run(clients[name], model)
         rows.append(line(clients[name], result))
         print(rows[-1], flush=True)
-        for fault in faults(result["right"], reference(WORK)):
+        for fault in faults(result["right"], reference(model)):
             failed = True
             print(f"  {name}: {fault} (log: {WORK / 'runs' / name / 'right' / 'log.txt'})", flush=True)
     if options.write:
