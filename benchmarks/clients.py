@@ -221,27 +221,20 @@ def run(client: Client, model: Path) -> dict[str, dict[str, object]]:
     return result
 
 
-def cells(figures: dict[str, object]) -> list[str]:
-    """Questions, passages and search as they are printed."""
-    if "error" in figures:
-        return ["fails", "fails", ""]
-    search = figures.get("search", [])
-    return [shown(figures.get(kind, "")) for kind in ("questions", "passages")] + [" ".join(map(str, search))]
-
-
 def shown(figure: object) -> str:
-    """A cosine with three digits, 1.000 only where it counts as right; anything else as it is."""
+    """A cosine with three digits, 1.000 only where it counts as right; counts side by side; anything else as it is."""
     if not isinstance(figure, float):
-        return str(figure)
+        return " ".join(map(str, figure)) if isinstance(figure, list) else str(figure)
     return "1.000" if figure >= RIGHT else f"{min(figure, 0.999):.3f}"
 
 
 def line(client: Client, result: dict[str, dict[str, object]]) -> str:
     """A row of the page's table."""
-    version = client.needs[0].partition("==")[2]
-    breaks = shown(result["right"].get("line breaks", ""))
-    parts = [f"{client.name} {version}", *cells(result["without"]), *cells(result["right"]), breaks]
-    return f"| {' | '.join(parts)} |"
+    parts = [f"{client.name} {client.needs[0].partition('==')[2]}"]
+    for way in ("without", "right"):
+        figures = result[way] if "error" not in result[way] else dict.fromkeys(("questions", "passages"), "fails")
+        parts += [shown(figures.get(kind, "")) for kind in ("questions", "passages", "search")]
+    return f"| {' | '.join([*parts, shown(result['right'].get('line breaks', ''))])} |"
 
 
 def faults(result: dict[str, object], own: dict) -> list[str]:

@@ -1,10 +1,9 @@
 #!/bin/sh
 # chromadb 1.5.9: a second SentenceTransformerEmbeddingFunction of the same model ignores its own options, silently.
 #
-# The class keeps every loaded model under its name alone. A function that is made with `truncate_dim`, `default_prompt_name` or
-# another `device` or `revision` after one without gets the model of the first: `truncate_dim=2` gives 4 dimensions, and a default
-# prompt is not used. In a new process the same lines are right, and so is the order turned round for the first of them. The
-# documentation of the class says that the arguments are passed to the model.
+# The class keeps every loaded model under its name alone. A function that is made with `truncate_dim=2` or `default_prompt_name`
+# after one without gets the model of the first: 4 dimensions, and no prompt. Where no function was made before, the same lines give
+# 2 dimensions and use the prompt. The docstring says of these arguments that they are passed to the model.
 # genzoo's guide to other tools registers a function of its own, which keeps its model itself (docs/guides/in-other-tools.md).
 #
 # Exits with 0 while the options are ignored, and with 1 once a case differs.
