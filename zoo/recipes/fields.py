@@ -173,8 +173,8 @@ class ViewOptions(Options):
             response to a query (where it was answered), the whole response for a sentence of it. The embedding learns
             the mean of both.
         bare: Of all views, the share whose text loses its prompt: clients that know no prompts embed texts so.
-        swapped: Of all views, the share whose text stands under the prompt of the other side of a search: a query under that of
-            passages, a passage under that of queries, and a text that is asked for its topic under that of passages.
+        as_query: Of the passages and sentences, the share that stands under the prompt of queries: clients that put one prompt
+            before every text embed them so. Queries keep theirs.
     """
 
     GROUP = "views"
@@ -187,13 +187,13 @@ class ViewOptions(Options):
     long: Share = 0.0
     context: Share = 0.0
     bare: Share = 0.0
-    swapped: Share = 0.0
+    as_query: Share = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.bare + self.swapped > 1:
+        if self.bare + self.as_query > 1:
             raise InputError(
-                f"views.bare is {self.bare:g}, views.swapped {self.swapped:g}: together they must be at most 1"
+                f"views.bare is {self.bare:g}, views.as_query {self.as_query:g}: together they must be at most 1"
             )
 
 
