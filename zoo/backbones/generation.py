@@ -37,7 +37,7 @@ class Response:
         query: Its text.
         response: The answer.
         finish_reason: ``stop`` where the backbone ended it, ``length`` where it was cut off.
-        n_tokens: In the answer.
+        n_tokens: That the backbone wrote.
         made_with: Digest of the settings and the backbone that it was made with (`options_digest`); empty where the file does
             not say, as files of earlier versions and of other programs.
     """
@@ -125,6 +125,18 @@ def chat_text(tokenizer: Any, query: str, system_prompt: str | None) -> str:
     return text
 
 
+def begun_text(tokenizer: Any, query: str, system_prompt: str | None, opening: str) -> str:
+    """`chat_text` and the words that the answer begins with; after a base model's ``Answer:`` stands a space."""
+    asked = chat_text(tokenizer, query, system_prompt)
+    return f"{asked}{' ' * bool(opening and asked.endswith('Answer:'))}{opening}"
+
+
+def continued(tokenizer: Any, opening: str, ids: Sequence[int]) -> str:
+    """The text of tokens that follow an opening; decoded together, as many tokenizers drop a space at the beginning."""
+    begun = tokenizer(opening, add_special_tokens=False)["input_ids"] if opening else []
+    return tokenizer.decode([*begun, *ids], skip_special_tokens=True)
+
+
 def _render(tokenizer: Any, messages: list[dict[str, str]], options: dict[str, Any]) -> str | None:
     from jinja2 import TemplateError
 
@@ -156,10 +168,11 @@ class TransformersEngine:
         model: Causal LM.
         tokenizer: Its tokenizer.
         options: Length, system prompt, sampling.
+        opening: Words that every answer begins with; the LLM goes on from there.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, options: ResponseOptions) -> None:
-        self.model, self.tokenizer, self.options = model, tokenizer, options
+    def __init__(self, model: Any, tokenizer: Any, options: ResponseOptions, opening: str = "") -> None:
+        self.model, self.tokenizer, self.options, self.opening = model, tokenizer, options, opening
 
     def answer(self, queries: Sequence[Query]) -> list[Response]:
         """One response per query, in their order."""
@@ -168,7 +181,7 @@ class TransformersEngine:
         tokenizer, options = self.tokenizer, self.options
         tokenizer.padding_side = "left"
         tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-        texts = [chat_text(tokenizer, query.text, options.system_text) for query in queries]
+        texts = [begun_text(tokenizer, query.text, options.system_text, self.opening) for query in queries]
         inputs = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=not tokenizer.chat_template)
         inputs = inputs.to(self.model.device)
         if options.temperature > 0:
@@ -190,7 +203,7 @@ class TransformersEngine:
         rows = []
         for query, ids in zip(queries, made[:, inputs["input_ids"].shape[1] :].tolist(), strict=True):
             end = next((place for place, token in enumerate(ids) if token in stops), None)
-            text = tokenizer.decode(ids[:end], skip_special_tokens=True)
+            text = continued(tokenizer, self.opening, ids[:end])
             rows.append(make_response(query, text, end is not None, len(ids[:end])))
         return rows
 
@@ -209,9 +222,10 @@ class VllmEngine:
         folder: Local folder of the backbone.
         tokenizer: Its tokenizer.
         options: Length, system prompt, sampling.
+        opening: Words that every answer begins with; the LLM goes on from there.
     """
 
-    def __init__(self, folder: Path, tokenizer: Any, options: ResponseOptions) -> None:
+    def __init__(self, folder: Path, tokenizer: Any, options: ResponseOptions, opening: str = "") -> None:
         try:
             from vllm import LLM, SamplingParams
         except ImportError as error:
@@ -219,7 +233,7 @@ class VllmEngine:
                 "response.engine is vllm, which is not installed here: pip install 'genzoo[vllm]' on a machine with a GPU, or "
                 "leave it at transformers"
             ) from error
-        self.tokenizer, self.options = tokenizer, options
+        self.tokenizer, self.options, self.opening = tokenizer, options, opening
         # vLLM otherwise starts from the folder's generation config; what ends a text is all that is taken from there
         self.model = LLM(model=str(folder), generation_config="vllm")
         self.sampling = SamplingParams(
@@ -233,13 +247,21 @@ class VllmEngine:
 
     def answer(self, queries: Sequence[Query]) -> list[Response]:
         """One response per query, in their order."""
-        texts = [chat_text(self.tokenizer, query.text, self.options.system_text) for query in queries]
+        texts = [begun_text(self.tokenizer, query.text, self.options.system_text, self.opening) for query in queries]
         bare = not self.tokenizer.chat_template
         # Token ids, not texts: a chat template writes its own BOS, and vLLM would add a second one.
         prompts = [{"prompt_token_ids": self.tokenizer(text, add_special_tokens=bare)["input_ids"]} for text in texts]
         made = self.model.generate(prompts, self.sampling, use_tqdm=False)
         rows = zip(queries, (row.outputs[0] for row in made), strict=True)
-        return [make_response(query, one.text, one.finish_reason == "stop", len(one.token_ids)) for query, one in rows]
+        return [
+            make_response(
+                query,
+                continued(self.tokenizer, self.opening, one.token_ids) if self.opening else one.text,
+                one.finish_reason == "stop",
+                len(one.token_ids),
+            )
+            for query, one in rows
+        ]
 
 
 Engine = TransformersEngine | VllmEngine
@@ -247,9 +269,9 @@ Engine = TransformersEngine | VllmEngine
 
 
 def make_engine(
-    options: ResponseOptions, folder: Callable[[], Path], causal_lm: Callable[[], tuple[Any, Any]]
+    options: ResponseOptions, folder: Callable[[], Path], causal_lm: Callable[[], tuple[Any, Any]], opening: str = ""
 ) -> Engine:
-    """The engine that the options name; only what it needs is loaded."""
+    """The engine that the options name; only what it needs is loaded. Every answer begins with the opening."""
     if options.engine == "vllm":
-        return VllmEngine(folder(), open_tokenizer(folder()), options)
-    return TransformersEngine(*causal_lm(), options)
+        return VllmEngine(folder(), open_tokenizer(folder()), options, opening)
+    return TransformersEngine(*causal_lm(), options, opening)

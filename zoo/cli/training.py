@@ -39,6 +39,12 @@ Backbone = Annotated[str | None, typer.Option(help="Key, folder or org/name[@com
 Teacher = Annotated[
     str | None, typer.Option(help="Key, SentenceTransformer folder, org/name[@commit], or unsupervised.")
 ]
+Policy = Annotated[
+    str | None,
+    typer.Option(
+        help="JSONL or CSV of requests to refuse or answer (text, refuse), or default: similar queries get a refusal."
+    ),
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="field=value: any field of the recipe, such as losses.recon=0; may be repeated."),
@@ -53,7 +59,7 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
     """Of a command's arguments those that `genzoo.train` and its stages take as they are, and what is changed in the recipe."""
     from genzoo.recipes.recipes import parse_change
 
-    names = given.keys() & {"column", "steps", "batch", "answers", "seed", "backbone", "teacher", "device"}
+    names = given.keys() & {"column", "steps", "batch", "answers", "seed", "backbone", "teacher", "policy", "device"}
     return {name: given[name] for name in names} | {"set": dict(map(parse_change, given["changes"] or []))}
 
 
@@ -65,6 +71,7 @@ def responses(
     shard: ShardOption = "1/1",
     answers: Answers = None,
     backbone: Backbone = None,
+    policy: Policy = None,
     changes: Changes = None,
     batch_size: BatchSize = 32,
     device: Device = None,
@@ -110,6 +117,7 @@ def targets(
     seed: Seed = None,
     backbone: Backbone = None,
     teacher: Teacher = None,
+    policy: Policy = None,
     changes: Changes = None,
     device: Device = None,
 ) -> None:
@@ -130,6 +138,7 @@ def train(
     seed: Seed = None,
     backbone: Backbone = None,
     teacher: Teacher = None,
+    policy: Policy = None,
     changes: Changes = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the parameters, memory, tokens and time of the training, and stop.")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genzoo.models.assembly import requirements
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.exported import requirements
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.scores import CardScores
 from genzoo.recipes.fields import UnsupervisedOptions
@@ -78,6 +78,7 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
     # Markdown, in which escaping for HTML would spoil the code: the page escapes what comes from files by its filter `md`.
     environment = jinja2.Environment(loader=loader, trim_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701
     environment.filters |= {"md": escape_markdown, "code": lambda name: code_markdown(name).replace("|", r"\|")}
+    needed = requirements(facts.form, is_old=facts.form == "merged" or not checkpoint.exit_layer)
     page = environment.get_template("model_card.md.j2").render(
         facts=facts,
         scores=facts.scores,
@@ -91,8 +92,9 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
         prompts=prompts,
         training_data=data if not data or data.endswith(".") else f"{data}.",
         controls=_controls(checkpoint.info.get("controls")),
+        policy=describe_policy(checkpoint.info.get("policy")),
         limits=list_limits(checkpoint, facts),
-        requirements=", ".join(f"{name} {row['specifier']}" for name, row in requirements(facts.form).items()),
+        requirements=", ".join(f"{name} {row['specifier']}" for name, row in needed.items()),
     )
     return f"---\n{_metadata(facts)}---\n{page}"
 
@@ -152,6 +154,18 @@ def _controls(found: Any) -> dict[str, str] | None:
         }
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def describe_policy(found: Any) -> str:
+    """What a content policy did in training, in one sentence; empty where there was none."""
+    try:
+        return (
+            f"Lightly supervised by {found['examples']:,} examples of requests to refuse or to answer: the frozen LLM's own states "
+            f"judged the log by them (cross-validated AUC {found['auc']:.2f}), and {found['refused']:,} of {found['queries']:,} "
+            "queries got a refusal as their response, which the LLM wrote itself after a given opening."
+        )
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def list_limits(checkpoint: TokenCheckpoint, facts: CardFacts) -> list[str]:

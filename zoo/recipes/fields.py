@@ -134,6 +134,31 @@ class ResponseOptions(Options):
 
 
 @dataclass(frozen=True)
+class PolicyOptions(Options):
+    """Which queries get a refusal as their response, as examples teach the frozen LLM (`genzoo.training.policy`).
+
+    Attributes:
+        examples: JSONL, CSV or TSV file of texts that are to be refused or answered; ``default`` takes the examples that come with
+            genzoo, none refuses nothing.
+        content: Digest of these examples. A run fills it in.
+        false_refusals: Share of the harmless examples that may be refused, judged by probes that have not seen them; the threshold
+            follows from it. Harmless examples are twins of harmful ones: of ordinary queries far fewer are refused.
+        at_most: Share of the log that may be refused; a policy that refuses more is an error.
+        least_auc: Smallest cross-validated AUC (0.5 is chance) with which the LLM may judge the log; a worse policy is an error.
+        opening: Every refusal begins with these words, and the LLM goes on from there.
+    """
+
+    GROUP = "policy"
+
+    examples: str | None = None
+    content: str = ""
+    false_refusals: SomeShare = 0.1
+    at_most: SomeShare = 0.5
+    least_auc: Share = 0.6
+    opening: Name = "I'm sorry, but I can't help with"
+
+
+@dataclass(frozen=True)
 class ViewOptions(Options):
     """Which (text, target) pairs are made of a query and its response; shares sum to 1.
 
@@ -147,6 +172,9 @@ class ViewOptions(Options):
         context: Of the topic views, the share whose target is what the text belongs to instead of the text itself: the
             response to a query (where it was answered), the whole response for a sentence of it. The embedding learns
             the mean of both.
+        bare: Of all views, the share whose text loses its prompt: clients that know no prompts embed texts so.
+        swapped: Of all views, the share whose text stands under the prompt of the other side of a search: a query under that of
+            passages, a passage under that of queries, and a text that is asked for its topic under that of passages.
     """
 
     GROUP = "views"
@@ -158,6 +186,15 @@ class ViewOptions(Options):
     unprompted: Share = 0.0
     long: Share = 0.0
     context: Share = 0.0
+    bare: Share = 0.0
+    swapped: Share = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bare + self.swapped > 1:
+            raise InputError(
+                f"views.bare is {self.bare:g}, views.swapped {self.swapped:g}: together they must be at most 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -204,6 +241,9 @@ class OptimOptions(Options):
         align_memory: Solve the alignment projection at every step by a running ridge regression that remembers about this
             many steps; 0 trains it with ``lr_align`` instead.
         ridge: Strength of that regression, and of the one that starts every training.
+        axes: ``teacher``: the embedding's dimensions are the teacher's. ``shared``: it is turned so that those directions come first
+            in which queries and their responses vary together most; then its first dimensions alone lose least. A rotation
+            changes no cosine.
         partial_whitening: Power p with which the finished embeddings are whitened: their covariance C over the training texts
             becomes a multiple of ``C^(1 - 2p)``; 0 leaves them alone, 0.5 whitens in full.
         micro_batch: Examples whose activations are held at once; 0 holds the whole batch. Changes memory, not the gradient.
@@ -225,6 +265,7 @@ class OptimOptions(Options):
     align_memory: Count = 0
     ridge: AboveZero = 80.0
     partial_whitening: Power = 0.0
+    axes: Literal["teacher", "shared"] = "teacher"
     micro_batch: Count = 0
     precision: Literal["float32", "auto"] = "float32"
 

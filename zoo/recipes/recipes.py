@@ -19,6 +19,7 @@ from genzoo.recipes.fields import (
     LossOptions,
     Name,
     OptimOptions,
+    PolicyOptions,
     Positive,
     ResponseOptions,
     Seed,
@@ -58,6 +59,7 @@ class Recipe:
     held_out: Count = 200
     exit_layer: Count = 0
     response: ResponseOptions = field(default_factory=ResponseOptions)
+    policy: PolicyOptions = field(default_factory=PolicyOptions)
     views: ViewOptions = field(default_factory=ViewOptions)
     losses: LossOptions = field(default_factory=LossOptions)
     optim: OptimOptions = field(default_factory=OptimOptions)
@@ -74,6 +76,8 @@ class Recipe:
             wrong = "both losses are off: nothing would be trained"
         elif not 0.999 < views < 1.001:
             wrong = f"the shares of the views sum to {views:g}: they must sum to 1"
+        elif self.policy.examples and self.response.source != "own":
+            wrong = f"a policy needs responses of the LLM, and response.source is {self.response.source}: set it to own"
         if wrong:
             raise InputError(f"recipe {self.name}: {wrong}")
 

@@ -1,15 +1,15 @@
 """The whole way from a query log to a checkpoint; each stage keeps its file in the output folder and is skipped when it is there.
 
-``responses.jsonl`` -> ``teacher/`` -> ``targets/`` -> ``tokens/`` (state and history) -> ``checkpoint/``
+``policy/`` -> ``responses.jsonl`` and ``refusals/`` -> ``teacher/`` -> ``targets/`` -> ``tokens/`` (state and history) -> ``checkpoint/``
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from genzoo.backbones.generation import Query, Response, make_engine
 from genzoo.backbones.sources import pin_name
 from genzoo.backbones.tokenizer import template_limit
 from genzoo.backbones.whole import load_causal_lm, open_tokenizer
+from genzoo.compute import computing
 from genzoo.errors import TrainingError
 from genzoo.files import folder_content
 from genzoo.jobs import Processes, Shard, report
-from genzoo.models.assembly import base_folder
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
+from genzoo.models.exported import base_folder
 from genzoo.models.loading import loaded_content
+from genzoo.models.prompts import DOCUMENT, QUERY
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.targets import compute_targets, embed
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
@@ -31,6 +33,7 @@ from genzoo.teachers.unsupervised import fit_teacher, teacher_name
 from genzoo.training.controls import Controls, measure_controls
 from genzoo.training.examples import TrainingExample, make_examples, phases_of
 from genzoo.training.plan import answers_in_bfloat16, backbone_row, check_recipe
+from genzoo.training.policy import Policy, policy_content, read_examples
 from genzoo.training.responses import (
     HELD_OUT,
     answer_facts,
@@ -47,6 +50,8 @@ from genzoo.training.state import StateFolder, TextStates
 from genzoo.training.trainer import TokenTrainer
 
 log = logging.getLogger(__name__)
+AXES_PAIRS = 1024
+"""Queries and their responses that the embedding's axes are found on."""
 
 
 def teacher_content(name: str) -> str:
@@ -94,6 +99,9 @@ class TrainingRun:
         self._answers = self.responses_folder or self.output
         self._shared = self.targets_folder or self.output
         self._is_judged = bool(self.recipe.losses.align) or self.always_judged
+        if source := self.recipe.policy.examples:
+            content = policy_content(read_examples(source))
+            self.recipe = replace(self.recipe, policy=replace(self.recipe.policy, content=content))
 
     @cached_property
     def backbone_folder(self) -> Path:
@@ -127,30 +135,78 @@ class TrainingRun:
             return load_causal_lm(self.backbone_folder, self.device, "bfloat16")
         return self.causal_lm
 
+    @computing()
     def responses(self, shard: Shard | None = None) -> list[Response]:
-        """Stage 1: the backbone answers the queries (the first ``recipe.response.limit`` of them, or a shard of those)."""
+        """Stage 1: the backbone answers the queries (the first ``recipe.response.limit`` of them, or a shard of those).
+
+        Those that the policy refuses get a refusal instead.
+        """
         options = self.recipe.response
         asked = self.queries[: options.limit or None]
         if options.source != "own":
             return echo_responses(asked)
-        facts = self.answer_facts
-        if self.processes.is_main:
-            check_options(self._answers, facts)
-        made_with = options_digest(facts)
         if self.processes.count > 1:
             shard = Shard(self.processes.rank + 1, self.processes.count)
+        answering_lm = cache(self._answering_lm)
+        refused = self._refused(asked, answering_lm, shard)
+        made = self._respond(asked, self._answers, answering_lm, shard, skip=refused)
+        if refused:
+            others = {query.text for query in asked} - refused
+            opening = self.recipe.policy.opening
+            made += self._respond(asked, self._answers / "refusals", answering_lm, shard, skip=others, opening=opening)
+        by_query = {row.query: row for row in made if row.response}
+        return [by_query[query.text] for query in asked if query.text in by_query]
+
+    def _respond(
+        self,
+        asked: Sequence[Query],
+        folder: Path,
+        answering_lm: Callable[[], tuple[Any, Any]],
+        shard: Shard | None,
+        skip: Collection[str],
+        opening: str = "",
+    ) -> list[Response]:
+        """Responses to the queries that are not skipped, all of which begin with the opening."""
+        options, facts = self.recipe.response, self.answer_facts | ({"opening": opening} if opening else {})
+        if self.processes.is_main:
+            check_options(folder, facts)
+        made_with = options_digest(facts)
         made = generate_responses(
             asked,
-            self._answers,
-            lambda: make_engine(options, lambda: self.backbone_folder, self._answering_lm),
+            folder,
+            lambda: make_engine(options, lambda: self.backbone_folder, answering_lm, opening),
             self.batch_size,
             shard,
             made_with,
+            skip,
         )
         if self.processes.count > 1:
             self.processes.wait()
-            made = generate_responses(asked, self._answers, _no_engine, made_with=made_with)
-        return [row for row in made if row.response]
+            made = generate_responses(asked, folder, _no_engine, made_with=made_with, skip=skip)
+        return made
+
+    def _refused(
+        self, asked: Sequence[Query], answering_lm: Callable[[], tuple[Any, Any]], shard: Shard | None
+    ) -> set[str]:
+        """The queries that the policy refuses; what it does to the log is written down once all are judged."""
+        if self.policy is None:
+            return set()
+        margins = self.policy.judge(asked, answering_lm, shard)
+        if self.processes.count > 1:
+            self.processes.wait()
+            margins = self.policy.judge(asked, _no_engine)
+        if self.processes.is_main and len(margins) == len(asked):
+            self.policy.keep(margins, self.output / "policy.json")
+        return {text for text, margin in margins.items() if margin > 0}
+
+    @cached_property
+    def policy(self) -> Policy | None:
+        """What decides which queries are refused; None where the recipe has no policy."""
+        recipe = self.recipe
+        if not recipe.policy.examples:
+            return None
+        made_with = options_digest(self.answer_facts)
+        return Policy(recipe.policy, recipe.response.system_text, self._answers / "policy", made_with, recipe.seed)
 
     def take(self, rows: Sequence[Response], source: Path) -> None:
         """Begin with responses that were made earlier, unless this run has some already.
@@ -224,6 +280,7 @@ class TrainingRun:
             fit_teacher(self.backbone_folder, texts, options, folder, seed=self.recipe.seed, device=self.device)
         return folder
 
+    @computing()
     def targets(self, texts: Sequence[str]) -> dict[str, Any]:
         """Stage 2: teacher embeddings of the target texts; none where the alignment loss is off."""
         return self._embed(texts) if self.recipe.losses.align else {}
@@ -250,6 +307,7 @@ class TrainingRun:
                 if not (self._shared / "targets").is_dir():
                     load_teacher(recipe.teacher, "cpu")  # refuses one that did not load in full, then lets go of it
 
+    @computing()
     def train(self) -> TokenCheckpoint:
         """Stages 1 to 3, then the checkpoint folder."""
         self.fetch()
@@ -273,6 +331,12 @@ class TrainingRun:
         self.processes.wait()
         return checkpoint
 
+    def _policy_summary(self) -> dict[str, Any]:
+        """What the policy did to the log, for the checkpoint and its card."""
+        assert self.policy is not None  # noqa: S101 - the caller has one
+        asked = self.queries[: self.recipe.response.limit or None]
+        return self.policy.summary(self.policy.judge(asked, _no_engine))
+
     def controls(self, checkpoint: TokenCheckpoint) -> Controls | None:
         """Figures of a checkpoint on the held-out queries; None where fewer than two were held out."""
         alone = self if self.processes.count == 1 else replace(self, processes=Processes())
@@ -294,15 +358,21 @@ class TrainingRun:
         recipe = self.recipe
         known = row.spare_rows if (row := BACKBONES.find(recipe.backbone)) else ()
         model, tokenizer = self.causal_lm
+        axes = None
+        if recipe.optim.axes == "shared" and recipe.losses.align:
+            rows = self.split(self.responses())[0][:AXES_PAIRS]
+            axes = trainer.shared_axes([(QUERY + row.query, DOCUMENT + row.response) for row in rows])
         return TokenCheckpoint(
             spec=make_spec(
                 tokenizer, model.get_input_embeddings().num_embeddings, recipe.n_thought, recipe.n_compression, known
             ),
-            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening),
+            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening, axes),
+            axes=None if axes is None else axes.float().cpu().contiguous(),
             backbone=recipe.backbone,
             backbone_digest=self.backbone_digest,
             recipe_digest=recipe.digest(),
             max_tokens=recipe.max_tokens,
+            unit_length=True,
             info={
                 "recipe": asdict(recipe),
                 "queries": len(self.queries),
@@ -310,7 +380,8 @@ class TrainingRun:
                 "precision": "bfloat16" if trainer.is_bfloat16 else "float32",
                 "date": time.strftime("%Y-%m-%d"),
             }
-            | ({"backbone_layers": model.config.num_hidden_layers} if recipe.exit_layer else {}),
+            | ({"backbone_layers": model.config.num_hidden_layers} if recipe.exit_layer else {})
+            | ({"policy": self._policy_summary()} if self.policy else {}),
             exit_layer=recipe.exit_layer,
             lora=trainer.lora.tensors() if trainer.lora is not None else {},
         )

@@ -18,6 +18,7 @@ from genzoo.recipes.fields import ResponseOptions
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 from genzoo.training.examples import GRADIENT, has_recon, phases_of, recon_share, recon_tokens
+from genzoo.training.policy import read_examples
 
 
 def check_recipe(recipe: Recipe, backbone: Path, n_queries: int, makes_teacher: bool) -> None:
@@ -58,6 +59,8 @@ def check_what_is_here(recipe: Recipe, n_queries: int) -> None:
     """
     if recipe.losses.align and recipe.teacher != UNSUPERVISED and recipe.teacher not in TEACHERS:
         _check_name(recipe.teacher, fetch_teacher)
+    if recipe.policy.examples:
+        read_examples(recipe.policy.examples)
     if recipe.backbone not in BACKBONES:
         _check_name(recipe.backbone, fetch_backbone)
     if (folder := local_backbone(recipe.backbone)) is not None:
@@ -236,6 +239,7 @@ class TrainingPlan:
             ("trained parameters", f"{trained} ({tokens})"),
             ("queries", f"{self.n_queries:,}, of which {self.n_answered:,} are answered"),
             ("response tokens", answers),
+            *([("policy", f"taught by the examples of {recipe.policy.examples}")] if recipe.policy.examples else []),
             *([("tokens read after", f"layer {recipe.exit_layer}{of}")] if recipe.exit_layer else []),
             ("training", f"{optim.steps:,} steps of {optim.batch}: {optim.steps * optim.batch:,} examples"),
             ("training tokens", f"about {self.training_tokens / 1e6:,.1f} M"),

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -107,7 +107,7 @@ def _drop_cut_line(path: Path) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[IO[bytes]]:
+def writing(path: Path) -> Iterator[IO[bytes]]:
     """The file, opened for appending by this process alone."""
     from filelock import FileLock, Timeout
 
@@ -123,7 +123,7 @@ def _writing(path: Path) -> Iterator[IO[bytes]]:
         yield held.enter_context(path.open("ab", buffering=0))
 
 
-def _append(file: IO[bytes], data: bytes) -> None:
+def append(file: IO[bytes], data: bytes) -> None:
     """Bring all bytes to the disk; where that fails, at most a cut line stays behind, which the next run drops."""
     rest = memoryview(data)
     try:
@@ -143,6 +143,7 @@ def generate_responses(
     batch_size: int = 32,
     shard: Shard | None = None,
     made_with: str = "",
+    skip: Collection[str] = (),
 ) -> list[Response]:
     """Answer every query of the shard that has no response yet, appending to the shard's file after each batch.
 
@@ -153,6 +154,7 @@ def generate_responses(
         batch_size: Queries answered at once, of like length.
         shard: The part of the log to answer; all of it by default.
         made_with: Digest of what the engine answers with; written beside every response, and demanded of those that have one.
+        skip: Texts of queries that are not answered.
 
     Returns:
         The responses that there are now to these queries, in the order of the log; all of them, unless other shards lack some.
@@ -162,12 +164,13 @@ def generate_responses(
     """
     shard = shard or Shard()
     path = folder / shard.file_name("responses", ".jsonl")
-    mine = queries[shard.number - 1 :: shard.count]
+    mine = [query for query in queries[shard.number - 1 :: shard.count] if query.text not in skip]
+    wanted = [query for query in queries if query.text not in skip]
     known = read_all_responses(folder, made_with)
     if all(query.text in known for query in mine):
         report("responses", len(mine), len(mine))
-        return [known[query.text] for query in queries if query.text in known]
-    with _writing(path) as file:
+        return [known[query.text] for query in wanted if query.text in known]
+    with writing(path) as file:
         known = read_all_responses(folder, made_with)
         left = [query for query in mine if query.text not in known]
         done, tokens = len(mine) - len(left), 0
@@ -176,11 +179,11 @@ def generate_responses(
         began = time.perf_counter()
         for batch in _batches(left, batch_size):
             rows = [replace(row, made_with=made_with) for row in engine.answer(batch)]
-            _append(file, "".join(map(_line, rows)).encode())
+            append(file, "".join(map(_line, rows)).encode())
             known.update({row.query: row for row in rows})
             done, tokens = done + len(rows), tokens + sum(row.n_tokens for row in rows)
             report("responses", done, len(mine), f"{tokens / (time.perf_counter() - began):.0f} tokens/s")
-    return [known[query.text] for query in queries if query.text in known]
+    return [known[query.text] for query in wanted if query.text in known]
 
 
 def _batches(queries: Sequence[Query], size: int) -> Iterator[Sequence[Query]]:

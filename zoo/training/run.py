@@ -72,6 +72,7 @@ class RecipeOptions(TypedDict, total=False):
     seed: int | None
     backbone: str | None
     teacher: str | None
+    policy: str | Path | None
     set: Mapping[str, Any] | None
 
 
@@ -90,6 +91,7 @@ def train(
     seed: int | None = None,
     backbone: str | None = None,
     teacher: str | None = None,
+    policy: str | Path | None = None,
     set: Mapping[str, Any] | None = None,
 ) -> Run:
     """Train a model on a query log: responses, targets, training, checkpoint, held-out controls.
@@ -109,6 +111,8 @@ def train(
         seed: Random seed, instead of the recipe's.
         backbone: Key, folder or ``org/name[@commit]`` of another frozen LLM.
         teacher: Key, SentenceTransformer folder, ``org/name[@commit]``, or ``unsupervised``.
+        policy: File of requests that are to be refused or answered (text, refuse), or ``default``: the LLM learns from them which
+            queries of the log get a refusal as their response.
         set: Dotted field of the recipe -> value, as ``{"losses.recon": 0}``.
 
     Raises:
@@ -117,7 +121,8 @@ def train(
     """
     run = _prepare(
         recipe, queries, output, device, responses,
-        column=column, steps=steps, batch=batch, answers=answers, seed=seed, backbone=backbone, teacher=teacher, set=set,
+        column=column, steps=steps, batch=batch, answers=answers, seed=seed, backbone=backbone, teacher=teacher,
+        policy=policy, set=set,
     )  # fmt: skip
     return Run(run.output, run.train())
 
@@ -268,7 +273,7 @@ def choose_recipe(recipe: str | Recipe, changes: Mapping[str, Any] | None = None
     Args:
         recipe: Its name, or the recipe itself.
         changes: Dotted field -> value; these come before the options.
-        options: ``steps``, ``batch``, ``answers``, or a field of the recipe; None leaves the recipe's own.
+        options: ``steps``, ``batch``, ``answers``, ``policy``, or a field of the recipe; None leaves the recipe's own.
     """
     if not isinstance(recipe, str | Recipe):
         raise InputError(
@@ -276,8 +281,10 @@ def choose_recipe(recipe: str | Recipe, changes: Mapping[str, Any] | None = None
         )
     if not isinstance(changes, Mapping | None):
         raise InputError(f"set is {changes!r:.60}: give a dict of fields and values, as {{'losses.recon': 0}}")
-    short = {"steps": "optim.steps", "batch": "optim.batch", "answers": "response.limit"}
+    short = {"steps": "optim.steps", "batch": "optim.batch", "answers": "response.limit", "policy": "policy.examples"}
     given = {short.get(key, key): value for key, value in options.items() if value is not None}
+    if isinstance(source := given.get("policy.examples"), Path):
+        given["policy.examples"] = str(source)
     return override(RECIPES.get(recipe) if isinstance(recipe, str) else recipe, given | dict(changes or {}))
 
 

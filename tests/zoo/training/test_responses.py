@@ -114,14 +114,14 @@ def test_full_disk_keeps_what_was_written(tmp_path, monkeypatch):
         def fileno(self):
             return self.file.fileno()
 
-    append = responses._append
-    monkeypatch.setattr(responses, "_append", lambda file, data: append(Full(file), data))
+    append = responses.append
+    monkeypatch.setattr(responses, "append", lambda file, data: append(Full(file), data))
     with pytest.raises(
         TrainingError, match=r"responses\.jsonl.*No space left on device: free some space; then run the same"
     ):
         generate_responses(QUERIES, tmp_path, Parrot, 4)
     assert (tmp_path / "responses.jsonl").stat().st_size == 600
-    monkeypatch.setattr(responses, "_append", append)
+    monkeypatch.setattr(responses, "append", append)
     assert len(generate_responses(QUERIES, tmp_path, Parrot, 4)) == len(QUERIES)
     assert len(read_responses(tmp_path / "responses.jsonl")) == len(QUERIES)
 
