@@ -35,7 +35,7 @@ _OWN = (
     ),
 )
 _LONG = 1000  # characters; computing such a text takes most of the time, and one side's limit is the other's
-TEXTS: dict[str, tuple[str, ...]] = {
+ASKED: dict[str, tuple[str, ...]] = {
     side: tuple(
         text
         for own, text in (*FINGERPRINTED, *_OWN)

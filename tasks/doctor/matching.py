@@ -24,7 +24,7 @@ _SAMPLED, _TOKENS = 8, 250  # texts, and their tokens together, that every varia
 _CUT = 2  # texts that are tried at other limits
 FULL, EIGHT_BITS, ONE_BIT = "", "8 bits", "1 bit"
 _FEWEST = {FULL: 3, ONE_BIT: 3, EIGHT_BITS: 5}
-AGREES = {FULL: 0.1, EIGHT_BITS: 0.15, ONE_BIT: 0.45}
+AGREES = {FULL: 0.1, EIGHT_BITS: 0.3, ONE_BIT: 0.45}
 """Precision of the numbers -> distance up to which two embeddings count as the same one."""
 
 

@@ -7,7 +7,7 @@ import pytest
 from embedding_server import words_to_vectors
 
 from genzoo.errors import CheckpointError, InputError, ZooError
-from genzoo.tasks.doctor.clients import TEXTS, open_client
+from genzoo.tasks.doctor.clients import ASKED, open_client
 
 
 def queries(texts):
@@ -130,12 +130,12 @@ def test_what_is_no_client(tmp_path):
 )
 def test_what_a_client_may_do_wrong(function, said):
     with open_client(function) as client, pytest.raises(ZooError, match=said):
-        client.ask("query", TEXTS["query"], "")
+        client.ask("query", ASKED["query"], "")
 
 
 def test_the_texts_tell_faults_apart():
-    for texts in TEXTS.values():
+    for texts in ASKED.values():
         assert any("\n" in text for text in texts)
         assert any(not text.isascii() for text in texts)
         assert min(map(len, texts)) < 20 < 90 < max(map(len, texts))
-    assert max(map(len, TEXTS["document"])) > 3000
+    assert max(map(len, ASKED["document"])) > 3000
