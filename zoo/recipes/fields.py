@@ -135,7 +135,7 @@ class ResponseOptions(Options):
 
 @dataclass(frozen=True)
 class PolicyOptions(Options):
-    """Which queries get a refusal as their response, as examples teach the frozen LLM (`genzoo.training.policy`).
+    """Which queries get a refusal as their response, as examples teach the frozen LLM (`genzoo.policies.policy`).
 
     Attributes:
         examples: JSONL, CSV or TSV file of texts that are to be refused or answered; ``default`` takes the examples that come with

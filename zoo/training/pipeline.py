@@ -31,7 +31,7 @@ from genzoo.teachers.unsupervised import fit_teacher, teacher_name
 from genzoo.training.controls import Controls, measure_controls
 from genzoo.training.examples import TrainingExample, make_examples, phases_of
 from genzoo.training.plan import answers_in_bfloat16, backbone_row, check_recipe
-from genzoo.training.policy import Policy, policy_content, read_examples
+from genzoo.policies.policy import Policy, policy_content, read_examples
 from genzoo.training.responses import (
     HELD_OUT,
     answer_facts,

@@ -18,7 +18,7 @@ from genzoo.recipes.fields import ResponseOptions
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 from genzoo.training.examples import GRADIENT, has_recon, phases_of, recon_share, recon_tokens
-from genzoo.training.policy import read_examples
+from genzoo.policies.policy import read_examples
 
 
 def check_recipe(recipe: Recipe, backbone: Path, n_queries: int, makes_teacher: bool) -> None:
