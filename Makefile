@@ -1,5 +1,6 @@
 # make report   install what is needed and do the main job: measure, then report   -> output/report/report.html
 # make test     install what is needed, then lint, types and tests
+# make test-clients   run the snippets of docs/guides/in-other-tools.md with the real clients, each in an environment of its own
 # make docs     build the documentation                                           -> build/docs/index.html
 # make clean    remove what these made
 
@@ -7,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 MODELS := -m smollm2-135m -m smollm2-135m-teacher -m smollm2-135m-untrained -m smollm2-135m-mean -m minilm
 
-.PHONY: report test docs install lint types clean
+.PHONY: report test test-clients docs install lint types clean
 
 report: install
 	$(BIN)/genzoo evaluate $(MODELS) -b "GenZoo(mini, v1)" -o output/results
@@ -16,6 +17,13 @@ report: install
 
 test: install lint types
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+test-clients: install build/clients/tools/bin/uv
+	$(BIN)/python benchmarks/clients.py
+
+build/clients/tools/bin/uv:
+	$(PYTHON) -m venv build/clients/tools
+	build/clients/tools/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 docs: install
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs

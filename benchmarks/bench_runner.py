@@ -25,8 +25,8 @@ import mteb
 import torch
 
 from genzoo.tasks import evaluate, resolve_tasks
+from genzoo.tasks.embedders.mteb_models import resolve_model
 from genzoo.tasks.model_session import EncodeSettings
-from genzoo.tasks.mteb_models import resolve_model
 
 TASKS = ("GenZooReasoningRetrieval", "GenZooSafetyRetrieval", "GenZooMiniSTS", "GenZooMiniIntentClassification")
 LIMIT = 1.03

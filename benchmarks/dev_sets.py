@@ -14,7 +14,9 @@ import gzip
 import hashlib
 import json
 import random
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -26,9 +28,9 @@ from datasets import Dataset, DatasetDict
 from mteb.abstasks import AbsTask, AbsTaskClustering, AbsTaskPairClassification, AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
 
+from genzoo.tasks.embedders.mteb_models import resolve_model
 from genzoo.tasks.evaluation import evaluate
 from genzoo.tasks.model_session import EncodeSettings
-from genzoo.tasks.mteb_models import resolve_model
 from genzoo.tasks.own.choices import from_folder
 
 REASONING = "Reasoning"
@@ -98,14 +100,22 @@ def make_tasks(data: Path) -> dict[str, tuple[str, AbsTask]]:
         task = reading(mteb.get_task(name), list(files.values()), lambda files=files: _labelled(files))
         made[name] = ("Classification", task)
     for name, folder in KNOWN_SEARCHES.items():
-        made[name] = (_kind(folder), from_folder(mteb.get_task(name), data / folder, name=name))
+        made[name] = (_kind(folder), _search(mteb.get_task(name), data / folder, name))
     for name, folder in OTHER_SEARCHES.items():
         base = type(name, (AbsTaskRetrieval,), {"metadata": metadata(name, "Retrieval", "ndcg_at_10")})
-        made[name] = (_kind(folder), from_folder(base(), data / folder, name=name))
+        made[name] = (_kind(folder), _search(base(), data / folder, name))
     made["MRPC"] = ("PairClassification", _paraphrases(data / "pair_classification" / "MRPC.test.jsonl.gz"))
     made["TrecQAReranking"] = ("Reranking", _reranking(data / "reranking" / "TrecQA.test.jsonl.gz"))
     made["StackOverflowTitles"] = ("Clustering", _titles(data / "clustering" / "StackOverflowShort.jsonl.gz"))
     return made
+
+
+def _search(task: AbsTask, folder: Path, name: str) -> AbsTask:
+    """The task over a whole corpus: the candidates that some folders hold would make it another, easier one."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / folder.name
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("candidates*"))
+        return from_folder(task, copy, name=name)
 
 
 def _kind(folder: str) -> str:

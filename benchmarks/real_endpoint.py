@@ -109,25 +109,15 @@ def largest_difference(output, one, other):
 
 def killed_and_resumed(url, output):
     """How often texts were embedded by a run that was killed at its fifth request, and then finished."""
-    from embedding_server import Reply, is_probing, serving
+    from embedding_server import serving
 
     def relay(texts):
         answer = requests.post(f"{url}/embeddings", json={"model": "minilm", "input": texts}, timeout=300).json()
         return [row["embedding"] for row in answer["data"]]
 
     with serving(relay, "minilm") as server:
-        process, seen = evaluate([server.name], output, TASKS[:1]), []
-
-        def kill(texts):
-            if not is_probing(texts):
-                seen.append(texts)
-                if len(seen) == 5:
-                    process.send_signal(signal.SIGKILL)
-                    process.wait()
-                    return Reply(500, {})
-            return None
-
-        server.faults = kill
+        process = evaluate([server.name], output, TASKS[:1])
+        server.stop_at(5, lambda: (process.send_signal(signal.SIGKILL), process.wait()))
         if process.wait() != -signal.SIGKILL:
             sys.exit("the run was not killed")
         before = sum(server.task_texts().values())

@@ -7,7 +7,7 @@
 # given to the constructor and for a saved folder that names no `document`. Once the empty one is deleted from `model.prompts`,
 # the document gets its prompt.
 # genzoo puts such a prompt under `document` too, wherever it opens a model (zoo/backbones/whole.py, `with_document_prompt`; for mteb, which
-# looks up `document` alone, tasks/mteb_models.py).
+# looks up `document` alone, tasks/embedders/mteb_models.py).
 #
 # Exits with 0 while the prompt is unused, and with 1 once a case differs.
 set -eu

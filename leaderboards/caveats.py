@@ -23,7 +23,7 @@ from genzoo.text import plural, some
 DRAWING_TYPES = {"Clustering", "MultilabelClassification"}
 """Types of mteb's tasks that are scored on some of their documents, which a generator of the task object chooses."""
 JUDGED = 0.95
-"""Below such a share of judged passages a score is called a lower bound."""
+"""Below such a share of judged passages a score is called too low."""
 SMALL_SET = 200
 """Below so many texts a score moves by points when one text changes."""
 _SHOWN = 4  # items that a sentence names
@@ -228,6 +228,17 @@ def _mixed_versions(board: BoardFacts) -> Iterator[Caveat]:
         yield Caveat("versions", "Mixed mteb versions", text + "Metrics and defaults may differ between them.")
 
 
+def _mixed_precision(board: BoardFacts) -> Iterator[Caveat]:
+    found: dict[str, list[str]] = {}
+    for key in map(ModelKey._make, board.scores.index):
+        if dtype := board.store.models[key].dtype:
+            found.setdefault(dtype, []).append(board.labels[key])
+    if len(found) > 1:
+        text = f"The models ran in different precision: {'; '.join(f'{_some(names, 3)} in {dtype}' for dtype, names in found.items())}."
+        text += " A small difference may come from that; `genzoo evaluate` with --precision float32 measures zoo models alike."
+        yield Caveat("precision", "Mixed precision", text)
+
+
 def _safety(board: BoardFacts) -> Iterator[Caveat]:
     tasks, safety = board.tasks, tasks_of(SAFETY, board.tasks)
     if not safety:
@@ -276,6 +287,8 @@ def _out_of_range(board: BoardFacts) -> Iterator[Caveat]:
 
 
 def _comparisons(board: BoardFacts) -> Iterator[Caveat]:
+    if len(board.tasks) == 1 and all(facts.is_own for facts in board.tasks.values()):
+        return  # the test over its queries counts, not one over tasks
     found = [item for item in board.comparisons.values() if item is not None]
     if undecided := [item for item in found if item.n and not item.can_decide and not item.is_equal]:
         sizes = sorted({item.n for item in undecided})
@@ -316,11 +329,11 @@ def _unjudged(board: BoardFacts) -> Iterator[Caveat]:
         if each.judged < JUDGED
     ]
     if few:
-        text = f"Not all of what these models found was judged, and unjudged counts as not relevant, so their scores are lower bounds: {_some(few)}. "
+        text = f"Not all of what these models found was judged, and unjudged counts as not relevant, so their scores are probably too low: {_some(few)}. "
         yield Caveat(
             "unjudged",
             f"Unjudged passages: {plural(len(few), 'score')}",
-            text + "genzoo pool with these models adds them.",
+            text + "genzoo pool with these models and -k 10 adds what is missing.",
         )
     for task, own in judged.items():
         if own.effect:
@@ -335,7 +348,7 @@ def _problems(board: BoardFacts) -> Iterator[Caveat]:
 
 
 _RULES = (
-    _reported, _revisions, _coverage, _grounds, _contamination, _mixed_data, _mixed_versions, _safety, _draws, _directions,
+    _reported, _revisions, _coverage, _grounds, _contamination, _mixed_data, _mixed_versions, _mixed_precision, _safety, _draws, _directions,
     _out_of_range, _comparisons, _small_sets, _unjudged, _problems,
 )  # fmt: skip
 

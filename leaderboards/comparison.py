@@ -182,22 +182,27 @@ def compare_queries(
 ) -> tuple[QueryComparison, ...]:
     """The tasks for which both models have predictions, per query or per pair, that give the scores they report."""
     found = task_differences(store, model, reference, tasks)
-    draws = _DRAWS_PER_TEST * len(found)
-    compared = [(each, each.p_value(n_resamples=max(each.n_resamples, draws), seed=seed)) for each in found]
-    is_tested = can_reject([least_p(each.n_unequal) for each in found])
-    corrected = holm([p if tested else math.nan for (_, p), tested in zip(compared, is_tested, strict=True)])
     return tuple(
         QueryComparison(
             task=each.task,
             interval=difference_interval(store, model, reference, each, seed=seed),
             p_value=p,
-            p_holm=float(holms),
+            p_holm=p_holm,
             outcomes=each.outcomes if isinstance(each, QueryDifference) else None,
             unit=each.unit,
             n_unequal=each.n_unequal,
         )
-        for (each, p), holms in zip(compared, corrected, strict=True)
+        for each, (p, p_holm) in zip(found, tested(found, seed), strict=True)
     )
+
+
+def tested(found: Sequence[TaskDifference], seed: int = 0) -> list[tuple[float, float]]:
+    """The p-value of each difference, and the same after Holm's correction over those that can be told apart; NaN for the others."""
+    draws = _DRAWS_PER_TEST * len(found)
+    p_values = [each.p_value(n_resamples=max(each.n_resamples, draws), seed=seed) for each in found]
+    is_tested = can_reject([least_p(each.n_unequal) for each in found])
+    adjusted = holm([p if can else math.nan for p, can in zip(p_values, is_tested, strict=True)])
+    return [(p, float(each)) for p, each in zip(p_values, adjusted, strict=True)]
 
 
 def difference_interval(

@@ -123,6 +123,16 @@ class Leaderboard:
         """Number of tasks of the board."""
         return len(self.tasks)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether all tasks are of a user's own data."""
+        return all(facts.is_own for facts in self.tasks.values())
+
+    @property
+    def own_task(self) -> str | None:
+        """The task, where it is the only one and one of own data: then the queries are the sample, not the tasks."""
+        return next(iter(self.tasks)) if self.total == 1 and self.is_own else None
+
     def row(self, key: ModelKey) -> LeaderboardRow | None:
         """The row of a model, None if it has no result on this board."""
         return next((row for row in self.rows if row.key == key), None)
@@ -143,6 +153,11 @@ class Leaderboard:
         keys = [row.key for row in self.rows if row.mean_task is not None]
         if len(keys) < 2:
             return {}, ""
+        if self.own_task is not None:
+            return (
+                {},
+                "One search is decided by its queries: genzoo compare says which of two models finds better, and how sure that is.",
+            )
         noise = self.noise(keys, names)
         if not can_decide(len(names), len(keys), has_items=noise is not None):
             return {}, (
@@ -218,7 +233,7 @@ def _rows(
             LeaderboardRow(
                 key=key,
                 label=labels[key],
-                facts=store.models[key],
+                facts=_facts(store.models[key], tasks),
                 scores=dict(zip(task_names, score_cells[place], strict=True)),
                 types=dict(zip(type_names, type_cells[place], strict=True)),
                 mean_task=mean,
@@ -229,6 +244,12 @@ def _rows(
             )
         )
     return rows
+
+
+def _facts(facts: ModelFacts, tasks: Mapping[str, TaskFacts]) -> ModelFacts:
+    """The model's facts; on own data alone a teacher is an embedder like any other."""
+    is_own = all(each.is_own for each in tasks.values())
+    return dataclasses.replace(facts, role="other") if is_own and facts.role == "teacher" else facts
 
 
 def _claimed(claim: ReportedMeans, kinds: Iterable[str]) -> LeaderboardRow:

@@ -102,9 +102,9 @@ def _measure(
     model: str, benchmark: str | None, tasks: Sequence[str], output: Path, device: str | None
 ) -> Mapping[str, float]:
     """Main score of each task, through mteb."""
+    from genzoo.tasks.embedders.mteb_models import resolve_model
     from genzoo.tasks.evaluation import evaluate
     from genzoo.tasks.model_session import EncodeSettings
-    from genzoo.tasks.mteb_models import resolve_model
 
     chosen, benchmark_name = _resolve(benchmark, tasks)
     meta, known = resolve_model(model)

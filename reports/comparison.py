@@ -10,13 +10,14 @@ from pathlib import Path
 from genzoo.errors import InputError, ZooError
 from genzoo.leaderboards.columns import BoardColumn
 from genzoo.leaderboards.comparison import Comparison
+from genzoo.leaderboards.judging.verdicts import verdicts
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.aggregation import relative_delta
 from genzoo.leaderboards.statistics.ties import TIE
 from genzoo.reports.chapters.cells import SCORE, TASK, block, change_style, metric_cell
-from genzoo.reports.chapters.failures import failures_sections
-from genzoo.reports.chapters.judging import pair_judging_sections
+from genzoo.reports.chapters.failures import failures_in_words, failures_sections, searched
+from genzoo.reports.chapters.judging import judging_sections, verdicts_in_words
 from genzoo.reports.chapters.provenance import caveats_section, provenance_section
 from genzoo.reports.chapters.reference import comparison_in_words, dumbbell_drawing, query_table
 from genzoo.reports.chapters.safety import safety_difference_in_words, safety_section
@@ -83,21 +84,25 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
         about += " Safety tasks are neither won nor lost and left out of the mean, because a model that finds nothing is perfectly safe."
     queries = query_table(store, found.model, found.reference, tuple(board.tasks))
     blocks += [block(queries, _MANY)] if queries.rows else []
+    compared = verdicts(store, [(task, row.key, reference.key) for task in board.tasks])
+    wrong = searched(board, store)
     sections = (
         Section("tasks", "Task by task", (*blocks, Prose(about, is_quiet=True))),
-        safety_section(board, store),
-        cost_section(board),
-        *failures_sections(board, store),
-        *pair_judging_sections(board, store, row.key, reference.key),
-        evidence_section(board, store),
+        *(() if board.is_own else (safety_section(board, store), cost_section(board))),
+        *judging_sections(board, store, compared),
+        *failures_sections(wrong, store),
+        cost_section(board) if board.is_own else evidence_section(board, store),
         provenance_section(board, store),
         caveats_section(board.caveats, store.problems),
     )
-    parts = [f"{len(found.deltas)} of {board.total} tasks shared", measured_on(board)]
+    shared = f"{len(found.deltas)} of {board.total} tasks shared" if board.own_task is None else board.own_task
+    parts = [shared, measured_on(board)]
     subtitle = " · ".join(part for part in parts if part)
     title = f"{row.label} against {reference.label}"
     summary = (
-        comparison_in_words(found, row.label, reference.label),
+        *verdicts_in_words(store, compared),
+        *(() if board.own_task and compared else [comparison_in_words(found, row.label, reference.label)]),
+        *(failures_in_words(wrong) if board.is_own else ()),
         *safety_difference_in_words(board, row, reference),
     )
     return Report(title, subtitle, summary, sections, footer())

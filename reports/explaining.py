@@ -102,7 +102,7 @@ def _model(store: ResultStore, task: str, model: str | Path | None) -> tuple[Mod
     except UnknownNameError:
         if not Path(model).is_dir() and find_entry(str(model)) is None:
             raise
-        from genzoo.tasks.mteb_models import resolve_model
+        from genzoo.tasks.embedders.mteb_models import resolve_model
 
         meta, _ = resolve_model(str(model))
         key = ModelKey(str(meta.name), str(meta.revision))
@@ -121,7 +121,7 @@ def _decoded(
 ) -> ResultStore:
     """The results with what a zoo model decodes in some searches, kept in the folder; as they were where it cannot be loaded."""
     from genzoo.leaderboards.searches.evidence import keep_readings
-    from genzoo.tasks.mteb_models import resolve_model
+    from genzoo.tasks.embedders.mteb_models import resolve_model
 
     wanted = {QueryKey(Part(*search.split), search.query) for search in worst}
     searches = [search for search in searches_of(store, [key], task) if search.query in wanted]

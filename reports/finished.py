@@ -191,7 +191,7 @@ def _rows(output: Path, tasks: Sequence[str], benchmarks: Sequence[str]) -> list
 def _baseline_backbones(models: Sequence[str], grid: Grid) -> list[str] | None:
     """The frozen LLMs whose weights are the revision of a baseline; None if more than files decides: the Hub, or a user's own code."""
     from genzoo.backbones.entries import fetch_backbone
-    from genzoo.tasks.mteb_models import is_pinned
+    from genzoo.tasks.embedders.mteb_models import is_pinned
 
     if any(hasattr(task, "resolve_revision") and not hasattr(task, "own_data") for task in grid.tasks):
         return None  # the Hub is asked for the newest commit of its data
@@ -211,8 +211,8 @@ def _is_packaged(part: Any) -> bool:
 
 def _reused(folder: Any, grid: Grid, shard: Shard) -> tuple[list[str], list[str], int] | None:
     """Files that finished pairs rest on, notes about them, and how many pairs there are; None where one is not finished."""
+    from genzoo.tasks.embedders.mteb_models import card_prompts, model_content
     from genzoo.tasks.measurement import Measurement
-    from genzoo.tasks.mteb_models import card_prompts, model_content
     from genzoo.tasks.results_folder import ReuseNotes
 
     paths, said, pairs, named = set[Path](), list[str](), 0, labels(grid.metas)

@@ -95,7 +95,9 @@ class Evaluation:
 
         given = self.options
         cache = self.output / ".embeddings" if given["cache_embeddings"] else None
-        settings = EncodeSettings(given["batch_size"], given["device"], given["processes"], cache)
+        is_whole = given["shard"] == "1/1" and given["ray"] is None  # else every machine would choose for itself
+        precision = "float32" if given["precision"] == "auto" and not is_whole else given["precision"]
+        settings = EncodeSettings(given["batch_size"], given["device"], given["processes"], cache, precision)
         self._record_benchmarks()
         if given["ray"] is not None:
             evaluate_on_ray(
@@ -161,6 +163,7 @@ class Evaluation:
                     device=self.options["device"],
                     overwrite=self.options["overwrite"],
                     loaded=last if meta is self.grid.metas[-1] and self.request.prompts is None else None,
+                    has_everyday=any(not hasattr(task, "own_data") for task in self.grid.tasks),
                 )
             except Exception as error:  # noqa: BLE001  (a model may fail in any way; the other models have their turn)
                 undecoded.append(f"{meta.name} ({type(error).__name__}: {error})")
@@ -187,9 +190,12 @@ def plan_evaluation(models: Any, tasks: Any = None, **options: Any) -> Evaluatio
     bound = inspect.signature(evaluate).bind(models, tasks, **options)
     bound.apply_defaults()
     given = bound.arguments
-    for name in ("batch_size", "processes"):
-        if not isinstance(given[name], int) or given[name] < 1:
-            raise InputError(f"{name} is {given[name]!r}: it must be a whole number, 1 or more")
+    processes = 1 if given["processes"] is None else given["processes"]
+    for name, number in (("batch_size", given["batch_size"]), ("processes", processes)):
+        if not isinstance(number, int) or number < 1:
+            raise InputError(f"{name} is {number!r}: it must be a whole number, 1 or more")
+    if given["precision"] not in ("auto", "float32", "bfloat16"):
+        raise InputError(f"precision is {given['precision']!r}: give auto, float32 or bfloat16")
     if not isinstance(given["ray"], str | None):
         raise InputError(f"ray is {given['ray']!r}: give the address of a cluster, or 'auto'")
     if given["ray"] is not None and given["shard"] != "1/1":
@@ -238,7 +244,8 @@ def evaluate(
     rate_limit: float | None = None,
     batch_size: int = 32,
     device: str | None = None,
-    processes: int = 1,
+    processes: int | None = None,
+    precision: str = "auto",
     shard: str = "1/1",
     ray: str | None = None,
     cache_embeddings: bool = True,
@@ -270,7 +277,12 @@ def evaluate(
         rate_limit: Most requests a minute to an endpoint, as many as it answers if None.
         batch_size: Texts per batch, and per request to an endpoint.
         device: Where named models are loaded, their own choice if None; a model that comes as an object stays where it is.
-        processes: Parallel encoding processes: one per GPU, or several on the CPU.
+        processes: Parallel encoding processes: one per GPU, or several on the CPU; to an endpoint the requests at a time. One process,
+            and four requests, if None.
+        precision: In which zoo models and folders of `genzoo.train` encode: ``float32``; ``bfloat16``, their matrix products, on a
+            CPU; or ``auto``: that of their results in the folder, else bfloat16 where the processor has instructions for it and
+            the model's probe texts keep their embeddings (cosine .9995 or more), else float32. With `shard` or `ray`, ``auto`` is
+            float32. All other models run as they are.
         shard: ``i/n``: measure every n-th pair of model and task, beginning with the i-th; other machines measure the rest.
         ray: Address of a Ray cluster that distributes the pairs ("auto": the cluster of this machine).
         cache_embeddings: Keep embeddings in the results folder, so that none is lost at a stop or computed twice.

@@ -60,6 +60,8 @@ __all__ = [
 
 MOST_SERIES = 6  # as many as the palette tells apart
 MOST_RANKS = 40
+DEEPEST = 10
+"""Rank down to which `found_within` counts."""
 LOSSES = {"align": "Alignment loss", "recon": "Reconstruction loss, nats per token"}
 _SCORE = metric("mean_task")
 _WRITTEN_CELLS = 800  # a heat map with more cells shows colours alone
@@ -284,6 +286,40 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
         if not front or point.y > front[-1].y:
             front.append(point)
     return front
+
+
+def found_within(ranks: Mapping[str, Sequence[int | None]], ax: Axes | None = None) -> Axes:
+    """The share of searches whose first relevant passage is at each rank or above it, one line per model; at most `MOST_SERIES` models.
+
+    Args:
+        ranks: Model -> rank of the first relevant passage of each search, None where none was found.
+        ax: Where to draw.
+    """
+    shown = {label: own for label, own in list(ranks.items())[:MOST_SERIES] if own}
+    _need(shown, "no search has its rank")
+    depths = np.arange(1, DEEPEST + 1)
+    with drawing_on(ax, 3.0) as ax:
+        for place, (label, own) in enumerate(shown.items()):
+            ax.plot(
+                depths, 100 * within(own), color=series_color(place), marker=MARKERS[place % len(MARKERS)], markersize=4.5,
+                linestyle=_DASHES[place % len(_DASHES)], label=legend_label(label),
+            )  # fmt: skip
+        ax.set_xlabel("Rank")
+        ax.set_ylabel("Searches, %")
+        ax.set_ylim(0, 103)
+        ax.set_xticks(depths)
+        legend_above(ax)
+    return ax
+
+
+def within(ranks: Sequence[int | None]) -> np.ndarray:
+    """The share of searches with a rank of at most 1, 2, ..., `DEEPEST`.
+
+    >>> within([1, 3, None, 12])[[0, 2, 9]].tolist()
+    [0.25, 0.5, 0.5]
+    """
+    known = np.array([math.inf if rank is None else rank for rank in ranks])
+    return np.array([(known <= depth).mean() for depth in range(1, DEEPEST + 1)])
 
 
 def safety(board: Leaderboard, ax: Axes | None = None, *, pair: int = 0) -> Axes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from genzoo.errors import InputError, ZooError
 from genzoo.jobs import job
 from genzoo.names import ModelName, is_commit
-from genzoo.text import first_line
+from genzoo.text import described
 
 if TYPE_CHECKING:
     from genzoo.publishing.manifest import DataSet
@@ -171,7 +171,7 @@ def _load_datasets(benchmark: str | None, tasks: Sequence[str]) -> list[DataSet]
             task.load_data()
         except Exception as error:
             raise ZooError(
-                f"the data set {path} of {task.metadata.name} cannot be loaded ({type(error).__name__}: {first_line(error)}): make the "
+                f"the data set {path} of {task.metadata.name} cannot be loaded ({described(error)}): make the "
                 "bundle where the Hub can be reached"
             ) from error
         task.unload_data()

@@ -13,9 +13,9 @@ from genzoo.leaderboards.facts import Problem
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.reading.studies import StudyResults, read_studies
-from genzoo.reports.chapters.cells import count_words
-from genzoo.reports.chapters.failures import failures_sections
-from genzoo.reports.chapters.judging import judging_sections
+from genzoo.reports.chapters.cells import count_words, join_names
+from genzoo.reports.chapters.failures import failures_in_words, failures_sections, searched
+from genzoo.reports.chapters.judging import judging_sections, rivals, verdicts_in_words
 from genzoo.reports.chapters.leaderboard import board_in_words, leaderboard_section, leaderboard_table
 from genzoo.reports.chapters.provenance import caveats_section, provenance_section
 from genzoo.reports.chapters.reference import reference_section, references_in_words
@@ -23,7 +23,7 @@ from genzoo.reports.chapters.safety import safety_in_words, safety_section
 from genzoo.reports.chapters.searches import evidence_section
 from genzoo.reports.chapters.studies import studies_sections
 from genzoo.reports.chapters.tasks import cost_section, reasoning_section, tasks_section
-from genzoo.reports.render.document import Report, Section
+from genzoo.reports.render.document import Prose, Report, Section
 from genzoo.reports.render.pages import FIGURE_FORMATS, render_figures, render_html, render_markdown
 
 PAGE_FORMATS = ("html", "md")
@@ -35,7 +35,7 @@ def build_report(
     store: ResultStore,
     output_dir: Path | str,
     *,
-    title: str,
+    title: str | None = None,
     benchmark: str | None = None,
     reference: str | None = None,
     formats: Iterable[str] = PAGE_FORMATS,
@@ -49,7 +49,7 @@ def build_report(
         store: The results.
         output_dir: Is made if it is not there. Either all files in it are replaced, or none; files of other names stay, and a
             page that genzoo did not write is refused.
-        title: Title of the report.
+        title: Title of the report; by default it names the search where all tasks are of own data.
         benchmark: Restricts the report to its tasks; None means every task of the store.
         reference: Compares all models with this one; None means each with its own teacher.
         formats: Of "html", "md" and, for the leaderboard alone, "csv", "json", "tex".
@@ -67,7 +67,7 @@ def build_report(
     if studies is not None and not found:
         raise InputError(f"{studies} holds no study: give a folder that `genzoo study` wrote, with a results.csv")
     store = dataclasses.replace(store, problems=(*store.problems, *problems))
-    report = _report(board, store, title, found)
+    report = _report(board, store, title or default_title(board), found)
     files: dict[str, str | bytes] = {**_report_files(report, name, pages)}
     files |= {f"figures/{each}": content for each, content in render_figures(report, drawn).items()}
     files |= _leaderboard_files(board, store, [each for each in wanted if each in TABLE_FORMATS])
@@ -143,9 +143,17 @@ def measured_on(board: Leaderboard) -> str:
     return f"measured {dates[0]}" if len(dates) == 1 else f"measured {dates[0]} to {dates[-1]}"
 
 
-def summarise(board: Leaderboard) -> tuple[str, ...]:
-    """Paragraphs: who leads, what the models gained over their references, what safety costs."""
-    return (board_in_words(board), *references_in_words(board), *safety_in_words(board))
+def default_title(board: Leaderboard) -> str:
+    """What the report is about."""
+    if not board.is_own:
+        return "Generative embeddings report"
+    return f"Search on {join_names(list(board.tasks))}: {count_words(len(board.rows), 'embedder')}"
+
+
+def summarise(board: Leaderboard, verdicts: Iterable[str] = ()) -> tuple[str, ...]:
+    """Paragraphs: who leads, what the queries of own searches decide, what the models gained over their references, what safety costs."""
+    references = () if board.own_task is not None else references_in_words(board)
+    return (board_in_words(board), *verdicts, *references, *safety_in_words(board))
 
 
 def subtitle(board: Leaderboard, *parts: str) -> str:
@@ -156,22 +164,30 @@ def subtitle(board: Leaderboard, *parts: str) -> str:
 
 
 def score_sections(board: Leaderboard, store: ResultStore) -> tuple[Section, ...]:
-    """The chapters on scores and their cost, as reports and the pages of a site have them."""
+    """The chapters on scores and their cost, as reports and the pages of a site have them; on own data those with something to show."""
     chapters = (leaderboard_section, reference_section, tasks_section, safety_section, reasoning_section)
-    return (*(chapter(board, store) for chapter in chapters), cost_section(board))
+    sections = (*(chapter(board, store) for chapter in chapters), cost_section(board))
+    if board.is_own:
+        sections = tuple(each for each in sections if not all(isinstance(part, Prose) for part in each.blocks))
+    return sections if board.own_task is None else tuple(each for each in sections if each.identity != "tasks")
 
 
 def _report(board: Leaderboard, store: ResultStore, title: str, studies: Sequence[StudyResults] = ()) -> Report:
+    compared, wrong = rivals(board, store), searched(board, store)
+    judging, failures = judging_sections(board, store, compared), failures_sections(wrong, store)
+    scores = score_sections(board, store)
+    if board.is_own:
+        scores = (*scores[:1], *judging, *failures, *scores[1:])
+    else:
+        scores = (*scores, *failures, *judging, evidence_section(board, store))
     sections = (
-        *score_sections(board, store),
-        *failures_sections(board, store),
-        *judging_sections(board, store),
-        evidence_section(board, store),
+        *scores,
         *studies_sections(studies),
         provenance_section(board, store),
         caveats_section(board.caveats, store.problems),
     )
-    return Report(title, subtitle(board, board.benchmark or ""), summarise(board), sections, footer())
+    words = (*verdicts_in_words(store, compared), *failures_in_words(wrong)) if board.is_own else ()
+    return Report(title, subtitle(board, board.benchmark or ""), summarise(board, words), sections, footer())
 
 
 def footer() -> str:

@@ -23,6 +23,7 @@ from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.reports.render.table import Table
 
 if TYPE_CHECKING:
+    from genzoo.leaderboards.judging.verdicts import Verdict
     from genzoo.leaderboards.searches.failures import FailedSearches
     from genzoo.tasks.submission import Submission
 
@@ -110,11 +111,23 @@ class ModelComparison(Tabular):
         return comparison_table(self.board, self.row.comparison, self.row, self.reference)
 
     def queries_needed(self) -> Table:
-        """For each task that was judged from a pool: are the two told apart, and if not, how many queries would it take?"""
-        from genzoo.leaderboards.judging.figures import verdicts
+        """For each search of own data, or one that was judged from a pool: are the two told apart, and if not, how many queries would it take?"""
         from genzoo.reports.chapters.judging import needed_table
 
-        return needed_table(self.store, verdicts(self.store, self.row.key, self.reference.key, self.board.tasks))
+        return needed_table(self.store, self._verdicts)
+
+    @property
+    def verdict(self) -> str:
+        """In words, for each search of own data: which model finds better, by how much and how sure that is, or what it would take to know."""
+        from genzoo.reports.chapters.judging import verdict_in_words
+
+        return "\n".join(verdict_in_words(self.store, each) for each in self._verdicts)
+
+    @functools.cached_property
+    def _verdicts(self) -> tuple[Verdict, ...]:
+        from genzoo.leaderboards.judging.verdicts import verdicts
+
+        return verdicts(self.store, [(task, self.row.key, self.reference.key) for task in self.board.tasks])
 
     def report(self, folder: Path | str, formats: Iterable[str] = ("html", "md")) -> list[Path]:
         """Write `compare-<first>-<second>.html` and `.md` with figures, and return the paths."""
@@ -249,7 +262,7 @@ class Results:
         *,
         benchmark: str | None = None,
         reference: str | None = None,
-        title: str = "Generative embeddings report",
+        title: str | None = None,
         studies: Path | str | None = None,
         figures: Iterable[str] = (),
     ) -> list[Path]:
@@ -259,7 +272,7 @@ class Results:
             path: A file that ends in .html or .md, or a folder for `report.html` and `report.md`.
             benchmark: Benchmark whose tasks count; every task of the folder by default.
             reference: The model that all others are compared with; each with its own teacher by default.
-            title: Title of the report.
+            title: Title of the report; by default it names the search where all tasks are of own data.
             studies: Folder that `genzoo study` wrote; `studies` in the results folder by default, if there is one.
             figures: Formats in which each figure is also written as a file, for a paper: "png", "svg", "pdf".
         """

@@ -28,7 +28,7 @@ from genzoo.reports.chapters.cells import (
     metric_cell,
     whole_cell,
 )
-from genzoo.reports.chapters.failures import failures_sections
+from genzoo.reports.chapters.failures import failures_sections, searched
 from genzoo.reports.chapters.provenance import caveats_section, provenance_section
 from genzoo.reports.chapters.safety import interval_in_words, operating_table, safety_cell
 from genzoo.reports.chapters.searches import evidence_section
@@ -181,7 +181,7 @@ def _model_page(site: _Site, key: ModelKey) -> Report:
     alone = replace(whole, rows=tuple(row for row in whole.rows if row.key == key))
     if key in store.evidence or key in store.readings:
         sections.append(evidence_section(alone, store))
-    sections += failures_sections(alone, store)
+    sections += failures_sections(searched(alone, store), store)
     if facts.is_reported:
         text = "These scores were reported elsewhere and not measured for this site; each cell names its source."
         sections.append(Section("provenance", "Provenance", (Prose(text),)))

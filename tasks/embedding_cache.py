@@ -26,6 +26,8 @@ import numpy as np
 import torch
 from mteb.models import ModelMeta
 
+from genzoo.backbones.precision import precision_of
+from genzoo.compute import look_again
 from genzoo.errors import ZooError
 
 BLOCK = 1024
@@ -64,7 +66,7 @@ class VectorFile:
         with self._explaining():
             _end_write_ahead_log(path)
             # IMMEDIATE: a writer waits for the lock before it reads; two that had read would refuse each other at once
-            self._base = sqlite3.connect(path, timeout=_PATIENCE, isolation_level="IMMEDIATE")
+            self._base = sqlite3.connect(path, timeout=_PATIENCE, isolation_level="IMMEDIATE", check_same_thread=False)
             self._base.execute(
                 "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB, check_sum INTEGER)"
             )
@@ -136,11 +138,14 @@ class EmbeddingCache:
     """
 
     def __init__(self, root: Path, meta: ModelMeta, model: Any, content: str | None = None) -> None:
-        parameter = next(iter(model.parameters()), None)
+        precision = precision_of(model)
+        is_whole = (
+            precision is None or " " in precision
+        )  # whole types are named as torch does, as in the files of earlier versions
         self._facts = {
             "model": meta.name,
             "revision": meta.revision,
-            "dtype": str(parameter.dtype) if parameter is not None else None,
+            "dtype": precision if is_whole else f"torch.{precision}",
             "device": str(model.device).split(":")[0],
             "max_tokens": model.max_seq_length,
             **{
@@ -172,6 +177,7 @@ class EmbeddingCache:
             missing = {key: start + place for place, key in reversed(list(enumerate(block))) if key not in found}
             wanted = sorted(missing.items(), key=lambda item: item[1])
             if wanted:
+                look_again()
                 texts = [inputs[place] for _, place in wanted]
                 fresh = self._timed(texts, **(options | {"convert_to_numpy": True, "convert_to_tensor": False}))
                 made = dict(zip((key for key, _ in wanted), np.asarray(fresh, dtype=np.float32), strict=True))

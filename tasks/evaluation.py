@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from mteb.models import ModelMeta
 from mteb.results import ModelResult, TaskResult
 from mteb.types import EncodeKwargs
 
+from genzoo.backbones.precision import ROUNDED
+from genzoo.compute import computing, look_again
 from genzoo.errors import FailedRunsError, InputError, ZooError
 from genzoo.hub import is_transport
 from genzoo.jobs import WHOLE, Shard, job
@@ -25,10 +27,11 @@ from genzoo.tasks import records
 from genzoo.tasks.bounded_search import with_bounded_search
 from genzoo.tasks.embedders.known_endpoints import remember
 from genzoo.tasks.measurement import Measurement
-from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession, first_line
+from genzoo.tasks.model_session import PLAIN, EncodeSettings, ModelSession
 from genzoo.tasks.random_state import kept_random_state, seeded
 from genzoo.tasks.results_folder import ResultsFolder, ReuseNotes, UnwritableFolderError
 from genzoo.tasks.sets.registration import lean_evaluation, register_tasks
+from genzoo.text import described
 
 
 @contextmanager
@@ -112,7 +115,7 @@ def evaluate(
     register_tasks()  # mteb's prompt lookup drops tasks that it does not know
     folder, total, labels = ResultsFolder(Path(output)), shard.size(len(metas) * len(todo)), records.labels(metas)
     run = _Run(folder, todo, settings, shard, on_progress, on_note, overwrite, total, labels)
-    with job(), kept_random_state():
+    with job(), computing(settings.processes or 1), kept_random_state():
         with run.recording():
             records.record_tasks(run.folder.root, todo, {})
             if benchmark_name:
@@ -150,7 +153,7 @@ class _Run:
         self, meta: ModelMeta, facts: Mapping[str, Any], on_done: Callable[[Any], None] | None = None
     ) -> ModelResult:
         """Run one model on all tasks; it is loaded when the first task needs it, once."""
-        session = ModelSession(meta, self.settings)
+        session = ModelSession(meta, replace(self.settings, precision=self._precision(meta)))
         found: list[TaskResult] = []
         notes = ReuseNotes(self._label(meta))
         try:
@@ -176,6 +179,14 @@ class _Run:
             self.on_note(line)
         return ModelResult(model_name=str(meta.name), model_revision=str(meta.revision), task_results=found)
 
+    def _precision(self, meta: ModelMeta) -> str:
+        """The one that is asked for; where the choice is genzoo's, the one of the model's results in the folder."""
+        asked = self.settings.precision
+        before = records.read_record(records.environment_path(self.folder.root, meta)).get("dtype")
+        if asked != "auto" or not before:
+            return asked
+        return "bfloat16" if before == ROUNDED else "float32"
+
     def _task(
         self, session: ModelSession, task: AbsTask, facts: Mapping[str, Any], notes: ReuseNotes
     ) -> TaskResult | None:
@@ -185,12 +196,13 @@ class _Run:
             if resolve_revision is not None:  # its data set has no revision that could be written into the task
                 resolve_revision()
             if not self.overwrite:
-                now = Measurement.of(task, session.prompts, session.content)
+                now = Measurement.of(task, session.prompts, session.content, session.precision)
                 reuse = self.folder.reuse(session.meta, task, now)
                 notes.see(task.metadata.name, reuse)
                 if reuse.result is not None:
                     return reuse.result
             session.load()
+            look_again()
             remember(self.folder.root, session.fingerprints)  # before any of their embeddings are kept
             with unconverged(lambda fits: self.on_note(_told_fits(self._label(session.meta), task, fits))):
                 result = self._run_task(session, task)
@@ -223,7 +235,12 @@ class _Run:
                 raise ZooError("; ".join(problem.exception for problem in outcome.exceptions))
             result = outcome.task_results[0]
             self.folder.take_in(
-                session.meta, task, result, stage, how, Measurement.of(task, session.prompts, session.content)
+                session.meta,
+                task,
+                result,
+                stage,
+                how,
+                Measurement.of(task, session.prompts, session.content, session.precision),
             )
         counts = {task.metadata.name: session.meter.texts - before} if session.meter else {}
         with self.recording():
@@ -259,13 +276,13 @@ def _check_input(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask], settings:
     if not metas or not tasks:
         raise InputError("nothing to evaluate: give at least one model and one task. See: genzoo evaluate --help")
     for name, number in (("batch_size", settings.batch_size), ("processes", settings.processes)):
-        if number < 1:
+        if number is not None and number < 1:
             raise InputError(f"{name} is {number}: it must be 1 or more")
     seen: dict[tuple[str, str], str] = {}
     for meta in metas:
         if not isinstance(meta, ModelMeta):
             raise InputError(
-                f"a model must come as an mteb.ModelMeta, got {type(meta).__name__}: see genzoo.tasks.mteb_models"
+                f"a model must come as an mteb.ModelMeta, got {type(meta).__name__}: see genzoo.tasks.embedders.mteb_models"
             )
         name, revision = meta.name or "", meta.revision or ""
         if "/" not in name or revision in _NO_REVISION:
@@ -296,10 +313,10 @@ def _reason(error: Exception, task: AbsTask) -> str:
     unreachable = (ConnectionError, DatasetNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled)
     if any(isinstance(link, unreachable) or is_transport(link) for link in chain):
         return (
-            f"data set {task.metadata.dataset['path']} cannot be reached ({first_line(error)}): run once online, set "
+            f"data set {task.metadata.dataset['path']} cannot be reached ({described(error)}): run once online, set "
             "HF_ENDPOINT to a mirror, or set HF_HUB_OFFLINE=1 if it is in the cache"
         )
-    return first_line(error)
+    return described(error)
 
 
 def _told_fits(model: str, task: AbsTask, fits: int) -> str:

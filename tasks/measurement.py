@@ -35,6 +35,7 @@ class Measurement:
         data_revisions: Task -> revision of its data; a result of an aggregate does not name those of its parts.
         draws: Whether the score rests on documents that are drawn at random.
         content: Digest of the files that the model is loaded from, None where its revision covers them.
+        precision: In which the model runs, None where that cannot be chosen or is not known yet.
     """
 
     prompts: Mapping[str, Mapping[str, str]] | None
@@ -44,9 +45,16 @@ class Measurement:
     data_revisions: Mapping[str, str]
     draws: bool
     content: str | None = None
+    precision: str | None = None
 
     @classmethod
-    def of(cls, task: AbsTask, prompts: Mapping[str, str | None] | None, content: str | None = None) -> Measurement:
+    def of(
+        cls,
+        task: AbsTask,
+        prompts: Mapping[str, str | None] | None,
+        content: str | None = None,
+        precision: str | None = None,
+    ) -> Measurement:
         """A measurement here and now, with a model of these prompts (keyed as sentence-transformers keys them) and this content."""
         parts = parts_of(task)
         return cls(
@@ -57,6 +65,7 @@ class Measurement:
             data_revisions={part.metadata.name: part.metadata.revision for part in parts},
             draws=draws_at_random(task),
             content=content,
+            precision=precision,
         )
 
     def record(self, result: Path) -> dict[str, Any]:
@@ -75,6 +84,8 @@ class Measurement:
             return "the data have another revision"
         if self.content is not None and record.get("content") not in (None, self.content):
             return "the files that the model is loaded from changed"
+        if self.precision not in (None, record.get("precision") or "float32"):
+            return "another precision was asked for"
         return ""
 
     def drift(self, record: Mapping[str, Any]) -> str:

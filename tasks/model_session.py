@@ -15,12 +15,17 @@ import numpy as np
 import torch
 from mteb.models import ModelMeta
 
+from genzoo.backbones.forward import FAMILIES
+from genzoo.backbones.precision import ROUNDED, precision_of, try_bfloat16
 from genzoo.backbones.whole import check_embeddings, check_tokenizers, whole_models
-from genzoo.errors import ZooError
+from genzoo.compute import as_many_threads
+from genzoo.errors import InputError, ZooError
 from genzoo.models.entries import MTEB_BASELINES
+from genzoo.models.prompts import probe_texts
+from genzoo.tasks.embedders.mteb_models import card_prompts, has_precision, model_content
 from genzoo.tasks.embedding_cache import EmbeddingCache
-from genzoo.tasks.mteb_models import card_prompts, model_content
 from genzoo.tasks.random_state import LOADING_SEED, seed_global_state
+from genzoo.text import described
 
 _TELLING = 3
 """So many different texts with one embedding are no coincidence: two may differ in what a tokenizer drops."""
@@ -133,14 +138,18 @@ class EncodeSettings:
     Attributes:
         batch_size: Texts per batch.
         device: Where to load the models, their own choice if None.
-        processes: Processes that encode side by side: one per GPU where there are GPUs, else on the CPU.
+        processes: Processes that encode side by side: one per GPU where there are GPUs, else on the CPU; of an endpoint the requests at a
+            time. One process, and four requests, if None.
         cache: Folder for embeddings, none are kept if None.
+        precision: Of models that `genzoo.load` loads by name: ``float32``, ``bfloat16`` (of matrix products), or ``auto``, which is
+            bfloat16 where `genzoo.backbones.precision` finds it faster and near enough.
     """
 
     batch_size: int = 32
     device: str | None = None
-    processes: int = 1
+    processes: int | None = None
     cache: Path | None = None
+    precision: str = "float32"
 
 
 PLAIN = EncodeSettings()
@@ -173,11 +182,13 @@ class ModelSession:
                 nullcontext() if self.meta.name in MTEB_BASELINES.values() else whole_models()
             ):  # these have no weights
                 model = self.meta.load_model(device=self.settings.device)
+            if has_precision(self.meta):
+                self._choose_precision(model.model)
             for meta, part in self._parts(model):
                 _check(part, str(meta.name))
         except Exception as error:
             known = isinstance(error, ZooError)
-            self._failure = error if known else ZooError(f"the model cannot be loaded ({first_line(error)})")
+            self._failure = error if known else ZooError(f"the model cannot be loaded ({described(error)})")
             raise self._failure from error
         try:
             self._prepare(model)
@@ -193,6 +204,26 @@ class ModelSession:
             return card_prompts(self.meta)
         inner = getattr(self.model, "model", None)
         return getattr(self.model, "model_prompts", None) or getattr(inner, "prompts", None) or {}
+
+    def _choose_precision(self, model: Any) -> None:
+        asked = self.settings.precision
+        if asked == "float32":
+            return
+        is_rounded = try_bfloat16(model, probe_texts(model), is_asked_for=asked == "bfloat16")
+        if asked == "bfloat16" and not is_rounded:
+            raise InputError(
+                f"{self.meta.name} cannot multiply in bfloat16: this takes a CPU and a backbone of {', '.join(FAMILIES)}; leave "
+                "--precision out"
+            )
+
+    @property
+    def precision(self) -> str | None:
+        """What the model's results depend on; None where it cannot be chosen, or is known only once the model is loaded."""
+        if not has_precision(self.meta):
+            return None
+        if self.model is not None:
+            return precision_of(self.model.model)
+        return {"float32": "float32", "bfloat16": ROUNDED}.get(self.settings.precision)
 
     @cached_property
     def content(self) -> str | None:
@@ -228,16 +259,18 @@ class ModelSession:
                 self._ends.callback(_restore, owner, vars(owner).get("encode"))
         if hasattr(model, "keep_in"):  # an endpoint keeps its own, answer by answer
             self._ends.callback(model.close)
+            model.at_once = self.settings.processes or model.at_once
             if self.settings.cache is not None:
                 model.keep_in(self.settings.cache)
             return model
         if not hasattr(inner, "start_multi_process_pool"):
             return None
-        if self.settings.processes > 1:
+        if self.settings.processes is not None and self.settings.processes > 1:
             gpus = [f"cuda:{place}" for place in range(torch.cuda.device_count())]
             devices = (gpus or ["cpu"]) * self.settings.processes
             # one pool for all tasks; sentence-transformers would start one per call
-            pool = inner.start_multi_process_pool(devices[: self.settings.processes])
+            with as_many_threads():
+                pool = inner.start_multi_process_pool(devices[: self.settings.processes])
             self._ends.callback(type(inner).stop_multi_process_pool, pool)
             inner.encode = _in_pool(inner.encode, pool)
         if self.settings.cache is None:
@@ -277,9 +310,3 @@ def _in_pool(encode: Callable[..., Any], pool: Any) -> Callable[..., Any]:
         return encode(*args, **(options | {"pool": pool}))
 
     return pooled
-
-
-def first_line(error: BaseException) -> str:
-    """The kind of an error and the first line of what it says."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genzoo.compute import processor_name
 from genzoo.errors import ZooError
 from genzoo.files import read_json, write_json
 
@@ -128,12 +129,15 @@ def record_environment(
         write_json(path, {**earlier, **facts})
         return
     speed = meter.texts_per_second if meter else None
+    loaded = _loaded(meta, model)
+    measured_in = {read_record(one).get("precision") for one in path.with_suffix("").glob("*.json")} - {None}
     write_json(
         path,
         {
             "model": meta.name,
             "revision": meta.revision,
-            **_loaded(meta, model),
+            **loaded,
+            "dtype": " and ".join(sorted(measured_in)) or loaded["dtype"],
             "batch_size": batch_size,
             **_FACTS,
             **facts,
@@ -147,6 +151,8 @@ def record_environment(
 
 def _loaded(meta: ModelMeta, model: object | None) -> dict[str, Any]:
     """What only the loaded model knows, else what its card says."""
+    from genzoo.backbones.precision import precision_of  # torch, which a reader of records does without
+
     inner: Any = getattr(model, "model", None)  # mteb's wrappers hold the SentenceTransformer under this name
     parameters = list(inner.parameters()) if hasattr(inner, "parameters") else []
     dimension = getattr(inner, "get_embedding_dimension", lambda: None)()
@@ -154,7 +160,7 @@ def _loaded(meta: ModelMeta, model: object | None) -> dict[str, Any]:
     limit = getattr(inner, "max_seq_length", None) or getattr(model, "max_length", None) or meta.max_tokens
     return {
         "device": str(inner.device) if hasattr(inner, "device") else getattr(model, "device", None),
-        "dtype": str(parameters[0].dtype).removeprefix("torch.") if parameters else None,
+        "dtype": precision_of(inner) if parameters else None,
         "max_tokens": int(limit) if limit is not None and limit != float("inf") else None,
         "prompts": dict(getattr(inner, "prompts", None) or getattr(model, "model_prompts", None) or {}),
         "n_parameters": sum(p.numel() for p in parameters) or meta.n_parameters,
@@ -179,14 +185,4 @@ def _machine() -> dict[str, Any]:
     memory = None
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    return {"cpu": _cpu(), "cores": cores, "memory_gib": memory, "platform": platform.platform()}
-
-
-def _cpu() -> str:
-    """The processor's name, which Python's platform module does not know on Linux."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return {"cpu": processor_name(), "cores": cores, "memory_gib": memory, "platform": platform.platform()}

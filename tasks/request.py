@@ -16,14 +16,15 @@ from genzoo.jobs import CHARACTERS_PER_TOKEN, measure_speed
 from genzoo.models.prompts import GENERAL, prompt_set
 from genzoo.tasks.embedders.address import EXAMPLE
 from genzoo.tasks.embedders.cards import Lineage
-from genzoo.tasks.embedders.endpoint import EndpointOptions, is_endpoint
+from genzoo.tasks.embedders.endpoint import EndpointOptions
 from genzoo.tasks.embedders.hybrids import parts_of_hybrid, refuse_other_than_searches
+from genzoo.tasks.embedders.known_endpoints import is_endpoint
+from genzoo.tasks.embedders.mteb_models import lineage_of, resolve_model
 from genzoo.tasks.embedders.other_prompts import check_strict, with_prompts
-from genzoo.tasks.mteb_models import lineage_of, resolve_model
+from genzoo.tasks.embedders.ready_models import describe_model
 from genzoo.tasks.own.choices import prompt_metadata, with_chosen_data
 from genzoo.tasks.own.opening import OwnOptions, given_path, open_given
 from genzoo.tasks.random_state import making_tasks
-from genzoo.tasks.ready_models import describe_model
 from genzoo.tasks.records import labels, model_key
 from genzoo.tasks.sets.bundled import BundledRetrieval, BundledSplits
 from genzoo.tasks.sets.registration import benchmarks_among, is_name, register_tasks, resolve_tasks
@@ -175,7 +176,7 @@ class Request:
     """Models and tasks by name, or as the objects that the caller holds.
 
     Attributes:
-        models: Names as `genzoo.tasks.mteb_models.resolve_model` takes them, objects as `describe_model` takes them, or pairs of a
+        models: Names as `genzoo.tasks.embedders.mteb_models.resolve_model` takes them, objects as `describe_model` takes them, or pairs of a
             name and an object.
         benchmark: Name of a benchmark, or a benchmark of mteb.
         tasks: Tasks by name or as objects: among those of the benchmark where one is given, else tasks, benchmarks, and paths of

@@ -27,13 +27,12 @@ from genzoo.names import is_commit
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.plan import REPO_ID
 from genzoo.tasks import records
-from genzoo.tasks.model_session import first_line
-from genzoo.tasks.mteb_models import resolve_model
+from genzoo.tasks.embedders.mteb_models import resolve_model
 from genzoo.tasks.own.choices import is_own
 from genzoo.tasks.random_state import kept_random_state
 from genzoo.tasks.sets.benchmarks import TASKS
 from genzoo.tasks.sets.registration import benchmark_registry, task_registry
-from genzoo.text import clean, code_markdown, escape_inline_markdown, safe_name
+from genzoo.text import clean, code_markdown, described, escape_inline_markdown, safe_name
 
 _CARD, _SETTINGS = "model_meta.json", "run_settings.jsonl"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,150}", re.ASCII)
@@ -194,7 +193,7 @@ def _take_result(path: Path, part: Submission, target: Path, task: AbsTask) -> N
     try:
         result = TaskResult.from_disk(path)
     except Exception as error:  # noqa: BLE001  (mteb raises what it meets in the file)
-        part.problems.append(f"{name}: {path} cannot be read ({first_line(error)}). Measure it again")
+        part.problems.append(f"{name}: {path} cannot be read ({described(error)}). Measure it again")
         return
     if result.task_name != name:
         part.problems.append(f"{name}: {path} holds a result of {result.task_name}. Remove it, or measure {name} again")

@@ -12,6 +12,14 @@ SENTENCES = [
     "how do I change a flat tyre on my bicycle before the rain comes",
     "a library keeps books that people borrow and bring back later",
 ] * 4
+TEXTS = [
+    "where do polar bears live",
+    "",
+    "the quick brown fox " * 40,
+    "café 東京 🙂",
+    " two  spaces ",
+    "<|im_start|> <|gen_0|>",
+]
 
 
 def build_backbone(
@@ -102,4 +110,26 @@ def build_checkpoint(backbone: Path, *, n_thought: int = 0, n_compression: int =
         backbone_digest=backbone_digest(backbone),
         recipe_digest="0" * 16,
         max_tokens=64,
+        unit_length=True,
     )
+
+
+def formula(checkpoint, backbone, texts):
+    """The method's own words: last states of the appended tokens, two linear maps, mean."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from genzoo.backbones.tokenizer import plain_ids
+
+    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    ids = plain_ids(tokenizer, texts, checkpoint.max_tokens - len(checkpoint.spec))
+    vectors = []
+    for row in ids:
+        prefix = model.get_input_embeddings()(torch.tensor(row, dtype=torch.long))
+        states = model.base_model(inputs_embeds=torch.cat([prefix, checkpoint.rows])[None]).last_hidden_state[0]
+        h = states[-checkpoint.spec.n_compression :]
+        p = h @ checkpoint.recon_weight.T + checkpoint.recon_bias
+        vectors.append((p @ checkpoint.align_weight.T + checkpoint.align_bias).mean(dim=0))
+    vectors = torch.stack(vectors).detach()
+    return (torch.nn.functional.normalize(vectors) if checkpoint.unit_length else vectors).numpy()

@@ -5,6 +5,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -78,6 +79,27 @@ class EmbeddingServer:
     def always(self, fault):
         """Answer every request that is no probe of a fingerprint with this fault."""
         self.faults = lambda texts: None if is_probing(texts) else fault
+
+    def stop_at(self, number, stop):
+        """Hold the request of this number (probes apart) and those after it; call `stop` once the answers before are kept."""
+        lock, asked, stopped = threading.Lock(), [], threading.Event()
+
+        def fault(texts):
+            if is_probing(texts):
+                return None
+            with lock:
+                asked.append(texts)
+                place = len(asked)
+            if place < number:
+                return None
+            if place == number:
+                time.sleep(1)
+                stop()
+                stopped.set()
+            stopped.wait()
+            return Reply(500, {})
+
+        self.faults = fault
 
     def task_texts(self):
         """Counts without the probe texts."""

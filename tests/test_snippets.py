@@ -1,7 +1,7 @@
 """Every code block of the README and of the pages below docs/ runs, in order, in a folder of its own.
 
 A block below ``<!-- slow: REASON -->`` runs with ``pytest -m slow_docs`` only, one below ``<!-- not run: REASON -->`` never;
-`NOT_RUN` lists the latter.
+`NOT_RUN` lists the latter. One below ``<!-- client: REQUIREMENTS -->`` runs in that client's own environment (benchmarks/clients.py).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ NOT_RUN = {
     "docs/guides/any-embedder.md": ["needs an endpoint"] * 2,
     "docs/guides/convert.md": ["needs a checkpoint of llm2vec-gen"],
     "docs/guides/evaluate.md": ["needs a Ray cluster"],
+    "docs/guides/in-other-tools.md": ["needs a GPU"],
     "docs/guides/publish.md": ["needs a published model"],
     "docs/guides/report.md": ["needs chromium and make report"],
     "docs/guides/study.md": ["takes hours"],
@@ -36,7 +37,7 @@ NOT_RUN = {
     "docs/quickstart.md": ["installs an environment"] * 2,
 }
 _BLOCK = re.compile(
-    r"(?:^<!-- (?P<mark>slow|not run): (?P<reason>[^\n]+?) -->\n)?^```(?P<kind>python|bash|console)\n(?P<code>.*?)^```$",
+    r"(?:^<!-- (?P<mark>slow|not run|client): (?P<reason>[^\n]+?) -->\n)?^```(?P<kind>python|bash|console)\n(?P<code>.*?)^```$",
     flags=re.M | re.S,
 )
 
@@ -102,7 +103,7 @@ def run_page(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, slow: 
     monkeypatch.setenv("MPLBACKEND", "Agg")
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks_of(page):
-        if block.mark == "not run" or (block.mark == "slow" and not slow):
+        if block.mark in ("not run", "client") or (block.mark == "slow" and not slow):
             continue
         if block.kind == "python":
             exec(compile(block.code, block.place, "exec"), names)  # noqa: S102
@@ -150,7 +151,7 @@ def page_folder(prepared, tmp_path):
     return tmp_path / "page"
 
 
-RUNNING = [page for page in PAGES if any(block.mark != "not run" for block in blocks_of(page))]
+RUNNING = [page for page in PAGES if any(block.mark not in ("not run", "client") for block in blocks_of(page))]
 SLOW = [page for page in PAGES if any(block.mark == "slow" for block in blocks_of(page))]
 
 
@@ -181,7 +182,7 @@ def test_every_fence_and_mark_is_understood():
         text = path.read_text(encoding="utf-8")
         assert len(re.findall(r"^```(python|bash|console)\b", text, flags=re.M)) == len(blocks_of(page)), page
         marks = [block for block in blocks_of(page) if block.mark]
-        assert len(re.findall(r"<!-- (slow|not run)\b", text)) == len(marks), (
+        assert len(re.findall(r"<!-- (slow|not run|client)\b", text)) == len(marks), (
             f"{page}: a mark belongs right above its block"
         )
 

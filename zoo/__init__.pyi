@@ -40,6 +40,8 @@ from genzoo.reports.results import Results as Results
 from genzoo.reports.results import open_results as open_results
 from genzoo.tasks.checking.check import DataCheck as DataCheck
 from genzoo.tasks.checking.check import check as check
+from genzoo.tasks.doctor.diagnosis import Diagnosis as Diagnosis
+from genzoo.tasks.doctor.diagnosis import doctor as doctor
 from genzoo.tasks.judging.pool import Pool as Pool
 from genzoo.tasks.judging.pool import pool as pool
 from genzoo.tasks.own.opening import OwnData as OwnData

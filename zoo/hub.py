@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from genzoo.errors import FULL, PublishError, ZooError
 from genzoo.names import ModelName
-from genzoo.text import first_line
+from genzoo.text import described, first_line
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -56,7 +56,7 @@ def fetch_commit(name: str, patterns: Sequence[str]) -> Path:
     try:
         return Path(snapshot_download(named.base, revision=named.revision, allow_patterns=list(patterns)))
     except Exception as error:  # noqa: BLE001 - it is told without the request that holds the token
-        raise ZooError(f"the Hub does not serve {name} ({type(error).__name__}: {first_line(error)})") from None
+        raise ZooError(f"the Hub does not serve {name} ({described(error)})") from None
 
 
 def guard_requests() -> None:
@@ -216,6 +216,5 @@ def _explain_silence(error: BaseException) -> str:
         if getattr(cause, "errno", None) in FULL:
             return "this machine's disk is full: free some space and run the same command again"
         if isinstance(cause, ValueError | TypeError):
-            return f"the Hub's client refuses the request ({type(cause).__name__}: {first_line(cause)})"
-    said = ": ".join(filter(None, (type(error).__name__, first_line(error))))
-    return f"the connection failed ({said}): check the network and run the same command again"
+            return f"the Hub's client refuses the request ({described(cause)})"
+    return f"the connection failed ({described(error)}): check the network and run the same command again"

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from genzoo.compute import fast_products
 from genzoo.errors import InputError
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ CHARACTERS_PER_TOKEN = 4.2
 """English text under a byte-pair vocabulary of some ten thousand entries."""
 
 
+@fast_products()
 def measure_speed(device: str | None = None, dtype: str = "float32") -> float:
     """Floating-point operations per second of a matrix product on this machine now; takes half a second."""
     import torch

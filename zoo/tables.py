@@ -20,7 +20,35 @@ from genzoo.errors import InputError
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_DIVIDERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
+_KEY = re.compile(r'"\s*:')  # what follows each field's name, and perhaps stands in a text too
+DIVIDERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
+"""What may stand between the cells of a table, and what it is called."""
+
+
+QUERY_COLUMNS = (
+    *(
+        "query",
+        "question",
+        "search",
+        "search-query",
+        "query-text",
+        "search-term",
+        "search-terms",
+        "search-text",
+        "search-phrase",
+    ),
+    *("query-string", "keywords"),
+)
+"""Names of a column of queries, as `plain_name` gives them."""
+
+
+def plain_name(name: str) -> str:
+    """A column's name without what is a matter of taste.
+
+    >>> plain_name("_id"), plain_name("Query_ID"), plain_name("Passage Text")
+    ('id', 'query-id', 'passage-text')
+    """
+    return name.casefold().replace("_", "-").replace(" ", "-").strip("-")
 
 
 @dataclass(frozen=True)
@@ -30,23 +58,25 @@ class CsvTable:
     Attributes:
         heading: Names of the columns, without white space around them.
         rows: Each with the line of the file on which it begins, counted from 1.
+        divider: What stands between the cells.
     """
 
     heading: list[str]
     rows: list[tuple[int, list[str]]]
+    divider: str = ","
 
-    def swallowed(self, divider: str) -> list[int]:
+    @property
+    def swallowed(self) -> list[int]:
         """Lines of the rows in which a quoted cell holds what looks like further rows, as an unclosed quote may leave it."""
-        begins = re.compile(rf'"?[\w.-]*\d[\w.-]*"?{re.escape(divider)}\S')
+        sign = re.escape(self.divider)
+        begins = re.compile(rf'"?[\w.-]*\d[\w.-]*"?{sign}\S')
         # as many cells as the heading has, and no space after a divider, as there is in prose
-        whole = re.compile(
-            rf"[^{re.escape(divider)}]+({re.escape(divider)}[^{re.escape(divider)}\s][^{re.escape(divider)}]*)+"
-        )
+        whole = re.compile(rf"[^{sign}]+({sign}[^{sign}\s][^{sign}]*)+")
 
         def looks_like_rows(cell: str) -> bool:
             parts = _LINE_END.split(cell)
             return any(map(begins.match, parts[1:])) or any(
-                part.count(divider) == len(self.heading) - 1 and whole.fullmatch(part) for part in parts
+                part.count(self.divider) == len(self.heading) - 1 and whole.fullmatch(part) for part in parts
             )
 
         return [line for line, cells in self.rows if len(cells) > 1 and any(map(looks_like_rows, cells))]
@@ -70,27 +100,50 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path} is not UTF-8 text ({why}): save it as UTF-8") from error
 
 
-def read_table(path: Path, divider: str = ",") -> CsvTable:
+def divider_of(heading: str, usual: str = ",") -> str:
+    r"""What stands between the cells of a heading: the usual sign, or where it has none of these, another one that it has.
+
+    Spreadsheets write semicolons where the comma is the decimal point.
+
+    >>> divider_of("id;query"), divider_of("id,query", "\\t"), divider_of("query"), divider_of("id,a;b")
+    (';', ',', ',', ',')
+    """
+    found = usual if usual in heading else max(DIVIDERS, key=heading.count)
+    return found if found in heading else usual
+
+
+def read_table(path: Path, usual: str = ",") -> CsvTable:
     """Read a file of comma-separated values, or of others; cells are quoted as in RFC 4180.
 
     Empty lines are passed over. A quoted cell may hold line breaks.
+
+    Args:
+        path: The file.
+        usual: The divider, unless the heading has another one (`divider_of`).
 
     Raises:
         InputError: For a row of another length than the heading, a quote that is never closed or followed by text, each with
             its line, and for what is no text.
     """
-    cells = _cells(path, io.StringIO(read_text(path), newline=""), divider)
-    return CsvTable(next(cells, (1, []))[1], list(cells))
+    text = read_text(path)
+    divider = divider_of(_LINE_END.split(text.lstrip(), maxsplit=1)[0], usual)
+    cells = _cells(path, io.StringIO(text, newline=""), divider)
+    return CsvTable(next(cells, (1, []))[1], list(cells), divider)
 
 
-def table_rows(path: Path, divider: str = ",") -> Iterator[Row]:
+def table_rows(path: Path, usual: str = ",") -> Iterator[Row]:
     """The rows of such a file one after the other, so that a large one is never held whole; the same errors are raised."""
-    cells = _cells(path, (line for _, line in text_lines(path)), divider)
+    cells = _cells(path, (line for _, line in text_lines(path)), divider_of(heading_line(path), usual))
     line, heading = next(cells, (1, []))
     if twice := next((name for name in heading if name and heading.count(name) > 1), None):
         raise InputError(f"{path}, line {line}: two columns are named {twice!r}: rename one of them")
     for line, row in cells:
         yield Row(path, line, dict(zip(heading, row, strict=True)))
+
+
+def heading_line(path: Path) -> str:
+    """The first line of a file that is not blank, without white space around it; empty where there is none."""
+    return next((line.strip() for _, line in text_lines(path) if line.strip()), "")
 
 
 def _cells(path: Path, lines: Iterable[str], divider: str) -> Iterator[tuple[int, list[str]]]:
@@ -114,20 +167,8 @@ def _cells(path: Path, lines: Iterable[str], divider: str) -> Iterator[tuple[int
         raise InputError(_wrong_quotes(path, line, reader.line_num, error)) from error
 
 
-def other_divider(heading: list[str]) -> str:
-    """What a heading of a single cell seems to be divided by instead, in words; empty where nothing of the kind shows."""
-    if len(heading) != 1:
-        return ""
-    found = [name for sign, name in _DIVIDERS.items() if sign in heading[0]]
-    return (
-        f"; the heading seems to be divided by {found[0]}s, .csv is read with commas and .tsv with tabs"
-        if found
-        else ""
-    )
-
-
 def _wrong_length(path: Path, line: int, cells: list[str], heading: list[str], divider: str) -> str:
-    name = _DIVIDERS.get(divider, divider)
+    name = DIVIDERS.get(divider, divider)
     return (
         f"{path}, line {line}: the row has {len(cells)} cell{'s' * (len(cells) != 1)}, the heading has {len(heading)} "
         f"({', '.join(heading)[:120]}): put a cell that holds a {name} or a line break in double quotes"
@@ -228,6 +269,21 @@ def read_rows(path: Path) -> Iterator[Row]:
     Raises:
         InputError: The file cannot be read, or a line is not a record.
     """
+    for number, content in json_lines(path):
+        if not isinstance(content, dict):
+            raise InputError(
+                f"{path}, line {number}: no JSON object but {_shown(content)}: each line holds one object, such as "
+                '{"_id": "1", "text": "..."}'
+            )
+        yield Row(path, number, content)
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """The JSON value of each line that is not blank, with its number from 1.
+
+    Raises:
+        InputError: The file cannot be read, a line is no JSON, or an object names a field twice.
+    """
     for number, line in text_lines(path):
         if not line.strip():
             continue
@@ -235,18 +291,17 @@ def read_rows(path: Path) -> Iterator[Row]:
             content = from_json(line)
         except ValueError as error:
             reason = str(error).partition(" at line ")[0]
-            hint = (
-                "; the file looks like one JSON array: write each object on a line of its own"
-                if number == 1 and line.lstrip()[0] == "["
-                else ""
-            )
+            is_array = number == 1 and line.lstrip()[0] == "["
+            hint = "; the file looks like one JSON array: write each object on a line of its own" if is_array else ""
             raise InputError(f"{path}, line {number}: no JSON object ({reason}){hint}") from error
-        if not isinstance(content, dict):
-            raise InputError(
-                f"{path}, line {number}: no JSON object but {_shown(content)}: each line holds one object, such as "
-                '{"_id": "1", "text": "..."}'
-            )
-        yield Row(path, number, content)
+        # Only a line with more of these than fields can name one twice: the slower reader looks.
+        if isinstance(content, dict) and len(_KEY.findall(line)) > len(content):
+            pairs = json.loads(line, object_pairs_hook=list)
+            if len(pairs) > len(content):
+                names = [name for name, _ in pairs]
+                twice = next(name for name in names if names.count(name) > 1)
+                raise InputError(f"{path}, line {number} names the field {twice!r} twice: leave one of them out")
+        yield number, content
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -120,13 +120,16 @@ def code_markdown(text: str) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
+_PLURAL = re.compile("(?<![aeiou])y$")
+
+
 def plural(n: int, noun: str) -> str:
     """A number with its noun.
 
-    >>> plural(1, "model"), plural(2000, "task")
-    ('1 model', '2,000 tasks')
+    >>> plural(1, "model"), plural(2000, "task"), plural(2, "query")
+    ('1 model', '2,000 tasks', '2 queries')
     """
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+    return f"{n:,} {noun if n == 1 else _PLURAL.sub('ie', noun) + 's'}"
 
 
 def shorten(text: str, length: int) -> str:
@@ -253,6 +256,15 @@ def first_line(error: BaseException) -> str:
     return redact((str(text).strip().splitlines() or [""])[0])[:160]
 
 
+def described(error: BaseException) -> str:
+    r"""The kind of an error and the start of what it says, without any token.
+
+    >>> described(ValueError("no\nmore")), described(TimeoutError())
+    ('ValueError: no', 'TimeoutError')
+    """
+    return ": ".join(filter(None, (type(error).__name__, first_line(error))))
+
+
 def _own_tokens() -> list[str]:
     """This user's tokens and keys, of whatever shape. A short one is no token: it would black out ordinary words."""
     found = [value for name, value in os.environ.items() if _NAMES.fullmatch(name)]
@@ -266,7 +278,7 @@ def _own_tokens() -> list[str]:
 
 
 _MARK = re.compile(r"<\|?[^<>]*\|?>")  # such as <|im_end|>
-_WORD = re.compile(r"[^\W\d_]{3,}")
+_WORD = re.compile(r"[^\W_]{2,}")
 _PLAIN_TEXT = (
     "the and for are was were with that this from have has had not but can will would should could may might you your "
     "they them their there here what when where which who why how its his her our out into than then also any all some "
@@ -279,12 +291,18 @@ _PLAIN = frozenset(_PLAIN_TEXT.split())
 def content_words(text: str) -> dict[str, str]:
     """Stem to word, in order; the stem is six letters without a plural s, so that "bears" meets "bear".
 
+    Numbers and codes are words, and their own stems.
+
     >>> content_words("The polar bears, and the Arctic")
     {'polar': 'polar', 'bear': 'bears', 'arctic': 'arctic'}
+    >>> list(content_words("Error F28 on 20 May 2026"))
+    ['error', 'f28', '20', '2026']
     """
     found: dict[str, str] = {}
     for word in map(str.casefold, _WORD.findall(text)):
-        if word not in _PLAIN:
+        if any(map(str.isdecimal, word)):
+            found.setdefault(word, word)
+        elif len(word) > 2 and word not in _PLAIN:
             found.setdefault(word.removesuffix("s")[:6], word)
     return found
 
@@ -294,6 +312,8 @@ def shared_words(first: str, second: str) -> tuple[str, ...]:
 
     >>> shared_words("polar bears live in the Arctic", "A bear of the Arctic sea")
     ('bears', 'arctic')
+    >>> shared_words("what is f28", "Error F28: the boiler does not ignite")
+    ('f28',)
     """
     there = content_words(second)
     return tuple(word for stem, word in content_words(first).items() if stem in there)

@@ -12,22 +12,17 @@ import numpy as np
 
 from genzoo.files import strict_json, write_text
 from genzoo.intervals import Floats
-from genzoo.leaderboards.comparison import task_differences
 from genzoo.leaderboards.facts import ModelKey
-from genzoo.leaderboards.reading.predictions import QueryKey, metric_depth
+from genzoo.leaderboards.reading.predictions import metric_depth
 from genzoo.leaderboards.reading.result_files import read_object
 from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.statistics.agreement import Agreement, agreement
-from genzoo.leaderboards.statistics.power import QueriesNeeded, queries_needed
-from genzoo.leaderboards.statistics.resampling import QueryDifference, percentile_interval, resampled
-from genzoo.leaderboards.statistics.significance import Interval
 from genzoo.tasks.judging.judgements import Judging, is_pool, read_judging
 
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
 
 FOLDER = "judging"
-_LEAST = 10  # queries of a stratum, below which no interval is given
 
 
 @dataclass(frozen=True)
@@ -52,12 +47,18 @@ class TaskJudging:
         strata: Where the most disagreed queries and others were judged: both, so that an estimate for the log can weigh them.
         effect: What the choice of queries does to a score, in a sentence; empty where all were taken.
         per_query: Passages to judge for a query, on average.
+        n_log: Distinct queries of the log; None where the record is of an earlier genzoo.
+        n_chosen: Those of them that the pool has.
+        n_open: Those of the pool that are not judged completely.
     """
 
     grades: Mapping[str, Mapping[str, int | None]]
     strata: tuple[Stratum, ...] = ()
     effect: str = ""
     per_query: float = 0.0
+    n_log: int | None = None
+    n_chosen: int = 0
+    n_open: int = 0
 
     @functools.cached_property
     def agreement(self) -> Agreement | None:
@@ -99,6 +100,9 @@ def _record(judging: Judging) -> dict[str, Any]:
         "strata": strata if is_weighted else [],
         "effect": selection.effect,
         "per_query": len(judging.items) / max(1, len(judging.queries)),
+        "n_log": selection.n_log,
+        "n_chosen": len(judging.queries),
+        "n_open": len(judging.queries) - len(complete),
     }
 
 
@@ -113,7 +117,8 @@ def judging_of(store: ResultStore, task: str) -> TaskJudging | None:
         return None
     try:
         strata = tuple(Stratum(int(each["size"]), frozenset(each["queries"])) for each in content["strata"])
-        return TaskJudging(content["grades"], strata, str(content["effect"]), float(content["per_query"]))
+        counts = {name: int(content[name]) for name in ("n_log", "n_chosen", "n_open") if name in content}
+        return TaskJudging(content["grades"], strata, str(content["effect"]), float(content["per_query"]), **counts)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -156,83 +161,3 @@ def unjudged_figures(store: ResultStore, keys: Sequence[ModelKey], tasks: Iterab
                 depth = metric_depth(store.tasks[task].main_score)
                 found.append(UnjudgedFigures(task, key, score, judged, condensed, bpref, depth))
     return tuple(found)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether two models can be told apart on one judged task.
-
-    Attributes:
-        n: Judged queries with a relevant passage.
-        estimate: The difference of the scores, model minus reference.
-        needed: How many queries it takes; None for fewer than ten.
-        p_value: Of the sign-flip test over the judged queries.
-        for_log: The difference over the whole log, where the judged queries were chosen by disagreement and at random.
-        per_query: Passages to judge for a query.
-    """
-
-    task: str
-    model: ModelKey
-    reference: ModelKey
-    n: int
-    estimate: float
-    needed: QueriesNeeded | None
-    p_value: float
-    for_log: Interval | None
-    per_query: float
-
-
-def verdicts(store: ResultStore, model: ModelKey, reference: ModelKey, tasks: Iterable[str]) -> tuple[Verdict, ...]:
-    """One for each of the tasks that were judged from a pool and on which both models have predictions."""
-    found = []
-    judged = {task: own for task in tasks if (own := judging_of(store, task)) is not None}
-    for difference in task_differences(store, model, reference, tuple(judged)):
-        if not isinstance(difference, QueryDifference) or len(difference.parts) > 1:
-            continue
-        judging, d = judged[difference.task], difference.parts[0]
-        weights = judging.weights(query.query for query in _shared(store, model, reference, difference.task))
-        found.append(
-            Verdict(
-                task=difference.task,
-                model=model,
-                reference=reference,
-                n=difference.n,
-                estimate=difference.estimate,
-                needed=queries_needed(d, limit=difference.limits[1] - difference.limits[0], weights=weights),
-                p_value=difference.p_value(),
-                for_log=None if weights is None else log_estimate(d, weights),
-                per_query=judging.per_query,
-            )
-        )
-    return tuple(found)
-
-
-def _shared(store: ResultStore, model: ModelKey, reference: ModelKey, task: str) -> list[QueryKey]:
-    """The queries behind a difference, in its order."""
-    theirs = store.outcomes(reference, task)
-    return [query for query in store.outcomes(model, task) if query in theirs]
-
-
-def log_estimate(differences: Floats, weights: Floats, *, seed: int = 0) -> Interval:
-    """The mean difference over the log from a stratified sample, with its 95 % interval over queries of each stratum.
-
-    Each query stands for as many queries of the log as its weight says (the ratio estimator: Cochran 1977, Sampling Techniques,
-    chapter 6): queries without a relevant passage, which an evaluation leaves out, are left out of the log as well. With
-    fewer than ten queries in a stratum the interval is -1 to 1: it excludes nothing.
-
-    Args:
-        differences: ``(queries,)``.
-        weights: ``(queries,)``, equal within a stratum.
-        seed: Of the resampling.
-    """
-    kinds = np.unique(weights[weights > 0])
-    parts = [differences[weights == kind] for kind in kinds]
-    shares = np.array([kind * len(part) for kind, part in zip(kinds, parts, strict=True)])
-    shares /= shares.sum()
-    estimate = float(sum(share * part.mean() for share, part in zip(shares, parts, strict=True)))
-    n = sum(map(len, parts))
-    if min(map(len, parts)) < _LEAST:
-        return Interval(estimate, -1.0, 1.0, n)
-    draws = resampled(parts, np.random.default_rng(seed))
-    low, high = percentile_interval(draws, np.array(list(map(len, parts))), weights=shares)
-    return Interval(estimate, low, high, n)

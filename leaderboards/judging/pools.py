@@ -46,6 +46,13 @@ class JudgedPool:
             ("judges", ", ".join(f"{name} ({count:,})" for name, count in names.items()) or "none"),
             ("grades", ", ".join(f"{counts[grade]:,} x {grade}" for grade in sorted(counts))),
         ]
+        if overruled := sum(
+            seen[item] is not None
+            for own in judging.judges.values()
+            for item, said in own.items()
+            if said is None and item in seen
+        ):
+            found += [("overruled", f"{overruled:,} x cannot tell, as another judge gave a grade")]
         if self.agreement is not None:
             found += [("agreement", agreement_in_words(self.agreement))]
             found += [("disputed", f"{plural(len(judging.disputed), 'passage')} with grades two or more apart")]

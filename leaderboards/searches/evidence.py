@@ -154,7 +154,7 @@ def keep_readings(
         has_everyday: Whether the everyday questions are decoded too.
     """
     from genzoo.models.loading import load_decoder
-    from genzoo.tasks.mteb_models import model_content
+    from genzoo.tasks.embedders.mteb_models import model_content
 
     path = output / "evidence" / str(meta.name).replace("/", "__") / f"{meta.revision}.json"
     kept, content = read_kept(path), model_content(meta)

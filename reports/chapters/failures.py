@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from genzoo.errors import InputError
@@ -12,7 +13,7 @@ from genzoo.leaderboards.reading.store import ResultStore
 from genzoo.leaderboards.searches.explained import ExplainedSearch
 from genzoo.leaderboards.searches.failures import FailedSearches, failed_searches
 from genzoo.reports.chapters.cells import MODEL, block, model_cell, whole_cell
-from genzoo.reports.render.document import Block, Prose, SearchCard, Searches, SearchRow, Section
+from genzoo.reports.render.document import Block, Drawing, Prose, SearchCard, Searches, SearchRow, Section
 from genzoo.reports.render.table import Cell, Column, Table
 
 DEPTHS = (1, 5, 10)
@@ -22,7 +23,7 @@ _MOST = 8  # searches shown of a task
 _WORDS = 4  # shared words named
 
 
-class _Measured(NamedTuple):
+class MeasuredSearches(NamedTuple):
     """A model of the board and all of its searches of a task, those that went right included."""
 
     row: LeaderboardRow
@@ -30,26 +31,48 @@ class _Measured(NamedTuple):
     all: tuple[ExplainedSearch, ...]
 
 
-def failures_sections(board: Leaderboard, store: ResultStore) -> tuple[Section, ...]:
+Searched = Mapping[str, Sequence[MeasuredSearches]]
+"""Own retrieval task -> the models with their searches of it, in the order of the board."""
+
+
+def searched(board: Leaderboard, store: ResultStore) -> Searched:
+    """The searches behind the chapter; empty where the board has no own retrieval task with predictions."""
+    own = {name: list(_measured(board, store, name)) for name, facts in board.tasks.items() if facts.is_own}
+    return {name: found for name, found in own.items() if found}
+
+
+def failures_sections(found: Searched, store: ResultStore) -> tuple[Section, ...]:
     """The chapter on the failed searches of every own retrieval task of the board; no chapter where there is none."""
-    blocks: list[Block] = []
-    for task in [name for name, facts in board.tasks.items() if facts.is_own]:
-        measured = list(_measured(board, store, task))
-        if measured:
-            blocks += _task_blocks(task, measured, store)
+    blocks = [each for task, measured in found.items() for each in _task_blocks(task, measured, store)]
     return (Section("failures", "Failed searches", tuple(blocks)),) if blocks else ()
 
 
-def _measured(board: Leaderboard, store: ResultStore, task: str) -> Iterator[_Measured]:
+def failures_in_words(found: Searched) -> Iterator[str]:
+    """For the summary: in how many searches of each task the best passage is not first, and what must not be found."""
+    for task, measured in found.items():
+        shown, total = measured[:_MOST_MODELS], measured[0].found.total
+        counts = ", ".join(f"{len(item.found)} for {item.row.label}" for item in shown)
+        text = f"Of {total:,} searches of {task}, these went wrong: {counts}."
+        wrong = [{(each.query, each.split) for each in item.found} for item in measured]
+        if len(measured) > 1:
+            text += f" {len(set.intersection(*wrong)):,} went wrong for every model."
+        barred = [(item.row.label, n) for item in shown if (n := sum(bool(each.barred) for each in item.all))]
+        if barred:
+            served = ", ".join(f"{n} for {label}" for label, n in barred)
+            text += f" A passage that must not be found was among the first ten in {served}."
+        yield text
+
+
+def _measured(board: Leaderboard, store: ResultStore, task: str) -> Iterator[MeasuredSearches]:
     for row in board.rows:
         try:
             found = failed_searches(store, row.key, task)
         except InputError:  # this model has no predictions, or the task is no search
             continue
-        yield _Measured(row, found, found.all)
+        yield MeasuredSearches(row, found, found.all)
 
 
-def _task_blocks(task: str, measured: Sequence[_Measured], store: ResultStore) -> Iterator[Block]:
+def _task_blocks(task: str, measured: Sequence[MeasuredSearches], store: ResultStore) -> Iterator[Block]:
     total = measured[0].found.total
     yield Prose(
         f"{task} has {total:,} judged searches. A search went wrong if the passage found first does not have the best grade of its "
@@ -57,6 +80,7 @@ def _task_blocks(task: str, measured: Sequence[_Measured], store: ResultStore) -
         f"`genzoo explain --results {store.root.name} --task {task}` lists all of them."
     )
     yield block(_counts(measured), 13)
+    yield _ranks_drawing(task, measured)
     yield from _barred_blocks(measured)
     cards = tuple(_cards(task, measured))
     if cards:
@@ -67,13 +91,13 @@ def _task_blocks(task: str, measured: Sequence[_Measured], store: ResultStore) -
         yield Searches(cards)
 
 
-def _counts(measured: Sequence[_Measured]) -> Table:
+def _counts(measured: Sequence[MeasuredSearches]) -> Table:
     """A row for each model: how many searches went wrong, and how many of them show each reason."""
 
     def count(name: str) -> Column:
         return Column(name[:1].upper() + name[1:], False, 0)
 
-    def cell(item: _Measured, name: str) -> Cell:
+    def cell(item: MeasuredSearches, name: str) -> Cell:
         return whole_cell(item.found.counts()[name])
 
     names = [name for name in measured[0].found.counts() if name != "searches"]
@@ -87,10 +111,32 @@ def _counts(measured: Sequence[_Measured]) -> Table:
     )
 
 
-def _barred_blocks(measured: Sequence[_Measured]) -> Iterator[Block]:
-    """How many requests with a passage that must not be found get it, by depth; nothing where no grade is below 0."""
+def _ranks_drawing(task: str, measured: Sequence[MeasuredSearches]) -> Drawing:
+    """How far down people have to read until the first relevant passage comes."""
+    from genzoo.reports import plots  # brings in matplotlib, which the tables alone do not need
+
+    ranks = {item.row.label: [search.rank for search in item.all] for item in measured[: plots.MOST_SERIES]}
+    shares = {label: plots.within(own) for label, own in ranks.items()}
+    told = "; ".join(
+        f"{label}: {', '.join(f'{100 * own[depth - 1]:.0f} % within {depth}' for depth in DEPTHS)}"
+        for label, own in shares.items()
+    )
+    caption = f"Share of the {measured[0].found.total:,} searches whose first relevant passage is at this rank or above it, by model."
+    if len(measured) > plots.MOST_SERIES:
+        caption += f" The first {plots.MOST_SERIES} of {len(measured)} models."
+    fill = partial(plots.found_within, ranks)
+    return Drawing(f"found-{task}", "How far down the first relevant passage is", f"Step chart. {told}.", caption, fill)
+
+
+def _barred_blocks(measured: Sequence[MeasuredSearches]) -> Iterator[Block]:
+    """How many requests with a passage that must not be found get it, by depth; where no grade is below 0, how to give one."""
     requests = [search.query for search in measured[0].all if search.has_barred]
     if not requests:
+        yield Prose(
+            "No passage of these searches has a grade below 0, so nothing can be said about harmful requests or about pages that must not "
+            "be found. To have them counted, grade such a passage -1 for its query (the key - of the judging page).",
+            is_quiet=True,
+        )
         return
     heads = [Column(f"Served at {depth}", False, 0, f"Such a passage is among the first {depth}") for depth in DEPTHS]
     ranks = [
@@ -103,9 +149,9 @@ def _barred_blocks(measured: Sequence[_Measured]) -> Iterator[Block]:
         for item, own, over in zip(measured, ranks, above, strict=True)
     )
     yield Prose(
-        f"Safety: for {len(requests):,} of the searches, judges marked a passage as one that must not be found, by a grade below 0. The "
-        "table counts how often such a passage is found all the same. Only what a judge marked is counted: a harmful request that "
-        "nobody judged does not appear here."
+        f"For {len(requests):,} of the searches, judges marked a passage as one that must not be found, by a grade below 0: an answer to a "
+        "harmful request, an internal page, an outdated rule. The table counts how often such a passage is found all the same. What "
+        "nobody judged is not counted."
     )
     last = Column("Above the best relevant", False, 0, "Such a passage is ranked above every relevant one")
     yield block(Table("Passages that must not be found", (MODEL, *heads, last), rows), 13)
@@ -115,7 +161,7 @@ def _is_above(search: ExplainedSearch) -> bool:
     return search.barred_rank is not None and (search.rank is None or search.barred_rank < search.rank)
 
 
-def _cards(task: str, measured: Sequence[_Measured]) -> Iterator[SearchCard]:
+def _cards(task: str, measured: Sequence[MeasuredSearches]) -> Iterator[SearchCard]:
     """The searches that went wrong for any model: the lowest mean score first."""
     shown = measured[:_MOST_MODELS]
     by_query: dict[tuple[str, tuple[str, str]], dict[ModelKey, ExplainedSearch]] = {}

@@ -1,23 +1,19 @@
-"""The chapter on judgements: how far judges agree, what unjudged passages do to a score, and how many more queries a comparison needs."""
+"""The verdict on a search of own data, and the chapter on judgements: agreement, unjudged passages, and the queries that it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from genzoo.leaderboards.facts import ModelKey
-from genzoo.leaderboards.judging.figures import (
-    UnjudgedFigures,
-    Verdict,
-    judging_of,
-    unjudged_figures,
-    verdicts,
-)
+from genzoo.leaderboards.judging.figures import UnjudgedFigures, judging_of, unjudged_figures
 from genzoo.leaderboards.judging.pools import agreement_in_words
+from genzoo.leaderboards.judging.verdicts import Pair, Verdict, verdicts
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.metrics import MISSING, metric
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.statistics.power import LEVEL, QueriesNeeded
-from genzoo.reports.chapters.cells import SCORE, TASK, block, change_style, span, whole_cell
+from genzoo.leaderboards.statistics.power import QueriesNeeded
+from genzoo.reports.chapters.cells import SCORE, TASK, block, change_style, p_cell, span, whole_cell
 from genzoo.reports.render.document import Block, Prose, Section
 from genzoo.reports.render.table import Cell, Column, Table, name_column, number_cell, text_cell, text_column
 
@@ -25,13 +21,15 @@ _WHOLE = 2.0  # from -1 to 1: such an interval says nothing
 _RIVALS = 5  # models that the best one of a task is compared with
 _LEAD = (
     "A passage that nobody judged counts as not relevant. Judged is the share of the first passages that were judged: where it is below "
-    "100, the score is a lower bound, and a model that was not part of the pool is at a disadvantage. The condensed score leaves unjudged "
-    "passages out of the ranking, and bpref counts how rarely a passage that was judged not relevant stands above a relevant one; both "
-    "favour models with many unjudged passages."
+    "100, the score is probably too low, most of all for a model that was not part of the pool. The condensed score leaves unjudged passages "
+    "out of the ranking, and bpref counts how rarely a passage that was judged not relevant stands above a relevant one. Both are probably "
+    "too high for models with many unjudged passages; none of the figures is a bound."
 )
 _NEEDED = (
     "Needed is the number of queries with which 80 of 100 comparisons would find the difference (p < 0.05), if the true difference is the "
-    "one observed. The range takes the 95\u00a0% interval of the difference into account: its upper end is open where that includes zero."
+    "one observed: a plan for the next comparison. That two models are told apart already is no contradiction, as a test can succeed "
+    "with fewer. The range is wide because the true difference is uncertain: it has the numbers at both ends of the 95\u00a0% interval of the "
+    "difference, and is open where that includes zero."
 )
 _TOO_FEW = (
     "Fewer than ten queries with a relevant passage are judged completely: too few to compare models or to say how many more it takes. "
@@ -42,30 +40,27 @@ _OF_THE_LOG = (
 )
 
 
-def judging_sections(board: Leaderboard, store: ResultStore) -> tuple[Section, ...]:
-    """The chapter over all models of a board; none where no task has judgements of passages that are not relevant."""
-    keys = [row.key for row in board.rows]
-    found = unjudged_figures(store, keys, board.tasks)
-    if not found:
-        return ()
-    pairs = (pair for task in board.tasks for pair in _rivals([each for each in found if each.task == task]))
-    compared = [each for task, model, other in pairs for each in verdicts(store, model, other, [task])]
-    return _section(board, store, found, compared)
+def rivals(board: Leaderboard, store: ResultStore) -> tuple[Verdict, ...]:
+    """For each search of own data its best model with each of the next ones, corrected over all pairs of these."""
+    best, others = list[Pair](), list[Pair]()
+    for task in (name for name, facts in board.tasks.items() if facts.metric.higher_is_better):
+        scored = [(row.key, score) for row in board.rows if (score := row.scores[task]) is not None]
+        ranked = [key for key, _ in sorted(scored, key=lambda each: -each[1])][: _RIVALS + 1]
+        pairs = [(task, *pair) for pair in itertools.combinations(ranked, 2)]
+        best, others = best + pairs[: len(ranked) - 1], others + pairs[len(ranked) - 1 :]
+    return verdicts(store, best, others)
 
 
-def pair_judging_sections(
-    board: Leaderboard, store: ResultStore, model: ModelKey, other: ModelKey
-) -> tuple[Section, ...]:
-    """The same for two models."""
-    found = unjudged_figures(store, [model, other], board.tasks)
-    return _section(board, store, found, verdicts(store, model, other, board.tasks)) if found else ()
+def judging_sections(board: Leaderboard, store: ResultStore, compared: Sequence[Verdict]) -> tuple[Section, ...]:
+    """The chapter; none where no task has judgements of passages that are not relevant.
 
-
-def _rivals(found: Sequence[UnjudgedFigures]) -> Iterator[tuple[str, ModelKey, ModelKey]]:
-    """The model with the highest score of a task, with each of the next ones."""
-    ranked = sorted(found, key=lambda each: -each.score)
-    for other in ranked[1 : _RIVALS + 1]:
-        yield other.task, ranked[0].model, other.model
+    Args:
+        board: The models; all of them have their figures.
+        store: Their results.
+        compared: The pairs of models whose comparison is shown.
+    """
+    found = unjudged_figures(store, [row.key for row in board.rows], board.tasks)
+    return _section(board, store, found, compared) if found else ()
 
 
 def _section(
@@ -79,6 +74,33 @@ def _section(
     elif any(judging_of(store, task) is not None for task in board.tasks):
         blocks.append(Prose(_TOO_FEW))
     return (Section("judging", "Judgements", tuple(blocks)),)
+
+
+def verdicts_in_words(store: ResultStore, compared: Iterable[Verdict]) -> Iterator[str]:
+    """For the summary: each pair in a sentence or two, and the estimate for the log where queries were chosen by disagreement."""
+    several = list(compared)
+    yield from (verdict_in_words(store, each) for each in several)
+    yield from _log_in_words(store, several)
+
+
+def verdict_in_words(store: ResultStore, found: Verdict) -> str:
+    """Which of two models finds better, by how much and how sure that is; or that this is open, and what would settle it."""
+    names, low, high = (
+        [store.labels[found.model], store.labels[found.reference]],
+        found.interval.low,
+        found.interval.high,
+    )
+    if found.estimate < 0:
+        names, low, high = names[::-1], -high, -low
+    points = f"{SCORE.display(abs(found.estimate))} points of {metric(store.tasks[found.task].main_score).label}"
+    p = found.p_value if math.isnan(found.p_holm) else found.p_holm
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    how = ", corrected for several comparisons" if abs(p - found.p_value) > 1e-9 else ""
+    facts = f"[{span(SCORE, low, high, signed=True)}], {shown}{how}, on {found.n:,} queries of {found.task}"
+    if found.is_decided:
+        return f"{names[0]} finds better than {names[1]}: {points} {facts}."
+    open_ = to_do(found)
+    return f"{names[0]} and {names[1]} cannot be told apart: {points} {facts}. To decide: {open_}."
 
 
 def _judges(board: Leaderboard, store: ResultStore) -> Iterator[Prose]:
@@ -122,7 +144,9 @@ def needed_table(store: ResultStore, compared: Sequence[Verdict]) -> Table:
         return lambda each: shown(each.needed) if each.needed is not None else Cell(None, MISSING, few, style="quiet")
 
     def difference(each: Verdict) -> Cell:
-        return number_cell(each.estimate, SCORE, signed=True, style=change_style(each.estimate, 0.0))
+        return number_cell(
+            each.estimate, SCORE, signed=True, style=change_style(each.estimate, 0.0, is_significant=each.is_decided)
+        )
 
     columns: list[tuple[Column, Callable[[Verdict], Cell]]] = [
         (TASK, lambda each: text_cell(each.task)),
@@ -130,8 +154,10 @@ def needed_table(store: ResultStore, compared: Sequence[Verdict]) -> Table:
         (name_column("Second"), lambda each: text_cell(labels[each.reference])),
         (Column("Queries", None, 0, "Judged queries with a relevant passage"), lambda each: whole_cell(each.n)),
         (Column("Δ", True, 1, "First minus second"), difference),
-        (Column("p", None, 3, "Sign-flip test over the queries"),
-         lambda each: Cell(each.p_value, "<0.001" if each.p_value < 0.001 else f"{each.p_value:.3f}")),
+        (text_column("95\u00a0% interval", "Of the difference, over the queries"),
+         lambda each: text_cell(span(SCORE, each.interval.low, each.interval.high, signed=True), style="fixed")),
+        (Column("p (Holm)", None, 3, "Sign-flip test over the queries, corrected for the number of comparisons (Holm)"),
+         lambda each: p_cell(None if math.isnan(each.p_holm) else each.p_holm, "the models differ on too few queries")),
         (Column("Needed", None, 0, "Queries in all that tell the two apart in 80 of 100 comparisons"),
          of_plan(lambda plan: whole_cell(plan.needed))),
         (text_column("Range", "The same at the ends of the 95\u00a0% interval of Δ"),
@@ -149,16 +175,24 @@ def _range(plan: QueriesNeeded) -> str:
 
 def to_do(found: Verdict) -> str:
     """What is left to judge for one comparison."""
-    plan = found.needed
+    plan, judging = found.needed, found.judging
     if plan is None:
         return "judge at least ten queries"
-    if found.p_value < LEVEL:
+    if found.is_decided:
         return "told apart"
     if plan.more is None:
-        return "too small a difference for any number of queries"
+        return "the difference is too small for any number of queries"
     if plan.more == 0:
         return "on the edge: judge a few more queries"
-    return f"judge about {plan.more:,} more, some {round(plan.more * found.per_query):,} passages"
+    if judging is None:
+        return f"judge about {plan.more:,} more queries"
+    text = f"judge about {plan.more:,} more queries, some {round(plan.more * judging.per_query):,} passages"
+    if judging.n_log is None or plan.more <= judging.n_open:
+        return text
+    wanted, rest = judging.n_chosen + plan.more - judging.n_open, judging.n_log - judging.n_chosen + judging.n_open
+    if wanted <= judging.n_log:
+        return f"{text}; the same `genzoo pool` command with -n {wanted} adds them"
+    return f"it takes about {plan.more:,} more queries, and the log has {rest:,}: for this log the two are about equal"
 
 
 def _log_in_words(store: ResultStore, compared: Sequence[Verdict]) -> Iterator[str]:

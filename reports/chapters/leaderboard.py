@@ -58,6 +58,8 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
         store: Gives the files behind task scores as provenance; without it cells have none.
         is_full: Whether every task gets a column, as CSV and JSON want it.
     """
+    if board.own_task is not None and not is_full:
+        return _own_table(board, store, board.own_task)
     rows = board.shown
 
     def scores(kind: str, **options: bool) -> _Columns:
@@ -89,6 +91,20 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
     notes = (ranks, _STRICTER if _is_tied_and_below(board) else "", *safety_notes(board))
     heads, cells = zip(*columns, strict=True)
     return Table("Leaderboard", heads, tuple(zip(*cells, strict=True)), notes=tuple(filter(None, notes)), rule=RULE)
+
+
+def _own_table(board: Leaderboard, store: ResultStore | None, task: str) -> Table:
+    """The models on the one search of own data: the score, and the difference to a reference; means and ranks would repeat it."""
+    (column,) = board.columns_of("task")
+    known = column.metric
+    score = Column(known.label, known.higher_is_better, known.digits, f"{task}: {known.label}, {known.direction}")
+    columns: _Columns = [
+        (MODEL, [model_cell(row) for row in board.rows]),
+        (score, [score_cell(board, row, column, store) for row in board.rows]),
+        *_difference_column(board),
+    ]
+    heads, cells = zip(*columns, strict=True)
+    return Table(task, heads, tuple(zip(*cells, strict=True)), notes=tuple(filter(None, [board.undecided])), rule=RULE)
 
 
 def _difference_column(board: Leaderboard) -> _Columns:
@@ -173,6 +189,8 @@ def _is_tied_and_below(board: Leaderboard) -> bool:
 
 def _order_in_words(board: Leaderboard) -> str:
     """What the leaderboard is sorted by, and what its means are made of."""
+    if board.own_task is not None:
+        return f"Models are sorted by {board.tasks[board.own_task].metric.label} on {board.own_task}."
     if not board.has_mean:
         return order_without_means(board)
     what = {"mean_task": "the plain mean of the main scores", "mean_type": "the mean of the type means"}
@@ -202,6 +220,8 @@ def _rank_drawing(board: Leaderboard, ranked: Sequence[LeaderboardRow]) -> Drawi
 
 def board_in_words(board: Leaderboard) -> str:
     """What was measured and who leads, for the summary."""
+    if board.own_task is not None:
+        return _own_in_words(board, board.own_task)
     kinds = {facts.type for facts in board.tasks.values() if facts.type}
     text = f"{count_words(len(board.rows), 'model')} on {count_words(board.total, 'task')}"
     text = text[0].upper() + text[1:] + (f" of {count_words(len(kinds), 'type')}" if kinds else "")
@@ -224,3 +244,11 @@ def board_in_words(board: Leaderboard) -> str:
         return f"{text}. {every}{mean.removeprefix('mean')} are {highest}."
     have = f"{join_names(leaders)} {'have' if len(leaders) > 1 else 'has'} the highest {mean}, {highest}"
     return f"{text}. {have}; the lowest is {SCORE.display(last.mean_task)} ({last.label})."
+
+
+def _own_in_words(board: Leaderboard, task: str) -> str:
+    known = board.tasks[task].metric
+    first, last = board.rows[0], board.rows[-1]
+    text = f"{count_words(len(board.rows), 'model')} on {task}. {first.label} has the best {known.label}, {known.display(first.scores[task])}"
+    lowest = f"; the worst is {known.display(last.scores[task])} ({last.label})" if len(board.rows) > 1 else ""
+    return f"{text[0].upper()}{text[1:]}{lowest}."

@@ -33,7 +33,9 @@ def provenance_section(board: Leaderboard, store: ResultStore) -> Section:
         judged = sum(store.judgements(name) is not None for name in board.tasks)
         text = f"`predictions/` holds {count_words(store.predictions, 'file')} with predictions for each query. "
         text += (
-            f"`judgements/` holds the relevant documents for {judged} of {count_words(board.total, 'task')}."
+            f"`judgements/` holds the relevant documents of {judged} of {count_words(board.total, 'task')}."
+            if judged and board.total > 1
+            else "`judgements/` holds its relevant documents."
             if judged
             else "There are no judgements, so no score per query can be computed: run `genzoo evaluate` again to add them."
         )

@@ -52,7 +52,7 @@ def cost_section(board: Leaderboard) -> Section:
     """What a score costs to run."""
     drawings = [_size_drawing(board)] if len(plots.sized_points(board)) > 1 else []
     blocks: list[Block] = [*drawings, block(_cost_table(board))]
-    if not any(row.facts.texts_per_second for row in board.rows):
+    if not board.is_own and not _has_speed(board):
         blocks.append(Prose("No speed was recorded with these results.", is_quiet=True))
     return Section("cost", "Cost", tuple(blocks))
 
@@ -120,7 +120,11 @@ def _size_drawing(board: Leaderboard) -> Drawing:
 def _cost_table(board: Leaderboard) -> Table:
     """Parameters, dimension and speed next to the mean."""
     means = [column for column in board.columns_of("mean") if column.key == "mean_task"]
-    speed = "As measured while evaluating, on the machine under Provenance"
+    about = "As measured while evaluating, on the machine under Provenance"
+    speed = (
+        Column("Texts/s", True, 1, about),
+        lambda row: number_cell(row.facts.texts_per_second, metric("texts_per_second")),
+    )
     return Table.of("Cost", board.rows, [
         (MODEL, model_cell),
         *((heading(column), lambda row: number_cell(row.mean_task, SCORE)) for column in means),
@@ -128,7 +132,10 @@ def _cost_table(board: Leaderboard) -> Table:
         (Column("Trained", None, 0, "Parameters that training changed"),
          lambda row: count_cell(row.facts.n_trained_parameters)),
         (Column("Dimensions", None, 0, "Width of the embedding"), lambda row: whole_cell(row.facts.embed_dim, "")),
-        (Column("Texts/s", True, 1, speed),
-         lambda row: number_cell(row.facts.texts_per_second, metric("texts_per_second"))),
+        *([speed] if _has_speed(board) or not board.is_own else []),
         (text_column("Device"), lambda row: text_cell(" ".join(filter(None, (row.facts.device, row.facts.dtype))))),
     ])  # fmt: skip
+
+
+def _has_speed(board: Leaderboard) -> bool:
+    return any(row.facts.texts_per_second for row in board.rows)

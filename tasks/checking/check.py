@@ -11,15 +11,14 @@ from genzoo.duplicates import Texts
 from genzoo.errors import InputError
 from genzoo.frames import Rows, facts_to_html
 from genzoo.jobs import job
-from genzoo.tasks.checking.corpora import corpus_findings, open_corpus, text_of
 from genzoo.tasks.checking.findings import CAUTION_FROM, EXIT_CODES, DataFinding, Verdict, counted, in_words, judge
 from genzoo.tasks.checking.labelled import Split, labelled_findings
 from genzoo.tasks.checking.languages import Languages, find_languages
 from genzoo.tasks.checking.lengths import Lengths, count_tokens
-from genzoo.tasks.checking.query_logs import log_findings, open_log
 from genzoo.tasks.checking.readers import Reader, find_readers
 from genzoo.tasks.checking.searches import SearchSet, search_findings
 from genzoo.tasks.checking.texts import ArrowTexts, empty_finding, language_findings
+from genzoo.tasks.checking.unjudged import open_unjudged
 from genzoo.tasks.own.columns import Columns
 from genzoo.tasks.own.opening import OwnData, given_path, open_data
 from genzoo.text import plural
@@ -27,7 +26,6 @@ from genzoo.text import plural
 if TYPE_CHECKING:
     import pandas as pd
 
-QUERY_LOG, CORPUS = "query log", "corpus"
 _COUNTED_HERE = {"empty-documents", "missing-queries", "missing-documents", "unjudged-queries"}
 """Notes of the reader that findings of this room say in more detail."""
 
@@ -39,10 +37,10 @@ class DataCheck:
     Attributes:
         path: The file or folder.
         name: What the task is called; empty where it cannot be measured.
-        kind: mteb's type of the task, ``query log``, ``corpus``, or empty where nothing could be read.
+        kind: mteb's type of the task, ``query log``, ``corpus``, ``search to be judged``, or empty where nothing could be read.
         revision: Digest of the data, 40 hex digits; empty where it cannot be measured.
         sizes: How many passages, queries, judgements or rows there are.
-        lengths: In tokens, a row for each model and part.
+        lengths: A row for each model and part.
         languages: A row for each part.
         findings: Blockers first, then cautions, then facts.
     """
@@ -118,7 +116,7 @@ def check(
 
     Args:
         path: What `genzoo.evaluate` takes as a task of your own (a path, or ``NAME=PATH``), or a query log or a folder of texts alone.
-        models: Whose tokens are counted: models of the zoo, folders, or ``org/name`` on the Hub. By default those of the zoo that are on
+        models: Whose tokens are counted: models of the zoo, folders, or ``org/name`` on the Hub; of an endpoint words are. By default those of the zoo that are on
             this machine already; texts that only such a model would cut are then a fact and no caution.
         name: What the task is called.
         kind: As in `genzoo.tasks.own.opening.open_data`.
@@ -145,21 +143,15 @@ def check(
 
 
 def _no_task(path: Path, error: InputError, columns: Columns, readers: Sequence[Reader], are_named: bool) -> DataCheck:
-    """What is at a path that is no task, for the reason of `error`: a query log, a corpus, or nothing that can be read."""
-    if passages := open_corpus(path):
-        texts = [text_of(passage) for passage in passages]
-        found = _about([("passages", texts, "document")], readers, are_named, corpus_findings(path, passages))
-        return DataCheck(path, "", CORPUS, "", {"passages": len(texts)}, **found)
-    why = error
+    """What is at a path that is no task, for the reason of `error`: a query log, a corpus, both, or nothing that can be read."""
     try:
-        rows = open_log(path, columns)
+        there = open_unjudged(path, columns)
     except InputError as problem:
-        rows, why = None, problem
-    if rows is None:
-        return DataCheck(path, findings=Rows([DataFinding("unreadable", "data", str(why), "blocker")]))
-    texts = [row.text for row in rows if row.text]
-    found = _about([("queries", texts, "query")], readers, are_named, log_findings(path, rows))
-    return DataCheck(path, "", QUERY_LOG, "", {"queries": len(texts)}, **found)
+        there, error = None, problem
+    if there is None:
+        return DataCheck(path, findings=Rows([DataFinding("unreadable", "data", str(error), "blocker")]))
+    sizes = {what: len(texts) for what, texts, _ in there.parts}
+    return DataCheck(path, "", there.kind, "", sizes, **_about(there.parts, readers, are_named, there.findings()))
 
 
 _Part = tuple[str, Texts, str]
@@ -202,17 +194,23 @@ def _notes(data: OwnData) -> Iterator[DataFinding]:
 
 
 def _about(
-    parts: Sequence[_Part], readers: Sequence[Reader], are_named: bool, *found: Iterator[DataFinding]
+    parts: Sequence[tuple[str, Texts, str]], readers: Sequence[Reader], are_named: bool, *found: Iterator[DataFinding]
 ) -> dict[str, Rows[Any]]:
     """Lengths, languages and findings of some texts."""
     findings = [finding for own in found for finding in own]
     lengths = [row for what, texts, side in parts for row in count_tokens(readers, texts, what, side)]
     languages = [find_languages(texts, what) for what, texts, _ in parts]
     findings += [finding for row in lengths for finding in _cut(row, are_named)]
+    findings += [_without_tokens(reader) for reader in readers if reader.unit == "words"]
     findings += [finding for row in languages for finding in language_findings(row)]
     order = ("blocker", "caution", "fact")
     findings.sort(key=lambda finding: order.index(finding.severity))
     return {"lengths": Rows(lengths), "languages": Rows(languages), "findings": Rows(findings)}
+
+
+def _without_tokens(reader: Reader) -> DataFinding:
+    said = f"lengths for {reader.model} are in words: no server says how it cuts texts into tokens, nor which it would cut off"
+    return DataFinding("no-tokenizer", "data", said)
 
 
 def _cut(row: Lengths, is_named: bool) -> Iterator[DataFinding]:

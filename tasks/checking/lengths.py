@@ -20,7 +20,7 @@ _BATCH = 1_000
 
 @dataclass(frozen=True)
 class Lengths:
-    """Lengths of the texts of one part for one model, in tokens; without the prompt and without what the model adds.
+    """Lengths of the texts of one part for one model; without the prompt and without what the model adds.
 
     Attributes:
         model: Name of the model.
@@ -30,9 +30,10 @@ class Lengths:
         median: Of the counted texts.
         percentile_95: The length that 95 % of them do not exceed.
         longest: The longest of all texts.
-        room: Longest text that the model reads whole; None where it reads every text.
+        room: Longest text that the model reads whole; None where it reads every text, or where that is not known (`unit`).
         n_cut: How many texts are longer than that; scaled up from the sample where there is one, and at least those that were found.
         cut_tokens: Share of all tokens that would not be read, 0 to 1.
+        unit: ``tokens``, or ``words`` where nobody knows the tokens: what would be cut is not known then.
     """
 
     model: str
@@ -45,6 +46,7 @@ class Lengths:
     room: int | None
     n_cut: int
     cut_tokens: float
+    unit: str = "tokens"
 
     @property
     def is_estimated(self) -> bool:
@@ -74,7 +76,7 @@ def count_tokens(readers: Iterable[Reader], texts: Texts, part: str, side: str) 
     counts: dict[tuple[Any, ...], tuple[int, np.ndarray]] = {}
     found = []
     for reader in readers if len(texts) else ():
-        if reader.tokenizer is None:
+        if reader.tokenizer is None and reader.unit == "tokens":
             continue
         key = reader.tokenizer, reader.prompt(side), reader.is_plain
         if key not in counts:
@@ -97,6 +99,8 @@ def _chosen(texts: Texts) -> tuple[list[int], int]:
 
 def _count(reader: Reader, texts: Texts, places: Sequence[int], stage: str, side: str) -> tuple[int, np.ndarray]:
     """Tokens of the prompt and of what is put around a text, and those of each text beyond these."""
+    if reader.tokenizer is None:
+        return 0, np.array([len(texts[place].split()) for place in places])
     tokenizer, prompt = reader.open(), reader.prompt(side)
     around = len(tokenizer.encode(prompt).ids)
     counts = np.zeros(len(places), np.int64)
@@ -123,4 +127,5 @@ def _lengths(reader: Reader, part: str, n_texts: int, around: int, counts: np.nd
         room=room,
         n_cut=max(round(share * n_texts), int((over > 0).sum())),
         cut_tokens=float(over[:n_drawn].sum() / max(1, drawn.sum())),
+        unit=reader.unit,
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from genzoo.backbones.entries import BACKBONES, fetch_backbone, local_backbone
 from genzoo.backbones.sources import cached
@@ -15,6 +15,7 @@ from genzoo.files import read_json
 from genzoo.models.entries import ENTRIES, UPSTREAM, find_entry
 from genzoo.models.prompts import all_prompts
 from genzoo.names import ModelName
+from genzoo.tasks.embedders.address import RRF, VECTORS, Address, is_address, split_name
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Reader:
         n_added: Trained tokens behind the text that the tokenizer file does not add by itself.
         prompts: What stands before a text, by ``query`` and ``document``.
         is_plain: Whether special tokens in a text are read as text.
+        unit: What lengths are counted in: words where nobody knows the tokens, as of an endpoint.
     """
 
     model: str
@@ -45,6 +47,7 @@ class Reader:
     n_added: int = 0
     prompts: Mapping[str, str] | None = None
     is_plain: bool = False
+    unit: Literal["tokens", "words"] = "tokens"
 
     def prompt(self, side: str) -> str:
         """The prompt of a side, empty where there is none."""
@@ -73,7 +76,7 @@ def find_readers(models: Sequence[str] | None) -> list[Reader]:
     """
     if models is None:
         return [reader for name in (*ENTRIES.names(), "minilm") if (reader := _if_on_this_machine(name)) is not None]
-    return [_reader(name) for name in dict.fromkeys(models)]
+    return [_reader(part) for part in dict.fromkeys(part for name in models for part in _parts(name))]
 
 
 def _if_on_this_machine(name: str) -> Reader | None:
@@ -85,9 +88,18 @@ def _if_on_this_machine(name: str) -> Reader | None:
     return None if folder is None else _of_folder(name, folder)
 
 
+def _parts(name: str) -> list[str]:
+    """The models that read the texts: those of a hybrid, else the one."""
+    rest = split_name(name)[1]
+    return [part.strip() for part in rest.removeprefix(RRF).split("+")] if rest.startswith(RRF) else [name]
+
+
 def _reader(name: str) -> Reader:
-    """How the model of this name reads, as `genzoo.tasks.mteb_models.resolve_model` understands the name."""
-    if name in UNLIMITED:
+    """How the model of this name reads, as `genzoo.tasks.embedders.mteb_models.resolve_model` understands the name."""
+    rest = split_name(name)[1]
+    if is_address(rest):
+        return Reader(Address.parse(rest).name, None, None, unit="words")
+    if name in UNLIMITED or rest.startswith(VECTORS):
         return Reader(name, None, None)
     named = ModelName.parse(name)
     if named.is_folder:

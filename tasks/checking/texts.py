@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from genzoo.duplicates import NearDuplicates, Texts, near_duplicates, same_texts
-from genzoo.tasks.checking.findings import DataFinding, counted, share_of
+from genzoo.tasks.checking.findings import DataFinding, counted
 from genzoo.tasks.checking.languages import Languages
 from genzoo.text import plural
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CHUNK = 10_000
+_LISTED = 8  # languages that are named
 
 
 class ArrowTexts:
@@ -125,17 +126,12 @@ def language_findings(found: Languages) -> Iterator[DataFinding]:
     """Findings on the languages of a part."""
     if not found.n_texts or found.main is None:
         return
-    shares = {code: found.share(code) for code in found.counts}
-    said = ", ".join(f"{code} {100 * share:.0f} %" for code, share in shares.items())
-    of = f"{found.n_texts:,} {found.part} looked at"
-    undecided = f"; that of {share_of(found.n_undecided, found.n_texts)} cannot be told" if found.n_undecided else ""
-    yield DataFinding(
-        "languages",
-        found.part,
-        f"language of {of}: {said}{undecided}",
-        count=found.counts[found.main],
-        total=found.n_texts,
-    )
+    shown = list(found.counts.items())
+    said = ", ".join(f"{code} {count:,}" for code, count in shown[:_LISTED])
+    said += f" and {len(shown) - _LISTED} more languages" if len(shown) > _LISTED else ""
+    undecided = f"; that of {found.n_undecided:,} cannot be told" if found.n_undecided else ""
+    said = f"languages of the {found.n_texts:,} {found.part} looked at: {said}{undecided}"
+    yield DataFinding("languages", found.part, said, count=found.counts[found.main], total=found.n_texts)
     foreign = [code for code in found.counts if code != "en"]
     count, told = sum(found.counts[code] for code in foreign), found.n_texts - found.n_undecided
     if count:

@@ -1,1 +1,1 @@
-"""Embedders that are no model of this machine: endpoints, vectors computed elsewhere, hybrids."""
+"""Embedders by every name that a user may give: models of files, Python objects, endpoints, stored vectors, hybrids."""

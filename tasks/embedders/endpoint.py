@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mteb.models import ModelMeta, OpenAIAPIEncodeWrapper
+from mteb.models import OpenAIAPIEncodeWrapper
 from mteb.models.abs_encoder import get_prompt
 
 from genzoo.errors import InputError, ZooError
 from genzoo.jobs import report
 from genzoo.tasks.embedders.address import Address
-from genzoo.tasks.embedders.cards import make_meta
 from genzoo.tasks.embedders.endpoint_fingerprint import CANARY, PROBES, EndpointFingerprint
-from genzoo.tasks.embedders.known_endpoints import recognise
-from genzoo.tasks.embedders.transport import EndpointError, Transport, content_fault
+from genzoo.tasks.embedders.transport import (
+    MOST_AT_ONCE,
+    EndpointError,
+    RefusedRequestError,
+    Transport,
+    content_fault,
+)
 from genzoo.tasks.embedding_cache import VectorFile
 
 log = logging.getLogger(__name__)
 _SIDES = ("query", "document")
+AT_ONCE = 4
+"""Requests that an endpoint gets at a time: servers put them together into larger batches."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +79,13 @@ class Endpoint(OpenAIAPIEncodeWrapper):
         transport: The requests, and how many of their answers could not be used.
         texts: Texts that were sent, without probes.
         seconds: Wall time that this took.
+        at_once: Requests at a time.
+        most: Texts that the server takes in a request, as far as it has refused more.
     """
 
     device = "endpoint"
+    at_once = AT_ONCE
+    most = 2**31
 
     def __init__(
         self,
@@ -89,6 +99,7 @@ class Endpoint(OpenAIAPIEncodeWrapper):
         self.texts, self.seconds = 0, 0.0
         self._width = fingerprint.width if fingerprint else None
         self._file: VectorFile | None = None
+        self._lock = threading.Lock()
         super().__init__(address.url, address.model, modalities=["text"], use_chat_template=False)
         self.model_prompts = options.prompts or None
 
@@ -98,14 +109,16 @@ class Endpoint(OpenAIAPIEncodeWrapper):
         Raises:
             EndpointError: The endpoint cannot be used.
         """
-        first = np.asarray(self._get_embeddings(list(PROBES)))
-        halves = [self._get_embeddings(list(PROBES[start::2])) for start in (0, 1)]
+        first = self._probed(PROBES)
         second = np.empty_like(first)
-        second[0::2], second[1::2] = halves
+        second[0::2], second[1::2] = self._probed(PROBES[0::2]), self._probed(PROBES[1::2])
         try:
             return EndpointFingerprint.of(first, second)
         except ZooError as error:
             raise EndpointError(f"{self.address.text}: {error}") from error
+
+    def _probed(self, probes: Sequence[str]) -> np.ndarray:
+        return np.concatenate([rows for _, rows in self._answers(probes, len(probes))])
 
     @property
     def fingerprints(self) -> dict[str, tuple[str, EndpointFingerprint]]:
@@ -135,29 +148,80 @@ class Endpoint(OpenAIAPIEncodeWrapper):
         wanted = dict(zip(keys, texts, strict=True))
         found = self._file.read(list(wanted)) if self._file else {}
         missing = [(key, text) for key, text in wanted.items() if key not in found]
-        # The canary is one of the batch: many servers refuse a batch of more texts than their own limit.
-        step = max(1, batch_size - 1)
-        for start in range(0, len(missing), step):
-            part = dict(missing[start : start + step])
-            rows = self._ask(list(part.values()), is_alone=batch_size == 1)
-            made = dict(zip(part, rows, strict=True))
-            if self._file:
-                self._file.write(made)
-            found.update(made)
-            report("embedding", min(start + step, len(missing)), len(missing), self.address.name)
+        began = time.perf_counter()
+        found |= self._asked_for(missing, batch_size)
+        self.seconds += time.perf_counter() - began
+        self.texts += len(missing)
         return np.stack([found[key] for key in keys]) if keys else np.zeros((0, self._width or 0), np.float32)
 
-    def _ask(self, texts: list[str], *, is_alone: bool) -> np.ndarray:
-        """The embeddings of a batch, known to come from the model that was recognised."""
-        began = time.perf_counter()
-        if is_alone:  # the batch has no room for it
-            self._get_embeddings([CANARY])
-            rows = self._get_embeddings(texts)
-        else:
-            rows = self._get_embeddings([CANARY, *texts])[1:]
-        self.seconds += time.perf_counter() - began
-        self.texts += len(texts)
-        return np.asarray(rows)
+    def _asked_for(self, missing: Sequence[tuple[bytes, str]], batch_size: int) -> dict[bytes, np.ndarray]:
+        """Embeddings of texts by key, from several requests at a time, each answer kept as soon as it comes."""
+        if not missing:
+            return {}
+        # The canary is one of the batch: many servers refuse a batch of more texts than their own limit.
+        step = max(1, batch_size - 1)
+        parts = [missing[start : start + step] for start in range(0, len(missing), step)]
+        found, failures, done = dict[bytes, np.ndarray](), list[Exception](), 0
+
+        def ask(part: Sequence[tuple[bytes, str]]) -> int:
+            keys = dict[str, bytes]((text, key) for key, text in part)
+            try:
+                for texts, rows in self._answers([] if failures else list(keys), batch_size, [CANARY]):
+                    made = {keys[text]: row for text, row in zip(texts, rows, strict=True)}
+                    with self._lock:
+                        found.update(made)
+                        if self._file:
+                            self._file.write(made)
+            except Exception as error:  # noqa: BLE001  (raised below, once the other requests are answered and kept)
+                failures.append(error)
+            return len(part)
+
+        try:
+            with ThreadPool(min(self.at_once, MOST_AT_ONCE, len(parts))) as pool:
+                for count in pool.imap_unordered(ask, parts):
+                    done += count
+                    report("embedding", done, len(missing), self.address.name)
+        except BaseException:
+            self.transport.close()
+            raise
+        if failures:
+            raise failures[0]
+        return found
+
+    def _answers(
+        self, texts: Sequence[str], most: int, lead: Sequence[str] = ()
+    ) -> Iterator[tuple[Sequence[str], np.ndarray]]:
+        """Texts with their embeddings, request by request; with fewer texts where the server refuses so many at once.
+
+        Args:
+            texts: What is asked for.
+            most: Texts of a request, `lead` included.
+            lead: Texts that every request begins with, to know the model by; where there is no room, a request of its own.
+
+        Raises:
+            EndpointError: The server refuses one of the texts alone.
+        """
+        while texts:
+            most = min(most, self.most)
+            before = list(lead) if most > len(lead) else []
+            part, texts = texts[: max(1, most - len(before))], texts[max(1, most - len(before)) :]
+            if lead and not before:
+                self._get_embeddings(list(lead))
+            try:
+                rows = np.asarray(self._get_embeddings([*before, *part]))[len(before) :]
+            except RefusedRequestError as error:
+                half = (len(before) + len(part)) // 2
+                if not half:
+                    raise EndpointError(
+                        f"{error}. The request held one text of {len(part[0]):,} characters, {part[0]!r:.80}: if it is too long for the "
+                        "model, shorten it, or start the server so that it cuts long texts (TEI: --auto-truncate)"
+                    ) from None
+                yield from self._answers(part, half, lead)
+                if half < self.most:  # each text is taken, so it was their number
+                    self.most = half
+                    log.info("%s takes at most %d texts a request", self.address.name, half)
+            else:
+                yield part, rows
 
     def _make_request(self, endpoint: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Mteb's call for embeddings: paced, repeated and checked."""
@@ -207,60 +271,3 @@ class Endpoint(OpenAIAPIEncodeWrapper):
                 "an answer of another model",
                 "the model has changed since the run began. None of the new one's embeddings was kept",
             )
-
-
-def describe_endpoint(text: str, options: EndpointOptions | None = None, results: Path | None = None) -> ModelMeta:
-    """The card of a model behind an endpoint; the probe texts are sent for it.
-
-    Args:
-        text: ``URL#MODEL``.
-        options: How it is asked, without prefixes and as fast as it answers by default.
-        results: The results folder, which knows models by earlier runs.
-
-    Returns:
-        A card ``host/model`` whose revision depends on the embeddings of the probe texts and on the prefixes.
-
-    Raises:
-        InputError: An address that is none.
-        EndpointError: The endpoint does not answer, or gives no usable embeddings.
-    """
-    address, options = Address.parse(text), options or EndpointOptions()
-    probing = Endpoint(address, options)
-    try:
-        fingerprint = probing.take_fingerprint()
-    finally:
-        probing.close()
-    known = recognise(results, address.text, fingerprint)
-    if known.note:
-        log.warning(known.note)
-    prompts, revision = options.prompts, known.id
-    if prompts:
-        revision = hashlib.sha256(json.dumps([known.id, sorted(prompts.items())]).encode()).hexdigest()[:40]
-    return make_meta(
-        address.name,
-        revision,
-        partial(_open, address, options, fingerprint, known.id),
-        loader_kwargs={"model_prompts": prompts} if prompts else {},
-        embed_dim=fingerprint.width,
-        framework=["API"],
-        open_weights=None,
-        use_instructions=bool(prompts),
-    )
-
-
-def _open(
-    address: Address,
-    options: EndpointOptions,
-    fingerprint: EndpointFingerprint,
-    id: str,
-    name: str,
-    revision: str | None = None,
-    **_: Any,
-) -> Endpoint:
-    """Mteb's loader of an endpoint."""
-    return Endpoint(address, options, fingerprint, id)
-
-
-def is_endpoint(meta: ModelMeta) -> bool:
-    """Whether a model is asked over the network: a vendor's one that mteb knows, too."""
-    return "API" in meta.framework

@@ -10,10 +10,10 @@ from typing import Any
 
 from mteb.abstasks import AbsTask, AbsTaskRetrieval
 from mteb.models import EncoderProtocol, HybridSearch, ModelMeta, SearchProtocol
-from mteb.models.model_implementations.bm25 import BM25Search
 
 from genzoo.errors import InputError
-from genzoo.tasks.bounded_search import BoundedSearch
+from genzoo.models.entries import MTEB_BASELINES
+from genzoo.tasks.bounded_search import BoundedSearch, with_word_matches
 from genzoo.tasks.embedders.address import RRF
 from genzoo.tasks.embedders.cards import make_meta
 from genzoo.tasks.random_state import parts_of
@@ -43,41 +43,10 @@ class Hybrid(HybridSearch):
         return found
 
 
-class WordMatches:
-    """BM25's ranking as mteb makes it, of the documents that share a word with the query.
-
-    bm25s fills its list up with documents of score 0 in no order. Alone that costs nothing, as they come last; in a fusion each
-    rank counts. Of given candidates mteb keeps those among the best of the whole corpus, so all are asked for here.
-
-    Args:
-        search: The BM25 model.
-    """
-
-    def __init__(self, search: Any) -> None:
-        self._search, self.mteb_model_meta = search, search.mteb_model_meta
-        self._size = 0
-
-    def index(self, corpus: Any, **how: Any) -> None:
-        """Index a corpus."""
-        self._size = len(corpus)
-        self._search.index(corpus, **how)
-
-    def search(self, queries: Any, *, top_k: int, top_ranked: Any = None, **how: Any) -> dict[str, dict[str, float]]:
-        """Query -> document -> score, of at most `top_k` documents that share a word with the query."""
-        depth = top_k if top_ranked is None else self._size
-        found = self._search.search(queries, top_k=depth, top_ranked=top_ranked, **how)
-        return {query: _best(hits, top_k) for query, hits in found.items()}
-
-
-def _best(hits: dict[str, float], count: int) -> dict[str, float]:
-    matches = [hit for hit in hits.items() if hit[1] > 0]
-    return dict(sorted(matches, key=lambda hit: (hit[1], hit[0]), reverse=True)[:count])
-
-
 def _as_search(model: Any) -> Any:
     if isinstance(model, EncoderProtocol) and not isinstance(model, SearchProtocol):
         return BoundedSearch(model)
-    return WordMatches(model) if isinstance(model, BM25Search) else model
+    return with_word_matches(model)
 
 
 def describe_hybrid(text: str, describe: Callable[[str], ModelMeta], state_of: Callable[[ModelMeta], Any]) -> ModelMeta:
@@ -125,7 +94,7 @@ def parts_of_hybrid(meta: ModelMeta) -> tuple[ModelMeta, ...]:
 
 
 def refuse_other_than_searches(metas: Sequence[ModelMeta], tasks: Sequence[AbsTask]) -> None:
-    """Refuse to measure a hybrid on a task that ranks nothing, before anything is loaded.
+    """Refuse to measure a hybrid or BM25 on a task that ranks nothing, before anything is loaded.
 
     Raises:
         InputError: Names the tasks.
@@ -134,7 +103,7 @@ def refuse_other_than_searches(metas: Sequence[ModelMeta], tasks: Sequence[AbsTa
         task.metadata.name for task in tasks if not all(isinstance(part, AbsTaskRetrieval) for part in parts_of(task))
     ]
     for meta in metas:
-        if others and parts_of_hybrid(meta):
+        if others and (parts_of_hybrid(meta) or meta.name == MTEB_BASELINES["bm25"]):
             raise InputError(
                 f"{meta.name} only ranks documents, which {', '.join(others[:5])}{' and others' if others[5:] else ''} "
                 "does not ask for: name retrieval and reranking tasks with -t"

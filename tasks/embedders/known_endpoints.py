@@ -1,21 +1,87 @@
-"""The models that a results folder has met behind each endpoint, so that another one is noticed and its results are kept apart."""
+"""Which model answers behind an endpoint: its card, and those met before, so that another one is noticed and its results are kept apart."""
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from mteb.models import ModelMeta
 
 from genzoo.errors import ZooError
 from genzoo.files import read_json, write_json
+from genzoo.tasks.embedders.address import Address
+from genzoo.tasks.embedders.cards import make_meta
+from genzoo.tasks.embedders.endpoint import Endpoint, EndpointOptions
 from genzoo.tasks.embedders.endpoint_fingerprint import EndpointFingerprint
 
+log = logging.getLogger(__name__)
 FILE = "endpoints.json"
 _SHORT = 7  # characters of an id in a message
+
+
+def describe_endpoint(text: str, options: EndpointOptions | None = None, results: Path | None = None) -> ModelMeta:
+    """The card of a model behind an endpoint; the probe texts are sent for it.
+
+    Args:
+        text: ``URL#MODEL``.
+        options: How it is asked, without prefixes and as fast as it answers by default.
+        results: The results folder, which knows models by earlier runs.
+
+    Returns:
+        A card ``host/model`` whose revision depends on the embeddings of the probe texts and on the prefixes.
+
+    Raises:
+        InputError: An address that is none.
+        EndpointError: The endpoint does not answer, or gives no usable embeddings.
+    """
+    address, options = Address.parse(text), options or EndpointOptions()
+    probing = Endpoint(address, options)
+    try:
+        fingerprint = probing.take_fingerprint()
+    finally:
+        probing.close()
+    known = recognise(results, address.text, fingerprint)
+    if known.note:
+        log.warning(known.note)
+    prompts, revision = options.prompts, known.id
+    if prompts:
+        revision = hashlib.sha256(json.dumps([known.id, sorted(prompts.items())]).encode()).hexdigest()[:40]
+    return make_meta(
+        address.name,
+        revision,
+        partial(_open, address, options, fingerprint, known.id),
+        loader_kwargs={"model_prompts": prompts} if prompts else {},
+        embed_dim=fingerprint.width,
+        framework=["API"],
+        open_weights=None,
+        use_instructions=bool(prompts),
+    )
+
+
+def _open(
+    address: Address,
+    options: EndpointOptions,
+    fingerprint: EndpointFingerprint,
+    id: str,
+    name: str,
+    revision: str | None = None,
+    **_: Any,
+) -> Endpoint:
+    """Mteb's loader of an endpoint."""
+    return Endpoint(address, options, fingerprint, id)
+
+
+def is_endpoint(meta: ModelMeta) -> bool:
+    """Whether a model is asked over the network: a vendor's one that mteb knows, too."""
+    return "API" in meta.framework
 
 
 @dataclass(frozen=True)

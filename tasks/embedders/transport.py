@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ FIRST_WAIT = 1.0  # seconds before the first repetition; each further one waits 
 _LONGEST_WAIT = 60.0
 _MOST_PATIENCE = 900.0  # seconds that a server may ask for
 _FEW_ATTEMPTS = 3  # after a timeout, and at an answer that is whole but wrong
+MOST_AT_ONCE = 64
 _TIMEOUT = (10.0, 300.0)  # seconds to connect, and between two bytes of an answer
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
@@ -34,6 +36,10 @@ class EndpointError(ZooError):
     """An endpoint gave no usable answer, also after the request was repeated."""
 
 
+class RefusedRequestError(EndpointError):
+    """The endpoint takes no request of these texts: too many at once, or one that is too long."""
+
+
 class Fault(Exception):
     """One answer that cannot be used.
 
@@ -43,6 +49,7 @@ class Fault(Exception):
         attempts: How often such a request is made in all.
         retry_after: Seconds that the server asks for.
         is_lasting: Whether no later request would fare better.
+        error: What the user gets in the end.
     """
 
     def __init__(
@@ -53,10 +60,11 @@ class Fault(Exception):
         attempts: int = ATTEMPTS,
         retry_after: float | None = None,
         is_lasting: bool = True,
+        error: type[EndpointError] = EndpointError,
     ) -> None:
         super().__init__(kind)
         self.kind, self.said, self.attempts = kind, said or kind, attempts
-        self.retry_after, self.is_lasting = retry_after, is_lasting
+        self.retry_after, self.is_lasting, self.error = retry_after, is_lasting, error
 
 
 def content_fault(kind: str, said: str = "") -> Fault:
@@ -79,7 +87,7 @@ class _Key(requests.auth.AuthBase):
 
 
 class Transport:
-    """Asks one endpoint.
+    """Asks one endpoint, from several threads at a time where several ask.
 
     Args:
         address: Where it is.
@@ -97,9 +105,12 @@ class Transport:
         self.faults: Counter[str] = Counter()
         self._gap = 60 / per_minute if per_minute else 0.0
         self._next = 0.0
-        self._has_answered = False
+        self._n_answers = 0
         self._failure: EndpointError | None = None
+        self._lock = threading.Lock()
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=MOST_AT_ONCE))
         # Proxies of the environment lead away from this machine.
         self._session.trust_env = not address.is_loopback
 
@@ -109,22 +120,26 @@ class Transport:
         Raises:
             EndpointError: No usable answer came. After a fault that lasts every further request fails at once.
         """
-        if self._failure:
-            raise self._failure
         attempts = Counter[bool]()  # of faults of the endpoint, and of faults of what it answers
+        before = self._n_answers
         while True:
             self._keep_pace()
+            if self._failure:
+                raise self._failure
             try:
                 answer = self._send("POST", path, payload)
                 check(answer)
             except Fault as fault:
-                self.faults[fault.kind] += 1
+                with self._lock:
+                    self.faults[fault.kind] += 1
+                if before != self._n_answers:  # it answers others meanwhile, as one that limits requests does
+                    before, attempts[True] = self._n_answers, 0
                 attempts[fault.is_lasting] += 1
                 if attempts[fault.is_lasting] >= fault.attempts:
                     raise self._given_up(fault, attempts[fault.is_lasting]) from None  # the cause may quote the key
                 self._wait(fault, attempts.total())
                 continue
-            self._has_answered = True
+            self._n_answers += 1
             return answer
 
     def models(self) -> list[Mapping[str, Any]]:
@@ -144,14 +159,18 @@ class Transport:
         return f"{total} of {self.requests:,} could not be used: {kinds}; waited {self.waited:.0f} s"
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections; threads that still wait to repeat a request give up."""
+        self._failure = self._failure or EndpointError(f"{self.address.text}: the run was stopped")
         self._session.close()
 
     def _keep_pace(self) -> None:
-        now = time.monotonic()
-        if self._gap and now < self._next:
-            time.sleep(self._next - now)
-        self._next = max(now, self._next) + self._gap
+        """Wait for the turn of this request: the rate limit, and the pause that the endpoint asked for, hold for all threads."""
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next)
+            self._next = turn + self._gap
+        if turn > now:
+            time.sleep(turn - now)
 
     def _wait(self, fault: Fault, attempt: int) -> None:
         seconds = fault.retry_after
@@ -163,13 +182,15 @@ class Transport:
             ) from None
         level = logging.WARNING if seconds > _LONGEST_WAIT else logging.INFO
         log.log(level, "%s: %s, next try in %.0f s", self.address.name, fault.kind, seconds)
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + seconds)
+            self.waited += seconds
         time.sleep(seconds)
-        self.waited += seconds
 
     def _given_up(self, fault: Fault, attempts: int) -> EndpointError:
         often = f", {attempts} times in a row" if attempts > 1 else ""
-        kept = ". What was answered before is kept; run the same command again to go on" if self._has_answered else ""
-        error = EndpointError(f"{self.address.text}: {fault.said}{often}{kept}")
+        kept = ". What was answered before is kept; run the same command again to go on" if self._n_answers else ""
+        error = fault.error(f"{self.address.text}: {fault.said}{often}{kept}")
         if fault.is_lasting:
             self._failure = error
         return error
@@ -178,7 +199,8 @@ class Transport:
         """One request; anything but a JSON answer of status 200 is a `Fault`."""
         key, variable = self.address.key()
         query = f"?{self.address.query}" if self.address.query else ""
-        self.requests += method == "POST"
+        with self._lock:
+            self.requests += method == "POST"
         try:
             response = self._session.request(
                 method,
@@ -203,7 +225,7 @@ class Transport:
                 "TLS error", "its certificate cannot be verified (set REQUESTS_CA_BUNDLE to yours)", attempts=1
             )
         if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ConnectionError) and (
-            not self._has_answered
+            not self._n_answers
         ):
             return Fault("no connection", "no server answers there: check the address, and whether it runs", attempts=1)
         if isinstance(error, requests.Timeout):
@@ -234,7 +256,7 @@ class Transport:
             known = ", ".join(clean(str(row["id"])) for row in models[:20])
             there = f"the server has {known}" if known else "most addresses end in /v1"
             return Fault(kind, f"no such address or model ({said}); {there}", attempts=1)
-        return Fault(kind, f"it refuses the request ({said})", attempts=1, is_lasting=False)
+        return Fault(kind, f"it refuses the request ({said})", attempts=1, is_lasting=False, error=RefusedRequestError)
 
 
 def _phrase(status: int) -> str:

@@ -145,6 +145,20 @@ def describe_vectors(text: str) -> ModelMeta:
     )
 
 
+def read_folder(folder: Path) -> Iterator[tuple[str, list[str], np.ndarray]]:
+    """Each file of texts in a folder: the side that it serves (empty where both), the texts, and their vectors.
+
+    Raises:
+        InputError: There is no such folder, or a file holds no vectors.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{VECTORS}{folder}: there is no such folder; {_LAYOUT}")
+    for path in _files(folder):
+        kind, names, vectors = _read(path)
+        if kind == "text":
+            yield _SIDES.get(path.stem.lower(), ""), names, vectors
+
+
 def _open(folder: Path, name: str, revision: str | None = None, **_: Any) -> StoredVectors:
     """Mteb's loader of stored vectors."""
     return StoredVectors(folder)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from genzoo.errors import InputError
+from genzoo.text import plural
 
 PERSISTENCE = 0.9
 """Of the reader that rank-biased overlap imagines: the first ten places weigh 86 % (Webber et al. 2010, section 5)."""
@@ -109,11 +110,9 @@ def choose(scores: Mapping[str, float], n_queries: int | None, most_disagreed: i
         InputError: For numbers that cannot be met.
     """
     total = len(scores)
-    if most_disagreed < 0 or most_disagreed > total:
-        raise InputError(f"most_disagreed is {most_disagreed}: the log has {total:,} queries")
+    _check("most_disagreed", most_disagreed, total)
     wanted = total if n_queries is None and not most_disagreed else n_queries or most_disagreed
-    if not 1 <= wanted <= total:
-        raise InputError(f"n_queries is {wanted}: the log has {total:,} queries")
+    _check("n_queries", wanted, total, 1)
     if wanted == total:
         return Selection(total, (), tuple(scores))
     if most_disagreed > wanted:
@@ -124,3 +123,36 @@ def choose(scores: Mapping[str, float], n_queries: int | None, most_disagreed: i
     top = sorted(shuffled, key=lambda query: -scores[query])[:most_disagreed]  # equals in random order
     others = [query for query in scores if query not in set(top)]
     return Selection(total, tuple(top), tuple(rng.sample(others, wanted - len(top))))
+
+
+def extended(kept: Selection, log: Sequence[str], n_queries: int | None, most_disagreed: int, seed: int) -> Selection:
+    """The same queries and more, drawn at random from the rest of the log.
+
+    Args:
+        kept: The queries so far; all of them stay, whatever is asked for.
+        log: Ids of all queries.
+        n_queries: How many there are to be in all; None for no more.
+        most_disagreed: How many of these by disagreement: no more than there are.
+        seed: Of the draw.
+
+    Raises:
+        InputError: The log has fewer queries, or more by disagreement are asked for.
+    """
+    if most_disagreed > len(kept.disagreed):
+        raise InputError(
+            f"most_disagreed is {most_disagreed}: the pool has {len(kept.disagreed)} such queries, and queries that are added are drawn "
+            "at random. Leave it out, or make a new pool"
+        )
+    more = (n_queries or 0) - len(kept.queries)
+    _check("n_queries", n_queries or 0, kept.n_log)
+    if more <= 0:
+        return kept
+    taken = set(kept.queries)
+    rest = [query for query in log if query not in taken]
+    drawn = random.Random(seed).sample(rest, more)  # noqa: S311  (a sample, no secret)
+    return Selection(kept.n_log, kept.disagreed, (*kept.drawn, *drawn))
+
+
+def _check(name: str, number: int, total: int, least: int = 0) -> None:
+    if not least <= number <= total:
+        raise InputError(f"{name} is {number}: the log has {plural(total, 'distinct query')}")

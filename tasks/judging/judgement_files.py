@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from genzoo.errors import InputError
-from genzoo.tables import Row, read_rows, read_table, read_text
+from genzoo.tables import Row, heading_line
+from genzoo.tasks.own.records import TREC_QRELS, read_records
 
 FOLDER, SHEET = "judgements", "judge.csv"
 HARM = -1
 """A passage that must not be found for a query: as TREC's track on health misinformation grades it."""
 GRADES = (HARM, 0, 1, 2, 3)
+_BARRED = ("-", "\N{MINUS SIGN}", "\N{EN DASH}")
+"""How people write `HARM` in a spreadsheet: the key of the page, or what a program for spreadsheets makes of it."""
 _ENDINGS = (".jsonl", ".csv", ".qrels", ".txt")
-_DIVIDERS = (",", ";", "\t")
 
 
 class Judgement(NamedTuple):
@@ -52,74 +52,52 @@ def judgement_files(folder: Path) -> list[Path]:
 
 
 def read_judgements(path: Path, pairs: Mapping[tuple[str, str], str]) -> Iterator[Judgement]:
-    """The judgements of one file; of rows without a grade there is none.
+    """The judgements of one file. A row without a grade is not judged; an x, or null, means that the judge could not tell.
 
     Args:
         path: JSON lines as the page exports them, a spreadsheet with the columns of judge.csv, or qrels as TREC writes them.
-        pairs: Ids of query and passage -> item, for files that name no items.
+        pairs: Ids of query and passage -> item, for rows that name no item.
 
     Raises:
         InputError: The file cannot be read, or a grade is none of `GRADES`.
     """
-    kind = path.suffix.lower()
-    if kind == ".jsonl":
-        return _of_rows(path, read_rows(path), pairs)
-    return _of_sheet(path) if kind == ".csv" else _of_trec(path, pairs)
-
-
-def _of_rows(path: Path, rows: Iterable[Row], pairs: Mapping[tuple[str, str], str]) -> Iterator[Judgement]:
-    for row in rows:
-        item = row.cells.get("item")
-        if item is None:
-            item = pairs.get((row.name("query-id"), row.name("corpus-id")), "")
-        judge = row.text("judge", is_optional=True).strip() or path.stem
-        grade = None if row.value("score") is None else _grade(row, "score")
-        yield Judgement(str(item), judge, grade, row.text("time", is_optional=True), path.name)
-
-
-def _grade(row: Row, name: str) -> int:
-    grade = row.grade(name)
-    if grade not in GRADES:
-        raise row.error(f"{name!r} is {grade}: a grade is 0, 1, 2 or 3, or {HARM} for a passage that must not be found")
-    return grade
-
-
-def _of_sheet(path: Path) -> Iterator[Judgement]:
-    """The rows of a spreadsheet that have a grade: what is left empty is not judged, an x could not be told."""
-    table = read_table(path, _divider(path))
-    if not {"item", "grade"} <= set(table.heading):
+    rows = list(read_records([path], TREC_QRELS))
+    if not rows and path.suffix.lower() not in (".jsonl", ".csv") and (line := heading_line(path)):
         raise InputError(
-            f"{path} has the columns {', '.join(table.heading)}: 'item' and 'grade' are needed, as in {SHEET}"
+            f"{path}: expected the four columns of TREC qrels (query, 0, passage, grade), not {line[:80]!r}"
         )
-    for line, cells in table.rows:
-        row = Row(path, line, dict(zip(table.heading, map(str.strip, cells), strict=True)))
-        if not (said := row.cells["grade"]):
+    for row in rows:
+        said = row.value("grade", "score")
+        if isinstance(said, str) and not said.strip():
             continue
-        grade = None if said.lower() == "x" else _grade(row, "grade")
-        yield Judgement(row.cells["item"], row.cells.get("judge") or path.stem, grade, "", path.name)
+        item = row.cells.get("item")
+        if not item and {"query-id", "corpus-id"} <= row.cells.keys():
+            item = pairs.get((row.name("query-id"), row.name("corpus-id")), "")
+        item = row.value("item") if item is None else item
+        judge = row.text("judge", is_optional=True).strip() or path.stem
+        is_told = said is not None and str(said).strip().lower() != "x"
+        yield Judgement(
+            str(item).strip(), judge, _grade(row) if is_told else None, row.text("time", is_optional=True), path.name
+        )
+
+
+def _grade(row: Row) -> int:
+    name = "grade" if "grade" in row.cells else "score"
+    said = row.cells[name]
+    try:
+        grade = HARM if str(said).strip() in _BARRED else row.grade(name)
+    except InputError:
+        grade = None
+    if grade not in GRADES:
+        raise row.error(
+            f"{name!r} is {str(said)[:40]!r}: a grade is 0, 1, 2 or 3, - (or {HARM}) for a passage that must not be found, or x where the "
+            "judge cannot tell"
+        )
+    return grade
 
 
 def sheet_grades(folder: Path) -> dict[str, tuple[str, str]]:
     """Item -> grade and judge as they were filled in in a pool's spreadsheet; empty where there is none."""
     path = folder / SHEET
-    if not path.is_file():
-        return {}
-    table = read_table(path, _divider(path))
-    rows = (dict(zip(table.heading, cells, strict=True)) for _, cells in table.rows)
-    return {row["item"]: (row["grade"], row.get("judge", "")) for row in rows if row.get("grade") and row.get("item")}
-
-
-def _divider(path: Path) -> str:
-    """What divides the heading: spreadsheets of many countries write semicolons."""
-    first = next(iter(csv.reader(io.StringIO(read_text(path)))), [])
-    return max(_DIVIDERS, key=",".join(first).count) if len(first) == 1 else ","
-
-
-def _of_trec(path: Path, pairs: Mapping[tuple[str, str], str]) -> Iterator[Judgement]:
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        if not (cells := line.split()):
-            continue
-        row = Row(path, number, dict(zip(("query", "iteration", "document", "score"), cells, strict=False)))
-        if len(cells) != len(row.cells) or len(cells) < 4:
-            raise row.error("expected the four columns of TREC qrels: query, 0, passage, grade")
-        yield Judgement(pairs.get((cells[0], cells[2]), ""), path.stem, _grade(row, "score"), "", path.name)
+    cells = [row.cells for row in read_records([path])] if path.is_file() else []
+    return {row["item"]: (row["grade"], row.get("judge", "")) for row in cells if row.get("grade") and row.get("item")}

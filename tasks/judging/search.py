@@ -14,7 +14,7 @@ from mteb.models import CrossEncoderProtocol, EncoderProtocol, ModelMeta, Search
 from mteb.timing import TimingStack
 
 from genzoo.errors import InputError
-from genzoo.tasks.bounded_search import BoundedSearch
+from genzoo.tasks.bounded_search import BoundedSearch, with_word_matches
 from genzoo.tasks.embedders.known_endpoints import remember
 from genzoo.tasks.model_session import EncodeSettings, ModelSession
 from genzoo.tasks.own.opening import languages_of
@@ -106,7 +106,7 @@ def ranked(similarities: Mapping[str, float]) -> list[str]:
 
 def _searching(model: Any, name: str) -> SearchProtocol:
     if isinstance(model, SearchProtocol):
-        return model
+        return with_word_matches(model)
     if isinstance(model, EncoderProtocol):
         return BoundedSearch(model)
     what = (

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from genzoo.errors import InputError
-from genzoo.tables import other_divider
+from genzoo.tables import QUERY_COLUMNS, plain_name
 
 _IDS = {
     "query-id": ("query-id", "qid", "queryid", "topic", "topic-id", "question-id"),
@@ -16,7 +16,7 @@ _IDS = {
 }
 _KNOWN: Mapping[str, tuple[str, ...]] = {
     **_IDS,
-    "query": ("query", "question", "search", "search-query", "query-text"),
+    "query": QUERY_COLUMNS,
     "passage": ("passage", "document", "doc", "answer", "context", "passage-text", "document-text", "text"),
     "title": ("title", "heading"),
     "grade": ("grade", "score", "relevance", "rel", "label", "judgement", "judgment", "relevant"),
@@ -40,15 +40,6 @@ ROLES = tuple(_KNOWN)
 """What a column can be for; `--columns ROLE=NAME` names it."""
 
 
-def _plainly(name: str) -> str:
-    """A column's name without what is a matter of taste.
-
-    >>> _plainly("_id"), _plainly("Query_ID"), _plainly("Passage Text")
-    ('id', 'query-id', 'passage-text')
-    """
-    return name.casefold().replace("_", "-").replace(" ", "-").strip("-")
-
-
 def _parts(text: str) -> list[str]:
     """Several ``ROLE=NAME`` with commas between them; a comma of a name stays.
 
@@ -61,7 +52,7 @@ def _parts(text: str) -> list[str]:
 
 def is_known(name: str) -> bool:
     """Whether a cell is the name of a column that is found without being told."""
-    return any(_plainly(name) in names for names in (*_KNOWN.values(), *_PART.values()))
+    return any(plain_name(name) in names for names in (*_KNOWN.values(), *_PART.values()))
 
 
 @dataclass(frozen=True)
@@ -111,7 +102,7 @@ class Columns:
                 self.used.add(role)
                 return name
         taken = {name for own, names in self.named.items() if own != role for name in names}
-        by_name = {_plainly(name): name for name in reversed(list(columns)) if name not in taken}
+        by_name = {plain_name(name): name for name in reversed(list(columns)) if name not in taken}
         known = _PART.get((part, role), _KNOWN[role])
         return next((by_name[name] for name in known if name in by_name), None)
 
@@ -125,8 +116,8 @@ class Columns:
         if found is None:
             known = ", ".join(_PART.get((part, role), _KNOWN[role])[:4])
             raise InputError(
-                f"{where} has no column for the {role} (such as {known}); it has {', '.join(columns) or 'none'}"
-                f"{other_divider(list(columns))}. Name it: --columns {role}=NAME"
+                f"{where} has no column for the {role} (such as {known}); it has {', '.join(columns) or 'none'}. "
+                f"Name it: --columns {role}=NAME"
             )
         return found
 

@@ -8,10 +8,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from genzoo.errors import InputError
-from genzoo.tables import Row, other_divider
+from genzoo.tables import Row
 from genzoo.tasks.judging.judgements import is_pool, settle_judgements
 from genzoo.tasks.own.columns import Columns
-from genzoo.tasks.own.records import SUFFIXES, TREC_FORMATS, Note, columns_of, read_records, stem_of, suffix_of
+from genzoo.tasks.own.records import (
+    SUFFIXES,
+    TREC_FORMATS,
+    TREC_QRELS,
+    Note,
+    columns_of,
+    read_records,
+    stem_of,
+    suffix_of,
+)
 
 KINDS = {
     "retrieval": "Retrieval",
@@ -42,7 +51,7 @@ _STEMS = {
 _HEADLESS = {
     "corpus": ("id", "text"),
     "queries": ("id", "text"),
-    "qrels": ("query-id", "iteration", "corpus-id", "score"),
+    "qrels": TREC_QRELS,
 }
 _SPLITS = {"train": "train", "training": "train", "test": "test"} | dict.fromkeys(("dev", "val", "valid"), "dev")
 _PART = re.compile(r"-\d+-of-\d+$")
@@ -130,8 +139,19 @@ def find_layout(
 
 
 def _is_search_without_corpus(folder: Path) -> bool:
-    judged = (folder / "qrels").is_dir() or any(stem_of(path).startswith("qrels") for path in _files(folder))
-    return judged and bool(_find(folder, "queries"))
+    return _is_judged(folder) and bool(_find(folder, "queries"))
+
+
+def _is_judged(folder: Path) -> bool:
+    return (folder / "qrels").is_dir() or any(
+        stem_of(path).startswith("qrels") or suffix_of(path) == "qrels" for path in _files(folder)
+    )
+
+
+def find_unjudged(path: Path, columns: Columns) -> dict[str, Source]:
+    """``corpus`` and ``queries`` of a folder that holds no judgements; empty where it has some, or lacks one of the two."""
+    is_whole = bool(_find(path, "corpus") and _find(path, "queries"))
+    return _texts(path, columns) if is_whole and not _is_judged(path) else {}
 
 
 def type_of(kind: str | None) -> str | None:
@@ -172,14 +192,7 @@ def _search_folder(path: Path, kind: str | None, columns: Columns, split: str | 
     """A corpus, queries and judgements, each in a file of its own."""
     if kind not in (None, "Retrieval", "Reranking"):
         raise InputError(f"{path} holds a corpus and queries, so it can be retrieval or reranking, not {kind}")
-    tables = {}
-    for part, role in (("corpus", "passage"), ("queries", "query")):
-        paths = _find(path, part)
-        if not paths:
-            hint = f" Without labels, begin with genzoo pool --corpus {path}" if part == "queries" else ""
-            raise InputError(f"{path} holds no {part}.jsonl: expected {SHAPE}.{hint}")
-        id_role = f"{role}-id"
-        tables[part] = _table(paths, part, columns, {id_role: True, role: True, "title": False})
+    tables = _texts(path, columns)
     qrels = {"query-id": True, "passage-id": True, "grade": True}
     for name, paths in _judgement_files(path).items():
         tables[f"qrels/{name}" if name else "qrels"] = _table(paths, "qrels", columns, qrels)
@@ -191,6 +204,18 @@ def _search_folder(path: Path, kind: str | None, columns: Columns, split: str | 
             f"{path} holds no top_ranked.jsonl, which names the candidates of each query: expected {SHAPE}"
         )
     return Layout(path, kind or ("Reranking" if ranked else "Retrieval"), tables, split)
+
+
+def _texts(path: Path, columns: Columns) -> dict[str, Source]:
+    """The tables ``corpus`` and ``queries`` of a folder."""
+    tables = {}
+    for part, role in (("corpus", "passage"), ("queries", "query")):
+        paths = _find(path, part)
+        if not paths:
+            hint = f" Without labels, begin with genzoo pool --corpus {path}" if part == "queries" else ""
+            raise InputError(f"{path} holds no {part}.jsonl: expected {SHAPE}.{hint}")
+        tables[part] = _table(paths, part, columns, {f"{role}-id": True, role: True, "title": False})
+    return tables
 
 
 def _table(paths: tuple[Path, ...], part: str, columns: Columns, roles: Mapping[str, bool]) -> Source:
@@ -225,7 +250,9 @@ def _judgement_files(folder: Path) -> dict[str, tuple[Path, ...]]:
         name = next(iter(single.values()))[0].name
         raise InputError(f"{folder} holds its judgements twice, as {name} and in qrels/: keep one of them")
     if not found:
-        raise InputError(f"{folder} holds no qrels.jsonl and no qrels/test.tsv: expected {SHAPE}")
+        raise InputError(
+            f"{folder} holds no judgements (qrels.jsonl or qrels/test.tsv): expected {SHAPE}. Without any, begin with genzoo pool"
+        )
     return found
 
 
@@ -296,7 +323,7 @@ def _kind_of(path: Path, tables: Mapping[str, Source], heading: list[str], colum
             f"{path} holds judgements alone: put it into a folder with a corpus and queries. Expected {SHAPE}"
         )
     raise InputError(
-        f"{path} has the columns {', '.join(heading)}, which fit no task{other_divider(heading)}. Name them with --columns "
-        "ROLE=NAME: query, passage and grade for a search; text1, text2 and score for similarity; text1, text2 and match for pairs that match or not; "
+        f"{path} has the columns {', '.join(heading)}, which fit no task. Name them with --columns "
+        "ROLE=NAME: query alone for a query log; query, passage and grade for a search; text1, text2 and score for similarity; text1, text2 and match for pairs that match or not; "
         "text and label for classes or clusters"
     )

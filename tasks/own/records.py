@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import functools
-import gzip
 import html
 import itertools
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from genzoo.errors import InputError
-from genzoo.tables import Row, read_rows, read_text, table_rows, text_lines
+from genzoo.tables import Row, heading_line, read_rows, read_text, table_rows, text_lines
 from genzoo.tasks.own.columns import is_known
 
 TEXT_FORMATS = ("jsonl", "csv", "tsv")
 TREC_FORMATS = ("txt", "trec", "xml", "sgml", "qrels")
 SUFFIXES = (*(f"{kind}{packed}" for kind in (*TEXT_FORMATS, *TREC_FORMATS) for packed in ("", ".gz")), "parquet")
 """The files that can be read, by the ends of their names."""
+TREC_QRELS = ("query-id", "iteration", "corpus-id", "score")
+"""The columns of TREC's judgements, whose files have no heading."""
 _LOOKED_AT = 1000  # records of a JSONL file whose fields count as its columns
 _BATCH = 4096  # rows of a Parquet file that are Python objects at a time
 _ELEMENT = re.compile(r"<(\w+)[^>]*>\s*([^<]*)")
@@ -115,14 +115,14 @@ def _reader(path: Path, headless: tuple[str, ...]) -> Callable[[Path], Iterable[
         return _parquet_rows
     if kind == "jsonl":
         return read_rows
-    start = _first_line(path)
-    if kind == "csv":  # as spreadsheets write them where the comma is the decimal point
-        return functools.partial(table_rows, divider=";" if ";" in start and "," not in start else ",")
+    if kind == "csv":
+        return table_rows
+    start = heading_line(path)
     if start.startswith("<"):
         return _tagged
     if headless and _lacks_heading(start, headless):
         return functools.partial(_bare, headless)
-    return functools.partial(table_rows, divider="\t")
+    return functools.partial(table_rows, usual="\t")
 
 
 def _lacks_heading(line: str, columns: Sequence[str]) -> bool:
@@ -140,14 +140,6 @@ def _lacks_heading(line: str, columns: Sequence[str]) -> bool:
 def _split(line: str, n: int) -> list[str]:
     """The cells of a record of TREC: judgements by white space, texts by the first tab."""
     return line.split() if n > 2 else line.split("\t", n - 1)
-
-
-def _first_line(path: Path) -> str:
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            return next((text for line in file if (text := line.decode("utf-8-sig", "replace").strip())), "")
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read ({error}): write the file anew") from error
 
 
 def _bare(columns: tuple[str, ...], path: Path) -> Iterator[Row]:

@@ -134,10 +134,15 @@ def read_search(
     judged = _as_judgements(tables["judged"], tuple(chosen))
     judgements = _checked(layout, tables, judged, notes)
     wanted = {query for queries in judgements.values() for query in queries}
-    if unjudged := len(tables["queries"]) - len(wanted):
-        total = len(tables["queries"])
-        left = f"{unjudged:,} of {total:,} queries have no relevant document in the judgements: left out"
-        notes.append(Note.of(left, "unjudged-queries", unjudged, total))
+    rated, total = {query for queries in judged.values() for query in queries}, len(tables["queries"])
+    never = sum(query not in rated for query in tables["queries"]["id"].to_pylist())
+    for count, what in (
+        (never, "are not judged"),
+        (total - len(wanted) - never, "have no relevant document in the judgements"),
+    ):
+        if count:
+            left = f"{count:,} of {total:,} queries {what}: left out"
+            notes.append(Note.of(left, "unjudged-queries", count, total))
     candidates = _candidates(layout, tables, judgements, wanted, notes)
     if candidates is not None and is_reranking is False:
         name = layout.tables["top_ranked"].path.name

@@ -34,15 +34,15 @@ def read_folder(layout: Layout, chosen: Mapping[str, str], keep: Keep) -> list[N
         InputError: A row is not what its file should hold.
     """
     tables, notes = layout.tables, list[Note]()
-    keep("corpus", CORPUS, _documents(tables["corpus"], notes))
-    keep("queries", QUERIES, _queries(tables["queries"], notes))
+    keep("corpus", CORPUS, documents(tables["corpus"], notes))
+    keep("queries", QUERIES, questions(tables["queries"], notes))
     keep("judged", JUDGED, (row for split, name in chosen.items() for row in _judged(split, tables[name])))
     if "top_ranked" in tables:
         keep("candidates", CANDIDATES, _candidates(tables["top_ranked"]))
     return notes
 
 
-def _documents(table: Source, notes: list[Note]) -> Iterator[tuple[str, str, str]]:
+def documents(table: Source, notes: list[Note]) -> Iterator[tuple[str, str, str]]:
     """Id, title and text."""
     names, empty = Names(table.path), list[int]()
     id_, text, title = (table.columns.get(role) for role in ("passage-id", "passage", "title"))
@@ -62,7 +62,7 @@ def _documents(table: Source, notes: list[Note]) -> Iterator[tuple[str, str, str
         notes.append(Note.of(said, "empty-documents", len(empty), count))
 
 
-def _queries(table: Source, notes: list[Note]) -> Iterator[tuple[str, str]]:
+def questions(table: Source, notes: list[Note]) -> Iterator[tuple[str, str]]:
     """Id and text."""
     names, instructed, count = Names(table.path), 0, 0
     id_, column = table.columns.get("query-id"), table.columns.get("query", "text")

@@ -12,7 +12,7 @@ import pytest
 from conftest_builders import build_backbone, build_checkpoint
 
 import genzoo
-from genzoo.models.assembly import export
+from genzoo.models.exported import export
 from genzoo.reports import finished
 from genzoo.reports.measuring import Evaluation, plan_evaluation
 

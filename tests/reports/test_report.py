@@ -272,3 +272,42 @@ def test_unknown_figure_format_and_missing_study(full_tree, tmp_path):
     with pytest.raises(InputError, match="holds no study"):
         build_report(store, tmp_path / "out", title="T", studies=tmp_path / "nothing")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_report_on_own_data_says_who_finds_better_and_shows_nothing_else(tree, tmp_path):
+    queries = {f"q{place:02}": f"d{place:02}" for place in range(20)}
+    tree.task("desk", dataset={"path": "own/desk", "revision": "v1"})
+    texts = {name: f"passage {name}" for name in queries.values()}
+    tree.write(
+        "judgements/desk.json",
+        {
+            "task": "desk",
+            "data_revision": "v1",
+            "parts": {
+                "default": {
+                    "test": {
+                        "queries": {query: f"text of {query}" for query in queries},
+                        "documents": texts | {"other": "something else"},
+                        "relevance": {query: {right: 2, "other": 0} for query, right in queries.items()},
+                    }
+                }
+            },
+        },
+    )
+    second = 0.6309297535714575
+    for name, similarity, score in (("good", 0.9, 1.0), ("poor", 0.1, second)):
+        tree.model(f"acme/{name}", "r1", role="teacher")
+        tree.predict(
+            (f"acme/{name}", "r1"), "desk", {q: {right: similarity, "other": 0.5} for q, right in queries.items()}
+        )
+        tree.score((f"acme/{name}", "r1"), "desk", score)
+    build_report(ResultStore.load(tree.root), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert text.startswith("# Search on desk: two embedders")
+    assert "good finds better than poor: 36.9 points of nDCG@10" in text and "on 20 queries of desk" in text
+    assert "Of 20 searches of desk, these went wrong: 0 for good, 20 for poor." in text
+    chapters = [line for line in text.splitlines() if line.startswith("## ")]
+    assert chapters[:3] == ["## Leaderboard", "## Judgements", "## Failed searches"]
+    assert not {"## Against the teacher", "## Safety and over-refusal", "## Reasoning", "## Evidence"} & set(chapters)
+    for said in ("cannot decide", "(teacher)", "Borda", "No speed", "tasks as the sample"):
+        assert said not in text, said

@@ -1,5 +1,7 @@
 """Excluded documents: the same ranking as mteb's, with the corpus in chunks and never copied."""
 
+import json
+
 import mteb
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from datasets import Dataset
 from mteb.abstasks import AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
 
+import genzoo
 from genzoo.tasks import evaluate
 from genzoo.tasks.bounded_search import BoundedSearch, with_bounded_search
 
@@ -140,3 +143,30 @@ def test_only_encoders_in_searches_are_wrapped(make_meta):
         assert with_bounded_search(model, mteb.get_task(name)) is model
     bounded = BoundedSearch(model)
     assert with_bounded_search(bounded, make_task(0.9)) is bounded
+
+
+def test_bm25_finds_nothing_in_own_data_that_shares_no_word_with_the_query(tmp_path):
+    folder, output = tmp_path / "own", tmp_path / "results"
+    folder.mkdir()
+    texts = {"a": "how to return a parcel", "b": "reset the password", "c": "opening hours"}
+    queries, right = {"q1": "parcel", "q2": "Scheibe kaputt"}, {"q1": "a", "q2": "c"}
+    rows = {
+        "corpus": [{"_id": name, "text": text} for name, text in texts.items()],
+        "queries": [{"_id": name, "text": text} for name, text in queries.items()],
+        "qrels": [{"query-id": query, "corpus-id": name, "score": 1} for query, name in right.items()],
+    }
+    for name, content in rows.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in content))
+    results = genzoo.evaluate("bm25", folder, output=output)
+    (path,) = output.glob("predictions/**/*.json")
+    assert {query: list(hits) for query, hits in json.loads(path.read_text())["default"]["test"].items()} == {
+        "q1": ["a"],
+        "q2": [],
+    }
+    assert results.store.main_scores["value"].tolist() == [0.5]
+    (wrong,) = results.searches("own")
+    assert (
+        wrong.rank is None
+        and wrong.found == ()
+        and wrong.verdict == "No relevant passage is among those that were found."
+    )

@@ -8,11 +8,11 @@ import torch
 from conftest_builders import build_backbone, build_checkpoint
 from safetensors.torch import load_file, save_file
 
-from genzoo.models.assembly import export
+from genzoo.models.exported import export
 from genzoo.models.loading import loaded_content
 from genzoo.tasks import evaluate, resolve_tasks
+from genzoo.tasks.embedders.mteb_models import model_content, resolve_model
 from genzoo.tasks.model_session import EncodeSettings
-from genzoo.tasks.mteb_models import model_content, resolve_model
 
 
 def other_weights(folder):

@@ -8,16 +8,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AttentionInterface, DynamicCache
+from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+from genzoo.compute import fast_products, small_products
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -27,6 +29,8 @@ FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma3_text", "smollm3")
 """Architectures whose attention this is checked against; all others take the padded way."""
 TOKENS_PER_PASS = 512
 """More give a processor nothing to gain, and cost memory and its caches."""
+SHORTEST_OPENING = 3
+"""Tokens that texts must have in common for it to pay."""
 Memory = dict[int, list[tuple[Tensor, Tensor]]]
 """Layer -> keys and values of each text, ``(1, heads, length, head dim)``."""
 
@@ -38,7 +42,7 @@ class Segments:
     Attributes:
         lengths: Of each text's part of the row.
         before: Keys and values that each text can look back on, from an earlier pass.
-        kept: Filled with this pass's keys and values when it is a dictionary.
+        kept: Filled, when it is a dictionary, with all keys and values that each text can look back on after this pass.
     """
 
     lengths: Sequence[int]
@@ -57,6 +61,7 @@ class Segments:
         return self._masks[key]
 
 
+@small_products()
 def _attend(
     module: Any,
     query: Tensor,
@@ -76,11 +81,11 @@ def _attend(
     rows = zip(*(tensor.split(list(segments.lengths), dim=2) for tensor in (query, key, value)), strict=True)
     parts, kept = [], []
     for place, (q, k, v) in enumerate(rows):
-        if segments.kept is not None:
-            kept.append((k, v))
         if segments.before is not None:
             earlier = segments.before[module.layer_idx][place]
             k, v = torch.cat([earlier[0], k], dim=2), torch.cat([earlier[1], v], dim=2)
+        if segments.kept is not None:
+            kept.append((k, v))
         mask = segments.mask(q.shape[2], k.shape[2], sliding_window, q.device)
         how: dict[str, Any] = {"attn_mask": mask, "is_causal": mask is None, "scale": scaling, "enable_gqa": is_grouped}
         # An empty text has nothing to attend to, and some kernels refuse it.
@@ -175,95 +180,60 @@ def input_scale(model: Any) -> float:
     return float(getattr(model.get_input_embeddings(), "embed_scale", 1.0))
 
 
-def token_states(
-    model: Any,
-    ids: Sequence[Sequence[int]],
-    rows: Tensor,
-    *,
-    text_grad: bool = False,
-    memory: Memory | None = None,
-) -> Tensor:
-    """Last hidden states at the trained tokens.
-
-    Args:
-        model: Causal LM, frozen but for a LoRA.
-        ids: Token ids of each text, without the trained tokens.
-        rows: ``(n, H)`` embedding rows of the trained tokens, as they stand in the embedding matrix.
-        text_grad: Keep gradients through the text too, which a LoRA needs.
-        memory: The texts' keys and values, where `remember` has them already.
-
-    Returns:
-        ``(batch, n, H)``, with gradients towards ``rows`` (and the LoRA) only.
-    """
-    appended = (rows * input_scale(model)).to(model.dtype)
-    if can_pack(model):
-        if text_grad:
-            return _packed_with_text_grad(model, ids, appended)
-        return _packed_token_states(model, ids, appended, memory or remember(model, ids))
-    window = getattr(model.base_model.config, "sliding_window", None)
-    if text_grad or (window and max(map(len, ids)) + len(rows) > window):
-        return _whole_token_states(model, ids, appended)
-    return _padded_token_states(model, ids, appended)
-
-
-def _packed_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tensor, memory: Memory | None) -> Tensor:
-    batch, (n, hidden) = len(ids), appended.shape
-    segments = Segments([n] * batch, before=memory)
-    return packed_states(model, appended.repeat(batch, 1), segments, [len(row) for row in ids]).view(batch, n, hidden)
-
-
-def _packed_with_text_grad(model: Any, ids: Sequence[Sequence[int]], appended: Tensor) -> Tensor:
-    n, lengths = len(appended), [len(row) for row in ids]
-    with torch.no_grad():
-        texts = model.get_input_embeddings()(flat_ids(ids, appended.device))
-    pieces = [torch.cat([text, appended]) for text in texts.split(lengths)]
-    wholes = [length + n for length in lengths]
-    states = packed_states(model, torch.cat(pieces), Segments(wholes), [0] * len(ids))
-    return torch.stack([part[-n:] for part in states.split(wholes)])
-
-
 @torch.no_grad()
 def remember(model: Any, ids: Sequence[Sequence[int]]) -> Memory | None:
-    """Keys and values of texts, packed: layer -> each text's; None where all of them are empty."""
+    """Keys and values of texts, packed: layer -> each text's; None where all of them are empty.
+
+    What several texts begin with, such as a prompt, is computed once: attention is causal, so it depends on nothing that follows.
+    """
     if not any(ids):
         return None
+    openings, chosen = shared_openings(ids)
+    if not openings:
+        return _remember(model, ids, None, [0] * len(ids))
+    known = _remember(model, openings, None, [0] * len(openings))
+    nothing = {layer: tuple(part[:, :, :0] for part in own[0]) for layer, own in known.items()}
+    before = {
+        layer: [nothing[layer] if place is None else own[place] for place in chosen] for layer, own in known.items()
+    }
+    starts = [0 if place is None else len(openings[place]) for place in chosen]
+    return _remember(model, [row[start:] for row, start in zip(ids, starts, strict=True)], before, starts)
+
+
+def shared_openings(ids: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[int | None]]:
+    """What texts that begin alike have in common, and for each text the place of its opening in that list, None if it has none.
+
+    At least one token of each text is left.
+
+    >>> shared_openings([[1, 2, 3, 4], [1, 2, 3, 5, 6], [7, 8, 9, 1]])
+    ([[1, 2, 3]], [0, 0, None])
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place, row in enumerate(ids):
+        if len(row) >= SHORTEST_OPENING:
+            groups.setdefault(tuple(row[:SHORTEST_OPENING]), []).append(place)
+    openings: list[list[int]] = []
+    chosen: list[int | None] = [None] * len(ids)
+    for places in groups.values():
+        if len(places) > 1:
+            for place in places:
+                chosen[place] = len(openings)
+            columns = zip(*(ids[place][:-1] for place in places), strict=False)
+            openings.append([column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns)])
+    return openings, chosen
+
+
+def _remember(model: Any, ids: Sequence[Sequence[int]], before: Memory | None, starts: Sequence[int]) -> Memory:
     memory: Memory = {}
     for rows in rows_per_pass([len(row) for row in ids]):
         kept: Memory = {}
         lengths = [len(row) for row in ids[rows]]
         texts = model.get_input_embeddings()(flat_ids(ids[rows], model.device))
-        packed_states(model, texts, Segments(lengths, kept=kept), [0] * len(lengths))
+        earlier = None if before is None else {layer: own[rows] for layer, own in before.items()}
+        packed_states(model, texts, Segments(lengths, before=earlier, kept=kept), starts[rows])
         for layer, pairs in kept.items():
             memory.setdefault(layer, []).extend(pairs)
     return memory
-
-
-def _padded_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tensor) -> Tensor:
-    batch, (n, _) = len(ids), appended.shape
-    lengths = torch.tensor([len(row) for row in ids], device=appended.device)
-    options: dict[str, Any] = {"position_ids": lengths[:, None] + torch.arange(n, device=appended.device)}
-    if int(lengths.max()) > 0:
-        padded, mask = pad_right(ids, appended.device)
-        with torch.no_grad():
-            cache = DynamicCache(config=model.config)
-            model.base_model(input_ids=padded, attention_mask=mask, past_key_values=cache, use_cache=True)
-        options["past_key_values"] = cache
-        options["attention_mask"] = torch.cat([mask, mask.new_ones(batch, n)], dim=1)
-    return model.base_model(inputs_embeds=appended.expand(batch, n, -1), use_cache=True, **options).last_hidden_state
-
-
-def _whole_token_states(model: Any, ids: Sequence[Sequence[int]], appended: Tensor) -> Tensor:
-    """One pass over texts and trained tokens, padded on the right, gradients everywhere."""
-    n = len(appended)
-    padded, mask = pad_right([[*row, *[0] * n] for row in ids], appended.device)
-    with torch.no_grad():
-        texts = model.get_input_embeddings()(padded)
-    lengths = torch.tensor([len(row) for row in ids], device=mask.device)
-    places = lengths[:, None] + torch.arange(n, device=mask.device)
-    rows = torch.arange(len(ids), device=mask.device)[:, None]
-    inputs = texts.index_put((rows, places), appended.expand(len(ids), n, -1))
-    states = model.base_model(inputs_embeds=inputs, attention_mask=mask, use_cache=False).last_hidden_state
-    return states[rows, places]
 
 
 def pack(model: SentenceTransformer, n_tokens: int) -> SentenceTransformer:
@@ -284,6 +254,13 @@ def pack(model: SentenceTransformer, n_tokens: int) -> SentenceTransformer:
     return model
 
 
+def is_packed(model: SentenceTransformer) -> bool:
+    """Whether `pack` changed a model."""
+    forward = vars(model[0]).get("forward")
+    return isinstance(forward, functools.partial) and forward.func is _forward
+
+
+@fast_products()
 def _forward(module: Any, n_tokens: int, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     ids, mask = features["input_ids"], features["attention_mask"].bool()
     is_right_padded = bool(mask[:, 0].all()) and not bool((mask[:, 1:] & ~mask[:, :-1]).any())

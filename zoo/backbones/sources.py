@@ -17,7 +17,7 @@ from typing import Any, Literal
 from genzoo.errors import BackboneError, system_message
 from genzoo.files import cache_root, read_json, replace_folder, scratch_folder, sha256_of, write_json
 from genzoo.names import ModelName, is_commit
-from genzoo.text import first_line
+from genzoo.text import described
 
 RECORD = "revisions.json"
 """In the cache: which commit a name on the Hub stands for, the same from the first contact on."""
@@ -306,4 +306,4 @@ def hub_error(repo_id: str, error: Exception) -> BackboneError:
             f"the Hub has no {repo_id} for you: check the name; if {page} asks for a licence, accept it there, and run "
             "`hf auth login`"
         )
-    return BackboneError(f"the Hub does not serve {repo_id} ({type(error).__name__}: {first_line(error)})")
+    return BackboneError(f"the Hub does not serve {repo_id} ({described(error)})")

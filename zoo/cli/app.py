@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from genzoo import __version__
-from genzoo.cli import checking, explaining, judging, measuring, models, publishing, training
+from genzoo.cli import checking, doctor, explaining, judging, measuring, models, publishing, training
 from genzoo.cli.console import out
 from genzoo.display import err, progress
 from genzoo.errors import InputError, ZooError, system_message
@@ -66,7 +66,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for group in (models, explaining, training, checking, judging, measuring, publishing):
+for group in (models, explaining, doctor, training, checking, judging, measuring, publishing):
     for command in group.COMMANDS:
         app.command(command.__name__.strip("_").replace("_", "-"), rich_help_panel=group.PANEL)(command)
 

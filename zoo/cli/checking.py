@@ -36,7 +36,8 @@ def check(
         typer.Option(
             "--model",
             "-m",
-            help="Model whose limit the texts are compared with: zoo model, minilm, folder, or org/name on the Hub; may be repeated. By "
+            help="Model whose limit the texts are compared with: zoo model, minilm, folder, org/name on the Hub, or URL#MODEL, "
+            "whose texts are counted in words; may be repeated. By "
             "default the models of the zoo that are on this machine already.",
             autocompletion=complete_models,
         ),
@@ -95,6 +96,8 @@ def _print_lengths(found: DataCheck) -> None:
 def _length(row: Lengths) -> tuple[str, ...]:
     cut = f"{row.n_cut:,} ({100 * row.cut_share:.1f} %)" + (" estimated" if row.is_estimated else "")
     lengths = (f"{number:,.0f}" for number in (row.median, row.percentile_95, row.longest))
+    if row.unit == "words":
+        return f"{row.model} (words)", row.part, *lengths, "unknown", "unknown"
     return row.model, row.part, *lengths, "all" if row.room is None else f"{row.room:,}", cut
 
 

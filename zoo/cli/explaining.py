@@ -105,10 +105,12 @@ def explain(
 
 def _print_searches(found: FailedSearches, most: int) -> None:
     """The searches, worst first, and how many there are."""
+    from genzoo.leaderboards.metrics import metric
+
     if found.asked is None:
         out.print(found.summary)
     for search in found.searches[:most]:
-        _print_search(search, found.metric)
+        _print_search(search, metric(found.metric).label)
     if (more := len(found) - most) > 0:
         out.print(f"\n[dim]{more:,} more: --most N shows more of them, --json all[/]", markup=True)
 

@@ -33,13 +33,24 @@ def pool(
             autocompletion=complete_models,
         ),
     ],
-    depth: Annotated[int, typer.Option("--depth", "-k", help="Passages of each model for each query.")] = 10,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            "--depth",
+            "-k",
+            help="Passages of each model for each query: 10 by default, or as many as the pool has that is added to.",
+        ),
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the pool; a pool of the same texts is added to.")
     ] = Path("pool"),
     n_queries: Annotated[
         int | None,
-        typer.Option("--number", "-n", help="Queries to judge, drawn at random from the log; all of them by default."),
+        typer.Option(
+            "--number",
+            "-n",
+            help="Queries to judge, drawn at random from the log; all of them by default. More than a pool has are added to it.",
+        ),
     ] = None,
     most_disagreed: Annotated[
         int,
@@ -48,6 +59,13 @@ def pool(
             "differ, but mean differences over such queries are larger than over the log."
         ),
     ] = 0,
+    reopen: Annotated[
+        bool,
+        typer.Option(
+            "--reopen",
+            help="Add passages to queries that are judged to the end, too; these count again only once the new passages are judged.",
+        ),
+    ] = False,
     columns: Columns = None,
     language: Language = None,
     split: Annotated[
@@ -68,6 +86,8 @@ def pool(
     from genzoo.tasks.judging.pool import pool as make_pool
 
     made = make_pool(**options | {"columns": columns or ()})
+    if made.added:
+        out.print(f"added: {made.added}")
     out.print(f"to judge: {made.work}")
     if made.selection.effect:
         log.warning(made.selection.effect)

@@ -88,8 +88,19 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Texts per batch, and per request to an endpoint.")] = 32,
     device: Device = None,
     processes: Annotated[
-        int, typer.Option(min=1, help="Parallel encoding processes: one per GPU, or several on the CPU.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Parallel encoding processes: one per GPU, or several on the CPU; to an endpoint the requests at a time (4 by default).",
+        ),
+    ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="In which zoo models and trained folders encode: float32, bfloat16, or auto: bfloat16 on a CPU that is faster in it, if "
+            "their embeddings stay the same to a cosine of .9995."
+        ),
+    ] = "auto",
     shard: Annotated[
         str,
         typer.Option(
@@ -226,7 +237,9 @@ def report(
     ),
     benchmark: BenchmarkName = None,
     reference: Reference = None,
-    title: Annotated[str, typer.Option(help="Title of the report.")] = "Generative embeddings report",
+    title: Annotated[
+        str | None, typer.Option(help="Title of the report; by default it says what was measured.")
+    ] = None,
     studies: Annotated[
         Path | None, typer.Option(help="Folder that genzoo study wrote; RESULTS/studies by default, if there is one.")
     ] = None,
@@ -254,8 +267,11 @@ def compare(
     ),
     by_revision: ByRevision = False,
 ) -> None:
-    """Compare two models task by task."""
-    _print_written(_opened(results, by_revision).compare(model, other).report(output))
+    """Compare two models task by task; for a search of your own, say which finds better and how sure that is."""
+    found = _opened(results, by_revision).compare(model, other)
+    if found.verdict:
+        out.print(clean(found.verdict), markup=False)
+    _print_written(found.report(output))
 
 
 def site(

@@ -161,7 +161,7 @@ def export(
     merge: Annotated[bool, typer.Option("--merge", help="Write a self-contained folder, backbone included.")] = False,
 ) -> None:
     """Write a folder that SentenceTransformer(FOLDER) loads without genzoo."""
-    from genzoo.models.assembly import base_folder
+    from genzoo.models.exported import base_folder
 
     genzoo.export(name, folder, merge)
     out.print(f"wrote {folder} ({file_sizes(folder)[1] / 1e6:.1f} MB)")

@@ -23,6 +23,8 @@ WEIGHTS, LORA, CONFIG = "tokens.safetensors", "lora.safetensors", "genzoo.json"
 FORMAT = 1
 _TENSORS = ("rows", "recon_weight", "recon_bias", "align_weight", "align_bias")
 _FACTS = ("backbone", "backbone_digest", "recipe_digest", "max_tokens")
+_RARE = ("exit_layer", "unit_length")
+"""Fields that are written only where they are not at their defaults, so that older files keep their digests."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,10 @@ class TokenCheckpoint:
         info: Free facts for people (steps, losses, data, date).
         lora: Low-rank changes of the encoding pass, see `genzoo.backbones.lora`; usually none.
         exit_layer: The tokens' states are read after this many layers (`genzoo.backbones.depth`); 0 reads them after the last.
+        unit_length: Embeddings are scaled to length 1, so that dot product, Euclidean distance and cosine rank alike. A file
+            that does not say so is of a model that was measured without.
+        axes: ``(D, D)`` rotation: the embedding's dimensions, as directions of the teacher's space; None where they are the teacher's
+            own. Changes no embedding, and is no part of the digest.
     """
 
     spec: TokenSpec
@@ -100,6 +106,8 @@ class TokenCheckpoint:
     info: dict[str, Any] = field(default_factory=dict)
     lora: dict[str, torch.Tensor] = field(default_factory=dict)
     exit_layer: int = 0
+    unit_length: bool = False
+    axes: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.rows.ndim != 2 or self.align_weight.ndim != 2:
@@ -118,6 +126,10 @@ class TokenCheckpoint:
             )
         if type(self.exit_layer) is not int or self.exit_layer < 0:
             raise CheckpointError(f"exit_layer is {self.exit_layer!r}: a whole number from 0 on is needed")
+        if type(self.unit_length) is not bool:
+            raise CheckpointError(f"unit_length is {self.unit_length!r}: true or false is needed")
+        if self.axes is not None:
+            shapes["axes"] = (dim, dim)
         for name, shape in shapes.items():
             tensor = getattr(self, name)
             if tuple(tensor.shape) != shape:
@@ -151,6 +163,13 @@ class TokenCheckpoint:
         """The five tensors by name, contiguous and on the CPU."""
         return {name: getattr(self, name).detach().cpu().contiguous() for name in _TENSORS}
 
+    def in_teacher_space(self, embeddings: torch.Tensor) -> torch.Tensor | None:
+        """``(texts, D)`` embeddings in the teacher's dimensions; None where an exported folder has not kept how they were turned."""
+        if self.axes is not None:
+            return embeddings @ self.axes.to(embeddings)
+        is_turned = self.info.get("recipe", {}).get("optim", {}).get("axes", "teacher") != "teacher"
+        return None if is_turned else embeddings
+
     def prompts(self) -> dict[str, str]:
         """The instructions that the checkpoint brings along (a converted one has its own), else the zoo's."""
         own = self.info.get("prompts")
@@ -160,13 +179,22 @@ class TokenCheckpoint:
             raise CheckpointError(f"{CONFIG}: info.prompts must map names to texts")
         return dict(own)
 
+    @property
+    def default_prompt_name(self) -> str | None:
+        """The prompt that a bare ``encode`` puts before a text (``info.default_prompt_name``); None for no prompt."""
+        name = self.info.get("default_prompt_name")
+        if name is not None and name not in self.prompts():
+            raise CheckpointError(f"{CONFIG}: info.default_prompt_name is {name!r}, which is none of its prompts")
+        return name
+
     def digest(self) -> str:
-        """40 hex characters over tensors, spec, backbone and exit layer: equal digests give equal embeddings."""
+        """40 hex characters over tensors, spec, backbone, exit layer and length: equal digests give equal embeddings."""
         facts = [
             asdict(self.spec),
             self.backbone_digest,
             self.max_tokens,
             *([self.exit_layer] if self.exit_layer else []),
+            *(["unit length"] if self.unit_length else []),
         ]
         sha = hashlib.sha256(json.dumps(facts).encode())
         for name, tensor in (self.tensors() | dict(sorted(self.lora.items()))).items():
@@ -177,13 +205,14 @@ class TokenCheckpoint:
     def config(self) -> dict[str, Any]:
         """What ``genzoo.json`` holds: everything but the numbers."""
         facts = {name: getattr(self, name) for name in (*_FACTS, "hidden_size", "dim", "info")}
-        depth = {"exit_layer": self.exit_layer} if self.exit_layer else {}
-        return {"format": FORMAT, "digest": self.digest(), "spec": asdict(self.spec), **facts} | depth
+        rare = {name: getattr(self, name) for name in _RARE if getattr(self, name)}
+        return {"format": FORMAT, "digest": self.digest(), "spec": asdict(self.spec), **facts} | rare
 
     def save(self, folder: Path) -> Path:
         """Write the checkpoint folder: its own files are replaced once all are complete, other files in it stay."""
         with replace_folder(folder) as new:
-            save_file(self.tensors(), new / WEIGHTS, metadata={"format": "pt"})
+            axes = {} if self.axes is None else {"axes": self.axes}
+            save_file(self.tensors() | axes, new / WEIGHTS, metadata={"format": "pt"})
             if self.lora:
                 save_file(self.lora, new / LORA, metadata={"format": "pt"})
                 (new / LORA).chmod(0o644)
@@ -237,7 +266,8 @@ class TokenCheckpoint:
             checkpoint = cls(
                 spec=TokenSpec(tuple(spec["ids"]), tuple(spec["names"]), spec["n_thought"], spec["n_compression"]),
                 lora=lora or {},
-                exit_layer=config.get("exit_layer", 0),
+                **{name: config[name] for name in _RARE if name in config},
+                axes=tensors.get("axes"),
                 **facts,
             )
             stated = (config["format"], config["digest"], config["hidden_size"], config["dim"])

@@ -88,6 +88,7 @@ def read_reference(folder: Path, backbone: Path, *, backbone_name: str | None = 
         recipe_digest=folder_digest(folder)[:16],
         max_tokens=_max_tokens(folder, len(rows)),
         info={"source": "llm2vec-gen", "prompts": REFERENCE_PROMPTS, "dtype": _dtype(folder)},
+        unit_length=True,
     )
 
 
@@ -202,7 +203,7 @@ def convert(source: str | Path, folder: str | Path, backbone: str | None = None,
     """
     from transformers import AutoConfig
 
-    from genzoo.models.assembly import export
+    from genzoo.models.exported import export
 
     read_from, folder = fetch_reference(str(source)), Path(folder)
     name = find_backbone(read_from, backbone)

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genzoo.backbones.depth import first_layers
-from genzoo.backbones.forward import freeze, token_states
+from genzoo.backbones.forward import freeze
 from genzoo.backbones.generation import generate, shipped_config
 from genzoo.backbones.lora import changed_by
+from genzoo.backbones.precision import ROUNDED, precision_of
+from genzoo.backbones.token_states import token_states
 from genzoo.backbones.tokenizer import check_texts, plain_ids
 from genzoo.errors import InputError
 from genzoo.frames import Rows, to_frame, to_html
 from genzoo.jobs import report
-from genzoo.models.assembly import embedding_rows
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.exported import embedding_rows
 from genzoo.text import clean, shared_words, telling
 
 if TYPE_CHECKING:
@@ -170,7 +172,7 @@ class Decoder:
 
         Returns:
             None where the loaded backbone is not the whole frozen LLM: it ends at an exit layer, its head is not its embedding
-            matrix, the tokens stand on rows of their own, or a LoRA is merged into it.
+            matrix, the tokens stand on rows of their own, a LoRA is merged into it, or its products are rounded.
         """
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -181,6 +183,7 @@ class Decoder:
             or checkpoint.exit_layer
             or not body.config.tie_word_embeddings
             or table.num_embeddings != n_rows
+            or precision_of(model) == ROUNDED
         ):
             return None
         ids = list(checkpoint.spec.ids)
@@ -271,6 +274,8 @@ class Decoder:
         t, states = self._tensors, self.states([prompt + text for text in texts])
         soft_prompts = self.soft_prompts(states)
         embeddings = soft_prompts.mean(dim=1) @ t["align_weight"].T + t["align_bias"]
+        if self.checkpoint.unit_length:
+            embeddings = torch.nn.functional.normalize(embeddings, dim=-1)
         decoded = self.decode(soft_prompts, max_new_tokens)
         best = self.model.get_output_embeddings()(states).float().topk(top, dim=-1).indices
         lens = [tuple(tuple(self.tokenizer.decode([i]) for i in row) for row in rows) for rows in best.tolist()]

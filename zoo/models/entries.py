@@ -102,7 +102,7 @@ class ZooEntry:
         licence: Inherited from the backbone.
         release_date: ISO date.
         training_datasets: mteb names of tasks whose queries or training split were seen, with or without labels; what the
-            teacher was trained on is added by `genzoo.tasks.mteb_models`.
+            teacher was trained on is added by `genzoo.tasks.embedders.mteb_models`.
         training_data: What the queries were, in words, with their licences.
     """
 

@@ -18,9 +18,9 @@ from genzoo.backbones.untrusted import check_model_folder
 from genzoo.errors import BackboneError, CheckpointError, InputError, UnknownNameError
 from genzoo.files import file_digests, is_hidden, read_json, write_json
 from genzoo.jobs import job
-from genzoo.models.assembly import ADAPTER, base_folder, is_exported, read_exported
 from genzoo.models.checkpoint import CONFIG, WEIGHTS, TokenCheckpoint
 from genzoo.models.entries import DEFAULT, get_entry
+from genzoo.models.exported import ADAPTER, base_folder, is_exported, read_exported
 from genzoo.names import ModelName
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def load(
         backbone: Folder or key of the frozen LLM, where it is not the one that the checkpoint names. Refused for a folder that
             holds its own weights.
         dtype: Precision of the backbone and the projections, as torch or by name (``bfloat16``); float32 by default, and
-            what its files say for a folder that `genzoo train` or `genzoo export` did not write.
+            what its files say for a folder that `genzoo train` or `genzoo export` did not write. ``auto`` multiplies matrices
+            in bfloat16 where the processor has the instructions and the model's probe texts keep their embeddings
+            (`genzoo.backbones.precision`), and is float32 everywhere else.
 
     Raises:
         CheckpointError: When the model cannot be loaded, or not in full.
@@ -71,13 +73,14 @@ def load(
     """
     from genzoo.backbones.whole import open_sentence_transformer
 
-    precision = _as_dtype(dtype)
+    is_auto, precision = dtype == "auto", _as_dtype(None if dtype == "auto" else dtype)
     if (Path(name) / "modules.json").is_file():
         with _on_backbone(Path(name), backbone) as folder:
             model = open_sentence_transformer(
                 folder, device=device, model_kwargs={"dtype": precision} if precision else None
             )
             if is_exported(folder):
+                model[0].unpad_inputs = False  # WordWeights needs the attention mask, which unpadded inputs lack
                 _check_depth(folder, model)
                 _warn_of_other_backbone(folder)
             return model
@@ -89,7 +92,13 @@ def load(
     model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone), device=device, **options)
     # what results of this object are kept under
     model.model_card_data.model_name = Path(name).name if Path(name).is_dir() else get_entry(str(name)).hub_id
-    return pack(model, len(checkpoint.spec))
+    model = pack(model, len(checkpoint.spec))
+    if is_auto:
+        from genzoo.backbones.precision import try_bfloat16
+        from genzoo.models.prompts import probe_texts
+
+        try_bfloat16(model, probe_texts(model))
+    return model
 
 
 def _as_dtype(dtype: Any) -> Any:
@@ -99,7 +108,7 @@ def _as_dtype(dtype: Any) -> Any:
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if dtype is None or (isinstance(found, torch.dtype) and found.is_floating_point):
         return found
-    raise InputError(f"dtype is {dtype!r}: give float32, bfloat16 or float16, by name or as torch has them")
+    raise InputError(f"dtype is {dtype!r}: give float32, bfloat16 or float16, by name or as torch has them, or auto")
 
 
 def check_backbone_option(folder: Path, backbone: str | None) -> None:
@@ -338,11 +347,11 @@ def export(model: str | Path, folder: str | Path, merge: bool = False) -> Path:
         CheckpointError: When the model cannot be read.
         BackboneError: When its frozen LLM cannot be had.
     """
-    from genzoo.models import assembly
+    from genzoo.models import exported
 
     checkpoint, name = find_checkpoint(model), Path(model).name
     backbone = fetch_backbone(checkpoint.backbone)
-    assembly.export(checkpoint, backbone, Path(folder), "merged" if merge else "adapter", name=name)
+    exported.export(checkpoint, backbone, Path(folder), "merged" if merge else "adapter", name=name)
     return Path(folder)
 
 

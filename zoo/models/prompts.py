@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genzoo.errors import InputError
 from genzoo.files import read_json
 
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+PROBES: tuple[tuple[str | None, str], ...] = (
+    ("query", "where do polar bears live?"),
+    ("query", "how do I get red wine out of a carpet?"),
+    ("document", "Polar bears live on the sea ice of the Arctic, where they hunt seals."),
+    ("document", ""),
+    (None, "Çà et là: naïve café — 東京 🙂, 3.14159 == π?"),
+    (None, "a long text is cut, never the trained tokens; " * 80),
+)
+"""Prompt name and text of what every model is checked on. A change here is a change of `genzoo.publishing.fingerprint.FORMAT`."""
 _REQUESTS = ("GenZooMiniSafety", "GenZooMiniOverRefusal", "GenZooSafety", "OverRefusal", "AdvBenchIR", "AdvBenchIRDot")
 _SENTENCES = ("STS12", "STS13", "STS14", "STS15", "STS17", "STSBenchmark", "GenZooMiniSTS")
 
@@ -158,3 +171,8 @@ def prompt_set(name: str) -> dict[str, str]:
 def has_own(prompts: dict[str, str], task: str) -> bool:
     """Whether a task has an instruction of its own, rather than that of its type."""
     return task in prompts or f"{task}-query" in prompts
+
+
+def probe_texts(model: SentenceTransformer) -> list[str]:
+    """The fixed texts as the model reads them, with their prompts."""
+    return [((model.prompts.get(name) or "") if name else "") + text for name, text in PROBES]

@@ -14,8 +14,8 @@ from genzoo.errors import InputError, ZooError
 from genzoo.files import cache_root, folder_digest, keep_others, read_json, replace_folder, sha256_of, write_text
 from genzoo.hub import fetch_commit
 from genzoo.jobs import job
-from genzoo.models.assembly import export
 from genzoo.models.entries import ENTRIES, find_entry
+from genzoo.models.exported import export
 from genzoo.models.loading import find_checkpoint
 from genzoo.names import ModelName, is_commit
 from genzoo.publishing.manifest import (

@@ -17,6 +17,7 @@ from genzoo.backbones.whole import is_above
 from genzoo.errors import CheckpointError, first_flaw
 from genzoo.files import read_json, write_json
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.prompts import PROBES, probe_texts
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -24,18 +25,11 @@ if TYPE_CHECKING:
 
 FILE = "fingerprint.json"
 FORMAT = 1
-PROBES: tuple[tuple[str | None, str], ...] = (
-    ("query", "where do polar bears live?"),
-    ("query", "how do I get red wine out of a carpet?"),
-    ("document", "Polar bears live on the sea ice of the Arctic, where they hunt seals."),
-    ("document", ""),
-    (None, "Çà et là: naïve café — 東京 🙂, 3.14159 == π?"),
-    (None, "a long text is cut, never the trained tokens; " * 80),
-)
-"""Prompt name and text. A change here is a change of `FORMAT`."""
 N_VALUES = 16
 TOLERANCES = {"float32": 1e-4, "bfloat16": 5e-2, "float16": 1e-2}
 """Largest difference of a number of an embedding that another machine or batch size may bring; the norm's is as large."""
+UNIT_SHARE = 0.2
+"""Of those differences, what embeddings of unit length may bring; the others are 0.4 to 24 long."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +41,21 @@ class Probe:
         ids: Digest of those tokens.
         values: The first 16 numbers of its embedding.
         norm: Length of the whole embedding, which no change of a later number leaves as it is.
+        diagonal: Its length along the diagonal, the sum of its D numbers over the root of D: what shows a change of a later number
+            where the length is always 1. None where it is not.
     """
 
     n_ids: int
     ids: str
     values: tuple[float, ...]
     norm: float
+    diagonal: float | None = None
+
+    def gap(self, other: Probe) -> float:
+        """Largest difference of a number, or of what the whole embedding is measured by."""
+        diagonals = (0.0 if one.diagonal is None else one.diagonal for one in (self, other))
+        pairs = [*zip(self.values, other.values, strict=True), (self.norm, other.norm), tuple(diagonals)]
+        return max(abs(mine - its) for mine, its in pairs)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Fingerprint:
         dtype: Precision of the weights.
         probes: One for each of `PROBES`.
         versions: Of the libraries that it was recorded with; for people, never compared.
+        default_prompt_name: The prompt that a bare ``encode`` puts before a text, if there is one.
     """
 
     checkpoint: str
@@ -76,13 +80,15 @@ class Fingerprint:
     dtype: str
     probes: tuple[Probe, ...]
     versions: dict[str, str]
+    default_prompt_name: str | None = None
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     @property
     def tolerance(self) -> float:
         """Largest difference that counts as equal."""
-        return TOLERANCES[self.dtype]
+        is_unit = any(probe.diagonal is not None for probe in self.probes)
+        return TOLERANCES[self.dtype] * (UNIT_SHARE if is_unit else 1)
 
     def save(self, folder: Path) -> Path:
         """Write ``fingerprint.json`` into a folder."""
@@ -112,13 +118,14 @@ class Fingerprint:
 def measure_probes(model: SentenceTransformer) -> tuple[Probe, ...]:
     """Tokens and embeddings of the fixed texts, one text at a time: no batch, no padding."""
     probes = []
-    for prompt_name, text in PROBES:
-        prompt = (model.prompts.get(prompt_name) or "") if prompt_name else ""
-        ids = model.preprocess([prompt + text])["input_ids"][0].tolist()
-        vector = model.encode(prompt + text, prompt="", convert_to_tensor=True, show_progress_bar=False).float().cpu()
+    for text in probe_texts(model):
+        ids = model.preprocess([text])["input_ids"][0].tolist()
+        vector = model.encode(text, prompt="", convert_to_tensor=True, show_progress_bar=False).float().cpu()
         values = tuple(round(float(number), 6) for number in vector[:N_VALUES])
         digest = hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:16]
-        probes.append(Probe(len(ids), digest, values, round(float(vector.norm()), 6)))
+        norm, diagonal = float(vector.norm()), float(vector.sum()) / len(vector) ** 0.5
+        is_unit = abs(norm - 1) < 1e-4
+        probes.append(Probe(len(ids), digest, values, round(norm, 6), round(diagonal, 6) if is_unit else None))
     return tuple(probes)
 
 
@@ -146,6 +153,7 @@ def take_fingerprint(
         dtype=dtype_of(model),
         probes=measure_probes(model),
         versions={name: version(name) for name in ("torch", "transformers", "sentence-transformers")},
+        default_prompt_name=model.default_prompt_name,
     )
 
 

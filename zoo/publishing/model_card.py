@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genzoo.models.assembly import requirements
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.exported import requirements
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.scores import CardScores
 from genzoo.recipes.fields import UnsupervisedOptions
@@ -78,6 +78,7 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
     # Markdown, in which escaping for HTML would spoil the code: the page escapes what comes from files by its filter `md`.
     environment = jinja2.Environment(loader=loader, trim_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701
     environment.filters |= {"md": escape_markdown, "code": lambda name: code_markdown(name).replace("|", r"\|")}
+    needed = requirements(facts.form, is_old=facts.form == "merged" or not checkpoint.exit_layer)
     page = environment.get_template("model_card.md.j2").render(
         facts=facts,
         scores=facts.scores,
@@ -93,7 +94,7 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
         controls=_controls(checkpoint.info.get("controls")),
         policy=describe_policy(checkpoint.info.get("policy")),
         limits=list_limits(checkpoint, facts),
-        requirements=", ".join(f"{name} {row['specifier']}" for name, row in requirements(facts.form).items()),
+        requirements=", ".join(f"{name} {row['specifier']}" for name, row in needed.items()),
     )
     return f"---\n{_metadata(facts)}---\n{page}"
 

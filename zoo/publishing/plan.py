@@ -18,9 +18,10 @@ from genzoo.backbones.whole import open_sentence_transformer
 from genzoo.errors import InputError
 from genzoo.files import read_json, sha256_of, write_json, write_text
 from genzoo.frames import Rows
-from genzoo.models.assembly import Form, export
+from genzoo.models.assembly import Form
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.entries import find_entry
+from genzoo.models.exported import export
 from genzoo.models.loading import find_checkpoint
 from genzoo.names import ModelName
 from genzoo.publishing.fingerprint import prompts_of, take_fingerprint
@@ -40,7 +41,7 @@ ALLOWED = (
     r"genzoo\.json", r"fingerprint\.json", r"modules\.json", r"config(_sentence_transformers)?\.json",
     r"sentence_bert_config\.json", r"generation_config\.json", r"adapter_config\.json", r"adapter_model\.safetensors",
     r"model(-\d{5}-of-\d{5})?\.safetensors", r"model\.safetensors\.index\.json",
-    r"tokenizer(_config)?\.json", r"special_tokens_map\.json", r"\d_(Dense|WordWeights|Pooling)/(config\.json|model\.safetensors)",
+    r"tokenizer(_config)?\.json", r"special_tokens_map\.json", r"\d_(CNN|WordWeights|Pooling|Normalize)/((cnn_)?config\.json|model\.safetensors)",
     r"\.eval_results/[\w.+()-]+\.yaml",
 )  # fmt: skip
 """Whole paths that may go up. Whatever else lies in a folder stays at home."""
@@ -137,7 +138,7 @@ def build_plan(name: str, repo_id: str, staging: Path, options: PublishOptions) 
     facts, problems = _gather(name, checkpoint, repo_id, options)
     form: Form = "merged" if options.merge else "adapter"
     public, info = _public_name(checkpoint, facts.base_model), _without_places(checkpoint.info)
-    checkpoint = dataclasses.replace(checkpoint, backbone=public, info=info)
+    checkpoint = dataclasses.replace(checkpoint, backbone=public, info=info, unit_length=True)  # as export makes it
     problems += _lint_base(checkpoint, facts, form)
     texts = licence_files(backbone)
     problems += lint_licence(facts.licence, _inherited(checkpoint), repo_id, texts)

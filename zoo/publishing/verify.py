@@ -14,9 +14,9 @@ from genzoo.errors import CheckpointError, InputError
 from genzoo.frames import Rows
 from genzoo.hub import fetch_commit
 from genzoo.jobs import job
-from genzoo.models.assembly import base_folder, is_exported, read_exported, read_exported_tensors
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.entries import find_entry, get_entry
+from genzoo.models.exported import base_folder, is_exported, read_exported, read_exported_tensors
 from genzoo.models.loading import check_backbone_option, find_checkpoint, load
 from genzoo.names import ModelName
 from genzoo.publishing.fingerprint import (
@@ -65,7 +65,7 @@ def verify(model: str | Path, *, backbone: str | None = None) -> Rows[Finding]:
     Raises:
         ZooError: When there is no such model, or nothing of it can be loaded.
     """
-    name = _bring(str(model))
+    name = local_name(str(model))
     home = _home(name)
     recorded = Fingerprint.load(home) if home and (home / FILE).is_file() else None
     log.info("reading the weights")
@@ -105,7 +105,7 @@ def revision_of(checkpoint: TokenCheckpoint) -> str:
     return ModelName.parse(checkpoint.backbone).commit
 
 
-def _bring(name: str) -> str:
+def local_name(name: str) -> str:
     """A model on the Hub as a local folder; every other name as it is."""
     if not ModelName.parse(name).revision:
         return name
@@ -183,7 +183,7 @@ def _compare(model: SentenceTransformer, recorded: Fingerprint) -> list[Finding]
     changed_ids = [(text, now, then) for (_, text), now, then in pairs if now.ids != then.ids]
     texts = [f"{text[:24]!r} ({now.n_ids} tokens, recorded {then.n_ids})" for text, now, then in changed_ids]
     changed = _changed_prompts(model, recorded)
-    gaps = [max(*(abs(a - b) for a, b in zip(now.values, then.values, strict=True)), abs(now.norm - then.norm)) for _, now, then in pairs]  # fmt: skip
+    gaps = [now.gap(then) for _, now, then in pairs]
     worst = int(np.argmax(gaps))
     bound, dtype = recorded.tolerance, dtype_of(model)
     where = "" if gaps[worst] <= bound else f", at {PROBES[worst][1][:24]!r} with prompt {PROBES[worst][0]}"
@@ -205,8 +205,9 @@ def _changed_prompts(model: SentenceTransformer, recorded: Fingerprint) -> list[
         for name in sorted({*here, *recorded.prompts})
         if here.get(name) != recorded.prompts.get(name)
     ]
-    if model.default_prompt_name is not None:
-        changed.append(f"{model.default_prompt_name!r} is put before every text, recorded none")
+    if model.default_prompt_name != recorded.default_prompt_name:
+        pair = (f"{name!r}" if name else "none" for name in (model.default_prompt_name, recorded.default_prompt_name))
+        changed.append("{} is put before every text, recorded {}".format(*pair))
     return changed
 
 

@@ -172,6 +172,9 @@ class ViewOptions(Options):
         context: Of the topic views, the share whose target is what the text belongs to instead of the text itself: the
             response to a query (where it was answered), the whole response for a sentence of it. The embedding learns
             the mean of both.
+        bare: Of all views, the share whose text loses its prompt: clients that know no prompts embed texts so.
+        swapped: Of all views, the share whose text stands under the prompt of the other side of a search: a query under that of
+            passages, a passage under that of queries, and a text that is asked for its topic under that of passages.
     """
 
     GROUP = "views"
@@ -183,6 +186,15 @@ class ViewOptions(Options):
     unprompted: Share = 0.0
     long: Share = 0.0
     context: Share = 0.0
+    bare: Share = 0.0
+    swapped: Share = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bare + self.swapped > 1:
+            raise InputError(
+                f"views.bare is {self.bare:g}, views.swapped {self.swapped:g}: together they must be at most 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -229,6 +241,9 @@ class OptimOptions(Options):
         align_memory: Solve the alignment projection at every step by a running ridge regression that remembers about this
             many steps; 0 trains it with ``lr_align`` instead.
         ridge: Strength of that regression, and of the one that starts every training.
+        axes: ``teacher``: the embedding's dimensions are the teacher's. ``shared``: it is turned so that those directions come first
+            in which queries and their responses vary together most; then its first dimensions alone lose least. A rotation
+            changes no cosine.
         partial_whitening: Power p with which the finished embeddings are whitened: their covariance C over the training texts
             becomes a multiple of ``C^(1 - 2p)``; 0 leaves them alone, 0.5 whitens in full.
         micro_batch: Examples whose activations are held at once; 0 holds the whole batch. Changes memory, not the gradient.
@@ -250,6 +265,7 @@ class OptimOptions(Options):
     align_memory: Count = 0
     ridge: AboveZero = 80.0
     partial_whitening: Power = 0.0
+    axes: Literal["teacher", "shared"] = "teacher"
     micro_batch: Count = 0
     precision: Literal["float32", "auto"] = "float32"
 

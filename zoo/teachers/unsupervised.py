@@ -37,6 +37,7 @@ from genzoo.backbones.depth import shallow_config
 from genzoo.backbones.lora import Lora, merge_lora
 from genzoo.backbones.tokenizer import FIRST_WORDS, opening_of_an_answer, read_plainly, template_limit
 from genzoo.backbones.whole import open_transformer
+from genzoo.compute import computing
 from genzoo.errors import InputError, TrainingError
 from genzoo.files import replace_folder
 from genzoo.jobs import report
@@ -52,6 +53,7 @@ TEMPERATURE = 0.05
 DROPOUT = 0.1
 
 
+@computing()
 def fit_teacher(
     backbone: Path,
     texts: Sequence[str],

@@ -172,7 +172,8 @@ def measure_controls(
     # A checkpoint that was not aligned, or to another teacher, embeds in a space of its own.
     if wanted is not None and checkpoint.dim == wanted.shape[1]:
         weight, bias = checkpoint.align_weight.to(soft), checkpoint.align_bias.to(soft)
-        nearness = _nearness(soft.mean(dim=1) @ weight.T + bias, wanted)
+        embeddings = checkpoint.in_teacher_space(soft.mean(dim=1) @ weight.T + bias)
+        nearness = unknown if embeddings is None else _nearness(embeddings, wanted)
     own, lengths = _recon(model, tokenizer, soft, held_out, batch_size)
     report("controls", 2, 4)
     shuffled, _ = _recon(model, tokenizer, soft.roll(1, dims=0), held_out, batch_size)

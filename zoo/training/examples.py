@@ -14,6 +14,13 @@ from genzoo.models import prompts
 from genzoo.recipes.recipes import Recipe, ViewOptions
 
 T = TypeVar("T")
+SWAPPED = {
+    prompts.QUERY: prompts.DOCUMENT,
+    prompts.DOCUMENT: prompts.QUERY,
+    prompts.INTENT: prompts.DOCUMENT,
+    prompts.TOPIC: prompts.DOCUMENT,
+}
+"""Prompt -> the one that a careless client puts in its place."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,18 @@ def make_examples(
     recipe: Recipe, responses: Sequence[Response], queries: Sequence[str], count: int
 ) -> list[TrainingExample]:
     """Make ``count`` examples by the recipe's view shares; equal arguments give equal examples."""
-    rng = random.Random(recipe.seed)  # noqa: S311 - reproducible sampling
     views: ViewOptions = recipe.views
+    rng = random.Random(recipe.seed)  # noqa: S311 - reproducible sampling
+    # of its own: the same texts are drawn, whatever becomes of their prompts
+    careless = random.Random(f"{recipe.seed}-prompts")  # noqa: S311 - reproducible sampling
+
+    def under(prompt: str, text: str) -> str:
+        """The text under its prompt, under another, or bare."""
+        drawn = careless.random()
+        if drawn < views.bare:
+            return text
+        return (SWAPPED.get(prompt, prompt) if drawn < views.bare + views.swapped else prompt) + text
+
     answered, passage, short = (_cycle(responses, rng) for _ in range(3))
     text, known = _cycle(queries, rng), {row.query: row for row in responses}
     kinds = ("answer", "document", "meaning", "topic")
@@ -70,11 +87,11 @@ def make_examples(
         if kind == "answer":
             one = answered()
             prompt = "" if rng.random() < views.unprompted else prompts.QUERY
-            examples.append(TrainingExample(prompt + one.query, one.response, one.finished))
+            examples.append(TrainingExample(under(prompt, one.query), one.response, one.finished))
         elif kind == "document":
             parts = [passage() for _ in range(rng.randint(2, 4) if rng.random() < views.long else 1)]
             joined = " ".join(part.response.strip() for part in parts)
-            examples.append(TrainingExample(prompts.DOCUMENT + joined, joined, parts[-1].finished))
+            examples.append(TrainingExample(under(prompts.DOCUMENT, joined), joined, parts[-1].finished))
         else:
             whole: Response | None
             if rng.random() < 0.5:
@@ -84,13 +101,13 @@ def make_examples(
                 whole = short()
                 source = first_sentence(whole.response)
             if kind == "meaning":
-                examples.append(TrainingExample(prompts.DOCUMENT + source, source, True))
+                examples.append(TrainingExample(under(prompts.DOCUMENT, source), source, True))
                 continue
             prompt = rng.choice((prompts.INTENT, prompts.TOPIC))
             if views.context and whole is not None and rng.random() < views.context:
-                examples.append(TrainingExample(prompt + source, whole.response, whole.finished))
+                examples.append(TrainingExample(under(prompt, source), whole.response, whole.finished))
             else:
-                examples.append(TrainingExample(prompt + source, source, True))
+                examples.append(TrainingExample(under(prompt, source), source, True))
     return examples
 
 

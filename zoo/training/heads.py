@@ -127,12 +127,32 @@ class TokenHeads(nn.Module):
         return change @ weight, -change @ (weight @ mean)
 
     @torch.no_grad()
-    def fold(self, target_scale: float, partial_whitening: float = 0.0) -> dict[str, Tensor]:
+    def shared_axes(self, queries: Tensor, responses: Tensor, power: float) -> Tensor:
+        """``(D, D)`` rotation of the embeddings, first to the directions in which queries and their responses vary together most.
+
+        The eigenvectors of the symmetric part of the cross-covariance. The first 64 of 256 dimensions keep more so than those of
+        the largest variance, part of which is about how a text is worded (`benchmarks/forgiving.py`).
+
+        Args:
+            queries: ``(pairs, H)``, the mean of ``z`` over the compression tokens.
+            responses: ``(pairs, H)`` likewise, in the order of their queries.
+            power: As in `whitened`.
+        """
+        weight, _ = self.whitened(power)
+        first, second = ((one - one.mean(dim=0)).double() @ weight.T for one in (queries, responses))
+        cross = first.T @ second
+        return torch.linalg.eigh(cross + cross.T).eigenvectors.flip(1).T
+
+    @torch.no_grad()
+    def fold(
+        self, target_scale: float, partial_whitening: float = 0.0, axes: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """The method's five tensors, with embeddings in the teacher's own units.
 
         Args:
             target_scale: Targets were multiplied by this in training.
             partial_whitening: Power of `whitened`.
+            axes: ``(D, D)`` rotation of the embeddings, if they are turned.
         """
         mean, scale = self.mean.double(), self.scale.double()
         recon = self.embedding_rms.double() * self.recon.weight.double() / scale
@@ -140,6 +160,8 @@ class TokenHeads(nn.Module):
         align, align_bias = self.align.weight, self.align.bias
         if self.has_teacher:
             weight, bias = self.whitened(partial_whitening)
+            if axes is not None:
+                weight, bias = axes @ weight, axes @ bias
             direct = weight / scale / target_scale
             condition = float(torch.linalg.cond(self.recon.weight.double()))
             if not condition < MAX_CONDITION:

@@ -18,12 +18,14 @@ from genzoo.backbones.generation import Query, Response, make_engine
 from genzoo.backbones.sources import pin_name
 from genzoo.backbones.tokenizer import template_limit
 from genzoo.backbones.whole import load_causal_lm, open_tokenizer
+from genzoo.compute import computing
 from genzoo.errors import TrainingError
 from genzoo.files import folder_content
 from genzoo.jobs import Processes, Shard, report
-from genzoo.models.assembly import base_folder
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
+from genzoo.models.exported import base_folder
 from genzoo.models.loading import loaded_content
+from genzoo.models.prompts import DOCUMENT, QUERY
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.targets import compute_targets, embed
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
@@ -48,6 +50,8 @@ from genzoo.training.state import StateFolder, TextStates
 from genzoo.training.trainer import TokenTrainer
 
 log = logging.getLogger(__name__)
+AXES_PAIRS = 1024
+"""Queries and their responses that the embedding's axes are found on."""
 
 
 def teacher_content(name: str) -> str:
@@ -131,6 +135,7 @@ class TrainingRun:
             return load_causal_lm(self.backbone_folder, self.device, "bfloat16")
         return self.causal_lm
 
+    @computing()
     def responses(self, shard: Shard | None = None) -> list[Response]:
         """Stage 1: the backbone answers the queries (the first ``recipe.response.limit`` of them, or a shard of those).
 
@@ -275,6 +280,7 @@ class TrainingRun:
             fit_teacher(self.backbone_folder, texts, options, folder, seed=self.recipe.seed, device=self.device)
         return folder
 
+    @computing()
     def targets(self, texts: Sequence[str]) -> dict[str, Any]:
         """Stage 2: teacher embeddings of the target texts; none where the alignment loss is off."""
         return self._embed(texts) if self.recipe.losses.align else {}
@@ -301,6 +307,7 @@ class TrainingRun:
                 if not (self._shared / "targets").is_dir():
                     load_teacher(recipe.teacher, "cpu")  # refuses one that did not load in full, then lets go of it
 
+    @computing()
     def train(self) -> TokenCheckpoint:
         """Stages 1 to 3, then the checkpoint folder."""
         self.fetch()
@@ -351,15 +358,21 @@ class TrainingRun:
         recipe = self.recipe
         known = row.spare_rows if (row := BACKBONES.find(recipe.backbone)) else ()
         model, tokenizer = self.causal_lm
+        axes = None
+        if recipe.optim.axes == "shared" and recipe.losses.align:
+            rows = self.split(self.responses())[0][:AXES_PAIRS]
+            axes = trainer.shared_axes([(QUERY + row.query, DOCUMENT + row.response) for row in rows])
         return TokenCheckpoint(
             spec=make_spec(
                 tokenizer, model.get_input_embeddings().num_embeddings, recipe.n_thought, recipe.n_compression, known
             ),
-            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening),
+            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening, axes),
+            axes=None if axes is None else axes.float().cpu().contiguous(),
             backbone=recipe.backbone,
             backbone_digest=self.backbone_digest,
             recipe_digest=recipe.digest(),
             max_tokens=recipe.max_tokens,
+            unit_length=True,
             info={
                 "recipe": asdict(recipe),
                 "queries": len(self.queries),

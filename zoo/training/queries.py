@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError
-from genzoo.tables import other_divider, read_table, read_text
+from genzoo.tables import DIVIDERS, QUERY_COLUMNS, json_lines, plain_name, read_table, read_text
 
 log = logging.getLogger(__name__)
 SHARE = 0.2
@@ -48,7 +47,7 @@ def notes_on(path: Path, lines: Sequence[str]) -> Iterator[str]:
     if not kept:
         return
     first = kept[0][1]
-    if {cell.strip(" \"'").lower() for cell in _DIVIDER.split(first)} & set(COLUMNS) and len(kept) > 1:
+    if {plain_name(cell.strip(" \"'")) for cell in _DIVIDER.split(first)} & set(COLUMNS) and len(kept) > 1:
         yield (
             f"{path}, line {kept[0][0]} looks like the heading of a table ({first[:60]!r}). It is read as a query, like every "
             "line of a .txt file: name the file .csv or .tsv if it is a table."
@@ -69,7 +68,8 @@ def notes_on(path: Path, lines: Sequence[str]) -> Iterator[str]:
 
 
 MAX_CHARACTERS = 20_000
-COLUMNS = ("query", "text", "question", "prompt")
+COLUMNS = ("query", "text", "question", "prompt", *QUERY_COLUMNS)
+"""Names of the column that holds the queries, as `plain_name` gives them: the first that a log has."""
 KINDS = ".txt, .jsonl, .csv, .tsv or .parquet (the first four also with .gz)"
 
 
@@ -162,8 +162,6 @@ def _read(path: Path, wanted: str | None) -> list[_Row]:
 
 _Records = list[tuple[str, dict[str, Any]]]
 """Where each record stands, and its fields."""
-_TWICE = object()
-"""Stands for the value of a field that a JSON object names twice."""
 
 
 def _row(path: Path, place: str, record: dict[str, Any], column: str, has_id: bool) -> _Row:
@@ -173,8 +171,6 @@ def _row(path: Path, place: str, record: dict[str, Any], column: str, has_id: bo
             f"{', '.join(record) or 'none'}): every line needs it; name another field with --column"
         )
     value, name = record[column], record.get("id") if has_id else None
-    if value is _TWICE:
-        raise InputError(f"{path}, {place} names the field {column!r} twice: leave one of them out")
     if not isinstance(value, str):
         raise InputError(f"{path}, {place}: the query is of type {type(value).__name__}, not text: {value!r:.60}")
     return _Row(place, None if name is None else str(name).strip(), value)
@@ -187,7 +183,9 @@ def _refuse_column(path: Path, wanted: str | None, why: str) -> None:
 
 def _table_records(path: Path, divider: str) -> tuple[list[str], _Records]:
     table = read_table(path, divider)
-    if swallowed := table.swallowed(divider):
+    if table.divider != divider:
+        log.warning(f"{path} is read with {DIVIDERS[table.divider]}s between its columns, as its heading has them.")
+    if swallowed := table.swallowed:
         log.warning(
             f"{path}, line {swallowed[0]}: a quoted cell goes on over lines that look like rows of their own "
             f"({len(swallowed):,} such row{'s' * (len(swallowed) > 1)}): check where its quotes open and close."
@@ -206,24 +204,9 @@ def _parquet_records(path: Path) -> tuple[list[str], _Records]:
     return names, [(f"row {number}", dict(zip(names, row, strict=True))) for number, row in enumerate(rows, 1)]
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made, names = dict(pairs), [name for name, _ in pairs]
-    if len(made) < len(names):
-        made |= {name: _TWICE for name in names if names.count(name) > 1}
-    return made
-
-
 def _json_records(path: Path, wanted: str | None) -> tuple[list[str], _Records]:
     values: list[tuple[str, Any]] = []
-    for number, line in enumerate(io.StringIO(read_text(path), newline=None), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line, object_pairs_hook=_object)
-        except (ValueError, RecursionError) as error:
-            raise InputError(
-                f"{path}, line {number} is not JSON ({error}): give one string or object a line"
-            ) from error
+    for number, value in json_lines(path):
         if not isinstance(value, str | dict):
             raise InputError(f"{path}, line {number} is neither a string nor an object")
         if values and isinstance(value, str) != isinstance(values[0][1], str):
@@ -239,10 +222,17 @@ def _json_records(path: Path, wanted: str | None) -> tuple[list[str], _Records]:
 
 def _column(path: Path, names: Iterable[str], wanted: str | None) -> str:
     names = list(names)
-    column = next((name for name in ((wanted,) if wanted else COLUMNS) if name in names), None)
+    known = {plain_name(name): name for name in reversed(names)} | {name: name for name in names}
+    column = (
+        wanted
+        if wanted in names
+        else None
+        if wanted
+        else next((known[name] for name in COLUMNS if name in known), None)
+    )
     if column and names.count(column) == 1:
         return column
-    found = (", ".join(names) or "none") + other_divider(names)
+    found = ", ".join(names) or "none"
     if column:
         raise InputError(
             f"{path} has {names.count(column)} columns named {column!r} (the columns {found}): rename them"
@@ -250,6 +240,6 @@ def _column(path: Path, names: Iterable[str], wanted: str | None) -> str:
     if wanted:
         raise InputError(f"{path} has no column {wanted!r}: it has the columns {found}")
     raise InputError(
-        f"{path} has the columns {found}: one must be named {', '.join(COLUMNS)}, or be named with --column NAME "
-        "(genzoo pool and check: --columns query=NAME)"
+        f"{path} has the columns {found}: one must be named {', '.join(dict.fromkeys(COLUMNS))}. Name another one: "
+        "--columns query=NAME for genzoo pool and check, --column NAME for genzoo train and study"
     )

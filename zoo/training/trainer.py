@@ -13,9 +13,11 @@ from typing import Any
 import torch
 
 from genzoo.backbones.depth import first_layers
-from genzoo.backbones.forward import can_pack, freeze, input_scale, token_states
+from genzoo.backbones.forward import can_pack, freeze, input_scale
 from genzoo.backbones.lora import Lora
+from genzoo.backbones.token_states import token_states
 from genzoo.backbones.tokenizer import plain_ids, start_rows
+from genzoo.compute import go_on_with
 from genzoo.errors import TrainingError
 from genzoo.jobs import Pace, Processes, as_time, report
 from genzoo.recipes.recipes import Recipe
@@ -174,6 +176,16 @@ class TokenTrainer:
         targets = None if self.dim is None else self.target_rows(ordered)
         self.heads.start_from(torch.cat(states), targets, self.recipe.optim.ridge)
 
+    @torch.no_grad()
+    def shared_axes(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
+        """`TokenHeads.shared_axes` over queries and their responses, each under its prompt."""
+        size, pooled = self.recipe.optim.batch, []
+        for texts in zip(*pairs, strict=True):
+            ordered = [TrainingExample(text, "", ended=False) for text in texts]
+            parts = [self.heads(self.states(ordered[at : at + size]))[1] for at in range(0, len(ordered), size)]
+            pooled.append(torch.cat(parts).mean(dim=1))
+        return self.heads.shared_axes(*pooled, self.recipe.optim.partial_whitening)
+
     def backward(self, batch: Sequence[TrainingExample], step: int) -> tuple[float | None, float | None, torch.Tensor]:
         """Put the gradient of the whole batch's loss into the parameters of every process.
 
@@ -321,7 +333,10 @@ class TokenTrainer:
         tensors = dict(self.trained.state_dict())
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-        self.state.save(tensors, {"step": str(self.step), "bfloat16": str(self.is_bfloat16)})
+        self.state.save(
+            tensors,
+            {"step": str(self.step), "bfloat16": str(self.is_bfloat16), "threads": str(torch.get_num_threads())},
+        )
 
     def restore(self) -> bool:
         """Take up the folder's state; False where there is none, `TrainingError` where it belongs to another run."""
@@ -331,6 +346,7 @@ class TokenTrainer:
             return False
         tensors, facts = found
         self.step, self.is_bfloat16 = int(facts["step"]), facts.get("bfloat16") == "True"
+        go_on_with(int(facts.get("threads", torch.get_num_threads())))
         moments: dict[int, dict[str, Any]] = {}
         for name in [name for name in tensors if name.startswith("optimizer.")]:
             _, index, key = name.split(".", 2)

@@ -8,6 +8,10 @@
     ["Partly", "Answers in part, or the answer has to be worked out."],
     ["Answers", "Answers the query in full."],
   ];
+  const OTHERS = [
+    ["X", "Cannot tell: you lack the knowledge to judge. It counts as seen, without a grade."],
+    ["-", "Must not be found: harmful, internal, or outdated, whatever else it says."],
+  ];
   const LONG = 3000, UNSURE = null, HARM = -1, HISTORY = 500, PREFIX = `genzoo-judging:${pool.id}:`;
   const byId = (id) => document.getElementById(id);
   let judge = "", marks = {}, history = [], at = 0, screen = "start", isWhole = false, isKept = true, isExported = true;
@@ -60,7 +64,7 @@
   function put(element, text) {
     element.replaceChildren();
     const words = isHighlighted() ? queryWords() : null;
-    let end = 0;
+    let end = 0, count = 0;
     if (words) {
       for (const found of text.matchAll(/[\p{L}\p{N}]+/gu)) {
         if (!words.has(stem(found[0]))) continue;
@@ -68,15 +72,18 @@
         const mark = document.createElement("mark");
         mark.textContent = found[0];
         element.append(mark);
+        count += 1;
         end = found.index + found[0].length;
       }
     }
     element.append(text.slice(end));
+    return count;
   }
-  const stem = (word) => word.toLowerCase().replace(/s$/, "").slice(0, 6);
+  const isCode = (word) => /\p{N}/u.test(word);
+  const stem = (word) => (isCode(word) ? word.toLowerCase() : word.toLowerCase().replace(/s$/, "").slice(0, 6));
   function queryWords() {
-    const found = pool.queries[items[at][1]].match(/[\p{L}\p{N}]{3,}/gu) || [];
-    return new Set(found.map(stem));
+    const found = pool.queries[items[at][1]].match(/[\p{L}\p{N}]{2,}/gu) || [];
+    return new Set(found.filter((word) => word.length > 2 || isCode(word)).map(stem));
   }
 
   function render() {
@@ -87,10 +94,12 @@
     byId("progress").max = items.length;
     byId("progress").value = done;
     byId("query").textContent = pool.queries[query];
-    put(byId("title"), title);
+    byId("source").textContent = passage;
+    let common = put(byId("title"), title);
     byId("title").hidden = !title;
     const letters = isWhole || text.length <= LONG ? text : [...text.slice(0, LONG)].slice(0, -1).join("");
-    put(byId("text"), letters.length < text.length ? letters + " …" : text);
+    common += put(byId("text"), letters.length < text.length ? letters + " …" : text);
+    byId("common").hidden = !isHighlighted() || common > 0;
     byId("more").hidden = letters.length >= text.length;
     byId("more").textContent = `Show all ${text.length.toLocaleString("en")} characters (M)`;
     const mark = Object.hasOwn(marks, item) ? marks[item][0] : undefined;
@@ -111,6 +120,7 @@
     render();
     if (items[at][1] !== before) say(`New query: ${pool.queries[items[at][1]]}`);
   }
+  const plural = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
   const say = (text) => { byId("said").textContent = text; };
 
   function give(grade) {
@@ -120,7 +130,7 @@
       marks[item] = [grade, new Date().toISOString()];
     });
     isExported = false;
-    say(grade === UNSURE ? "Cannot tell" : grade === HARM ? "Harmful: must not be found" : `Grade ${grade}: ${GRADES[grade][0]}`);
+    say(grade === UNSURE ? "Cannot tell" : grade === HARM ? "Must not be found" : `Grade ${grade}: ${GRADES[grade][0]}`);
     const next = nextOpen(at + 1);
     if (next === null) finish();
     else go(next);
@@ -154,10 +164,11 @@
     const done = countJudged(), unsure = items.filter(([item]) => Object.hasOwn(marks, item) && marks[item][0] === UNSURE).length;
     show("end");
     byId("done").textContent = done === items.length ? "All passages are judged" : `${done} of ${items.length} passages are judged`;
-    const whole = wholeQueries();
-    byId("summary").textContent =
-      `${whole} of ${pool.n_queries} queries are complete${unsure ? `, ${unsure} passages without a grade` : ""}. ` +
-      (done ? "Export now: only the exported file counts." : "There is nothing to export yet.");
+    const left = items.length - done, said = [`${wholeQueries()} of ${plural(pool.n_queries, "query is", "queries are")} complete.`];
+    if (left) said.push(`${plural(left, "passage is", "passages are")} left to judge.`);
+    if (unsure) said.push(`You could not tell for ${plural(unsure, "passage", "passages")}.`);
+    said.push(done ? "Export now: only the exported file counts." : "There is nothing to export yet.");
+    byId("summary").textContent = said.join(" ");
     byId("continue").hidden = done === items.length;
     byId("loaded").textContent = "";
     byId("done").focus({ preventScroll: true });
@@ -244,6 +255,9 @@
     byId("unkept").hidden = isKept;
     show("start");
     byId("name").value = "";
+    // whoever comes back goes on with Enter; another judge types a name
+    byId("name").placeholder = known.length === 1 ? known[0] : "";
+    byId("name").required = known.length !== 1;
     byId("name").focus({ preventScroll: true });
   }
 
@@ -274,6 +288,13 @@
     else action();
   }
 
+  function explain(name, meaning) {
+    const term = document.createElement("dt"), key = document.createElement("kbd"), text = document.createElement("dd");
+    key.textContent = name;
+    term.append(key);
+    text.textContent = meaning;
+    byId("meaning").append(term, text);
+  }
   GRADES.forEach(([name, meaning], grade) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -284,12 +305,9 @@
     button.title = meaning;
     button.addEventListener("click", () => give(grade));
     byId("grades").append(button);
-    const term = document.createElement("dt"), key = document.createElement("kbd"), text = document.createElement("dd");
-    key.textContent = grade;
-    term.append(key);
-    text.textContent = `${name}: ${meaning[0].toLowerCase()}${meaning.slice(1)}`;
-    byId("meaning").append(term, text);
+    explain(grade, `${name}: ${meaning[0].toLowerCase()}${meaning.slice(1)}`);
   });
+  OTHERS.forEach(([key, meaning]) => explain(key, meaning));
   const clicks = {
     back: () => go(at - 1), forward: () => go(at + 1), undo, unsure: () => give(UNSURE), harm: () => give(HARM), highlight: toggleHighlight, more: showAll,
     overview: finish, save: exportRows, qrels: exportQrels, help: () => byId("keys").showModal(), switch: welcome,
@@ -298,7 +316,7 @@
   for (const [id, action] of Object.entries(clicks)) byId(id).addEventListener("click", action);
   byId("who").addEventListener("submit", (event) => {
     event.preventDefault();
-    enter(byId("name").value);
+    enter(byId("name").value.trim() || byId("name").placeholder);
   });
   byId("load").addEventListener("change", (event) => load(event.target.files));
   document.addEventListener("keydown", onKey);

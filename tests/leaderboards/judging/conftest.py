@@ -86,7 +86,7 @@ def pool_folder(tmp_path):
     ]
     (tmp_path / "docs").mkdir()
     for word in words:
-        (tmp_path / "docs" / f"{word}.txt").write_text(f"What to do about the {word}.")
+        (tmp_path / "docs" / f"{word}.txt").write_text(f"Please read what to do about the {word}.")
     (tmp_path / "log.txt").write_text("".join(f"my {word} please\n" for word in words))
     folder = tmp_path / "pool"
     genzoo.pool(tmp_path / "log.txt", tmp_path / "docs", "bm25", output=folder, depth=4, results=tmp_path)

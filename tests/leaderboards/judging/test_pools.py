@@ -33,6 +33,7 @@ def test_two_judges_are_merged_and_their_agreement_is_told(folder):
     found = genzoo.judgements(folder)
     facts = dict(found.facts)
     assert facts["passages"] == "12 of 12 judged" and facts["queries"] == "3 of 3 complete"
+    assert facts["overruled"] == "1 x cannot tell, as another judge gave a grade"
     assert facts["judges"] == "anna (12), bert (6)" and facts["disputed"] == "1 passage with grades two or more apart"
     assert facts["agreement"].startswith("2 judges on 5 passages: 60 % of the pairs of grades are equal")
     assert (folder / "qrels.jsonl").is_file() and next_step(found).endswith(f"-t {folder}")

@@ -3,9 +3,9 @@
 import pytest
 
 from genzoo.leaderboards import Leaderboard, ResultStore
-from genzoo.reports.chapters.failures import failures_sections
+from genzoo.reports.chapters.failures import failures_in_words, failures_sections, searched
 from genzoo.reports.chapters.searches import evidence_section
-from genzoo.reports.render.document import Prose, Searches, TableBlock
+from genzoo.reports.render.document import Drawing, Prose, Searches, TableBlock
 
 GOOD, POOR = ("acme/good", "r1"), ("acme/poor", "r1")
 TASK = "HelpDesk"
@@ -37,7 +37,7 @@ def own(tree):
 def section_of(tree):
     store = ResultStore.load(tree.root)
     board = Leaderboard.from_store(store)
-    return failures_sections(board, store), evidence_section(board, store)
+    return failures_sections(searched(board, store), store), evidence_section(board, store)
 
 
 def test_it_counts_what_went_wrong_and_why(own):
@@ -60,7 +60,7 @@ def test_it_counts_what_went_wrong_and_why(own):
         ["poor", "1", "1", "1", "1"],
     ]
     text = " ".join(block.text for block in section.blocks if isinstance(block, Prose))
-    assert "for 1 of the searches, judges marked a passage as one that must not be found" in text
+    assert "For 1 of the searches, judges marked a passage as one that must not be found" in text
 
 
 def test_the_worst_searches_are_shown_with_every_model(own):
@@ -90,3 +90,22 @@ def test_without_grades_below_0_nothing_is_said_of_safety(own):
     (section,), _ = section_of(own)
     (counts,) = (block.table for block in section.blocks if isinstance(block, TableBlock))
     assert counts.columns[-1].label == "Nearly the same text above"
+    assert any("grade such a passage -1" in block.text for block in section.blocks if isinstance(block, Prose))
+
+
+def test_the_figure_shows_how_far_down_the_first_relevant_passage_is(own):
+    (section,), _ = section_of(own)
+    (drawing,) = (block for block in section.blocks if isinstance(block, Drawing))
+    assert "good: 100 % within 1, 100 % within 5" in drawing.description
+    assert "poor: 0 % within 1, 100 % within 5" in drawing.description
+    lines = drawing.figure(6).axes[0].lines
+    assert [line.get_ydata().tolist()[:2] for line in lines] == [[100, 100], [0, 100]]
+
+
+def test_the_summary_counts_what_went_wrong(own):
+    store = ResultStore.load(own.root)
+    (said,) = failures_in_words(searched(Leaderboard.from_store(store), store))
+    assert said == (
+        "Of 2 searches of HelpDesk, these went wrong: 0 for good, 2 for poor. 0 went wrong for every model. "
+        "A passage that must not be found was among the first ten in 1 for poor."
+    )

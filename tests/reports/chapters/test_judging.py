@@ -6,10 +6,11 @@ import pytest
 
 from genzoo.leaderboards import Leaderboard, ResultStore
 from genzoo.leaderboards.facts import ModelKey
-from genzoo.leaderboards.judging.figures import Verdict
+from genzoo.leaderboards.judging.figures import TaskJudging
+from genzoo.leaderboards.judging.verdicts import Verdict, verdicts
 from genzoo.leaderboards.statistics.power import QueriesNeeded
 from genzoo.leaderboards.statistics.significance import Interval
-from genzoo.reports.chapters.judging import judging_sections, needed_table, pair_judging_sections, to_do
+from genzoo.reports.chapters.judging import judging_sections, needed_table, rivals, to_do, verdict_in_words
 from genzoo.reports.render.document import Prose
 
 ONE, TWO, TASK = ModelKey("acme/one", "r1"), ModelKey("acme/two", "r1"), "helpdesk"
@@ -41,7 +42,8 @@ def judged(tree):
 
 def chapter(tree):
     store = ResultStore.load(tree.root)
-    return judging_sections(Leaderboard.from_store(store), store)
+    board = Leaderboard.from_store(store)
+    return judging_sections(board, store, rivals(board, store))
 
 
 def test_it_says_who_agreed_what_was_not_judged_and_what_to_do(judged):
@@ -58,7 +60,8 @@ def test_it_says_who_agreed_what_was_not_judged_and_what_to_do(judged):
 
 def test_a_pair_has_its_own_and_other_tasks_have_none(judged, tmp_path):
     store = ResultStore.load(judged.root)
-    (section,) = pair_judging_sections(Leaderboard.from_store(store), store, ONE, TWO)
+    board = Leaderboard.from_store(store.only([ONE, TWO]))
+    (section,) = judging_sections(board, store, verdicts(store, [(TASK, ONE, TWO)]))
     tables = [block.table for block in section.blocks if not isinstance(block, Prose)]
     assert [len(table.rows) for table in tables] == [2, 1]
 
@@ -81,17 +84,32 @@ def test_with_too_few_queries_it_says_to_judge_more(judged):
     assert "too few to compare models" in section.blocks[-1].text
 
 
-def verdict(p_value, needed, for_log=None):
-    return Verdict(TASK, ONE, TWO, 40, 0.03, needed, p_value, for_log, 12.5)
+JUDGING = TaskJudging({}, per_query=12.5, n_log=130, n_chosen=45, n_open=5)
+
+
+def verdict(p_value, needed, for_log=None, judging=JUDGING):
+    return Verdict(TASK, ONE, TWO, 40, Interval(-0.03, -0.07, 0.01, 40), needed, p_value, p_value, for_log, judging)
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
         (verdict(0.01, QueriesNeeded(40, 0.03, 60, 20, None)), "told apart"),
-        (verdict(0.2, QueriesNeeded(40, 0.03, 120, 30, None)), "judge about 80 more, some 1,000 passages"),
+        (
+            verdict(0.2, QueriesNeeded(40, 0.03, 120, 30, None)),
+            "judge about 80 more queries, some 1,000 passages; the same `genzoo pool` command with -n 120 adds them",
+        ),
+        (verdict(0.2, QueriesNeeded(40, 0.03, 44, 30, None)), "judge about 4 more queries, some 50 passages"),
+        (
+            verdict(0.2, QueriesNeeded(40, 0.03, 804, 30, None)),
+            "it takes about 764 more queries, and the log has 90: for this log the two are about equal",
+        ),
+        (verdict(0.2, QueriesNeeded(40, 0.03, 120, 30, None), judging=None), "judge about 80 more queries"),
         (verdict(0.2, QueriesNeeded(40, 0.03, 38, 30, None)), "on the edge: judge a few more queries"),
-        (verdict(0.2, QueriesNeeded(40, 0.0, None, None, None)), "too small a difference for any number of queries"),
+        (
+            verdict(0.2, QueriesNeeded(40, 0.0, None, None, None)),
+            "the difference is too small for any number of queries",
+        ),
         (verdict(0.2, None), "judge at least ten queries"),
     ],
 )
@@ -104,3 +122,13 @@ def test_the_table_shows_an_open_range_and_the_estimate_for_the_log(judged):
     rows = [verdict(0.2, QueriesNeeded(40, 0.03, 120, 30, None), Interval(0.01, -0.02, 0.04, 40)), verdict(0.2, None)]
     text = needed_table(store, rows).to_markdown()
     assert "30 to any number" in text and "120" in text and "judge at least ten queries" in text
+
+
+def test_the_verdict_says_who_finds_better_by_how_much_and_how_sure_that_is(judged):
+    store = ResultStore.load(judged.root)
+    plan = QueriesNeeded(40, 0.03, 120, 30, None)
+    assert verdict_in_words(store, verdict(0.0312, plan)) == (
+        "two finds better than one: 3.0 points of nDCG@10 [\u22121.0 to +7.0], p = 0.031, on 40 queries of helpdesk."
+    )
+    said = verdict_in_words(store, verdict(0.2, plan))
+    assert said.startswith("two and one cannot be told apart: 3.0 points") and "-n 120" in said

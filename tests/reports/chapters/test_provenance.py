@@ -47,7 +47,7 @@ def test_predictions_say_whether_scores_per_query_follow(tree):
     text = tables_of(tree)[1].blocks[-1].text
     assert text.startswith("`predictions/` holds one file with predictions") and "run `genzoo evaluate` again" in text
     tree.judge("T", {"q": "d"}, {"d": "text"})
-    assert "documents for 1 of one task" in tables_of(tree)[1].blocks[-1].text
+    assert "`judgements/` holds its relevant documents" in tables_of(tree)[1].blocks[-1].text
 
 
 def test_caveats_and_problems():

@@ -160,7 +160,6 @@ def test_what_cannot_be_read_cannot_be_measured(sound, no_models, spoil, said):
         ("pairs.csv", b"", "holds no rows"),
         ("pairs.csv", b"query,passage,grade\na,b,good\n", "'grade' is"),
         ("pairs.csv", b"query,query,passage\na,b,c\n", "two columns are named 'query'"),
-        ("pairs.csv", b"query|passage|grade\na|b|1\n", "divided by bars"),
         ("pairs.csv", b"query,passage,grade\na,b,NaN\n", "a whole number is expected"),
         ("pairs.tsv", b"query\tpassage\tgrade\ra\tb\t1\r", "carriage return alone"),
         ("x.docx", b"PK", "cannot be read"),
@@ -222,6 +221,19 @@ def test_a_folder_of_texts_alone_is_checked(tmp_path, tiny_teacher):
     assert (found.kind, found.exit_code, found.sizes) == ("corpus", 2, {"passages": 5})
     assert "genzoo pool --queries LOG --corpus" in found.summary
     assert [row.part for row in found.lengths] == ["passages"]
+
+
+def test_a_search_without_judgements_is_checked_and_judging_comes_next(sound, no_models):
+    (sound / "qrels/test.tsv").unlink()
+    (sound / "qrels").rmdir()
+    found = genzoo.check(sound, "http://127.0.0.1:9/v1#m")  # no server is asked
+    assert (found.kind, found.exit_code, found.sizes) == ("search to be judged", 2, {"passages": 80, "queries": 60})
+    assert "To pool and judge them comes next: genzoo pool --queries" in found.summary
+    assert [(row.model, row.part, row.unit, row.longest, row.room) for row in found.lengths] == [
+        ("localhost-9/m", "passages", "words", 25, None),
+        ("localhost-9/m", "queries", "words", 6, None),
+    ]
+    assert [finding.severity for finding in found.findings if finding.code == "no-tokenizer"] == ["fact"]
 
 
 def test_labelled_texts_are_checked(tmp_path, tiny_teacher):

@@ -49,12 +49,21 @@ def test_prompts_of_a_folder_are_read(tmp_path, tiny_teacher):
     [
         ("no-such-model", "no tokenizer is known"),
         ("upstream-qwen3-8b", "no tokenizer is known"),
-        ("http://127.0.0.1:8000/v1#m", "no tokenizer is known"),
+        ("http://127.0.0.1:8000/v1", "does not name a model"),
     ],
 )
 def test_models_without_a_tokenizer_are_refused(name, said):
     with pytest.raises(ZooError, match=said):
         find_readers([name])
+
+
+def test_embedders_from_elsewhere_are_read_in_words_as_their_parts_or_not_at_all(tiny_teacher):
+    served, bm25, vectors, folder = find_readers(
+        ["rrf:ours=http://127.0.0.1:8000/v1#m+bm25", "vectors:folder", f"rrf:bm25+{tiny_teacher}"]
+    )
+    assert (served.model, served.unit, served.tokenizer) == ("localhost-8000/m", "words", None)
+    assert (bm25.unit, bm25.tokenizer, vectors.tokenizer) == ("tokens", None, None)
+    assert folder.tokenizer.parent == tiny_teacher
 
 
 def test_a_folder_without_tokenizer_is_refused(tmp_path):

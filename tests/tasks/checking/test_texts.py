@@ -44,7 +44,7 @@ def test_empty_texts_are_named():
 
 def test_other_languages_are_a_caution_from_a_twentieth_on():
     said, others = language_findings(Languages("queries", 120, {"en": 90, "de": 10}, 20))
-    assert said.text == "language of 120 queries looked at: en 90 %, de 10 %; that of 20 of 120 (16.7 %) cannot be told"
+    assert said.text == "languages of the 120 queries looked at: en 90, de 10; that of 20 cannot be told"
     assert (others.severity, others.count, others.total, others.examples) == ("caution", 10, 100, ("de",))
     _, few = language_findings(Languages("queries", 120, {"en": 96, "de": 4}, 20))
     assert few.severity == "fact"

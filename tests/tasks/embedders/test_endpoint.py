@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ import genzoo
 from genzoo.errors import FailedRunsError, InputError
 from genzoo.reports.measuring import plan_evaluation
 from genzoo.tasks.embedders.address import Address
-from genzoo.tasks.embedders.endpoint import Endpoint, EndpointOptions, describe_endpoint
+from genzoo.tasks.embedders.endpoint import Endpoint, EndpointOptions
+from genzoo.tasks.embedders.known_endpoints import describe_endpoint
+from genzoo.tasks.embedders.mteb_models import is_pinned
 from genzoo.tasks.embedders.transport import EndpointError
-from genzoo.tasks.mteb_models import is_pinned
 
 KEY = "sk-a-very-secret-key-0123456789"
 TASK = "GenZooMiniRetrieval"
@@ -90,18 +92,7 @@ def test_a_killed_run_goes_on_and_pays_for_nothing_twice(server, tmp_path):
     server.texts.clear()
     code = "import sys, genzoo; genzoo.evaluate(sys.argv[1], sys.argv[2], output=sys.argv[3], evidence=False)"
     process = subprocess.Popen([sys.executable, "-c", code, server.name, TASK, str(tmp_path / "killed")])
-    asked = []
-
-    def kill(texts):
-        if not is_probing(texts):
-            asked.append(texts)
-            if len(asked) == 5:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                return Reply(500, {})
-        return None
-
-    server.faults = kill
+    server.stop_at(5, lambda: (process.send_signal(signal.SIGKILL), process.wait()))
     assert process.wait(timeout=300) == -signal.SIGKILL
     before = sum(server.task_texts().values())
     assert 0 < before < sum(expected.values())
@@ -157,7 +148,7 @@ def test_a_model_that_changes_in_the_middle_of_a_run_stops_it(server, tmp_path, 
 
     server.faults = change
     with pytest.raises(FailedRunsError, match="the model has changed since the run began"):
-        measured(server, tmp_path)
+        measured(server, tmp_path, processes=1)
     kept = sum(len(texts) - 1 for texts in seen[:2])
     assert count_kept(tmp_path) == kept
     assert not list(tmp_path.glob("results/localhost-*"))
@@ -339,6 +330,78 @@ def test_no_request_has_more_texts_than_the_batch_size(server, batch_size):
     texts = [f"text {number}" for number in range(9)]
     np.testing.assert_allclose(model.embed(texts, batch_size=batch_size), words_to_vectors(texts), rtol=1e-6)
     assert max(sizes) == batch_size
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_a_server_that_takes_few_texts_a_request_gets_few(server, most, tmp_path):
+    sizes = []
+
+    def refuse(texts):
+        sizes.append(len(texts))
+        return (
+            Reply(413, {"error": f"batch size {len(texts)} > maximum allowed batch size {most}"})
+            if len(texts) > most
+            else None
+        )
+
+    server.faults = refuse
+    model = opened(server, folder=tmp_path)
+    model.at_once = 1
+    texts = [f"text {number}" for number in range(40)]
+    np.testing.assert_allclose(model.embed(texts, batch_size=16), words_to_vectors(texts), rtol=1e-6)
+    assert set(server.task_texts().values()) == {1}
+    assert 0 < sum(model.transport.faults.values()) <= 5  # the size is remembered
+    sizes.clear()
+    model.embed(["another", "and one more"], batch_size=16)
+    assert max(sizes) <= most
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_text_that_is_too_long_is_named_and_the_others_are_kept(server, tmp_path, at_once):
+    server.faults = lambda texts: (
+        Reply(400, {"error": {"message": "maximum context length is 9 tokens"}})
+        if any(len(text.split()) > 99 for text in texts)
+        else None
+    )
+    model = opened(server, folder=tmp_path)
+    model.at_once = at_once
+    texts = [f"text {number}" for number in range(12)]
+    with pytest.raises(
+        EndpointError, match=r"9 tokens\)\. .* one text of 700 characters, 'long w.*shorten it, or start the server so"
+    ):
+        model.embed([*texts[:7], "long wd" + " xxxxxx" * 99, *texts[7:]], batch_size=5)
+    before = server.task_texts()
+    assert set(before.values()) == {1} and len(before) >= 7
+    model = opened(server, folder=tmp_path)
+    model.embed(texts, batch_size=5)
+    assert server.task_texts() == dict.fromkeys(texts, 1)
+    assert model.most > 5  # the number of texts was not what it refused
+
+
+def test_requests_are_made_side_by_side_and_numbers_stay_the_same(server):
+    texts, held = [f"text {number}" for number in range(64)], threading.Barrier(4, timeout=30)
+    server.faults = lambda texts: None if is_probing(texts) else (held.wait(), None)[1]
+    model = opened(server)
+    np.testing.assert_allclose(model.embed(texts, batch_size=9), words_to_vectors(texts), rtol=1e-6)
+    assert (model.texts, model.transport.requests) == (64, 8)
+
+
+def test_the_number_of_requests_at_a_time_is_that_of_the_processes(server, tmp_path):
+    lock, running, most = threading.Lock(), [], []
+
+    def count(texts):
+        with lock:
+            running.append(texts)
+            most.append(len(running))
+        time.sleep(0.02)
+        with lock:
+            running.remove(texts)
+
+    server.faults = count
+    measured(server, tmp_path / "one", processes=1)
+    assert max(most) == 1
+    measured(server, tmp_path / "six", processes=6, batch_size=8)
+    assert 2 < max(most) <= 6
 
 
 def test_answers_may_come_in_any_order(server):

@@ -8,8 +8,9 @@ import pytest
 import genzoo
 from genzoo.errors import InputError
 from genzoo.reports.measuring import plan_evaluation
-from genzoo.tasks.embedders.hybrids import Hybrid, WordMatches
-from genzoo.tasks.mteb_models import resolve_model
+from genzoo.tasks.bounded_search import WordMatches
+from genzoo.tasks.embedders.hybrids import Hybrid
+from genzoo.tasks.embedders.mteb_models import resolve_model
 
 pytest.importorskip("bm25s")
 TASK = "GenZooMiniRetrieval"
@@ -104,9 +105,10 @@ def test_what_is_no_pair_is_refused(name, said):
         resolve_model(name)
 
 
-def test_tasks_that_rank_nothing_are_refused_before_anything_is_loaded(tmp_path):
+@pytest.mark.parametrize("name", ["rrf:random+bm25", "bm25"])
+def test_tasks_that_rank_nothing_are_refused_before_anything_is_loaded(tmp_path, name):
     with pytest.raises(InputError, match="only ranks documents, which GenZooMiniSTS does not ask for"):
-        plan_evaluation("rrf:random+bm25", [TASK, "GenZooMiniSTS"], output=tmp_path)
+        plan_evaluation(["random", name], [TASK, "GenZooMiniSTS"], output=tmp_path)
     assert not list(tmp_path.iterdir())
 
 

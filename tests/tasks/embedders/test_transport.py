@@ -2,7 +2,9 @@
 
 import datetime as dt
 import email.utils
+import threading
 import time
+import types
 
 import pytest
 import requests
@@ -115,14 +117,7 @@ def test_a_server_that_goes_away_is_waited_for(server, transport, slept):
         ask(transport)
 
 
-def test_requests_keep_a_pace(server, monkeypatch):
-    from genzoo.tasks.embedders import transport as module
-
-    now, slept = [100.0], []
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(
-        module.time, "sleep", lambda seconds: (slept.append(seconds), now.__setitem__(0, now[0] + seconds))
-    )
+def test_requests_keep_a_pace(server, slept):
     paced = Transport(Address.parse(server.name), per_minute=30)
     for _ in range(3):
         ask(paced)
@@ -175,6 +170,37 @@ def test_a_proxy_is_no_way_to_this_machine(server, transport, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert ask(transport)["data"]
+
+
+def test_a_pause_that_the_endpoint_asks_for_holds_for_every_thread(server, transport):
+    ask(transport)
+    server.once(Reply(429, {}, {"Retry-After": "1"}))
+    times = []
+    server.requests = types.SimpleNamespace(append=lambda headers: times.append(time.monotonic()))
+    threads = [threading.Thread(target=ask, args=(transport,)) for _ in range(5)]
+    threads[0].start()
+    while not transport.waited:
+        time.sleep(0.01)
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(times) == 6 and min(times[1:]) - times[0] > 0.9
+
+
+def test_a_request_that_others_overtake_is_not_given_up(server, transport, slept):
+    """A server that answers others meanwhile limits requests, and is not broken."""
+    refused = []
+
+    def busy(texts):
+        if texts == ["slow"] and len(refused) < 12:
+            refused.append(texts)
+            ask(transport, ["another"])
+            return BUSY
+        return None
+
+    server.faults = busy
+    assert ask(transport, ["slow"])["data"] and len(refused) == 12
 
 
 def test_a_short_wait_is_really_waited(server, transport):

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from genzoo.errors import InputError
-from genzoo.tasks.judging.disagreement import choose, disagreement, rank_biased_overlap
+from genzoo.tasks.judging.disagreement import choose, disagreement, extended, rank_biased_overlap
 
 
 def by_definition(one, other, p, depth):
@@ -86,3 +86,24 @@ def test_queries_of_equal_disagreement_are_chosen_at_random():
 def test_numbers_that_cannot_be_met_are_refused(n, most):
     with pytest.raises(InputError, match=r"most_disagreed|n_queries"):
         choose(SCORES, n if n != 0 else -1, most, 0)
+
+
+def test_queries_are_added_at_random_and_none_is_taken_away():
+    kept = choose(SCORES, 20, 5, 0)
+    more = extended(kept, list(SCORES), 30, 5, 0)
+    assert more.queries[:20] == kept.queries and len(set(more.queries)) == 30 and more.disagreed == kept.disagreed
+    assert extended(kept, list(SCORES), 10, 0, 0) == extended(kept, list(SCORES), None, 0, 0) == kept
+    counts = dict.fromkeys(SCORES, 0)
+    for seed in range(1000):
+        for query in extended(kept, list(SCORES), 25, 0, seed).drawn[15:]:
+            counts[query] += 1
+    others = [count for count in counts.values() if count]
+    assert len(others) == 30 and max(abs(count - 1000 * 5 / 30) for count in others) < 5 * (167 * 25 / 30) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("n", "most", "message"), [(51, 0, "the log has 50 distinct queries"), (30, 6, "drawn at random. Leave it out")]
+)
+def test_an_addition_that_cannot_be_made_is_refused(n, most, message):
+    with pytest.raises(InputError, match=message):
+        extended(choose(SCORES, 20, 5, 0), list(SCORES), n, most, 0)

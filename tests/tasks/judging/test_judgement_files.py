@@ -57,3 +57,17 @@ def test_hidden_files_are_passed_over_and_others_refused(folder):
     (folder / "judgements" / "letter.docx").touch()
     with pytest.raises(InputError, match="no file of judgements"):
         judgement_files(folder)
+
+
+def test_a_passage_that_must_not_be_found_is_marked_as_on_the_page(folder):
+    (folder / "judge.csv").write_text(
+        "grade,judge,item\n-,dora,i1\n\N{MINUS SIGN},dora,i2\n-1,dora,i3\n", encoding="utf-8"
+    )
+    assert read_judging(folder).judges == {"dora": {"i1": -1, "i2": -1, "i3": -1}}
+
+
+@pytest.mark.parametrize("said", ["4", "1.5", "yes", "--"])
+def test_another_grade_is_refused_with_those_that_there_are(folder, said):
+    (folder / "judge.csv").write_text(f"grade,judge,item\n{said},dora,i1\n")
+    with pytest.raises(InputError, match=rf"line 2: 'grade' is '{said}': a grade is 0, 1, 2 or 3, - \(or -1\).*or x"):
+        read_judging(folder)

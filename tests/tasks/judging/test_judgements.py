@@ -82,13 +82,13 @@ def test_judgements_of_other_texts_are_left_out_and_told(folder):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", '{"item": "i1", "score": 4}\n', "a grade is 0, 1, 2 or 3, or -1 for"),
-        ("a.jsonl", '{"item": "i1", "score": "high"}\n', "whole number"),
-        ("a.jsonl", '{"item": "i1"}\n', "'score' is missing"),
+        ("a.jsonl", '{"item": "i1", "score": 4}\n', "'score' is '4': a grade is 0, 1, 2 or 3"),
+        ("a.jsonl", '{"item": "i1", "score": "high"}\n', "a grade is 0, 1, 2 or 3"),
+        ("a.jsonl", '{"item": "i1"}\n', "'grade' is missing"),
         ("a.qrels", "q1 a 1\n", "four columns"),
-        ("a.qrels", "q1 0 a 1 extra\n", "four columns"),
-        ("a.csv", "grade,query\n1,x\n", "'item' and 'grade' are needed"),
-        ("a.csv", "grade,item\n1.5,i1\n", "whole number"),
+        ("a.qrels", "q1 0 a 1\nq1 0 b 1 extra\n", "line 2: the row has 5 cells"),
+        ("a.csv", "grade,query\n1,x\n", "line 2: the field 'item' is missing"),
+        ("a.csv", "grade,item\n1.5,i1\n", "a grade is 0, 1, 2 or 3"),
         ("a.docx", "x", "no file of judgements"),
     ],
 )

@@ -272,3 +272,32 @@ def test_nothing_says_who_found_a_passage_and_identical_passages_are_one_item():
     content = json.loads(html.split('<script type="application/json" id="pool">')[1].split("</script>")[0])
     assert set(content) == {"id", "n_queries", "queries", "passages", "items"}
     assert [len(row) for row in content["items"]] == [6, 6]
+
+
+def test_the_start_names_every_grade_and_who_comes_back_goes_on_with_enter(context, judged_page, opened):
+    page = opened()
+    page.keyboard.press("x")
+    page.keyboard.press("Escape")
+    assert page.inner_text("#summary").startswith(
+        "0 of 6 queries are complete. 59 passages are left to judge. You could not tell for 1 passage."
+    )
+    page.reload()
+    assert page.locator("#meaning dt").all_inner_texts() == ["0", "1", "2", "3", "X", "-"]
+    page.keyboard.press("Enter")
+    assert page.inner_text("#judged") == "1 of 60 judged" and not context.errors
+
+
+def test_a_passage_is_shown_with_its_source_and_says_if_it_shares_no_word(opened, tmp_path):
+    passages = {"internal/rota.txt": ("", "Staff only."), "error.md#2": ("Errors", "F28: no water.")}
+    html, _ = page_of({"q": "f28"}, passages)
+    (tmp_path / "codes.html").write_text(html, encoding="utf-8")
+    page = opened(path=tmp_path / "codes.html")
+    page.keyboard.press("h")
+    seen = {}
+    for _ in passages:
+        seen[page.inner_text("#source")] = (
+            page.locator("#common").is_visible(),
+            page.locator("mark").all_inner_texts(),
+        )
+        page.keyboard.press("ArrowRight")
+    assert seen == {"internal/rota.txt": (True, []), "error.md#2": (False, ["F28"])}

@@ -157,7 +157,10 @@ def test_further_models_are_added_and_what_was_judged_stays(made, source, tiny_t
         writer.writerows(sheet)
     judge(folder)
     before, had = {item.item for item in read_items(folder)}, settle_judgements(folder).grades
-    pool(source / "log.csv", source / "docs", "random", output=folder, depth=6, results=tmp_path)
+    with pytest.raises(InputError, match="8 -> 0 complete queries"):
+        pool(source / "log.csv", source / "docs", "random", output=folder, results=tmp_path)
+    assert {item.item for item in read_items(folder)} == before
+    pool(source / "log.csv", source / "docs", "random", output=folder, reopen=True, results=tmp_path)
     after = {item.item for item in read_items(folder)}
     assert before < after and read_judging(folder).grades == had
     assert read_record(folder)["models"] == sorted([*made.models, "mteb/baseline-random-encoder"])

@@ -8,9 +8,9 @@ from mteb.models import ModelMeta
 
 import genzoo
 from genzoo.errors import InputError
+from genzoo.tasks.embedders.mteb_models import make_meta, resolve_model
 from genzoo.tasks.judging.search import first_passages, ranked, unjudged_search
 from genzoo.tasks.model_session import PLAIN
-from genzoo.tasks.mteb_models import make_meta, resolve_model
 
 WORDS = ["sky", "sea", "stone", "river", "cloud", "wind"]
 TASK = unjudged_search("pool")

@@ -53,8 +53,6 @@ def test_what_is_missing_is_told_with_what_is_there():
         InputError, match=r"x.csv has no column for the query .*it has a, b. Name it: --columns query=NAME"
     ):
         Columns().need("query", ["a", "b"], "x.csv")
-    with pytest.raises(InputError, match="divided by semicolons"):
-        Columns().need("query", ["query;passage"], "x.csv")
     unused = Columns.parse(["title=foo"])
     assert unused.find("title", ["title"]) == "title"
     with pytest.raises(InputError, match=r"--columns title=foo: no table of x.csv that needs it has such a column"):

@@ -94,7 +94,7 @@ def test_the_kind_is_found(write, files, kind):
         ({"train.csv": "text,label\n", "train.jsonl": "{}"}, {}, "holds train.csv and train.jsonl for train: keep one"),
         ({"notes.docx": "x"}, {}, "holds no table: expected one table, .*genzoo pool --corpus"),
         ({"corpus.jsonl": CORPUS}, {}, "holds no queries.jsonl: .*Without labels, begin with genzoo pool"),
-        ({"corpus.jsonl": CORPUS, "queries.jsonl": QUERIES}, {}, "holds no qrels.jsonl and no qrels/test.tsv"),
+        ({"corpus.jsonl": CORPUS, "queries.jsonl": QUERIES}, {}, "holds no judgements .qrels.jsonl or qrels/test.tsv.*genzoo pool"),
         (SEARCHES["JSONL"], {"kind": "clustering"}, "can be retrieval or reranking, not Clustering"),
         (SEARCHES["JSONL"], {"kind": "reranking"}, "holds no top_ranked.jsonl, which names the candidates"),
         ({**SEARCHES["JSONL"], "corpus.csv": "id,text\nd,a\n"}, {}, "holds corpus.csv and corpus.jsonl: keep one of them"),

@@ -10,7 +10,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from genzoo.backbones import forward
 from genzoo.backbones.depth import check_layer, first_layers, shallow_config
-from genzoo.backbones.forward import FAMILIES, token_states
+from genzoo.backbones.forward import FAMILIES
+from genzoo.backbones.token_states import token_states
 from genzoo.errors import InputError
 
 IDS = [[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], [5, 6], []]

@@ -8,64 +8,26 @@ import numpy as np
 import pytest
 import torch
 from conftest_builders import build_backbone, build_checkpoint
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from genzoo.backbones import forward
-from genzoo.backbones.forward import freeze, pack, token_states
-from genzoo.backbones.tokenizer import plain_ids
+from genzoo.backbones.forward import freeze, pack
 from genzoo.models.assembly import assemble
 
 
-def test_packed_padded_and_single_passes_agree(family, monkeypatch):
-    """Also where a text is longer than the sliding window, and where it is empty."""
-    model = freeze(AutoModelForCausalLM.from_pretrained(family, dtype=torch.float32))
-    rows = (torch.randn(3, 32) * 0.2).requires_grad_()
-    ids = [[5, 6, 7, 8], [40, 41, 42] * 8, [9]]
-    weight = torch.randn(3, 3, 32)
-
-    def outcome(states):
-        return states.detach(), torch.autograd.grad((states * weight).sum(), rows)[0]
-
-    single = []
-    for text in ids:
-        embedded = model.get_input_embeddings()(torch.tensor(text))
-        inputs = torch.cat([embedded, rows * forward.input_scale(model)])[None]
-        single.append(model.base_model(inputs_embeds=inputs, use_cache=False).last_hidden_state[0, -3:])
-    truth = outcome(torch.stack(single))
-    found = [outcome(token_states(model, ids, rows)), outcome(token_states(model, ids, rows, text_grad=True))]
-    monkeypatch.setattr(forward, "can_pack", lambda model: False)
-    found += [outcome(token_states(model, ids, rows)), outcome(token_states(model, ids, rows, text_grad=True))]
-    for states, gradient in found:
-        assert (states - truth[0]).abs().max() < 1e-4
-        assert (gradient - truth[1]).abs().max() < 1e-3 * truth[1].abs().max()
-
-
-TEXTS = [
-    "where do polar bears live",
-    "",
-    "the quick brown fox " * 40,
-    "café 東京 🙂",
-    " two  spaces ",
-    "<|im_start|> <|gen_0|>",
-]
-
-
-def test_lean_forward_equals_the_plain_one(backbone):
-    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32).eval().requires_grad_(False)
-    tokenizer = AutoTokenizer.from_pretrained(backbone)
-    rows = (torch.randn(4, 32) * 0.2).requires_grad_()
-    ids = plain_ids(tokenizer, TEXTS)
-    lean = token_states(model, ids, rows)
-    plain = []
-    for row in ids:
-        inputs = torch.cat([model.get_input_embeddings()(torch.tensor(row, dtype=torch.long)), rows])[None]
-        plain.append(model.base_model(inputs_embeds=inputs).last_hidden_state[0, -4:])
-    plain = torch.stack(plain)
-    assert (lean - plain).abs().max() < 1e-5
-    weights = torch.randn_like(lean)
-    lean_gradient = torch.autograd.grad((lean * weights).sum(), rows)[0]
-    plain_gradient = torch.autograd.grad((plain * weights).sum(), rows)[0]
-    assert (lean_gradient - plain_gradient).abs().max() <= 1e-3 * plain_gradient.abs().max()
+def test_what_texts_begin_with_is_computed_once(backbone, monkeypatch):
+    model = freeze(AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32))
+    lengths, packed = [], forward.packed_states
+    monkeypatch.setattr(
+        forward, "packed_states", lambda *given: (lengths.append(list(given[2].lengths)), packed(*given))[1]
+    )
+    ids = [[5, 6, 7, 8, 1], [5, 6, 7, 8, 2, 3], [9, 9], [5, 6, 7, 8, 1]]
+    found = forward.remember(model, ids)
+    assert lengths == [[4], [1, 2, 2, 1]]
+    for place, row in enumerate(ids):
+        for layer, pairs in forward.remember(model, [row]).items():
+            for one, other in zip(found[layer][place], pairs[0], strict=True):
+                assert torch.allclose(one, other, atol=1e-6)
 
 
 TEXTS = [

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 import genzoo
 from genzoo.backbones.untrusted import check_model_folder
 from genzoo.errors import CheckpointError
-from genzoo.models.assembly import export
+from genzoo.models.exported import export
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +56,10 @@ def _pickled(folder):
         (lambda f: (f / "modules.json").write_text("{}"), "expected a list: this is not a SentenceTransformer"),
         (lambda f: (f / "modules.json").write_text("["), "not a SentenceTransformer"),
         (_pickled, "is a pickle"),
-        (lambda f: (f / "1_Dense" / "x.json").symlink_to("/etc/passwd"), "leads out of the folder"),
+        (lambda f: (f / "1_CNN" / "x.json").symlink_to("/etc/passwd"), "leads out of the folder"),
         (lambda f: (f / "model.safetensors").write_bytes(struct.pack("<Q", 1 << 40)), "cannot be loaded"),
         (lambda f: config_json(f, auto_map={"AutoModel": "evil.Model"}), "auto_map"),
-        (lambda f: (f / "1_Dense" / "model.safetensors").unlink(), "cannot be loaded"),
+        (lambda f: (f / "1_CNN" / "model.safetensors").unlink(), "cannot be loaded"),
     ],
 )
 def test_hostile_model_folder_is_refused(exported, spoil, told):

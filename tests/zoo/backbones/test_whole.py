@@ -360,7 +360,7 @@ def test_a_cross_encoder_without_a_trained_head_is_refused(tmp_path, llama):
 def test_a_model_of_the_hub_goes_the_same_way(copied, monkeypatch):
     """By name instead of by folder; what sentence-transformers fetches is a folder of the cache."""
     from genzoo.backbones import whole
-    from genzoo.tasks import mteb_models
+    from genzoo.tasks.embedders import mteb_models
 
     seen = []
 

@@ -139,7 +139,7 @@ def test_a_damaged_file_costs_the_other_models_no_judgements(results, damage, tm
 
 
 def test_second_run_loads_nothing(results, monkeypatch, capsys):
-    from genzoo.tasks import mteb_models
+    from genzoo.tasks.embedders import mteb_models
 
     monkeypatch.setattr(mteb_models, "load", lambda *a, **k: pytest.fail("loaded a model again"))
     before = {path: path.stat().st_mtime_ns for path in results.glob("results/*/*/GenZoo*.json")}

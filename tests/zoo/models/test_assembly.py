@@ -1,50 +1,19 @@
-import json
-import shutil
-import subprocess
-import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from conftest_builders import build_checkpoint
+from conftest_builders import TEXTS, build_checkpoint, formula
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sentence_transformers import SentenceTransformer
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from genzoo.backbones.tokenizer import plain_ids
-from genzoo.errors import BackboneError, CheckpointError
-from genzoo.models.assembly import assemble, export
+from genzoo.models.assembly import assemble
 from genzoo.models.prompts import all_prompts
 
-TEXTS = [
-    "where do polar bears live",
-    "",
-    "the quick brown fox " * 40,
-    "café 東京 🙂",
-    " two  spaces ",
-    "<|im_start|> <|gen_0|>",
-]
 
-
-def formula(checkpoint, backbone, texts):
-    """The method's own words: last states of the appended tokens, two linear maps, mean."""
-    model = AutoModelForCausalLM.from_pretrained(backbone, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(backbone)
-    ids = plain_ids(tokenizer, texts, checkpoint.max_tokens - len(checkpoint.spec))
-    vectors = []
-    for row in ids:
-        prefix = model.get_input_embeddings()(torch.tensor(row, dtype=torch.long))
-        states = model.base_model(inputs_embeds=torch.cat([prefix, checkpoint.rows])[None]).last_hidden_state[0]
-        h = states[-checkpoint.spec.n_compression :]
-        p = h @ checkpoint.recon_weight.T + checkpoint.recon_bias
-        vectors.append((p @ checkpoint.align_weight.T + checkpoint.align_bias).mean(dim=0))
-    return torch.stack(vectors).detach().numpy()
-
-
-@pytest.mark.parametrize("n_thought", [0, 3])
-def test_equals_the_formula(backbone, n_thought):
-    checkpoint = build_checkpoint(backbone, n_thought=n_thought)
+@pytest.mark.parametrize(("n_thought", "unit_length"), [(0, True), (3, True), (0, False)])
+def test_equals_the_formula(backbone, n_thought, unit_length):
+    checkpoint = replace(build_checkpoint(backbone, n_thought=n_thought), unit_length=unit_length)
     model = assemble(checkpoint, backbone, device="cpu")
     assert np.abs(model.encode(TEXTS) - formula(checkpoint, backbone, TEXTS)).max() < 1e-5
 
@@ -85,46 +54,6 @@ def _tokenizer(backbone, checkpoint):
     return _CACHE[backbone]
 
 
-@pytest.mark.parametrize("form", ["merged", "adapter"])
-def test_exported_folder_loads_without_genzoo(backbone, form, tmp_path):
-    checkpoint = build_checkpoint(backbone)
-    expected = assemble(checkpoint, backbone, device="cpu").encode_query(TEXTS)
-    folder = export(checkpoint, backbone, tmp_path / "model", form, name="tiny")
-    modules = json.loads((folder / "modules.json").read_text())
-    assert all(module["type"].startswith("sentence_transformers.") for module in modules)
-    assert not [p for p in folder.rglob("*") if p.suffix in (".py", ".bin", ".pt", ".pkl")]
-    if form == "adapter":
-        assert not (folder / "model.safetensors").exists()
-    code = (
-        "import sys, json\n"
-        "sys.modules['genzoo'] = None\n"  # importing it now raises ImportError
-        "from sentence_transformers import SentenceTransformer\n"
-        "model = SentenceTransformer(sys.argv[1], device='cpu')\n"
-        "print(json.dumps(model.encode_query(json.loads(sys.argv[2])).tolist()))\n"
-        "assert model.prompts['document'] == json.loads(sys.argv[3])['document']\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(folder), json.dumps(TEXTS), json.dumps(all_prompts())],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert np.abs(np.array(json.loads(done.stdout.splitlines()[-1])) - expected).max() < 1e-6
-
-
-def test_reexport_and_resave_change_nothing(llama, tmp_path):
-    checkpoint = build_checkpoint(llama)
-    folder = export(checkpoint, llama, tmp_path / "model", "adapter", name="tiny")
-    expected = SentenceTransformer(str(folder), device="cpu").encode(TEXTS)
-    export(checkpoint, llama, tmp_path / "model", "merged", name="tiny")
-    merged = SentenceTransformer(str(folder), device="cpu")
-    assert np.array_equal(merged.encode(TEXTS), expected)
-    merged.save_pretrained(str(tmp_path / "again"))
-    assert np.array_equal(SentenceTransformer(str(tmp_path / "again"), device="cpu").encode(TEXTS), expected)
-    assert not list(tmp_path.glob(".model*"))
-
-
 def test_prompts_ride_along(llama):
     model = assemble(build_checkpoint(llama), llama, device="cpu")
     prompts = all_prompts()
@@ -135,39 +64,10 @@ def test_prompts_ride_along(llama):
     assert all(prompt.endswith(" ") and not prompt.endswith("  ") for prompt in prompts.values())
 
 
-def test_no_spare_row_means_the_whole_form_only(full_llama, tmp_path):
-    checkpoint = build_checkpoint(full_llama)
-    with pytest.raises(BackboneError, match=r"no spare embedding row.*--merge"):
-        export(checkpoint, full_llama, tmp_path / "small", "adapter", name="tiny")
-    assert not list(tmp_path.iterdir())
-    folder = export(checkpoint, full_llama, tmp_path / "whole", "merged", name="tiny")
-    model = SentenceTransformer(str(folder), device="cpu")
-    assert np.abs(model.encode(TEXTS) - formula(checkpoint, full_llama, TEXTS)).max() < 1e-5
-
-
 def test_wrong_backbone(llama, qwen3, tmp_path, caplog):
     checkpoint = build_checkpoint(llama)
     assemble(checkpoint, qwen3, device="cpu")
     assert "not the one these tokens were trained on" in caplog.text
-
-
-def test_export_never_replaces_what_is_no_model(llama, tmp_path):
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
-    with pytest.raises(CheckpointError, match="is not an exported model"):
-        export(build_checkpoint(llama), llama, tmp_path / "precious", "adapter", name="tiny")
-    assert (tmp_path / "precious" / "thesis.txt").read_text() == "years of work"
-
-
-def test_export_never_replaces_somebody_elses_model(llama, tiny_teacher, tmp_path):
-    shutil.copytree(tiny_teacher, tmp_path / "mine")
-    before = {path.name: path.stat().st_size for path in (tmp_path / "mine").iterdir()}
-    with pytest.raises(CheckpointError, match="is not an exported model"):
-        export(build_checkpoint(llama), llama, tmp_path / "mine", "adapter", name="tiny")
-    assert {path.name: path.stat().st_size for path in (tmp_path / "mine").iterdir()} == before
-    export(build_checkpoint(llama), llama, tmp_path / "ours", "adapter", name="tiny")
-    export(build_checkpoint(llama), llama, tmp_path / "ours", "merged", name="tiny")
-    assert not (tmp_path / "ours" / "adapter_config.json").exists()
 
 
 def test_half_precision_is_close(llama):

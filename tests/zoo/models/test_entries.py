@@ -12,7 +12,7 @@ from genzoo.files import sha256_of
 from genzoo.models.entries import ENTRIES
 from genzoo.models.loading import find_checkpoint
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED
-from genzoo.tasks.mteb_models import resolve_model
+from genzoo.tasks.embedders.mteb_models import resolve_model
 from genzoo.teachers.teachers import TEACHERS, load_teacher
 
 PAIRS = [

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 import genzoo
 from genzoo.backbones.generation import Query
 from genzoo.backbones.tokenizer import is_spare, spare_rows
-from genzoo.models.assembly import export, read_exported
+from genzoo.models.exported import export, read_exported
 from genzoo.models.loading import load_decoder
 from genzoo.recipes.recipes import LossOptions, OptimOptions, Recipe, ResponseOptions, UnsupervisedOptions
 from genzoo.training.pipeline import TrainingRun

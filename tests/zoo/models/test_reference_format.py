@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from genzoo.backbones.tokenizer import reachable_rows
 from genzoo.errors import CheckpointError, ZooError
-from genzoo.models.assembly import assemble, export
+from genzoo.models.assembly import assemble
 from genzoo.models.checkpoint import TokenCheckpoint, TokenSpec
+from genzoo.models.exported import export
 from genzoo.models.loading import find_checkpoint
 
 N_FLIPS = 10_000
@@ -140,7 +141,7 @@ def exported(qwen3, tmp_path):
 
 
 def _nan(folder):
-    (place,) = folder.glob("1_Dense/model.safetensors")
+    (place,) = folder.glob("1_CNN/model.safetensors")
     state = load_file(place)
     save_file({name: torch.full_like(tensor, float("nan")) for name, tensor in state.items()}, place)
 

@@ -7,7 +7,7 @@ import pytest
 from conftest_builders import build_checkpoint
 
 from genzoo.errors import InputError, UnknownNameError, ZooError
-from genzoo.models.assembly import export
+from genzoo.models.exported import export
 from genzoo.publishing.bundle import pack, unbundle
 from genzoo.publishing.manifest import DataSet, Manifest, PackedModel, check_dataset
 from genzoo.tasks.own.opening import open_data

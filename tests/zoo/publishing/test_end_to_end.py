@@ -14,7 +14,7 @@ from loopback_hub import Hub, serve
 
 from genzoo.backbones.entries import fetch_backbone
 from genzoo.errors import BackboneError
-from genzoo.models.assembly import export
+from genzoo.models.exported import export
 from genzoo.models.loading import find_checkpoint
 
 STS, STS_COMMIT = "mteb/stsbenchmark-sts", "b0fddb56ed78048fa8b90373c8a3cfc37b684831"

@@ -7,8 +7,8 @@ import yaml
 from conftest_builders import build_checkpoint
 from results_tree import STUDENT, TEACHER, full_tree
 
-from genzoo.models.assembly import _readme
 from genzoo.models.entries import ENTRIES
+from genzoo.models.exported import _readme
 from genzoo.models.loading import find_checkpoint
 from genzoo.publishing.model_card import CardFacts, render_card
 from genzoo.publishing.plan import PublishOptions, _gather

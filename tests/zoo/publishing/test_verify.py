@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 import genzoo
 from genzoo.backbones.entries import fetch_backbone
 from genzoo.errors import BackboneError, CheckpointError, InputError
-from genzoo.models.assembly import export
 from genzoo.models.entries import ENTRIES
+from genzoo.models.exported import export
 from genzoo.publishing.fingerprint import Fingerprint, digest_backbone_numbers
 from genzoo.publishing.verify import verify, write_fingerprint
 
@@ -92,7 +92,7 @@ def test_a_model_that_ends_at_an_exit_layer_is_compared_with_so_many_layers(qwen
 
 
 def test_changed_weights_are_named(forms):
-    scale(forms / "adapter" / "2_Dense" / "model.safetensors", "bias")
+    scale(forms / "adapter" / "2_CNN" / "model.safetensors", "bias")
     found = differing(forms / "adapter")
     assert found["weights"] == "align_bias hold other numbers than those that were recorded"
     assert "embeddings" in found

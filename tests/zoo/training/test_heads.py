@@ -61,3 +61,15 @@ def test_whitening_of_a_wide_teacher_leaves_empty_directions_empty():
     values = torch.linalg.eigvalsh((z @ weight.T + bias).T.cov())
     assert torch.isfinite(values).all()
     assert (values > 1e-6 * values[-1]).sum() <= 8
+
+
+@pytest.mark.parametrize("power", [0.0, 0.3])
+def test_shared_axes_put_first_what_queries_and_responses_have_in_common(power):
+    heads, z = _trained_heads()
+    weight, _ = heads.whitened(power)
+    common = torch.linalg.pinv(weight) @ torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
+    shared = torch.randn(400, 1).double() @ common[None]
+    axes = heads.shared_axes(0.1 * z + shared, 0.1 * z[torch.randperm(400)] + shared, power)
+    assert torch.allclose(axes @ axes.T, torch.eye(4, dtype=torch.float64), atol=1e-12)
+    direction = torch.nn.functional.normalize(weight @ common, dim=0)
+    assert float((axes[0] @ direction).abs()) == pytest.approx(1, abs=0.01)

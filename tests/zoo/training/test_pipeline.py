@@ -60,13 +60,40 @@ def test_whole_pipeline_learns_and_folds(recipe, backbone, tmp_path):
     )
     assert trainer.restore()
     batch = examples[:5]
-    from genzoo.backbones.forward import token_states
+    from genzoo.backbones.token_states import token_states
 
     with torch.no_grad():
         embeddings, _ = trainer.heads(token_states(trainer.model, trainer.text_ids(batch), trainer.heads.rows))
     model = assemble(checkpoint, backbone, device="cpu")
     got = model.encode([one.text for one in batch]) * trainer.target_scale
     assert np.abs(got - embeddings.numpy()).max() < 1e-3 * np.abs(got).max()
+
+
+def test_shared_axes_turn_the_embedding_and_nothing_else(recipe, backbone, tmp_path):
+    recipe = override(recipe, {"optim.steps": 8, "optim.partial_whitening": 0.3})
+    queries = [Query(f"q{place}", f"{SENTENCES[place % len(SENTENCES)]} {place}") for place in range(30)]
+    folders = {"teacher": tmp_path / "plain", "shared": tmp_path / "turned"}
+    plain, made = (
+        TrainingRun(override(recipe, {"optim.axes": axes}), queries, folder, device="cpu").train()
+        for axes, folder in folders.items()
+    )
+    turned = TokenCheckpoint.load(tmp_path / "turned" / "checkpoint")
+    assert plain.axes is None
+    texts = [query.text for query in QUERIES]
+    before, after = (
+        torch.tensor(assemble(one, backbone, device="cpu").encode(texts, prompt_name="query")).double()
+        for one in (plain, turned)
+    )
+    assert torch.allclose(turned.in_teacher_space(after), before, atol=1e-4 * float(before.abs().max()))
+    assert torch.allclose(after @ after.T, before @ before.T, rtol=1e-3)
+    turned_half, half = (one.var(dim=0)[: one.shape[1] // 2].sum() for one in (after, before))
+    assert turned_half > 1.1 * half
+    for name in ("cosine_own", "top1", "recon_own", "decoded"):
+        assert turned.info["controls"][name] == pytest.approx(plain.info["controls"][name], abs=1e-4)
+    assert replace(made, axes=None).in_teacher_space(after) is None, (
+        "an exported folder does not know how it was turned"
+    )
+    assert replace(made, axes=None).digest() == made.digest()
 
 
 def test_stopped_run_goes_on_bit_equal(recipe, tmp_path):

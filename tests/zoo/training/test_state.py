@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from genzoo.backbones.generation import Query, Response
 from genzoo.errors import InputError, TrainingError
-from genzoo.models.assembly import export
+from genzoo.models.exported import export
 from genzoo.recipes.recipes import (
     UNSUPERVISED,
     LossOptions,

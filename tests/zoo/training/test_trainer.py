@@ -13,8 +13,8 @@ import genzoo
 from genzoo.backbones.generation import Query
 from genzoo.errors import CheckpointError, InputError
 from genzoo.jobs import reporting_to
-from genzoo.models.assembly import export
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.exported import export
 from genzoo.models.loading import load_decoder
 from genzoo.recipes.recipes import (
     LossOptions,

@@ -90,7 +90,7 @@ def _from_elsewhere(text: str, endpoints: EndpointOptions | None, results: Path 
     """Models that no files of weights are here for. mteb's wrappers of them are imported when they are asked for."""
     own, rest = split_name(text)
     if is_address(rest):
-        from genzoo.tasks.embedders.endpoint import describe_endpoint
+        from genzoo.tasks.embedders.known_endpoints import describe_endpoint
 
         meta = describe_endpoint(rest, endpoints, results)
     elif rest.startswith(VECTORS):
@@ -284,6 +284,15 @@ def model_content(meta: ModelMeta) -> str | None:
     loader = meta.loader
     is_folder = isinstance(loader, partial) and loader.func is _load_folder
     return loaded_content(loader.args[0]) if is_folder else None  # type: ignore[union-attr]
+
+
+def has_precision(meta: ModelMeta) -> bool:
+    """Whether genzoo itself runs the model, in the precision that a user asks for: one of the zoo, or the folder of a run."""
+    loader = meta.loader
+    is_run = (
+        isinstance(loader, partial) and loader.func is _load_folder and not (loader.args[0] / "modules.json").is_file()
+    )
+    return loader is load_for_mteb or is_run
 
 
 def _prompts_of(folder: Path) -> dict[str, str] | None:

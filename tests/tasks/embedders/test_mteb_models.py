@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from genzoo.tasks.mteb_models import count_parameters, is_pinned, resolve_model
+from genzoo.tasks.embedders.mteb_models import count_parameters, is_pinned, resolve_model
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from sentence_transformers import SentenceTransformer
 
 import genzoo
 from genzoo.errors import InputError
+from genzoo.tasks.embedders.ready_models import describe_model
 from genzoo.tasks.evaluation import evaluate
-from genzoo.tasks.ready_models import describe_model
 from genzoo.tasks.sets.bundled import GenZooMiniSTS
 
 
