@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.backbones.generation import Query
-from genzoo.policies.probe import Probe, chat_states, fit_probe
 from genzoo.errors import InputError, TrainingError
 from genzoo.files import parts_digest, read_json, write_json
 from genzoo.jobs import Shard, report
+from genzoo.policies.probe import Probe, chat_states, fit_probe
 from genzoo.recipes.fields import PolicyOptions
 from genzoo.tables import Row, read_rows, table_rows
 from genzoo.text import plural, shorten

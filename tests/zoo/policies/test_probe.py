@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from genzoo.backbones.generation import chat_text
-from genzoo.policies.probe import _reduce, chat_states, fit_probe
 from genzoo.backbones.whole import load_causal_lm
+from genzoo.policies.probe import _reduce, chat_states, fit_probe
 
 FAMILIES = ("llama", "qwen2", "qwen3", "mistral", "gemma3_text")
 
