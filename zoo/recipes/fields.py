@@ -145,8 +145,8 @@ class PolicyOptions(Options):
             follows from it. Harmless examples are twins of harmful ones: of ordinary queries far fewer are refused.
         at_most: Share of the log that may be refused; a policy that refuses more is an error.
         least_auc: Smallest cross-validated AUC (0.5 is chance) with which the LLM may judge the log; a worse policy is an error.
-        opening: Every refusal begins with these words, and the LLM goes on from there to the end of the sentence: it names what it
-            refuses there, while small LLMs go on to help after all.
+        opening: Every refusal begins with these words, and the LLM goes on from there to the end of the sentence: after it, small
+            LLMs often help after all. An opening that makes it name what it refuses keeps the embedding nearer to harmful passages.
     """
 
     GROUP = "policy"
@@ -156,7 +156,7 @@ class PolicyOptions(Options):
     false_refusals: SomeShare = 0.1
     at_most: SomeShare = 0.5
     least_auc: Share = 0.6
-    opening: Name = "I won't help anyone to"
+    opening: Name = "I'm sorry, but I can't help with"
 
 
 @dataclass(frozen=True)
