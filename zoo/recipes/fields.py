@@ -135,7 +135,7 @@ class ResponseOptions(Options):
 
 @dataclass(frozen=True)
 class PolicyOptions(Options):
-    """Which queries get a refusal as their response, as examples teach the frozen LLM (`genzoo.training.policy`).
+    """Which queries get a refusal as their response, as examples teach the frozen LLM (`genzoo.policies.policy`).
 
     Attributes:
         examples: JSONL, CSV or TSV file of texts that are to be refused or answered; ``default`` takes the examples that come with
@@ -145,7 +145,8 @@ class PolicyOptions(Options):
             follows from it. Harmless examples are twins of harmful ones: of ordinary queries far fewer are refused.
         at_most: Share of the log that may be refused; a policy that refuses more is an error.
         least_auc: Smallest cross-validated AUC (0.5 is chance) with which the LLM may judge the log; a worse policy is an error.
-        opening: Every refusal begins with these words, and the LLM goes on from there.
+        opening: Every refusal begins with these words, and the LLM goes on from there to the end of the sentence: after it, small
+            LLMs often help after all. An opening that makes it name what it refuses keeps the embedding nearer to harmful passages.
     """
 
     GROUP = "policy"
