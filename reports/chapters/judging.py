@@ -115,6 +115,11 @@ def _judges(board: Leaderboard, store: ResultStore) -> Iterator[Prose]:
         yield Prose(" ".join(filter(None, (f"{task}: {agreed}", judging.effect))))
 
 
+def _task_column(tasks: Iterable[str]) -> list[tuple[Column, Callable[[UnjudgedFigures | Verdict], Cell]]]:
+    """The column of tasks, where there are several: of one search the chapter has the name."""
+    return [(TASK, lambda each: text_cell(each.task))] if len(set(tasks)) > 1 else []
+
+
 def unjudged_table(store: ResultStore, found: Sequence[UnjudgedFigures]) -> Table:
     """A row for each task and model: the main score, the judged share, and the scores that leave unjudged passages out."""
     labels = store.labels
@@ -123,7 +128,7 @@ def unjudged_table(store: ResultStore, found: Sequence[UnjudgedFigures]) -> Tabl
         return lambda each: number_cell(value(each), SCORE)
 
     columns: list[tuple[Column, Callable[[UnjudgedFigures], Cell]]] = [
-        (TASK, lambda each: text_cell(each.task)),
+        *_task_column(each.task for each in found),
         (name_column("Model"), lambda each: text_cell(labels[each.model])),
         (Column("Score", True, 1, "Main score; unjudged counts as not relevant"), lambda each: number_cell(
             each.score, SCORE, note=metric(store.tasks[each.task].main_score).label)),
@@ -149,7 +154,7 @@ def needed_table(store: ResultStore, compared: Sequence[Verdict]) -> Table:
         )
 
     columns: list[tuple[Column, Callable[[Verdict], Cell]]] = [
-        (TASK, lambda each: text_cell(each.task)),
+        *_task_column(each.task for each in compared),
         (name_column("First"), lambda each: text_cell(labels[each.model])),
         (name_column("Second"), lambda each: text_cell(labels[each.reference])),
         (Column("Queries", None, 0, "Judged queries with a relevant passage"), lambda each: whole_cell(each.n)),
