@@ -2,12 +2,14 @@
 
 What bfloat16 costs was measured on SmolLM2-135M, as the smallest cosine with float32 over 120 real texts: .9979 with everything in
 bfloat16, .99926 with the matrix products alone, .99961 with those of the first layer in float32 too (its output holds the large
-numbers that all later layers attend to), .99972 with keys and values also. These are 9 % of the products, and stay in float32.
+numbers that all later layers attend to), .99972 with keys and values also. Single words lose most, .99949 of 700 texts; there the
+second and third layer help, to .99968. So the first tenth of the layers, keys and values stay in float32: 15 % of the products.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +47,8 @@ class RoundedLinear(nn.Module):
         return product if self.bias is None else product + self.bias
 
 
-def round_products(body: nn.Module) -> Callable[[], None]:
-    """Let the linear layers of a backbone multiply in bfloat16, those of its first layer and of all keys and values apart.
+def round_products(body: Any) -> Callable[[], None]:
+    """Let the linear layers of a backbone multiply in bfloat16, those of the first tenth of its layers and all keys and values apart.
 
     Args:
         body: Backbone of a family of `genzoo.backbones.forward.FAMILIES`, in float32.
@@ -54,10 +56,11 @@ def round_products(body: nn.Module) -> Callable[[], None]:
     Returns:
         What undoes it.
     """
+    exact = tuple(f"layers.{number}." for number in range(math.ceil(len(body.layers) / 10)))
     found = [
         (name, layer)
         for name, layer in body.named_modules()
-        if isinstance(layer, nn.Linear) and not name.startswith("layers.0.") and not name.endswith(("k_proj", "v_proj"))
+        if isinstance(layer, nn.Linear) and not name.startswith(exact) and not name.endswith(("k_proj", "v_proj"))
     ]
     for name, layer in found:
         body.set_submodule(name, RoundedLinear(layer))
