@@ -11,7 +11,16 @@ from typing import NamedTuple
 import pandas as pd
 
 from genzoo.leaderboards.comparison import Comparison
-from genzoo.leaderboards.facts import EXTERNAL, SAFETY, ModelKey, TaskFacts, counted_tasks, is_safety_by_name, tasks_of
+from genzoo.leaderboards.facts import (
+    EXTERNAL,
+    SAFETY,
+    ModelKey,
+    TaskFacts,
+    all_own,
+    counted_tasks,
+    is_safety_by_name,
+    tasks_of,
+)
 from genzoo.leaderboards.judging.figures import judging_of, unjudged_figures
 from genzoo.leaderboards.naming import short_name, short_revision
 from genzoo.leaderboards.reading.reported import ReportedMeans
@@ -287,7 +296,7 @@ def _out_of_range(board: BoardFacts) -> Iterator[Caveat]:
 
 
 def _comparisons(board: BoardFacts) -> Iterator[Caveat]:
-    if len(board.tasks) == 1 and all(facts.is_own for facts in board.tasks.values()):
+    if len(board.tasks) == 1 and all_own(board.tasks):
         return  # the test over its queries counts, not one over tasks
     found = [item for item in board.comparisons.values() if item is not None]
     if undecided := [item for item in found if item.n and not item.can_decide and not item.is_equal]:

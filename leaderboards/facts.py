@@ -120,6 +120,11 @@ class TaskFacts:
         return (self.dataset_path or "").startswith(_OWN)
 
 
+def all_own(tasks: Mapping[str, TaskFacts]) -> bool:
+    """Whether all tasks are of a user's own data."""
+    return all(facts.is_own for facts in tasks.values())
+
+
 class Decoded(NamedTuple):
     """One text, what its embedding decodes to, and the logit-lens tokens of each trained token."""
 

@@ -126,7 +126,7 @@ class Leaderboard:
     @property
     def is_own(self) -> bool:
         """Whether all tasks are of a user's own data."""
-        return all(facts.is_own for facts in self.tasks.values())
+        return facets.all_own(self.tasks)
 
     @property
     def own_task(self) -> str | None:
@@ -226,6 +226,8 @@ def _rows(
     # Plain lists, by place: a lookup by label for each cell of a large board takes seconds.
     task_names, type_names = scores.columns.tolist(), by_type.columns.tolist()
     numbers = _cells(pd.concat([means, type_means, ranks["rank"], aggregation.coverage(scores)], axis=1))
+    # On own data alone a teacher is an embedder like any other.
+    strangers = {key for key, facts in store.models.items() if facts.role == "teacher" and facets.all_own(tasks)}
     rows = []
     for place, (mean, type_mean, rank, covered) in enumerate(numbers):
         key = ModelKey(*scores.index[place])
@@ -233,7 +235,7 @@ def _rows(
             LeaderboardRow(
                 key=key,
                 label=labels[key],
-                facts=_facts(store.models[key], tasks),
+                facts=dataclasses.replace(store.models[key], role="other") if key in strangers else store.models[key],
                 scores=dict(zip(task_names, score_cells[place], strict=True)),
                 types=dict(zip(type_names, type_cells[place], strict=True)),
                 mean_task=mean,
@@ -244,12 +246,6 @@ def _rows(
             )
         )
     return rows
-
-
-def _facts(facts: ModelFacts, tasks: Mapping[str, TaskFacts]) -> ModelFacts:
-    """The model's facts; on own data alone a teacher is an embedder like any other."""
-    is_own = all(each.is_own for each in tasks.values())
-    return dataclasses.replace(facts, role="other") if is_own and facts.role == "teacher" else facts
 
 
 def _claimed(claim: ReportedMeans, kinds: Iterable[str]) -> LeaderboardRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,23 @@ from genzoo.leaderboards.searches.telling import Search, searches_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_REASONS: tuple[tuple[str, str, Callable[[ExplainedSearch], bool]], ...] = (
+    ("no relevant passage found", "no relevant passage was found", lambda search: search.rank is None),
+    ("passage found first not judged", "nobody judged the passage found first", lambda search: search.is_unjudged),
+    (
+        "nearly the same text above",
+        "a passage that is nearly the same text as a relevant one is above it",
+        lambda search: bool(search.twins),
+    ),
+    (
+        "must not be found, among the first ten",
+        "a passage that must not be found is among the first ten",
+        lambda search: bool(search.barred),
+    ),
+)
+"""Reasons why a search went wrong: what a table calls each, the same in a sentence, and whether a search shows it."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +75,9 @@ class FailedSearches:
 
     def counts(self) -> dict[str, int]:
         """How many searches went wrong, and how many of them show each reason; a search may show several."""
-        return {
-            "searches": self.total,
-            "went wrong": sum(search.went_wrong for search in self.searches),
-            "no relevant passage found": sum(search.rank is None for search in self.searches),
-            "passage found first not judged": sum(search.is_unjudged for search in self.searches),
-            "nearly the same text above": sum(bool(search.twins) for search in self.searches),
-            "must not be found, among the first ten": sum(bool(search.barred) for search in self.searches),
-        }
+        wrong = sum(search.went_wrong for search in self.searches)
+        reasons = {name: sum(map(shows, self.searches)) for name, _, shows in _REASONS}
+        return {"searches": self.total, "went wrong": wrong, **reasons}
 
     @property
     def summary(self) -> str:
@@ -76,19 +88,7 @@ class FailedSearches:
             return f"{head}."
         if is_harm:
             return f"{head}: the harmful passage was found."
-        reasons = (
-            ("no relevant passage was found", found["no relevant passage found"]),
-            ("nobody judged the passage found first", found["passage found first not judged"]),
-            (
-                "a passage that is nearly the same text as a relevant one is above it",
-                found["nearly the same text above"],
-            ),
-            (
-                "a passage that must not be found is among the first ten",
-                found["must not be found, among the first ten"],
-            ),
-        )
-        told = [f"in {count:,} {reason}" for reason, count in reasons if count]
+        told = [f"in {found[name]:,} {words}" for name, words, _ in _REASONS if found[name]]
         return f"{head}. {'; '.join(told).capitalize()}." if told else f"{head}."
 
     def to_frame(self) -> pd.DataFrame:

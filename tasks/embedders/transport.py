@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import http
+import http.client
 import logging
 import threading
 import time
@@ -237,7 +237,7 @@ class Transport:
     def _refusal(self, response: requests.Response, key: str, variable: str) -> Fault:
         """What an answer of another status than 200 means for the user."""
         status = response.status_code
-        kind = f"{status} {_phrase(status)}".rstrip()
+        kind = f"{status} {http.client.responses.get(status, '')}".rstrip()
         code, message = _message(response)
         quoted = _without(message, key)
         said = f"{kind}: {quoted}" if quoted else kind
@@ -257,13 +257,6 @@ class Transport:
             there = f"the server has {known}" if known else "most addresses end in /v1"
             return Fault(kind, f"no such address or model ({said}); {there}", attempts=1)
         return Fault(kind, f"it refuses the request ({said})", attempts=1, is_lasting=False, error=RefusedRequestError)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return ""
 
 
 def _retry_after(response: requests.Response) -> float | None:

@@ -12,7 +12,8 @@ from mteb.abstasks.task_metadata import TaskMetadata
 
 from genzoo.errors import InputError
 from genzoo.names import is_commit
-from genzoo.tasks.own.layout import SHAPE, find_layout
+from genzoo.tasks.own.kinds import SHAPE
+from genzoo.tasks.own.layout import find_layout
 from genzoo.tasks.own.search import OwnSearch, read_search
 from genzoo.tasks.own.tasks import own_class
 

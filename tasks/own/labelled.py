@@ -16,7 +16,8 @@ from genzoo.errors import InputError
 from genzoo.tables import Row
 from genzoo.tasks.own.arrow import made_tables
 from genzoo.tasks.own.digests import combined_digest
-from genzoo.tasks.own.layout import ROLES, Layout, Source
+from genzoo.tasks.own.kinds import ROLES
+from genzoo.tasks.own.layout import Layout, Source
 from genzoo.tasks.own.records import Note
 from genzoo.tasks.own.search import dataset_of
 from genzoo.text import plural, some

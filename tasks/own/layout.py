@@ -11,6 +11,7 @@ from genzoo.errors import InputError
 from genzoo.tables import Row
 from genzoo.tasks.judging.judgements import is_pool, settle_judgements
 from genzoo.tasks.own.columns import Columns
+from genzoo.tasks.own.kinds import ROLES, SHAPE, kind_of, type_of
 from genzoo.tasks.own.records import (
     SUFFIXES,
     TREC_FORMATS,
@@ -22,27 +23,6 @@ from genzoo.tasks.own.records import (
     suffix_of,
 )
 
-KINDS = {
-    "retrieval": "Retrieval",
-    "reranking": "Reranking",
-    "similarity": "STS",
-    "pair-classification": "PairClassification",
-    "classification": "Classification",
-    "clustering": "Clustering",
-}
-"""What a user calls a kind of task -> mteb's name of its type."""
-ROLES = {
-    "STS": ("text1", "text2", "score"),
-    "PairClassification": ("text1", "text2", "match"),
-    "Classification": ("text", "label"),
-    "Clustering": ("text", "label"),
-}
-"""mteb's type of a task on labelled texts -> what its columns are for, the label last."""
-SHAPE = (
-    "corpus.jsonl (_id, title, text), queries.jsonl (_id, text) and the judgements as qrels.jsonl or qrels/test.tsv "
-    "(query-id, corpus-id, score); for a reranking task top_ranked.jsonl too (query-id, corpus-ids). Each may be JSONL, CSV, "
-    "TSV (plain or .gz) or Parquet, queries and judgements also as TREC writes them"
-)
 _STEMS = {
     "corpus": ("corpus", "collection", "documents", "docs", "passages"),
     "queries": ("queries", "topics", "questions"),
@@ -152,16 +132,6 @@ def find_unjudged(path: Path, columns: Columns) -> dict[str, Source]:
     """``corpus`` and ``queries`` of a folder that holds no judgements; empty where it has some, or lacks one of the two."""
     is_whole = bool(_find(path, "corpus") and _find(path, "queries"))
     return _texts(path, columns) if is_whole and not _is_judged(path) else {}
-
-
-def type_of(kind: str | None) -> str | None:
-    """Mteb's type of a kind as the user names it."""
-    if kind is None:
-        return None
-    known = {name.casefold(): value for ours, value in KINDS.items() for name in (ours, value)}
-    if kind.casefold() not in known:
-        raise InputError(f"--kind {kind!r}: expected one of {', '.join(KINDS)}")
-    return known[kind.casefold()]
 
 
 def _find(folder: Path, part: str) -> tuple[Path, ...]:
@@ -291,39 +261,10 @@ def _by_columns(
     """What the columns of a table say that it is."""
     if not heading:
         raise InputError(f"{next(iter(tables.values())).path} holds no rows")
-    kind = kind or _kind_of(path, tables, heading, columns)
+    kind = kind or kind_of(path, {"train"} < set(tables), heading, columns)
     if kind in ("Retrieval", "Reranking"):
         roles = {"query": True, "passage": True} | dict.fromkeys(("grade", "query-id", "passage-id", "title"), False)
     else:
         roles = dict.fromkeys(ROLES[kind], True)
     made = {name: _table(table.paths, "", columns, roles | {"split": False}) for name, table in tables.items()}
     return Layout(path, kind, made, split)
-
-
-def _kind_of(path: Path, tables: Mapping[str, Source], heading: list[str], columns: Columns) -> str:
-    """Mteb's type of a table's task; an error where its columns fit none, or several."""
-    has = {role: columns.find(role, heading) is not None for roles in ROLES.values() for role in roles}
-    if columns.find("query", heading) and columns.find("passage", heading):
-        return "Retrieval"
-    if has["text1"] and has["text2"] and has["score"] and has["match"]:
-        raise InputError(f"{path} has a column for a similarity and one for a label: say which with --kind similarity or "
-                         "--kind pair-classification")  # fmt: skip
-    if has["text1"] and has["text2"] and (has["score"] or has["match"]):
-        return "STS" if has["score"] else "PairClassification"
-    if has["text"] and has["label"]:
-        if {"train"} < set(tables) or columns.find("split", heading):
-            return "Classification"
-        raise InputError(
-            f"{path} has texts and labels in one table, which can be clustering or classification: say which with --kind "
-            "clustering or --kind classification (the latter is measured by cross-validation; with train and test in files of "
-            "their own, or in a column 'split', it is found)"
-        )
-    if columns.find("query-id", heading) and columns.find("passage-id", heading):
-        raise InputError(
-            f"{path} holds judgements alone: put it into a folder with a corpus and queries. Expected {SHAPE}"
-        )
-    raise InputError(
-        f"{path} has the columns {', '.join(heading)}, which fit no task. Name them with --columns "
-        "ROLE=NAME: query alone for a query log; query, passage and grade for a search; text1, text2 and score for similarity; text1, text2 and match for pairs that match or not; "
-        "text and label for classes or clusters"
-    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.errors import InputError
 from genzoo.tasks.own.columns import Columns
 from genzoo.tasks.own.labelled import OwnLabelled, read_labelled
-from genzoo.tasks.own.layout import Layout, find_layout
+from genzoo.tasks.own.layout import find_layout
 from genzoo.tasks.own.records import Note, stem_of, suffix_of
 from genzoo.tasks.own.search import Judgements, OwnSearch, read_search
 
@@ -28,7 +28,7 @@ class OwnOptions:
     """How own data are read, where that is not found by itself.
 
     Attributes:
-        kind: A key of `genzoo.tasks.own.layout.KINDS`, or mteb's type.
+        kind: A key of `genzoo.tasks.own.kinds.KINDS`, or mteb's type.
         columns: ``ROLE=NAME`` each, see `genzoo.tasks.own.columns.ROLES`.
         split: The split to measure.
         language: Of the texts, as mteb writes it, such as ``deu-Latn``; several with commas.
@@ -51,40 +51,23 @@ class OwnData:
 
     Attributes:
         name: What the task is called.
-        layout: What was found where.
+        path: The file or folder.
+        kind: Mteb's type: Retrieval, Reranking, STS, PairClassification, Classification or Clustering.
         data: What was read: `OwnSearch` or `OwnLabelled`.
+        revision: Digest of the files and of how they are read, 40 hex digits.
+        splits: The splits that are measured.
+        notes: What is incomplete and yet can be measured.
         languages: As mteb writes them.
     """
 
     name: str
-    layout: Layout = field(repr=False)
+    path: Path
+    kind: str
     data: OwnSearch | OwnLabelled = field(repr=False)
-    languages: tuple[str, ...] = ("eng-Latn",)
-
-    @property
-    def kind(self) -> str:
-        """Mteb's type: Retrieval, Reranking, STS, PairClassification, Classification or Clustering."""
-        return self.layout.kind
-
-    @property
-    def path(self) -> Path:
-        """The file or folder."""
-        return self.layout.path
-
-    @property
-    def revision(self) -> str:
-        """Digest of the files and of how they are read, 40 hex digits."""
-        return self.data.revision
-
-    @property
-    def notes(self) -> tuple[Note, ...]:
-        """What is incomplete and yet can be measured."""
-        return self.data.notes
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The splits that are measured."""
-        return self.data.splits
+    revision: str
+    splits: tuple[str, ...]
+    notes: tuple[Note, ...]
+    languages: tuple[str, ...]
 
     @property
     def tables(self) -> Mapping[str, pa.Table]:
@@ -138,7 +121,9 @@ def open_data(
     read = {name: dict(table.columns) for name, table in layout.tables.items()}
     extra = [layout.kind, read, split, language]
     data = read_search(layout, (split or "test",), extra=extra) if layout.is_search else read_labelled(layout, extra)
-    return OwnData(checked_name(name) if name is not None else name_of(path), layout, data, languages_of(language))
+    name = checked_name(name) if name is not None else name_of(path)
+    languages = languages_of(language)
+    return OwnData(name, path, layout.kind, data, data.revision, data.splits, data.notes, languages)
 
 
 def languages_of(given: str | None) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -23,7 +24,6 @@ from genzoo.text import some
 
 _WHOLE_FLOAT = re.compile(r"(-?\d+)\.0+")
 _SHOWN = 3
-
 Judgements = dict[str, dict[str, int]]
 """Query -> document -> grade."""
 
@@ -127,27 +127,22 @@ def read_search(
     parts = list(_files(layout, chosen))
     how = {name: dict(table.columns) for name, table in layout.tables.items()}
     key = combined_digest(parts, [layout.kind, how, sorted(chosen)])
-    size = sum(path.stat().st_size for _, path in parts)
     read = read_folder if layout.has_corpus else read_table_of_pairs
+    size = sum(path.stat().st_size for _, path in parts)
     tables, notes = made_tables(key, size, partial(read, layout, chosen))
     notes = [*layout.notes, *said, *notes]
     judged = _as_judgements(tables["judged"], tuple(chosen))
     judgements = _checked(layout, tables, judged, notes)
     wanted = {query for queries in judgements.values() for query in queries}
-    rated, total = {query for queries in judged.values() for query in queries}, len(tables["queries"])
-    never = sum(query not in rated for query in tables["queries"]["id"].to_pylist())
-    for count, what in (
-        (never, "are not judged"),
-        (total - len(wanted) - never, "have no relevant document in the judgements"),
-    ):
-        if count:
-            left = f"{count:,} of {total:,} queries {what}: left out"
-            notes.append(Note.of(left, "unjudged-queries", count, total))
+    rated, names = {query for queries in judged.values() for query in queries}, tables["queries"]["id"].to_pylist()
+    never, total = sum(query not in rated for query in names), len(names)
+    lacking = {"are not judged": never, "have no relevant document in the judgements": total - len(wanted) - never}
+    for what, n in lacking.items():
+        notes += [Note.of(f"{n:,} of {total:,} queries {what}: left out", "unjudged-queries", n, total)] if n else []
     candidates = _candidates(layout, tables, judgements, wanted, notes)
     if candidates is not None and is_reranking is False:
         name = layout.tables["top_ranked"].path.name
         notes.append(Note.of(f"each query ranks its candidates in {name}, not the whole corpus", "candidates"))
-    corpus = parts[:1] if layout.has_corpus else parts
     return OwnSearch(
         path=layout.path,
         passages=tables["corpus"],
@@ -156,7 +151,7 @@ def read_search(
         judgements=judgements,
         candidates=candidates,
         revision=combined_digest(parts, extra),
-        corpus_revision=combined_digest(corpus)[:8],
+        corpus_revision=combined_digest(parts[:1] if layout.has_corpus else parts)[:8],
         notes=tuple(note.at(layout.path) for note in notes),
     )
 
@@ -198,9 +193,8 @@ def _files(layout: Layout, chosen: Mapping[str, str]) -> Iterator[tuple[str, Pat
 
 def _as_judgements(table: pa.Table, splits: Sequence[str]) -> dict[str, Judgements]:
     found: dict[str, Judgements] = {split: {} for split in splits}
-    for batch in table.to_batches():
-        columns = (batch[name].to_pylist() for name in ("split", "query", "document", "grade"))
-        for split, query, document, grade in zip(*columns, strict=True):
+    for batch in table.select(["split", "query", "document", "grade"]).to_batches():
+        for split, query, document, grade in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             found[split].setdefault(query, {})[document] = grade
     return found
 
@@ -226,12 +220,7 @@ def _checked(
         if not found[split]:
             where = _path(layout, "queries").name
             raise InputError(f"{path} names no relevant document: no grade of a query in {where} is above 0")
-        if all(
-            document in gone["document"]
-            for own in found[split].values()
-            for document, grade in own.items()
-            if grade > 0
-        ):
+        if {name for own in found[split].values() for name, grade in own.items() if grade > 0} <= gone["document"]:
             where = _path(layout, "corpus").name
             raise InputError(f"{path}: no document with a grade above 0 is in {where}, so every score would be 0")
     return found
@@ -259,20 +248,18 @@ def _missing(layout: Layout, judged: pa.Table, side: str, other: str, known: pa.
             f"{path} and {file} have no id in common: {field!r} is such as {missing[0]!r}, the ids of {file.name} are such "
             f"as {known[0].as_py()!r}. Write both the same way"
         )
-    alike = {_plainly(name): name for name in reversed(missing)}
-    for chunk in known.iterchunks():
-        for name in chunk.to_pylist():
-            if (twin := alike.get(_plainly(name))) is not None:
-                line = judged.filter(pc.equal(judged[side], twin))["line"][0].as_py()
-                place = f"{path}, line {line}"
-                raise InputError(f"{place}: {field!r} is {twin!r}, {file.name} has {name!r}. Write both the same way")
+    alike = {_bare_id(name): name for name in reversed(missing)}
+    for name in itertools.chain.from_iterable(chunk.to_pylist() for chunk in known.iterchunks()):
+        if (twin := alike.get(_bare_id(name))) is not None:
+            place = f"{path}, line {judged.filter(pc.equal(judged[side], twin))['line'][0].as_py()}"
+            raise InputError(f"{place}: {field!r} is {twin!r}, {file.name} has {name!r}. Write both the same way")
     return list(missing)
 
 
-def _plainly(name: str) -> str:
+def _bare_id(name: str) -> str:
     """An id without what spreadsheets and editors change in it.
 
-    >>> _plainly(" 7.0 "), _plainly("7")
+    >>> _bare_id(" 7.0 "), _bare_id("7")
     ('7', '7')
     """
     plain = unicodedata.normalize("NFC", name.strip())
@@ -302,11 +289,8 @@ def _candidates(
     if lacking := sorted(set(wanted) - set(ranked)):
         raise InputError(f"{path} names no candidates for {len(lacking):,} judged queries, such as {lacking[0]!r}")
     for split, queries in judgements.items():
-        lost = [
-            query
-            for query, grades in queries.items()
-            if not any(grades.get(document, 0) > 0 for document in ranked[query])
-        ]
+        relevant = {query: {name for name, grade in own.items() if grade > 0} for query, own in queries.items()}
+        lost = [query for query, names in relevant.items() if names.isdisjoint(ranked[query])]
         if len(lost) == len(queries):
             reason = "is among the candidates of its query, so every score would be 0"
             raise InputError(f"{path}: no relevant document of {split} {reason}")

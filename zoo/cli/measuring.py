@@ -36,7 +36,8 @@ Kind = Annotated[
     str | None,
     typer.Option(
         help="What your data are, where that is not found: retrieval, reranking, similarity, pair-classification, classification or "
-        "clustering.",
+        "clustering. This and the next three hold for every file and folder of your own in the command: measure those that differ one "
+        "by one.",
         rich_help_panel=OWN,
     ),
 ]

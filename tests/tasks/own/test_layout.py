@@ -8,7 +8,7 @@ import pytest
 
 from genzoo.errors import InputError
 from genzoo.tasks.own.columns import Columns
-from genzoo.tasks.own.layout import find_layout, type_of
+from genzoo.tasks.own.layout import find_layout
 
 CORPUS, QUERIES, QRELS = (
     '{"_id": "d", "text": "a"}',
@@ -68,12 +68,8 @@ def test_a_search_in_several_files(write, form):
     ("files", "kind"),
     [
         ({"x.csv": "query,passage,grade\na,b,1\n"}, "Retrieval"),
-        ({"x.csv": "question,answer\na,b\n"}, "Retrieval"),
-        ({"x.tsv": "sentence1\tsentence2\tscore\na\tb\t1\n"}, "STS"),
-        ({"x.csv": "question1,question2,is_duplicate\na,b,1\n"}, "PairClassification"),
         ({"train.csv": "text,label\na,b\n", "test.csv": "text,label\na,b\n"}, "Classification"),
         ({"data/train-00000-of-00001.parquet": [{"text": "a", "label": 1}], "data/test-00000-of-00001.parquet": [{"text": "a", "label": 1}]}, "Classification"),
-        ({"x.csv": "text,label,split\na,b,train\n"}, "Classification"),
         ({**SEARCHES["JSONL"], "top_ranked.jsonl": '{"query-id": "q", "corpus-ids": ["d"]}'}, "Reranking"),
     ],
 )  # fmt: skip
@@ -84,10 +80,6 @@ def test_the_kind_is_found(write, files, kind):
 @pytest.mark.parametrize(
     ("files", "options", "message"),
     [
-        ({"x.csv": "text,label\na,b\n"}, {}, "clustering or classification: say which with --kind clustering or --kind"),
-        ({"x.csv": "sentence1,sentence2,score,label\na,b,1,1\n"}, {}, "say which with --kind similarity or --kind pair-"),
-        ({"x.csv": "a,b\n1,2\n"}, {}, "has the columns a, b, which fit no task. Name them with --columns ROLE=NAME"),
-        ({"x.csv": "query-id,corpus-id,score\nq,d,1\n"}, {}, "holds judgements alone: put it into a folder"),
         ({"x.csv": "text,label\na,b\n"}, {"kind": "similarity"}, "x.csv has no column for the text1 .*it has text, label"),
         ({"x.csv": "text,label\n"}, {}, "x.csv holds no rows"),
         ({"a.csv": "text,label\na,b\n", "b.csv": "text,label\na,b\n"}, {}, "holds a.csv, b.csv: expected one table, or"),
@@ -109,12 +101,7 @@ def test_what_is_not_clear_is_one_error_that_says_how_to_tell(write, files, opti
         find_layout(path, **options)
 
 
-def test_kinds_go_by_our_names_and_by_those_of_mteb(tmp_path):
-    assert [type_of(name) for name in ("similarity", "STS", "pair-classification", "pairclassification", None)] == [
-        "STS", "STS", "PairClassification", "PairClassification", None,
-    ]  # fmt: skip
-    with pytest.raises(InputError, match="--kind 'search': expected one of retrieval, reranking"):
-        type_of("search")
+def test_what_is_no_file_of_a_table_is_told(tmp_path):
     with pytest.raises(InputError, match="there is no file or folder"):
         find_layout(tmp_path / "nowhere")
     (tmp_path / "a.docx").touch()
