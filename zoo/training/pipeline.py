@@ -26,6 +26,7 @@ from genzoo.models.checkpoint import TokenCheckpoint, make_spec
 from genzoo.models.exported import base_folder
 from genzoo.models.loading import loaded_content
 from genzoo.models.prompts import DOCUMENT, QUERY
+from genzoo.policies.policy import Policy, policy_content, read_examples
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.targets import compute_targets, embed
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
@@ -33,7 +34,6 @@ from genzoo.teachers.unsupervised import fit_teacher, teacher_name
 from genzoo.training.controls import Controls, measure_controls
 from genzoo.training.examples import TrainingExample, make_examples, phases_of
 from genzoo.training.plan import answers_in_bfloat16, backbone_row, check_recipe
-from genzoo.training.policy import Policy, policy_content, read_examples
 from genzoo.training.responses import (
     HELD_OUT,
     answer_facts,
