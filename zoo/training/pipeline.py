@@ -36,6 +36,7 @@ from genzoo.training.examples import TrainingExample, make_examples, phases_of
 from genzoo.training.plan import answers_in_bfloat16, backbone_row, check_recipe
 from genzoo.training.responses import (
     HELD_OUT,
+    REFUSALS,
     answer_facts,
     changes,
     check_made_with,
@@ -153,7 +154,7 @@ class TrainingRun:
         if refused:
             others = {query.text for query in asked} - refused
             opening = self.recipe.policy.opening
-            made += self._respond(asked, self._answers / "refusals", answering_lm, shard, skip=others, opening=opening)
+            made += self._respond(asked, self._answers / REFUSALS, answering_lm, shard, skip=others, opening=opening)
         by_query = {row.query: row for row in made if row.response}
         return [by_query[query.text] for query in asked if query.text in by_query]
 
