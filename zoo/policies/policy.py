@@ -145,7 +145,8 @@ class Policy:
     def probe(self) -> Probe:
         """The probe, as it was fitted when the first query was judged."""
         facts = read_json(self.folder / "probe.json", "delete it, and the probe is fitted again", error=TrainingError)
-        return Probe(**{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()})
+        kept: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
+        return Probe(**kept)
 
     def _check_before(self, queries: Sequence[Query], load: Load) -> None:
         """Fit the probe where that was not done, and judge some queries from all over the log before hours go into the others."""
