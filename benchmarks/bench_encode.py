@@ -10,6 +10,8 @@ percentile. The ways are measured in turn, so that other load on the machine tou
 - `reference-sorted`: the same with texts sorted by characters first, as its benchmark script does.
 - `stock`: the exported model under sentence-transformers.
 - `packed`: genzoo.load.
+- `packed-mkl`: the same with torch's own choice of library for float32 products (see `genzoo.compute.fast_products`).
+- `rounded`: the same with products in bfloat16 (see `genzoo.backbones.precision`), whatever the check says.
 - `layer-K`: the same, with the tokens read after layer K.
 """
 
@@ -33,12 +35,14 @@ import numpy as np
 import torch
 
 import genzoo
+from genzoo import compute
 from genzoo.backbones.entries import fetch_backbone
 from genzoo.backbones.forward import pack
+from genzoo.backbones.precision import round_products
 from genzoo.models.assembly import assemble
 from genzoo.models.loading import find_checkpoint
 
-WAYS = ("reference", "reference-sorted", "stock", "packed")
+WAYS = ("reference", "reference-sorted", "stock", "packed-mkl", "rounded", "packed")
 
 
 def make_texts(count: int, seed: int = 0) -> list[str]:
@@ -106,10 +110,29 @@ def make_ways(options: argparse.Namespace, texts: list[str]) -> dict[str, Callab
         model = pack(model, len(checkpoint.spec)) if is_packed else model
         return lambda: model.encode(texts, prompt=prompt, batch_size=32, convert_to_tensor=True).float().numpy()
 
+    def with_mkl() -> Callable[[], np.ndarray]:
+        encode = build(is_packed=True)
+
+        def encoded() -> np.ndarray:
+            chosen, compute.has_exact_products = compute.has_exact_products, lambda: False
+            try:
+                return encode()
+            finally:
+                compute.has_exact_products = chosen
+
+        return encoded
+
+    def rounded() -> Callable[[], np.ndarray]:
+        model = genzoo.load(options.model, device="cpu")
+        round_products(model[0].model)
+        return lambda: model.encode(texts, prompt=prompt, batch_size=32)
+
     made = {
         "reference": lambda: lambda: Reference(plain, checkpoint, is_sorted=False).encode(texts, prompt),
         "reference-sorted": lambda: lambda: Reference(plain, checkpoint, is_sorted=True).encode(texts, prompt),
         "stock": lambda: build(is_packed=False),
+        "packed-mkl": with_mkl,
+        "rounded": rounded,
         "packed": lambda: build(is_packed=True),
     }
     layers = {f"layer-{layer}": build(is_packed=True, exit_layer=layer) for layer in options.exit_layers}
@@ -168,8 +191,11 @@ def summary(
 ) -> dict[str, object]:
     """Ratios and agreement."""
     others = [name for name in options.ways if name != "packed"]
-    expected, got = vectors[others[0]], vectors["packed"]
-    cosine = (got * expected).sum(axis=1) / np.linalg.norm(expected, axis=1) / np.linalg.norm(got, axis=1)
+    lengths = {name: np.linalg.norm(rows, axis=1) for name, rows in vectors.items()}
+    cosines = {
+        name: float(((vectors[name] * vectors["packed"]).sum(axis=1) / lengths[name] / lengths["packed"]).min())
+        for name in others
+    }
     best = {name: statistics.median(values) for name, values in seconds.items()}
     model = genzoo.load(options.model, device="cpu")
     tokens = [len(ids) for ids in model.tokenizer([model.prompts["document"] + text for text in texts])["input_ids"]]
@@ -181,7 +207,7 @@ def summary(
         "threads": options.threads,
         "seconds": best,
         "packed_is_faster_than": {name: round(best[name] / best["packed"], 2) for name in others},
-        f"smallest_cosine_to_{others[0]}": float(cosine.min()),
+        "smallest_cosine_to_packed": cosines,
     }
 
 

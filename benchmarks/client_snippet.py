@@ -1,14 +1,16 @@
 """Runs one snippet of docs/guides/in-other-tools.md inside a client's environment; `clients.py` starts it.
 
-    python client_snippet.py INPUT.json OUTPUT.json
+    python client_snippet.py INPUT.json
 
-INPUT.json holds the texts, the blocks of the page and the command of a server that must answer before they run. The file
-needs nothing but what the client brings.
+INPUT.json holds the texts, the blocks of the page for each way and the command of a server that must answer before they run. Each
+way runs in the folder of its name, where it leaves output.json and log.txt. The file needs nothing but what the client brings.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -58,19 +60,34 @@ def last_line(text):
     return ([line.strip() for line in text.splitlines() if line.strip()] or ["nothing was printed"])[-1]
 
 
-def main():
-    given = json.loads(Path(sys.argv[1]).read_text())
+def run(given, code, folder):
+    """Run the blocks of one way in a folder of its own and write what they leave."""
+    os.chdir(folder)
     names = {"questions": given["questions"], "passages": given["passages"], "__name__": "__main__"}
     with served(given["server"], given["url"]):
-        for code in given["code"]:
-            exec(compile(code, given["client"], "exec"), names)  # noqa: S102 - the page's own code
+        for block in code:
+            exec(compile(block, given["client"], "exec", dont_inherit=True), names)  # noqa: S102 - the page's own code
     vectors = {
         name: [[float(number) for number in vector] for vector in value]
         for name, value in names.items()
         if name.endswith("_vectors")
     }
     found = [[int(place) for place in row] for row in names["found"]] if "found" in names else None
-    Path(sys.argv[2]).write_text(json.dumps({"vectors": vectors, "found": found}))
+    Path("output.json").write_text(json.dumps({"vectors": vectors, "found": found}))
+
+
+def main():
+    given = json.loads(Path(sys.argv[1]).read_text())
+    if importlib.util.find_spec("sentence_transformers"):
+        importlib.import_module("sentence_transformers")  # once for both ways, which is half of the time
+    for way, code in given["ways"].items():
+        if os.fork() == 0:
+            with Path(way, "log.txt").open("w") as log:
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+                run(given, code, way)
+                return
+        os.wait()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Runs every snippet of docs/guides/in-other-tools.md with the real client, each in an environment of its own.
 
-    make test-clients                              # all clients, about 3 GB of disk, in uv's cache and below build/clients
+    make test-clients                              # all clients: about 3 GB of disk
     python benchmarks/clients.py chromadb txtai    # two of them
     python benchmarks/clients.py --write           # put the measured figures into the table of the page
 
@@ -141,9 +141,9 @@ def rank(questions: np.ndarray, passages: np.ndarray) -> list[list[int]]:
     return np.argsort(-(unit(questions) @ unit(passages).T), axis=1, kind="stable").tolist()
 
 
-def reference(folder: Path) -> dict[str, object]:
-    """The texts, genzoo's own vectors of them and the ranking, computed once for a model."""
-    kept = folder / "reference.json"
+def reference(exported: Path) -> dict[str, object]:
+    """The texts, genzoo's own vectors of them and the ranking, computed once for an exported model."""
+    kept = WORK / f"reference-{digest(exported)}.json"
     if not kept.is_file():
         import genzoo
 
@@ -151,31 +151,38 @@ def reference(folder: Path) -> dict[str, object]:
         vectors = {
             name: model.encode(given[kind], prompt_name=prompt).tolist() for name, (kind, prompt) in PROMPTS.items()
         }
-        found = rank(np.array(vectors["question_vectors"]), np.array(vectors["passage_vectors"]))
+        found = rank(*(np.array(vectors[name]) for name in ("question_vectors", "passage_vectors")))
         kept.write_text(json.dumps({**given, "vectors": vectors, "found": found}))
     return json.loads(kept.read_text())
 
 
-def measure(client: Client, code: list[str], own: dict, model: Path) -> dict[str, object]:
-    """Run code with the client and compare: the smallest cosines, the search and the passage with line breaks."""
+def digest(exported: Path, *parts: object) -> str:
+    """What a kept result depends on: the model, its modules and anything else."""
+    files = [(exported / name).read_text() for name in ("genzoo.json", "modules.json")]
+    return hashlib.sha256(json.dumps([*files, *parts]).encode()).hexdigest()[:16]
+
+
+def measure(client: Client, own: dict, model: Path) -> dict[str, dict[str, object]]:
+    """Run both ways of a client and compare each: the smallest cosines, the search and the passage with line breaks."""
     folder = WORK / "runs" / client.name
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "models").mkdir(parents=True)
-    (folder / "models" / "small").symlink_to(model)
-    url = next(iter(re.findall(r"http://127\.0\.0\.1:\d+", "".join(code))), "")
-    given = {key: own[key] for key in ("questions", "passages")} | {"client": client.name, "code": code}
+    ways = {"right": list(client.code), "without": [without_documented_lines(code) for code in client.code]}
+    for way in ways:
+        (folder / way / "models").mkdir(parents=True)
+        (folder / way / "models" / "small").symlink_to(model)
+    url = next(iter(re.findall(r"http://127\.0\.0\.1:\d+", "".join(client.code))), "")
+    given = {key: own[key] for key in ("questions", "passages")} | {"client": client.name, "ways": ways}
     (folder / "input.json").write_text(json.dumps(given | {"server": client.server, "url": url}))
-    command = [
-        str(make_environment(client)),
-        str(Path(__file__).with_name("client_snippet.py")),
-        "input.json",
-        "output.json",
-    ]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    (folder / "log.txt").write_text(done.stdout + done.stderr)
-    if done.returncode:
-        return {"error": done.stderr.strip().splitlines()[-1]}
-    return compare(json.loads((folder / "output.json").read_text()), own)
+    script = Path(__file__).with_name("client_snippet.py")
+    subprocess.run([str(make_environment(client)), str(script), "input.json"], cwd=folder, check=True)
+    return {way: read_outcome(folder / way, own) for way in ways}
+
+
+def read_outcome(folder: Path, own: dict) -> dict[str, object]:
+    """The figures of one way, or the last line that it printed before it failed."""
+    if (folder / "output.json").is_file():
+        return compare(json.loads((folder / "output.json").read_text()), own)
+    return {"error": (folder / "log.txt").read_text().strip().rpartition("\n")[2] or "it was ended from outside"}
 
 
 def compare(output: dict, own: dict) -> dict[str, object]:
@@ -203,53 +210,39 @@ def compare(output: dict, own: dict) -> dict[str, object]:
 
 def run(client: Client, model: Path) -> dict[str, dict[str, object]]:
     """Both runs of a client, or what is kept of them."""
-    identity = json.dumps(
-        [client.packages(), client.server, client.code, (model / "modules.json").read_text(), str(model)]
-    )
-    key = hashlib.sha256(identity.encode()).hexdigest()
+    key = digest(model, client.packages(), client.server, client.code)
     kept = WORK / "results" / f"{client.name}.json"
     if kept.is_file() and (result := json.loads(kept.read_text()))["key"] == key:
         return result
-    own = reference(WORK)
-    result = {"key": key, "right": measure(client, list(client.code), own, model)}
-    result["without"] = measure(client, [without_documented_lines(code) for code in client.code], own, model)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(result, indent=1))
+    result = {"key": key} | measure(client, reference(model), model)
+    if "error" not in result["right"]:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(result, indent=1))
     return result
 
 
-def cells(figures: dict[str, object]) -> list[str]:
-    """Questions, passages and search as they are printed."""
-    if "error" in figures:
-        return ["fails", "fails", ""]
-    search = figures.get("search", [])
-    return [shown(figures.get(kind, "")) for kind in ("questions", "passages")] + [" ".join(map(str, search))]
-
-
 def shown(figure: object) -> str:
-    """A cosine with three digits, 1.000 only where it counts as right; anything else as it is."""
+    """A cosine with three digits, 1.000 only where it counts as right; counts side by side; anything else as it is."""
     if not isinstance(figure, float):
-        return str(figure)
+        return " ".join(map(str, figure)) if isinstance(figure, list) else str(figure)
     return "1.000" if figure >= RIGHT else f"{min(figure, 0.999):.3f}"
 
 
 def line(client: Client, result: dict[str, dict[str, object]]) -> str:
     """A row of the page's table."""
-    version = client.needs[0].partition("==")[2]
-    breaks = shown(result["right"].get("line breaks", ""))
-    parts = [f"{client.name} {version}", *cells(result["without"]), *cells(result["right"]), breaks]
-    return f"| {' | '.join(parts)} |"
+    parts = [f"{client.name} {client.needs[0].partition('==')[2]}"]
+    for way in ("without", "right"):
+        figures = result[way] if "error" not in result[way] else dict.fromkeys(("questions", "passages"), "fails")
+        parts += [shown(figures.get(kind, "")) for kind in ("questions", "passages", "search")]
+    return f"| {' | '.join([*parts, shown(result['right'].get('line breaks', ''))])} |"
 
 
 def faults(result: dict[str, object], own: dict) -> list[str]:
     """What is not right although the documented lines are there."""
     if "error" in result:
         return [str(result["error"])]
-    wrong = [
-        f"{kind}: {result[kind]}"
-        for kind in ("questions", "passages")
-        if kind in result and not (isinstance(result[kind], float) and result[kind] >= RIGHT)
-    ]
+    compared = {kind: result[kind] for kind in ("questions", "passages", "line breaks") if kind in result}
+    wrong = [f"{kind}: {one}" for kind, one in compared.items() if not (isinstance(one, float) and one >= RIGHT)]
     full = [sum(row[0] == place for place, row in enumerate(own["found"])), TOP * N_QUESTIONS, N_QUESTIONS]
     if result.get("search", full) != full:
         wrong.append(f"search: {result['search']}")
@@ -260,9 +253,7 @@ def write_table(page: str, rows: list[str]) -> str:
     """The page with these rows in its table, in place of those of the same clients."""
     start = page.index(HEAD) + len(HEAD)
     end = page.index("\n\n", start)
-    names = {row.split()[1]: row for row in page[start:end].strip().splitlines()} | {
-        row.split()[1]: row for row in rows
-    }
+    names = {row.split()[1]: row for row in [*page[start:end].strip().splitlines(), *rows]}
     order = [client.name for client in read_clients(page)]
     return page[:start] + "\n" + "\n".join(names[name] for name in order if name in names) + page[end:]
 
@@ -289,9 +280,9 @@ def main() -> None:
         result = run(clients[name], model)
         rows.append(line(clients[name], result))
         print(rows[-1], flush=True)
-        for fault in faults(result["right"], reference(WORK)):
+        for fault in faults(result["right"], reference(model)):
             failed = True
-            print(f"  {name}: {fault} (log: {WORK / 'runs' / name / 'log.txt'})", flush=True)
+            print(f"  {name}: {fault} (log: {WORK / 'runs' / name / 'right' / 'log.txt'})", flush=True)
     if options.write:
         PAGE.write_text(write_table(page, rows), encoding="utf-8")
     elif other := [row for row in rows if row not in page]:

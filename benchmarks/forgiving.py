@@ -6,6 +6,30 @@ The sets are those of `dev_sets`, with mteb's protocols. Each text is encoded on
 kept in the output folder, so that a stopped run goes on, and every row of the table is made of them. ``turned`` rotates the
 embeddings as ``optim.axes=shared`` does, which changes no cosine at full width. Quantisation is that of sentence-transformers, calibrated on the same texts. ``rescored`` searches by bits on both sides and ranks
 the best 40 by the query's numbers against the documents' bits; other tasks have no search, so their types are left out.
+
+`smollm2-135m` of 2026-11-25 (30 layers, no field of `views` or `optim.axes` that forgives) in bfloat16 on one thread of an AMD EPYC,
+with ``-t BIOSSES -t PoemSentimentClassification -t LIMITSmallRetrieval -t QASCRetrieval -t TrecQAReranking``:
+
+| |STS|Classification|Retrieval|Reasoning|Reranking|mean of types|searches|
+|---|---:|---:|---:|---:|---:|---:|---:|
+|prompted|70.4|46.9|17.4|5.8|72.2|42.5|31.8|
+|bare|68.1|47.4|14.5|3.5|66.0|39.9|28.0|
+|query everywhere|67.3|49.4|15.4|5.8|71.5|41.9|30.9|
+|int8|69.3|43.8|16.9|5.6|71.1|41.3|31.2|
+|32|64.8|33.2|8.2|1.8|60.4|33.7|23.5|
+|64|66.7|37.4|10.9|3.1|65.8|36.8|26.6|
+|128|69.7|45.1|14.0|5.0|70.5|40.8|29.8|
+|binary|62.5|39.0|10.8|4.1|67.2|36.7|27.4|
+|binary, rescored|–|–|13.4|4.7|71.4|–|29.8|
+|turned 32|59.6|39.3|10.3|3.1|63.5|35.2|25.6|
+|turned 64|62.7|44.0|12.2|4.8|67.9|38.3|28.3|
+|turned 128|67.6|46.1|14.9|5.4|71.9|41.2|30.7|
+|turned binary|60.3|40.2|11.1|4.2|67.3|36.6|27.5|
+|turned binary, rescored|–|–|14.0|5.2|72.2|–|30.5|
+
+So 64 dimensions keep 90 % (87 % unturned), 128 keep 97 % (96 %), rescored bits 96 % of the searches' mean (94 %). Other rotations gave
+no more at 64: principal axes 37.1, those of the pairs' shared variance over their total 38.5, axes learned to keep the order of the
+neighbours 38.1; evening out the variances more or less changed nothing there.
 """
 
 from __future__ import annotations
@@ -15,6 +39,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import mteb
@@ -140,9 +165,10 @@ def main() -> int:
             )
             scores[name] = float(result.task_results[0].get_score())
             print(f"{way}: {name} {100 * scores[name]:.2f}", file=sys.stderr, flush=True)
-        table[way] = means(scores, kinds) | {
-            "searches": float(np.mean([value for name, value in means(scores, kinds).items() if name in SEARCHES]))
-        }
+        table[way] = means(scores, kinds)
+        table[way]["searches"] = fmean(value for kind, value in table[way].items() if kind in SEARCHES)
+        if row.is_rescored:
+            del table[way]["mean of types"]
     keys = [*dict.fromkeys(kinds.values()), "mean of types", "searches"]
     print("| |" + "|".join(keys) + "|\n|---|" + "---:|" * len(keys))
     for way, found in table.items():

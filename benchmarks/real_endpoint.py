@@ -65,7 +65,7 @@ def started(command, folder):
         [command, *map(str, words)], env=os.environ | quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     url = f"http://127.0.0.1:{port}/v1"
-    for _ in range(120):
+    for _ in range(600):
         time.sleep(1)
         try:
             requests.get(f"{url}/models", timeout=5).raise_for_status()
@@ -74,7 +74,8 @@ def started(command, folder):
                 sys.exit(f"infinity-emb ended with exit code {process.returncode}")
         else:
             return process, url
-    sys.exit("infinity-emb did not answer within two minutes")
+    process.terminate()
+    sys.exit("infinity-emb did not answer within ten minutes")
 
 
 def evaluate(models, output, tasks=TASKS):

@@ -5,6 +5,9 @@
 
 BEFORE and AFTER are checkouts with a ``.venv``. The steps are those of the recipe's three phases, on batches of its own views of the
 given responses. A figure is the median of the CPU seconds of a process with one thread, which other load disturbs least.
+
+Computing what texts begin with once, all else equal (2 turns, AMD EPYC): 4.51 to 4.28 s with both losses, 4.47 to 4.48 s in the
+alignment's phase, 12.49 to 12.21 s in the reconstruction's. 85 % of a step are matrix products of the frozen weights.
 """
 
 from __future__ import annotations
@@ -29,6 +32,11 @@ def measure(recipe_name: str, responses: Path, exit_layer: int) -> dict[str, flo
     """CPU seconds of one step of each phase, with targets that are random."""
     import torch
 
+    try:
+        from genzoo.compute import computing
+    except ImportError:  # a checkout from before it chose the library of its products
+        from contextlib import nullcontext as computing
+
     from genzoo.backbones.entries import fetch_backbone
     from genzoo.backbones.whole import load_causal_lm
     from genzoo.recipes.recipes import RECIPES, override
@@ -43,7 +51,7 @@ def measure(recipe_name: str, responses: Path, exit_layer: int) -> dict[str, flo
     draw = torch.Generator().manual_seed(0)
     targets = {one.target: torch.randn(256, generator=draw) for one in examples}
     model, tokenizer = load_causal_lm(fetch_backbone(recipe.backbone), "cpu")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, computing():
         trainer = TokenTrainer(recipe, model, tokenizer, examples, targets, Path(folder))
         trainer.backward(trainer.batches[STEPS["both"]], STEPS["both"])
         found = {}

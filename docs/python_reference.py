@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, get_args
 
 GROUPS = {
-    "Models": ("models", "backbones", "teachers"),
+    "Models": ("models", "backbones", "teachers", "tasks.doctor"),
     "Training": ("training", "recipes", "leaderboards.study_runs"),
     "Measuring": ("tasks", "leaderboards", "reports"),
     "Figures": ("reports.plots",),

@@ -181,7 +181,7 @@ class ModelSession:
             with (
                 nullcontext() if self.meta.name in MTEB_BASELINES.values() else whole_models()
             ):  # these have no weights
-                model = self.meta.load_model(device=self.settings.device)
+                model: Any = self.meta.load_model(device=self.settings.device)
             if has_precision(self.meta):
                 self._choose_precision(model.model)
             for meta, part in self._parts(model):

@@ -130,7 +130,8 @@ def record_environment(
         return
     speed = meter.texts_per_second if meter else None
     loaded = _loaded(meta, model)
-    measured_in = {read_record(one).get("precision") for one in path.with_suffix("").glob("*.json")} - {None}
+    every = (read_record(one).get("precision") for one in path.with_suffix("").glob("*.json"))
+    measured_in = {str(precision) for precision in every if precision}
     write_json(
         path,
         {

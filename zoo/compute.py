@@ -216,9 +216,7 @@ def small_products() -> Iterator[None]:
 
 @contextmanager
 def _products(before: str, now: str) -> Iterator[None]:
-    import torch
-
-    matmul: Any = getattr(torch.backends.mkldnn, "matmul", None)  # since torch 2.9
+    matmul = _setting()
     if getattr(matmul, "fp32_precision", "") != before or not has_exact_products():
         yield
         return
@@ -227,6 +225,13 @@ def _products(before: str, now: str) -> Iterator[None]:
         yield
     finally:
         matmul.fp32_precision = before
+
+
+def _setting() -> Any:
+    """Of oneDNN's float32 products; None before torch 2.9."""
+    import torch
+
+    return getattr(torch.backends.mkldnn, "matmul", None)
 
 
 @functools.cache
@@ -240,7 +245,7 @@ def has_exact_products() -> bool:
         or not torch.backends.mkl.is_available()
     ):
         return False
-    matmul, draw = torch.backends.mkldnn.matmul, torch.Generator().manual_seed(0)
+    matmul, draw = _setting(), torch.Generator().manual_seed(0)
     matmul.fp32_precision = "bf16"
     try:
         return all(

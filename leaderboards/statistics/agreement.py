@@ -134,13 +134,9 @@ def _interval(counts: npt.NDArray[np.float64], seed: int) -> tuple[float | None,
 def _table(grades: Grades) -> npt.NDArray[np.float64]:
     """``(judges, items)`` grades, NaN where there is none, of the items with two grades or more."""
     items = sorted({item for own in grades.values() for item in own})
-    rows = [[_number(own.get(item)) for item in items] for own in grades.values()]
-    table = np.array(rows, dtype=float).reshape(len(grades), len(items))
+    rows = [[own.get(item) for item in items] for own in grades.values()]
+    table = np.array(rows, dtype=float).reshape(len(grades), len(items))  # None becomes NaN
     return table[:, (~np.isnan(table)).sum(axis=0) > 1]
-
-
-def _number(grade: int | None) -> float:
-    return float("nan") if grade is None else float(grade)
 
 
 def _counts(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

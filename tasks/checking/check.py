@@ -75,19 +75,9 @@ class DataCheck:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
-        return {
-            "path": str(self.path),
-            "name": self.name,
-            "kind": self.kind,
-            "revision": self.revision,
-            "verdict": self.verdict,
-            "exit_code": self.exit_code,
-            "summary": self.summary,
-            "sizes": dict(self.sizes),
-            "lengths": [row.as_row() for row in self.lengths],
-            "languages": [row.as_row() for row in self.languages],
-            "findings": [row.as_row() for row in self.findings],
-        }
+        judged = {"verdict": self.verdict, "exit_code": self.exit_code, "summary": self.summary}
+        rows = {name: [row.as_row() for row in getattr(self, name)] for name in ("lengths", "languages", "findings")}
+        return vars(self) | {"path": str(self.path), "sizes": dict(self.sizes)} | judged | rows
 
     def _repr_html_(self) -> str:
         facts = [("data", f"{self.name or self.path} ({self.kind or 'unknown'})"), ("verdict", self.summary)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
@@ -49,12 +49,7 @@ class Languages:
 
     def as_row(self) -> dict[str, Any]:
         """All fields, by name."""
-        return {
-            "part": self.part,
-            "n_texts": self.n_texts,
-            "counts": dict(self.counts),
-            "n_undecided": self.n_undecided,
-        }
+        return asdict(self)
 
 
 def find_languages(texts: Texts, part: str) -> Languages:

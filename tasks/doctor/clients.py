@@ -34,8 +34,13 @@ _OWN = (
         ),
     ),
 )
-TEXTS: dict[str, tuple[str, ...]] = {
-    side: tuple(text for own, text in (*FINGERPRINTED, *_OWN) if text and own in (side, None))
+_LONG = 1000  # characters; computing such a text takes most of the time, and one side's limit is the other's
+ASKED: dict[str, tuple[str, ...]] = {
+    side: tuple(
+        text
+        for own, text in (*FINGERPRINTED, *_OWN)
+        if text and side == (own or (DOCUMENT if len(text) > _LONG else side))
+    )
     for side in (QUERY, DOCUMENT)
 }
 """The texts of the fingerprint, which no server may refuse as empty, and others with line breaks and of further lengths, by side."""

@@ -14,11 +14,11 @@ from genzoo.errors import ZooError
 from genzoo.frames import Rows, facts_to_html
 from genzoo.jobs import job
 from genzoo.models.entries import DEFAULT
-from genzoo.tasks.doctor.clients import TEXTS, Client, open_client
+from genzoo.tasks.doctor.clients import ASKED, Client, open_client
 from genzoo.tasks.doctor.gathering import Gathered, quoted
 from genzoo.tasks.doctor.matching import FULL, Answers, explain
 from genzoo.tasks.doctor.stores import Stored, is_stored, read_stored
-from genzoo.tasks.doctor.variants import RIGHT, ReferenceModel
+from genzoo.tasks.doctor.variants import QUERY, RIGHT, ReferenceModel
 from genzoo.tasks.doctor.words import Deviation, in_words
 from genzoo.tasks.embedders.transport import EndpointError
 from genzoo.text import first_line
@@ -36,7 +36,8 @@ class Compared:
         side: ``query`` or ``document``.
         n_texts: How many were compared.
         explained: How many are embedded in a way that is known here, right or wrong.
-        cosine: The smallest cosine between a vector and what the explanation gives; NaN where nothing is explained.
+        cosine: The smallest cosine between a vector and what the explanation gives, of numbers rounded alike; NaN where nothing is
+            explained.
         cosine_to_right: The smallest cosine between a vector and the model's embedding; NaN for another width.
     """
 
@@ -135,6 +136,7 @@ def doctor(target: Any, model: str | Path = DEFAULT, *, others: Sequence[str | P
         stored = read_stored(target)
         return _of_stored(str(target), stored, ReferenceModel(str(model)), others)
     with open_client(target) as client:
+        client.ask(QUERY, ASKED[QUERY][:1], "")  # a client that cannot be asked says so before the model is loaded
         return _of_client(client, ReferenceModel(str(model)), others)
 
 
@@ -156,7 +158,7 @@ def _of_client(client: Client, model: ReferenceModel, others: Sequence[str | Pat
     log.info("asking the client")
     found: list[Deviation] = []
     answers = []
-    for side, texts in TEXTS.items():
+    for side, texts in ASKED.items():
         asked, vectors = _ask(client, model, side, texts, found)
         answers.append(Answers.of(side, asked, vectors, model.widths))
     found += _batch(client, model, answers[0])

@@ -20,11 +20,11 @@ NEAR = 0.4
 """Distance up to which a variant may be meant although none agrees: weights of 4 bits."""
 _CLEARER = 1.25  # how much farther away the next one must then be
 _MOST = 4  # variants that one side may mix
-_SAMPLED, _TOKENS = 8, 400  # texts, and their tokens together, that every variant is computed for
-_FEWEST = 3
+_SAMPLED, _TOKENS = 8, 250  # texts, and their tokens together, that every variant is computed for
 _CUT = 2  # texts that are tried at other limits
 FULL, EIGHT_BITS, ONE_BIT = "", "8 bits", "1 bit"
-AGREES = {FULL: 0.1, EIGHT_BITS: 0.15, ONE_BIT: 0.45}
+_FEWEST = {FULL: 3, ONE_BIT: 3, EIGHT_BITS: 5}
+AGREES = {FULL: 0.1, EIGHT_BITS: 0.3, ONE_BIT: 0.45}
 """Precision of the numbers -> distance up to which two embeddings count as the same one."""
 
 
@@ -80,7 +80,7 @@ class Answers:
         if self.precision == ONE_BIT:
             ours = np.where(ours > 0, 1.0, -1.0)
         found = np.linalg.norm(unit(theirs) - unit(ours), axis=1)
-        if self.precision == EIGHT_BITS and len(rows) >= 2 * _FEWEST:  # ranges of its own for each number
+        if self.precision == EIGHT_BITS and len(rows) >= _FEWEST[EIGHT_BITS]:  # each number may have a range of its own
             scaled = np.linalg.norm(unit(_standard(theirs)) - unit(_standard(ours)), axis=1)
             found = np.minimum(found, scaled)
         return found
@@ -162,9 +162,9 @@ class _Search:
 
     def _sample(self, rows: Sequence[int]) -> list[int]:
         """The shortest texts: they cost least, and nothing of them is cut."""
-        chosen: list[int] = []
+        chosen, fewest = list[int](), _FEWEST[self._answers.precision]
         for row in sorted(rows, key=self._lengths.__getitem__)[:_SAMPLED]:
-            if len(chosen) >= _FEWEST and sum(self._lengths[each] for each in chosen) + self._lengths[row] > _TOKENS:
+            if len(chosen) >= fewest and sum(self._lengths[each] for each in chosen) + self._lengths[row] > _TOKENS:
                 break
             chosen.append(row)
         return chosen

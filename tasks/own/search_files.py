@@ -89,18 +89,17 @@ def _judged(split: str, table: Source) -> Iterator[tuple[str, str, str, int, int
     found: dict[tuple[str, str], tuple[int, int]] = {}
     for row in table.rows():
         pair, grade = (row.name(query_id), row.name(passage_id)), row.grade(grade_of)
-        if _is_new(found, row, pair, grade):
+        if _is_new(found, row, pair, grade, f"query {pair[0]!r} and document {pair[1]!r}"):
             yield split, *pair, grade, row.line
     if not found:
         raise InputError(f"{table.path} holds no rows: expected {SHAPE}")
 
 
-def _is_new(found: dict[tuple[str, str], tuple[int, int]], row: Row, pair: tuple[str, str], grade: int) -> bool:
-    """Whether a pair was not judged before; an error where it was, and otherwise."""
+def _is_new(found: dict[Any, tuple[int, int]], row: Row, pair: Any, grade: int, said: str) -> bool:
+    """Whether a pair, called so in messages, was not judged before; an error where it was, and otherwise."""
     earlier, line = found.setdefault(pair, (grade, row.line))
     if earlier != grade:
-        judged = f"query {pair[0]!r} and document {pair[1]!r}"
-        raise row.error(f"{judged} have the grade {grade}, on line {line} {earlier}")
+        raise row.error(f"{said} have the grade {grade}, on line {line} {earlier}")
     return line == row.line
 
 
@@ -190,7 +189,8 @@ class _Pairs:
             if is_new_query:
                 self.query_texts.append(query)
             place, is_new = self.passages.add(row, f"{title}\0{text}", column("passage-id"))
-            self._judge(row, (number, place))
+            grade = row.grade(grade_of) if (grade_of := column("grade")) else 1
+            _is_new(self._judged, row, (number, place), grade, "this query and passage")
             if is_new:
                 yield self.passages.names[place], title, text
         if not self._judged:
@@ -206,13 +206,6 @@ class _Pairs:
         if not text.strip():
             raise row.error(f"the {role} has no text: give it one, or leave the row out")
         return text
-
-    def _judge(self, row: Row, pair: tuple[int, int]) -> None:
-        column = self.table.columns.get("grade")
-        grade = row.grade(column) if column else 1
-        earlier, line = self._judged.setdefault(pair, (grade, row.line))
-        if earlier != grade:
-            raise row.error(f"this query and passage have the grade {grade}, on line {line} {earlier}")
 
     def judged(self) -> Iterator[tuple[str, str, str, int, int]]:
         """Split, query, passage, grade and line."""

@@ -76,3 +76,17 @@ def test_the_board_says_so(measured):
             record(measured, model, task, seeds={task: 42})
     board = Leaderboard.from_store(ResultStore.load(measured.root))
     assert "draws" not in {caveat.kind for caveat in board.caveats}
+
+
+@pytest.mark.parametrize(("dtype", "is_told"), [("float32", False), ("bfloat16 products", True), (None, False)])
+def test_models_of_different_precision_are_named(tree, dtype, is_told):
+    tree.task("Pairs", "STS", "cosine_spearman", 100)
+    for model, precision in ((ONE, "float32"), (TWO, dtype)):
+        tree.model(*model, role="other", dtype=precision)
+        tree.score(model, "Pairs", 0.7)
+    board = Leaderboard.from_store(ResultStore.load(tree.root))
+    texts = [caveat.text for caveat in board.caveats if caveat.kind == "precision"]
+    assert [
+        text.startswith("The models ran in different precision: one in float32; two in bfloat16 products.")
+        for text in texts
+    ] == [True] * is_told

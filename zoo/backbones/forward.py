@@ -192,10 +192,10 @@ def remember(model: Any, ids: Sequence[Sequence[int]]) -> Memory | None:
     if not openings:
         return _remember(model, ids, None, [0] * len(ids))
     known = _remember(model, openings, None, [0] * len(openings))
-    nothing = {layer: tuple(part[:, :, :0] for part in own[0]) for layer, own in known.items()}
-    before = {
-        layer: [nothing[layer] if place is None else own[place] for place in chosen] for layer, own in known.items()
-    }
+    before: Memory = {}
+    for layer, own in known.items():
+        nothing = own[0][0][:, :, :0], own[0][1][:, :, :0]
+        before[layer] = [nothing if place is None else own[place] for place in chosen]
     starts = [0 if place is None else len(openings[place]) for place in chosen]
     return _remember(model, [row[start:] for row, start in zip(ids, starts, strict=True)], before, starts)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,7 @@ def shipped_config(folder: Path) -> Any:
 
 TODAY = dt.datetime(2024, 7, 26, 12)
 """The day that chat templates are told, the one that Llama's takes where it is told none: answers must not depend on the day."""
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 NEXT_QUESTION = "\nQuestion:"
 """Where a base model, which has no end-of-turn token, goes on asking by itself."""
 
@@ -155,8 +157,10 @@ def _on_that_day(template: str) -> str:
     return f"{{% macro strftime_now(format) %}}{{{{ {day} }}}}{{% endmacro %}}{template}"
 
 
-def make_response(query: Query, text: str, stopped: bool, n_tokens: int) -> Response:
-    """The record of an answer; whatever a base model asked next is cut off."""
+def make_response(query: Query, text: str, stopped: bool, n_tokens: int, opening: str = "") -> Response:
+    """The record of an answer; whatever a base model asked next is cut off, and a given opening ends with its sentence."""
+    if opening and (end := _SENTENCE_END.search(text, len(opening))):
+        text, stopped = text[: end.end()], True
     answer, *asked = text.split(NEXT_QUESTION)
     return Response(query.id, query.text, answer.strip(), "stop" if stopped or asked else "length", n_tokens)
 
@@ -168,7 +172,7 @@ class TransformersEngine:
         model: Causal LM.
         tokenizer: Its tokenizer.
         options: Length, system prompt, sampling.
-        opening: Words that every answer begins with; the LLM goes on from there.
+        opening: Words that every answer begins with; the LLM goes on from there to the end of the sentence.
     """
 
     def __init__(self, model: Any, tokenizer: Any, options: ResponseOptions, opening: str = "") -> None:
@@ -204,7 +208,7 @@ class TransformersEngine:
         for query, ids in zip(queries, made[:, inputs["input_ids"].shape[1] :].tolist(), strict=True):
             end = next((place for place, token in enumerate(ids) if token in stops), None)
             text = continued(tokenizer, self.opening, ids[:end])
-            rows.append(make_response(query, text, end is not None, len(ids[:end])))
+            rows.append(make_response(query, text, end is not None, len(ids[:end]), self.opening))
         return rows
 
     def _sampling(self) -> dict[str, Any]:
@@ -222,7 +226,7 @@ class VllmEngine:
         folder: Local folder of the backbone.
         tokenizer: Its tokenizer.
         options: Length, system prompt, sampling.
-        opening: Words that every answer begins with; the LLM goes on from there.
+        opening: Words that every answer begins with; the LLM goes on from there to the end of the sentence.
     """
 
     def __init__(self, folder: Path, tokenizer: Any, options: ResponseOptions, opening: str = "") -> None:
@@ -259,6 +263,7 @@ class VllmEngine:
                 continued(self.tokenizer, self.opening, one.token_ids) if self.opening else one.text,
                 one.finish_reason == "stop",
                 len(one.token_ids),
+                self.opening,
             )
             for query, one in rows
         ]

@@ -137,9 +137,7 @@ def _linear(weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype) -> CNN
     from sentence_transformers.sentence_transformer.modules import CNN
 
     module = CNN(weight.shape[1], weight.shape[0], [1])
-    with torch.no_grad():
-        module.convs[0].weight.copy_(weight[:, :, None])
-        module.convs[0].bias.copy_(bias)
+    module.load_state_dict({"convs.0.weight": weight[:, :, None], "convs.0.bias": bias})
     return module.to(dtype)
 
 

@@ -20,6 +20,7 @@ from genzoo.errors import CheckpointError
 from genzoo.files import read_json, replace_folder, write_json, write_text
 from genzoo.models.assembly import Form, assemble
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
+from genzoo.models.prompts import IN_OTHER_TOOLS
 from genzoo.text import code_markdown, escape_markdown
 
 ADAPTER, _SETTINGS = "adapter_config.json", "config_sentence_transformers.json"
@@ -144,6 +145,8 @@ def _readme(name: str, checkpoint: TokenCheckpoint, form: Form, base: str) -> st
     if form == "adapter":
         where += f"\nThis folder holds the trained tokens only; it loads the backbone from {code_markdown(base)}."
     where += "\n" if where else ""
+    used = {name: prompt for name, prompt in checkpoint.prompts().items() if prompt}
+    prompts = "\n".join(f"- {code_markdown(name)}: {code_markdown(prompt)}" for name, prompt in used.items())
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity
@@ -162,6 +165,13 @@ queries = model.encode_query(["where do polar bears live?"])
 documents = model.encode_document(["Polar bears live on the sea ice of the Arctic."])
 print(model.similarity(queries, documents))
 ```
+
+Instructions, by name:
+
+{prompts}
+
+{IN_OTHER_TOOLS}
+
 Checkpoint digest `{checkpoint.digest()}`, backbone digest `{checkpoint.backbone_digest}`.
 """
 

@@ -76,7 +76,7 @@ def load(
     is_auto, precision = dtype == "auto", _as_dtype(None if dtype == "auto" else dtype)
     if (Path(name) / "modules.json").is_file():
         with _on_backbone(Path(name), backbone) as folder:
-            model = open_sentence_transformer(
+            model: Any = open_sentence_transformer(
                 folder, device=device, model_kwargs={"dtype": precision} if precision else None
             )
             if is_exported(folder):

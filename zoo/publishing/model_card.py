@@ -10,6 +10,7 @@ from typing import Any
 
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.exported import requirements
+from genzoo.models.prompts import IN_OTHER_TOOLS
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.scores import CardScores
 from genzoo.recipes.fields import UnsupervisedOptions
@@ -90,6 +91,7 @@ def render_card(checkpoint: TokenCheckpoint, facts: CardFacts, prompts: dict[str
         usage=USAGE.format(model=facts.repo_id, options=facts.options),
         usage_output=usage_output,
         prompts=prompts,
+        in_other_tools=IN_OTHER_TOOLS,
         training_data=data if not data or data.endswith(".") else f"{data}.",
         controls=_controls(checkpoint.info.get("controls")),
         policy=describe_policy(checkpoint.info.get("policy")),

@@ -135,7 +135,7 @@ class ResponseOptions(Options):
 
 @dataclass(frozen=True)
 class PolicyOptions(Options):
-    """Which queries get a refusal as their response, as examples teach the frozen LLM (`genzoo.training.policy`).
+    """Which queries get a refusal as their response, as examples teach the frozen LLM (`genzoo.policies.policy`).
 
     Attributes:
         examples: JSONL, CSV or TSV file of texts that are to be refused or answered; ``default`` takes the examples that come with
@@ -145,7 +145,8 @@ class PolicyOptions(Options):
             follows from it. Harmless examples are twins of harmful ones: of ordinary queries far fewer are refused.
         at_most: Share of the log that may be refused; a policy that refuses more is an error.
         least_auc: Smallest cross-validated AUC (0.5 is chance) with which the LLM may judge the log; a worse policy is an error.
-        opening: Every refusal begins with these words, and the LLM goes on from there.
+        opening: Every refusal begins with these words, and the LLM goes on from there to the end of the sentence: after it, small
+            LLMs often help after all. An opening that makes it name what it refuses keeps the embedding nearer to harmful passages.
     """
 
     GROUP = "policy"
@@ -173,8 +174,8 @@ class ViewOptions(Options):
             response to a query (where it was answered), the whole response for a sentence of it. The embedding learns
             the mean of both.
         bare: Of all views, the share whose text loses its prompt: clients that know no prompts embed texts so.
-        swapped: Of all views, the share whose text stands under the prompt of the other side of a search: a query under that of
-            passages, a passage under that of queries, and a text that is asked for its topic under that of passages.
+        as_query: Of the passages and sentences, the share that stands under the prompt of queries: clients that put one prompt
+            before every text embed them so. Queries keep theirs.
     """
 
     GROUP = "views"
@@ -187,13 +188,13 @@ class ViewOptions(Options):
     long: Share = 0.0
     context: Share = 0.0
     bare: Share = 0.0
-    swapped: Share = 0.0
+    as_query: Share = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.bare + self.swapped > 1:
+        if self.bare + self.as_query > 1:
             raise InputError(
-                f"views.bare is {self.bare:g}, views.swapped {self.swapped:g}: together they must be at most 1"
+                f"views.bare is {self.bare:g}, views.as_query {self.as_query:g}: together they must be at most 1"
             )
 
 

@@ -14,13 +14,6 @@ from genzoo.models import prompts
 from genzoo.recipes.recipes import Recipe, ViewOptions
 
 T = TypeVar("T")
-SWAPPED = {
-    prompts.QUERY: prompts.DOCUMENT,
-    prompts.DOCUMENT: prompts.QUERY,
-    prompts.INTENT: prompts.DOCUMENT,
-    prompts.TOPIC: prompts.DOCUMENT,
-}
-"""Prompt -> the one that a careless client puts in its place."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +64,12 @@ def make_examples(
     # of its own: the same texts are drawn, whatever becomes of their prompts
     careless = random.Random(f"{recipe.seed}-prompts")  # noqa: S311 - reproducible sampling
 
-    def under(prompt: str, text: str) -> str:
-        """The text under its prompt, under another, or bare."""
+    def under(prompt: str, text: str, *, is_query: bool) -> str:
+        """The text under its prompt, bare, or (unless it is a query, which has another target there) under that of queries."""
         drawn = careless.random()
         if drawn < views.bare:
             return text
-        return (SWAPPED.get(prompt, prompt) if drawn < views.bare + views.swapped else prompt) + text
+        return (prompts.QUERY if not is_query and drawn < views.bare + views.as_query else prompt) + text
 
     answered, passage, short = (_cycle(responses, rng) for _ in range(3))
     text, known = _cycle(queries, rng), {row.query: row for row in responses}
@@ -87,27 +80,27 @@ def make_examples(
         if kind == "answer":
             one = answered()
             prompt = "" if rng.random() < views.unprompted else prompts.QUERY
-            examples.append(TrainingExample(under(prompt, one.query), one.response, one.finished))
+            examples.append(TrainingExample(under(prompt, one.query, is_query=True), one.response, one.finished))
         elif kind == "document":
             parts = [passage() for _ in range(rng.randint(2, 4) if rng.random() < views.long else 1)]
             joined = " ".join(part.response.strip() for part in parts)
-            examples.append(TrainingExample(under(prompts.DOCUMENT, joined), joined, parts[-1].finished))
+            examples.append(
+                TrainingExample(under(prompts.DOCUMENT, joined, is_query=False), joined, parts[-1].finished)
+            )
         else:
             whole: Response | None
-            if rng.random() < 0.5:
+            is_query = rng.random() < 0.5
+            if is_query:
                 source = text()
                 whole = known.get(source)
             else:
                 whole = short()
                 source = first_sentence(whole.response)
-            if kind == "meaning":
-                examples.append(TrainingExample(under(prompts.DOCUMENT, source), source, True))
-                continue
-            prompt = rng.choice((prompts.INTENT, prompts.TOPIC))
-            if views.context and whole is not None and rng.random() < views.context:
-                examples.append(TrainingExample(under(prompt, source), whole.response, whole.finished))
-            else:
-                examples.append(TrainingExample(under(prompt, source), source, True))
+            prompt = prompts.DOCUMENT if kind == "meaning" else rng.choice((prompts.INTENT, prompts.TOPIC))
+            target, ended = source, True
+            if kind == "topic" and views.context and whole is not None and rng.random() < views.context:
+                target, ended = whole.response, whole.finished
+            examples.append(TrainingExample(under(prompt, source, is_query=is_query), target, ended))
     return examples
 
 

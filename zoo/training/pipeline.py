@@ -26,6 +26,7 @@ from genzoo.models.checkpoint import TokenCheckpoint, make_spec
 from genzoo.models.exported import base_folder
 from genzoo.models.loading import loaded_content
 from genzoo.models.prompts import DOCUMENT, QUERY
+from genzoo.policies.policy import Policy, policy_content, read_examples
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.targets import compute_targets, embed
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
@@ -33,9 +34,9 @@ from genzoo.teachers.unsupervised import fit_teacher, teacher_name
 from genzoo.training.controls import Controls, measure_controls
 from genzoo.training.examples import TrainingExample, make_examples, phases_of
 from genzoo.training.plan import answers_in_bfloat16, backbone_row, check_recipe
-from genzoo.training.policy import Policy, policy_content, read_examples
 from genzoo.training.responses import (
     HELD_OUT,
+    REFUSALS,
     answer_facts,
     changes,
     check_made_with,
@@ -153,7 +154,7 @@ class TrainingRun:
         if refused:
             others = {query.text for query in asked} - refused
             opening = self.recipe.policy.opening
-            made += self._respond(asked, self._answers / "refusals", answering_lm, shard, skip=others, opening=opening)
+            made += self._respond(asked, self._answers / REFUSALS, answering_lm, shard, skip=others, opening=opening)
         by_query = {row.query: row for row in made if row.response}
         return [by_query[query.text] for query in asked if query.text in by_query]
 

@@ -14,11 +14,11 @@ from genzoo.errors import InputError
 from genzoo.frames import facts_to_html
 from genzoo.jobs import CHARACTERS_PER_TOKEN, as_time, measure_speed
 from genzoo.names import ModelName
+from genzoo.policies.policy import read_examples
 from genzoo.recipes.fields import ResponseOptions
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher
 from genzoo.training.examples import GRADIENT, has_recon, phases_of, recon_share, recon_tokens
-from genzoo.training.policy import read_examples
 
 
 def check_recipe(recipe: Recipe, backbone: Path, n_queries: int, makes_teacher: bool) -> None:

@@ -24,6 +24,8 @@ from genzoo.recipes.fields import ResponseOptions
 log = logging.getLogger(__name__)
 HELD_OUT = "held-out.jsonl"
 """Name of the file of those responses that a run kept for its controls."""
+REFUSALS = "refusals"
+"""Name of the folder, beside the other responses, of those to queries that a policy refuses."""
 OPTIONS = "responses.json"
 """Name of the file that says with what the responses beside it were made."""
 BLOCK = 16

@@ -14,7 +14,7 @@ from genzoo.frames import Rows
 from genzoo.jobs import Processes, Shard, job, measure_speed
 from genzoo.recipes.recipes import RECIPES, UNSUPERVISED, Recipe, override
 from genzoo.training.queries import read_queries
-from genzoo.training.responses import HELD_OUT, read_all_responses, read_responses
+from genzoo.training.responses import HELD_OUT, REFUSALS, read_all_responses, read_responses
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -387,7 +387,10 @@ def _held_out(path: Path, n: int) -> list[Response]:
 def _note_trained_on(rows: list[Response], run: Path, path: Path) -> None:
     """Note where responses given as held out are some that the run was trained on."""
     kept = {row.query for row in read_responses(run / HELD_OUT)}
-    if kept and (trained := {row.query for row in rows} & (set(read_all_responses(run)) - kept)):
+    if kept and (
+        trained := {row.query for row in rows}
+        & ({*read_all_responses(run), *read_all_responses(run / REFUSALS)} - kept)
+    ):
         log.warning(
             "%s: the model was trained on %s of these %s queries, so the figures prove less than those of %s",
             path, f"{len(trained):,}", f"{len(rows):,}", run / HELD_OUT,

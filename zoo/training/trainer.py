@@ -179,12 +179,15 @@ class TokenTrainer:
     @torch.no_grad()
     def shared_axes(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
         """`TokenHeads.shared_axes` over queries and their responses, each under its prompt."""
-        size, pooled = self.recipe.optim.batch, []
-        for texts in zip(*pairs, strict=True):
-            ordered = [TrainingExample(text, "", ended=False) for text in texts]
-            parts = [self.heads(self.states(ordered[at : at + size]))[1] for at in range(0, len(ordered), size)]
-            pooled.append(torch.cat(parts).mean(dim=1))
-        return self.heads.shared_axes(*pooled, self.recipe.optim.partial_whitening)
+        queries, responses = (self._pooled(texts) for texts in zip(*pairs, strict=True))
+        return self.heads.shared_axes(queries, responses, self.recipe.optim.partial_whitening)
+
+    def _pooled(self, texts: Sequence[str]) -> torch.Tensor:
+        """``(texts, H)``, the mean of ``z`` over the compression tokens."""
+        size, given = self.recipe.optim.batch, [TrainingExample(text, "", ended=False) for text in texts]
+        return torch.cat([self.heads(self.states(given[at : at + size]))[1] for at in range(0, len(given), size)]).mean(
+            dim=1
+        )
 
     def backward(self, batch: Sequence[TrainingExample], step: int) -> tuple[float | None, float | None, torch.Tensor]:
         """Put the gradient of the whole batch's loss into the parameters of every process.

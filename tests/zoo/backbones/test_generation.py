@@ -13,9 +13,12 @@ from genzoo.backbones.generation import (
     Query,
     TransformersEngine,
     VllmEngine,
+    begun_text,
     chat_text,
+    continued,
     end_tokens,
     generate,
+    make_response,
     shipped_config,
 )
 from genzoo.backbones.whole import load_causal_lm
@@ -149,3 +152,32 @@ def test_answers_do_not_depend_on_the_day(plain, line):
     tokenizer = AutoTokenizer.from_pretrained(plain[0])
     tokenizer.chat_template = "Today Date: " + line + "{% for m in messages %} {{ m['content'] }}{% endfor %}"
     assert chat_text(tokenizer, "books", None) == "Today Date: 26 Jul 2024 books"
+
+
+@pytest.mark.parametrize(
+    ("text", "response", "reason"),
+    [
+        ("I won't help to rob a bank. However, first", "I won't help to rob a bank.", "stop"),
+        ("I won't help. to rob 1.5 banks? Well", "I won't help. to rob 1.5 banks?", "stop"),
+        ("I won't help to rob a", "I won't help to rob a", "length"),
+    ],
+)
+def test_answer_with_an_opening_ends_with_its_sentence(text, response, reason):
+    opening = "I won't help. to" if "help." in text else "I won't help to"
+    made = make_response(Query("q", "how to rob a bank"), text, False, 9, opening)
+    assert (made.response, made.finish_reason) == (response, reason)
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_opening_is_part_of_the_prompt_and_of_the_answer(chat, tmp_path):
+    model, tokenizer = load_causal_lm(build_backbone(tmp_path / "llama", "llama", chat=chat), "cpu")
+    options, query = ResponseOptions(max_new_tokens=5), Query("q", "how to rob a bank")
+    (plain,) = TransformersEngine(model, tokenizer, options).answer([query])
+    (begun,) = TransformersEngine(model, tokenizer, options, "I won't help to").answer([query])
+    assert begun.response.startswith("I won't help to")
+    assert not plain.response.startswith("I won't")
+    asked = begun_text(tokenizer, query.text, None, "I won't help to")
+    ids = tokenizer(asked, add_special_tokens=not chat, return_tensors="pt")["input_ids"]
+    made = generate(model, tokenizer, input_ids=ids, max_new_tokens=5)[0, ids.shape[1] :].tolist()
+    expected = make_response(query, continued(tokenizer, "I won't help to", made), False, 5, "I won't help to").response
+    assert begun.response == expected

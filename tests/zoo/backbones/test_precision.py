@@ -130,6 +130,25 @@ def test_a_model_that_genzoo_does_not_run_is_left_as_it_is(tiny_teacher, tmp_pat
     assert json.loads(path.read_text())["dtype"] == "float32"
 
 
+def test_results_of_two_precisions_are_recorded_as_such(llama, tmp_path):
+    """The same model, one task in each; what follows is in float32, as on a machine without the instructions."""
+    make_model(llama, tmp_path / "run")
+    for asked, task in (
+        ("bfloat16", "GenZooMiniSTS"),
+        ("float32", "GenZooMiniReasoningRetrieval"),
+        ("auto", "GenZooMiniRetrieval"),
+    ):
+        genzoo.evaluate(tmp_path / "run", task, output=tmp_path / "out", precision=asked, evidence=False)
+    (path,) = (tmp_path / "out" / "environment").glob("*/*.json")
+    assert json.loads(path.read_text())["dtype"] == "bfloat16 products and float32"
+    found = {one.stem: json.loads(one.read_text())["precision"] for one in path.with_suffix("").glob("*.json")}
+    assert found == {
+        "GenZooMiniSTS": ROUNDED,
+        "GenZooMiniReasoningRetrieval": "float32",
+        "GenZooMiniRetrieval": "float32",
+    }
+
+
 def test_what_cannot_be_is_refused(llama, tmp_path, monkeypatch):
     make_model(llama, tmp_path / "run")
     with pytest.raises(InputError, match="precision is 'int8': give auto, float32 or bfloat16"):

@@ -5,10 +5,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest_builders import build_checkpoint
 
 import genzoo.checkpoints
 from genzoo.errors import CheckpointError
-from genzoo.publishing.fingerprint import FILE, PROBES, Fingerprint, Probe, digest_parts
+from genzoo.models.assembly import assemble
+from genzoo.publishing.fingerprint import (
+    FILE,
+    N_VALUES,
+    PROBES,
+    TOLERANCES,
+    UNIT_SHARE,
+    Fingerprint,
+    Probe,
+    digest_parts,
+    measure_probes,
+)
 
 RECORDED = sorted(
     Path(folder) for root in genzoo.checkpoints.__path__ for folder in Path(root).glob("*") if (folder / FILE).is_file()
@@ -70,3 +82,13 @@ def test_one_of_fewer_texts_is_refused(made, tmp_path):
 
 def test_digests_ignore_nothing():
     assert digest_parts({"a": torch.zeros(2)}) != digest_parts({"a": torch.tensor([0.0, 1e-7])})
+
+
+def test_a_late_number_shows_though_every_embedding_has_length_1(llama):
+    model = assemble(build_checkpoint(llama, dim=64), llama, device="cpu")
+    before = measure_probes(model)
+    assert all(probe.norm == pytest.approx(1, abs=1e-5) and probe.diagonal is not None for probe in before)
+    with torch.no_grad():
+        model[2].convs[0].bias[N_VALUES + 30] += 0.01
+    gaps = [now.gap(then) for now, then in zip(measure_probes(model), before, strict=True)]
+    assert min(gaps) > TOLERANCES["float32"] * UNIT_SHARE

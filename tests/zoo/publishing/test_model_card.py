@@ -10,6 +10,7 @@ from results_tree import STUDENT, TEACHER, full_tree
 from genzoo.models.entries import ENTRIES
 from genzoo.models.exported import _readme
 from genzoo.models.loading import find_checkpoint
+from genzoo.models.prompts import IN_OTHER_TOOLS
 from genzoo.publishing.model_card import CardFacts, render_card
 from genzoo.publishing.plan import PublishOptions, _gather
 from genzoo.publishing.scores import CardScore, CardScores
@@ -61,6 +62,7 @@ def test_page_is_whole(checkpoint):
     for part in (
         "Answer \\| this:",
         "Restate \\<it\\>:",
+        IN_OTHER_TOOLS,
         f"at `{'a' * 40}`",
         "1.17 nats",
         "Our own words.",
@@ -200,7 +202,9 @@ def test_the_readme_of_an_export_shows_names_as_text(checkpoint, tmp_path):
     text = _readme(HOSTILE, made, "adapter", "/a`b``c")
     tokens = [token for each in markdown_it.MarkdownIt().parse(text) for token in (each, *(each.children or ()))]
     assert not [token for token in tokens if token.type.startswith(("html", "image", "link"))]
-    assert "/a`b``c" in [token.content for token in tokens if token.type == "code_inline"]
+    code = [token.content for token in tokens if token.type == "code_inline"]
+    assert "/a`b``c" in code
+    assert {"query", made.prompts()["query"]} <= set(code) and IN_OTHER_TOOLS in text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from genzoo.backbones.generation import Response
 from genzoo.errors import InputError
 from genzoo.models import prompts
 from genzoo.recipes.recipes import RECIPES, override
-from genzoo.training.examples import SWAPPED, first_sentence, make_examples
+from genzoo.training.examples import first_sentence, make_examples
 
 
 def test_examples_follow_the_shares():
@@ -55,25 +55,26 @@ def test_context_gives_short_texts_the_target_of_what_they_belong_to():
     assert sum(one.text.endswith(one.target) for one in short) / len(short) == pytest.approx(0.5, abs=0.05)
 
 
-def test_prompts_are_dropped_and_swapped_by_their_shares():
+def test_prompts_are_dropped_and_replaced_by_their_shares():
     rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "stop", 5) for i in range(50)]
     texts, recipe = [row.query for row in rows], RECIPES.get("smollm2-135m")
     plain = make_examples(recipe, rows, texts, 4000)
-    changed = make_examples(override(recipe, {"views.bare": 0.3, "views.swapped": 0.2}), rows, texts, 4000)
+    changed = make_examples(override(recipe, {"views.bare": 0.3, "views.as_query": 0.2}), rows, texts, 4000)
     assert [(one.target, one.ended) for one in changed] == [(one.target, one.ended) for one in plain]
-    found = {"": 0, "swapped": 0, "kept": 0}
+    ways: dict[bool, list[str]] = {True: [], False: []}
     for before, after in zip(plain, changed, strict=True):
-        prompt = next((one for one in SWAPPED if before.text.startswith(one)), "")
+        prompt = next((one for one in prompts.all_prompts().values() if before.text.startswith(one)), "")
         text = before.text.removeprefix(prompt)
         if prompt:
-            ways = {text: "", SWAPPED[prompt] + text: "swapped", before.text: "kept"}
-            found[ways[after.text]] += 1
+            names = {text: "bare", prompts.QUERY + text: "as query", before.text: "kept"}
+            ways[text in texts].append(names[after.text])
         else:
-            assert after.text == text, "a text without a prompt has none to lose or to swap"
-    total = sum(found.values())
-    assert [count / total for count in found.values()] == pytest.approx([0.3, 0.2, 0.5], abs=0.03)
-    with pytest.raises(InputError, match=r"views\.bare is 0\.7, views\.swapped 0\.4: together"):
-        override(recipe, {"views.bare": 0.7, "views.swapped": 0.4})
+            assert after.text == text, "a text without a prompt has none to lose"
+    for is_query, shares in {True: (0.3, 0.0), False: (0.3, 0.2)}.items():
+        found = [ways[is_query].count(name) / len(ways[is_query]) for name in ("bare", "as query")]
+        assert found == pytest.approx(shares, abs=0.03)
+    with pytest.raises(InputError, match=r"views\.bare is 0\.7, views\.as_query 0\.4: together"):
+        override(recipe, {"views.bare": 0.7, "views.as_query": 0.4})
 
 
 def test_first_sentence():

@@ -64,7 +64,7 @@ def test_whole_pipeline_learns_and_folds(recipe, backbone, tmp_path):
 
     with torch.no_grad():
         embeddings, _ = trainer.heads(token_states(trainer.model, trainer.text_ids(batch), trainer.heads.rows))
-    model = assemble(checkpoint, backbone, device="cpu")
+    model = assemble(replace(checkpoint, unit_length=False), backbone, device="cpu")
     got = model.encode([one.text for one in batch]) * trainer.target_scale
     assert np.abs(got - embeddings.numpy()).max() < 1e-3 * np.abs(got).max()
 

@@ -1,6 +1,6 @@
 """A content policy taught by examples: which queries of a log get a refusal as their response.
 
-The frozen LLM judges by its own hidden states (`genzoo.backbones.probe`), so that no other model is needed.
+The frozen LLM judges by its own hidden states (`genzoo.policies.probe`), so that no other model is needed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.backbones.generation import Query
-from genzoo.backbones.probe import Probe, chat_states, fit_probe
 from genzoo.errors import InputError, TrainingError
 from genzoo.files import parts_digest, read_json, write_json
 from genzoo.jobs import Shard, report
+from genzoo.policies.probe import Probe, chat_states, fit_probe
 from genzoo.recipes.fields import PolicyOptions
 from genzoo.tables import Row, read_rows, table_rows
 from genzoo.text import plural, shorten
@@ -56,7 +56,7 @@ def read_examples(source: str) -> list[PolicyExample]:
         InputError: For a missing or unreadable file, a row without text or with another value than true or false, a text
             that is both refused and answered, and too few or too many examples.
     """
-    path = Path(__file__).with_name("policy_examples.jsonl") if source == DEFAULT else Path(source)
+    path = Path(__file__).with_name("examples.jsonl") if source == DEFAULT else Path(source)
     if not path.is_file():
         raise InputError(f"there is no policy file {path}: give a .jsonl, .csv or .tsv file, or default")
     kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
@@ -145,7 +145,8 @@ class Policy:
     def probe(self) -> Probe:
         """The probe, as it was fitted when the first query was judged."""
         facts = read_json(self.folder / "probe.json", "delete it, and the probe is fitted again", error=TrainingError)
-        return Probe(**{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()})
+        kept: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
+        return Probe(**kept)
 
     def _check_before(self, queries: Sequence[Query], load: Load) -> None:
         """Fit the probe where that was not done, and judge some queries from all over the log before hours go into the others."""

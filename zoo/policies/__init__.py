@@ -1,0 +1,1 @@
+"""A content policy: which queries get a refusal, as examples teach the frozen LLM."""
