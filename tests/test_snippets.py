@@ -28,6 +28,7 @@ NOT_RUN = {
     "README.md": ["installs an environment", "installs an environment", "runs this test"],
     "docs/guides/any-embedder.md": ["needs an endpoint"] * 2,
     "docs/guides/convert.md": ["needs a checkpoint of llm2vec-gen"],
+    "docs/guides/doctor.md": ["needs an index"],
     "docs/guides/evaluate.md": ["needs a Ray cluster"],
     "docs/guides/in-other-tools.md": ["needs a GPU"],
     "docs/guides/publish.md": ["needs a published model"],
