@@ -2,7 +2,7 @@
 
 The states are those at the last position of the chat prompt, where the LLM is about to answer. What kind of request it is shows in
 the upper half of the layers: on SmolLM2-135M, that half joined told harmful from harmless queries of a log with an AUC of .93 (of
-other requests, XSTest, .77), its single layers with .89 to .93 (.66 to .77), layer 10 with .54 to .63 (84 examples, 2,500 queries).
+other requests, XSTest, .77), every second layer from 16 on with .90 to .93 (.68 to .77), layer 10 with .63 (84 examples, 2,500 queries).
 """
 
 from __future__ import annotations
