@@ -14,11 +14,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from genzoo.errors import CheckpointError, InputError, ZooError, system_message
+from genzoo.errors import CheckpointError, InputError, TrainingError, ZooError, system_message
 
 JSON_LIMIT = 64 << 20
 """Bytes; the longest JSON of a model is its tokenizer (some 30 MB for the largest vocabularies)."""
@@ -417,3 +417,39 @@ def parts_digest(parts: Iterable[str]) -> str:
         encoded = part.encode(errors="surrogatepass")
         sha.update(f"{len(encoded)}:".encode() + encoded)
     return sha.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def appending(path: Path) -> Iterator[IO[bytes]]:
+    """A file of lines, opened for appending by this process alone; a last line that was cut off is dropped first.
+
+    Raises:
+        TrainingError: While another process is writing it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(FileLock(path.with_name(f".{path.name}.lock"), timeout=0))
+        except Timeout as error:
+            raise TrainingError(
+                f"another process is writing {path}: wait for it, or divide the log with --shard 1/2 and --shard 2/2"
+            ) from error
+        if path.is_file():
+            data = path.read_bytes()
+            if data and not data.endswith(b"\n"):
+                with path.open("r+b") as file:
+                    file.truncate(data.rfind(b"\n") + 1)
+        yield held.enter_context(path.open("ab", buffering=0))
+
+
+def append(file: IO[bytes], data: bytes) -> None:
+    """Bring all bytes to the disk; where that fails, at most a cut line stays behind, which the next run drops."""
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write {file.name}; the lines before are kept: {system_message(error, '')}; then run the same command to go on"
+        ) from error

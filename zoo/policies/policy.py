@@ -15,13 +15,12 @@ from typing import Any
 
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError, TrainingError
-from genzoo.files import parts_digest, read_json, write_json
+from genzoo.files import append, appending, parts_digest, read_json, write_json
 from genzoo.jobs import Shard, report
-from genzoo.policies.probe import Probe, chat_states, fit_probe
+from genzoo.policies.probe import LinearProbe, chat_states, fit_probe
 from genzoo.recipes.fields import PolicyOptions
 from genzoo.tables import Row, read_rows, table_rows
 from genzoo.text import plural, shorten
-from genzoo.training.responses import append, writing
 
 log = logging.getLogger(__name__)
 DEFAULT = "default"
@@ -142,11 +141,11 @@ class Policy:
         return margins
 
     @cached_property
-    def probe(self) -> Probe:
+    def probe(self) -> LinearProbe:
         """The probe, as it was fitted when the first query was judged."""
         facts = read_json(self.folder / "probe.json", "delete it, and the probe is fitted again", error=TrainingError)
         kept: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
-        return Probe(**kept)
+        return LinearProbe(**kept)
 
     def _check_before(self, queries: Sequence[Query], load: Load) -> None:
         """Fit the probe where that was not done, and judge some queries from all over the log before hours go into the others."""
@@ -168,7 +167,7 @@ class Policy:
 
     def _judge(self, queries: Sequence[Query], load: Load, path: Path) -> dict[str, float]:
         """Judge block by block; a block that was not finished is computed whole again, so that rounding is the same."""
-        with writing(path) as file:
+        with appending(path) as file:
             known = self._known()
             for start in range(0, len(queries), BLOCK):
                 block = [query.text for query in queries[start : start + BLOCK]]

@@ -26,7 +26,7 @@ BATCH = 8
 
 
 @dataclass(frozen=True)
-class Probe:
+class LinearProbe:
     """A linear reading of hidden states; it reads higher the more harmful a request is.
 
     Attributes:
@@ -79,7 +79,7 @@ def chat_states(lm: tuple[Any, Any], texts: Sequence[str], system_prompt: str | 
     return np.stack([found[place] for place in range(len(ids))])
 
 
-def fit_probe(states: np.ndarray, refuse: Sequence[bool], seed: int = 0) -> Probe:
+def fit_probe(states: np.ndarray, refuse: Sequence[bool], seed: int = 0) -> LinearProbe:
     """The probe whose part of the upper layers and strength a cross-validation on the examples finds best, or as good as that.
 
     Of choices that are as good as the best the first counts: more layers, then the stronger regularisation.
@@ -106,7 +106,7 @@ def fit_probe(states: np.ndarray, refuse: Sequence[bool], seed: int = 0) -> Prob
             weight = back @ fitted.coef_[0]
             bias = float(fitted.intercept_[0] - shift @ weight)
             harmless = np.concatenate([scores[~wanted] for scores in held])
-            found.append(Probe(layers, strength, auc, tuple(weight.tolist()), bias, tuple(harmless.tolist())))
+            found.append(LinearProbe(layers, strength, auc, tuple(weight.tolist()), bias, tuple(harmless.tolist())))
     best = max(one.auc for one in found)
     return next(one for one in found if one.auc >= best - TIE)
 

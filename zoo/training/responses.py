@@ -6,18 +6,16 @@ import gzip
 import hashlib
 import json
 import logging
-import os
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from genzoo.backbones.generation import Engine, Query, Response
-from genzoo.errors import TrainingError, system_message
-from genzoo.files import read_json, write_json, write_text
+from genzoo.errors import TrainingError
+from genzoo.files import append, appending, read_json, write_json, write_text
 from genzoo.jobs import Shard, report
 from genzoo.recipes.fields import ResponseOptions
 
@@ -99,45 +97,6 @@ def _line(row: Response) -> str:
     return json.dumps(facts, ensure_ascii=False) + "\n"
 
 
-def _drop_cut_line(path: Path) -> None:
-    """Remove a last line without its line end, so that appending never joins two records."""
-    if path.is_file():
-        data = path.read_bytes()
-        if data and not data.endswith(b"\n"):
-            with path.open("r+b") as file:
-                file.truncate(data.rfind(b"\n") + 1)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[IO[bytes]]:
-    """The file, opened for appending by this process alone."""
-    from filelock import FileLock, Timeout
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
-        try:
-            held.enter_context(FileLock(path.with_name(f".{path.name}.lock"), timeout=0))
-        except Timeout as error:
-            raise TrainingError(
-                f"another process is writing {path}: wait for it, or divide the log with --shard 1/2 and --shard 2/2"
-            ) from error
-        _drop_cut_line(path)
-        yield held.enter_context(path.open("ab", buffering=0))
-
-
-def append(file: IO[bytes], data: bytes) -> None:
-    """Bring all bytes to the disk; where that fails, at most a cut line stays behind, which the next run drops."""
-    rest = memoryview(data)
-    try:
-        while rest:
-            rest = rest[file.write(rest) :]
-        os.fsync(file.fileno())
-    except OSError as error:
-        raise TrainingError(
-            f"cannot write {file.name}; the responses before are kept: {system_message(error, '')}; then run the same command to go on"
-        ) from error
-
-
 def generate_responses(
     queries: Sequence[Query],
     folder: Path,
@@ -172,7 +131,7 @@ def generate_responses(
     if all(query.text in known for query in mine):
         report("responses", len(mine), len(mine))
         return [known[query.text] for query in wanted if query.text in known]
-    with writing(path) as file:
+    with appending(path) as file:
         known = read_all_responses(folder, made_with)
         left = [query for query in mine if query.text not in known]
         done, tokens = len(mine) - len(left), 0
