@@ -61,7 +61,7 @@ def made_tables(digest: str, size: int, make: Maker) -> tuple[Tables, list[Note]
 
 
 def _kept(place: Path) -> tuple[Tables, list[Note]]:
-    notes = [Note.of(*each) for each in read_json(place / _NOTES, "it is made anew")["notes"]]
+    notes = [Note(*each) for each in read_json(place / _NOTES, "it is made anew")["notes"]]
     tables = {path.stem: pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in place.glob("*.arrow")}
     return tables, notes
 

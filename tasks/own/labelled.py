@@ -216,9 +216,9 @@ def _measured(layout: Layout, tables: Mapping[str, pa.Table]) -> tuple[tuple[str
     others = [split for split in open_ if split != wanted]
     if others:
         said = f"measured on {wanted}; {', '.join(others)} is there too"
-        notes.append(Note.of(said, "splits", len(others), len(tables)))
+        notes.append(Note(said, "splits", len(others), len(tables)))
     if layout.kind == "Classification" and not is_trained:
-        notes.append(Note.of("no split to train on: measured by cross-validation in five parts", "cross-validation"))
+        notes.append(Note("no split to train on: measured by cross-validation in five parts", "cross-validation"))
     return (wanted,), notes
 
 
@@ -248,4 +248,4 @@ def _unseen(layout: Layout, tables: Mapping[str, pa.Table], splits: Sequence[str
             texts = len(labels.filter(pc.is_in(labels, pa.array(unseen, pa.string()))))
             names = some([repr(label) for label in unseen], _SHOWN)
             said = f"{plural(len(unseen), 'label')} of {split} without an example in {TRAIN} ({names}): {plural(texts, 'text')} cannot be right"
-            yield Note.of(said, "unseen-labels", texts, len(labels))
+            yield Note(said, "unseen-labels", texts, len(labels))

@@ -107,7 +107,7 @@ def find_layout(
     columns, wanted = columns or Columns(), type_of(kind)
     if not path.exists():
         raise InputError(f"there is no file or folder {path}")
-    notes = [Note.of(said, "judging") for said in settle_judgements(path).notes] if is_pool(path) else []
+    notes = [Note(said, "judging") for said in settle_judgements(path).notes] if is_pool(path) else []
     if path.is_dir() and (_find(path, "corpus") or _is_search_without_corpus(path)):
         found = _search_folder(path, wanted, columns, split)
     else:

@@ -49,19 +49,18 @@ class Note(str):
     affected: int
     total: int
 
-    @classmethod
-    def of(cls, text: str, code: str, affected: int = 0, total: int = 0) -> Note:
+    def __new__(cls, text: str, code: str = "", affected: int = 0, total: int = 0) -> Note:
         """A note of this text."""
-        made = cls(text)
+        made = super().__new__(cls, text)
         made.code, made.affected, made.total = code, affected, total
         return made
 
     def at(self, place: object) -> Note:
         """The same note, with the file or folder in front."""
-        return Note.of(f"{place}: {self}", self.code, self.affected, self.total)
+        return Note(f"{place}: {self}", self.code, self.affected, self.total)
 
     def as_list(self) -> list[str | int]:
-        """The arguments of `of`, for JSON."""
+        """The arguments that make it again, for JSON."""
         return [str(self), self.code, self.affected, self.total]
 
 

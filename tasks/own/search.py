@@ -138,11 +138,11 @@ def read_search(
     never, total = sum(query not in rated for query in names), len(names)
     lacking = {"are not judged": never, "have no relevant document in the judgements": total - len(wanted) - never}
     for what, n in lacking.items():
-        notes += [Note.of(f"{n:,} of {total:,} queries {what}: left out", "unjudged-queries", n, total)] if n else []
+        notes += [Note(f"{n:,} of {total:,} queries {what}: left out", "unjudged-queries", n, total)] if n else []
     candidates = _candidates(layout, tables, judgements, wanted, notes)
     if candidates is not None and is_reranking is False:
         name = layout.tables["top_ranked"].path.name
-        notes.append(Note.of(f"each query ranks its candidates in {name}, not the whole corpus", "candidates"))
+        notes.append(Note(f"each query ranks its candidates in {name}, not the whole corpus", "candidates"))
     return OwnSearch(
         path=layout.path,
         passages=tables["corpus"],
@@ -178,7 +178,7 @@ def _chosen(layout: Layout, splits: Sequence[str]) -> tuple[dict[str, str], list
         chosen = dict([*chosen.items()][:1])
     others = [name for name in there if name not in chosen]
     said = f"measured on {', '.join(chosen)}; {', '.join(others)} is there too"
-    return chosen, [Note.of(said, "splits", len(others), len(there))] if others else []
+    return chosen, [Note(said, "splits", len(others), len(there))] if others else []
 
 
 def _files(layout: Layout, chosen: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
@@ -269,7 +269,7 @@ def _bare_id(name: str) -> str:
 def _told(missing: Sequence[str], total: int, what: str, where: str, so: str, code: str) -> Note:
     names = some([repr(name) for name in missing], _SHOWN)
     text = f"{len(missing):,} of {total:,} {what} {'is' if len(missing) == 1 else 'are'} {where} ({names}): {so}"
-    return Note.of(text, code, len(missing), total)
+    return Note(text, code, len(missing), total)
 
 
 def _candidates(

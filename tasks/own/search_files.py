@@ -60,7 +60,7 @@ def documents(table: Source, notes: list[Note]) -> Iterator[tuple[str, str, str]
         raise InputError(f"{table.path}: no document has a title or a text, so there is nothing to be found")
     if empty:
         said = f"{len(empty):,} of {count:,} documents have neither title nor text ({line_numbers(empty)})"
-        notes.append(Note.of(said, "empty-documents", len(empty), count))
+        notes.append(Note(said, "empty-documents", len(empty), count))
 
 
 def questions(table: Source, notes: list[Note]) -> Iterator[tuple[str, str]]:
@@ -77,7 +77,7 @@ def questions(table: Source, notes: list[Note]) -> Iterator[tuple[str, str]]:
     names.check(SHAPE)
     if instructed:
         said = f"{instructed:,} of {count:,} queries have an 'instruction', which is not read: put it into 'text'"
-        notes.append(Note.of(said, "instructions", instructed, count))
+        notes.append(Note(said, "instructions", instructed, count))
 
 
 def _judged(split: str, table: Source) -> Iterator[tuple[str, str, str, int, int]]:
@@ -198,7 +198,7 @@ class _Pairs:
             raise InputError(f"{self.table.path} holds no rows{there}")
         if column("grade") is None:
             self.notes.append(
-                Note.of("no column for a grade: each passage is relevant for the query of its row", "no-grades")
+                Note("no column for a grade: each passage is relevant for the query of its row", "no-grades")
             )
 
     def _text(self, row: Row, role: str) -> str:

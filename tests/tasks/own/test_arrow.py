@@ -26,7 +26,7 @@ def maker(n=20_000, fails=False):
         keep("numbers", SCHEMA, ((f"d{place}", place) for place in range(n)))
         if fails:
             raise InputError("x.csv, line 7: wrong")
-        return [Note.of("one is empty", "empty", 1, n)]
+        return [Note("one is empty", "empty", 1, n)]
 
     make.made = made
     return make

@@ -124,6 +124,6 @@ def test_a_row_of_another_length_in_a_table_without_heading(tmp_path):
 def test_names_and_notes(tmp_path):
     assert [suffix_of(tmp_path / name) for name in ("a.CSV", "a.b.tsv.gz", "a.xlsx", "a")] == ["csv", "tsv", "", ""]
     assert stem_of(tmp_path / "qrels.test.txt") == "qrels.test"
-    note = Note.of("1 of 2 is empty", "empty", 1, 2)
-    assert Note.of(*note.as_list()) == note
+    note = Note("1 of 2 is empty", "empty", 1, 2)
+    assert Note(*note.as_list()) == note
     assert (note.at("x"), note.at("x").code, note.at("x").affected) == ("x: 1 of 2 is empty", "empty", 1)
