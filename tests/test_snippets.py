@@ -211,7 +211,7 @@ def as_pattern(name: str) -> re.Pattern[str]:
             ("results", "own"),
             {"benchmarks.json", "endpoints.json", "judging/TASK.json", "reported/NAME.csv", "studies/", ".staging/"},
         ),
-        ("Files of a training run", ("run",), set()),
+        ("Files of a training run", ("run",), {"policy.json", "policy/DIGEST/", "refusals/"}),
     ],
 )
 def test_the_page_on_files_names_every_file_that_a_run_writes(prepared, heading, folders, optional):

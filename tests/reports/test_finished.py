@@ -186,9 +186,16 @@ def question(made, output):
         "data": (),
         "prompts": None,
     }
-    options = {"batch_size": 32, "device": None, "processes": 1, "shard": "1/1", "ray": None, "cache_embeddings": True}
+    options = {
+        "batch_size": 32,
+        "device": None,
+        "processes": None,
+        "shard": "1/1",
+        "ray": None,
+        "cache_embeddings": True,
+    }
     options |= {"overwrite": False, "evidence": True, "strict_prompts": False, "split": None, "language": None}
-    options |= {"query_prefix": "", "document_prefix": "", "rate_limit": None}
+    options |= {"query_prefix": "", "document_prefix": "", "rate_limit": None, "precision": "auto"}
     return finished.Question.of(output, asked | options)
 
 

@@ -146,7 +146,8 @@ def _readme(name: str, checkpoint: TokenCheckpoint, form: Form, base: str) -> st
         where += f"\nThis folder holds the trained tokens only; it loads the backbone from {code_markdown(base)}."
     where += "\n" if where else ""
     used = {name: prompt for name, prompt in checkpoint.prompts().items() if prompt}
-    prompts = "\n".join(f"- {code_markdown(name)}: {code_markdown(prompt)}" for name, prompt in used.items())
+    quoted = {name: code_markdown(f'"{prompt}"') for name, prompt in used.items()}  # a blank at the end stays visible
+    prompts = "\n".join(f"- {code_markdown(name)}: {prompt}" for name, prompt in quoted.items())
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity

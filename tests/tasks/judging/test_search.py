@@ -40,7 +40,8 @@ def test_it_finds_what_an_evaluation_ranks_first(tmp_path, tiny_teacher, model):
     (path,) = tmp_path.glob("results/predictions/**/*.json")
     ranking = json.loads(path.read_text())["default"]["test"]
     assert found == {query: ranked(ranking[query])[:7] for query in found}
-    assert all(len(names) == 7 for names in found.values())
+    lengths = {len(names) for names in found.values()}
+    assert lengths == {7} if model != "bm25" else max(lengths) <= 7, "BM25 finds only what shares a word"
 
 
 def test_the_order_is_trec_evals():

@@ -120,7 +120,7 @@ def test_an_unpacked_call_of_the_same_backbone_is_the_stock_one(pair):
     with torch.no_grad():
         inner = [model[0].model(**features).last_hidden_state for model in pair]
     kept = features["attention_mask"].bool()
-    assert (inner[0] - inner[1])[kept].abs().max() < 1e-6
+    assert (inner[0] - inner[1])[kept].abs().max() < 1e-5
 
 
 def test_a_sliding_window_is_kept(tmp_path):

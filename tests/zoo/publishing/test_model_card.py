@@ -204,7 +204,7 @@ def test_the_readme_of_an_export_shows_names_as_text(checkpoint, tmp_path):
     assert not [token for token in tokens if token.type.startswith(("html", "image", "link"))]
     code = [token.content for token in tokens if token.type == "code_inline"]
     assert "/a`b``c" in code
-    assert {"query", made.prompts()["query"]} <= set(code) and IN_OTHER_TOOLS in text
+    assert {"query", f'"{made.prompts()["query"]}"'} <= set(code) and IN_OTHER_TOOLS in text
 
 
 @pytest.mark.parametrize(
