@@ -18,6 +18,7 @@ from genzoo.leaderboards.facts import (
     TaskFacts,
     all_own,
     counted_tasks,
+    current_tasks,
     is_safety_by_name,
     tasks_of,
 )
@@ -175,8 +176,9 @@ def _revisions(board: BoardFacts) -> Iterator[Caveat]:
 
 
 def _coverage(board: BoardFacts) -> Iterator[Caveat]:
-    partial = board.scores[board.scores.isna().any(axis=1)]
-    lines, names = [], [str(name) for name in board.scores.columns]
+    names = list(current_tasks(board.tasks))
+    scores = board.scores[names]
+    partial, lines = scores[scores.isna().any(axis=1)], []
     for index, lacks in zip(partial.index, partial.isna().to_numpy(), strict=True):
         missing = [name for name, is_missing in zip(names, lacks, strict=True) if is_missing]
         line = f"{board.labels[ModelKey(*index)]} has {len(names) - len(missing)} of {len(names)}"
@@ -184,6 +186,15 @@ def _coverage(board: BoardFacts) -> Iterator[Caveat]:
     if lines:
         text = f"{_some(lines, separator='; ')}. A model that lacks a task that counts gets no mean and no Borda rank."
         yield Caveat("coverage", f"Partial coverage: {plural(len(lines), 'model')}", text)
+    for earlier in (name for name in board.tasks if name not in names):
+        now = board.tasks[earlier].earlier_of
+        is_open = board.scores[earlier].notna() & scores[now].isna()
+        if again := [board.labels[ModelKey(*key)] for key in scores.index[is_open]]:
+            text = (
+                f"{earlier} holds scores on what {now} held before; they are not compared with those of today. Measure again with "
+                f"`genzoo evaluate -t {now}=PATH`: {_some(again)}."
+            )
+            yield Caveat("coverage", f"Earlier content: {plural(len(again), 'model')}", text)
     if absent := [label for key, label in board.labels.items() if key not in board.comparisons]:
         yield Caveat("coverage", "Not on this board", f"No score on any of its tasks: {_some(absent)}.")
 

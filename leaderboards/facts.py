@@ -94,7 +94,8 @@ class ModelFacts:
 class TaskFacts:
     """What `tasks.json` says about one task; a task of a foreign tree has only its name.
 
-    `splits` and `subsets` are optional: where given they define the task's score, as a benchmark of mteb does.
+    `splits` and `subsets` are optional: where given they define the task's score, as a benchmark of mteb does. `earlier_of` is the
+    task whose data were those of this one before they changed.
     """
 
     name: str
@@ -108,6 +109,7 @@ class TaskFacts:
     n_texts: int | None = None
     splits: tuple[str, ...] = ()
     subsets: tuple[str, ...] = ()
+    earlier_of: str | None = None
 
     @property
     def metric(self) -> Metric:
@@ -118,6 +120,11 @@ class TaskFacts:
     def is_own(self) -> bool:
         """Whether its data are a user's own files."""
         return (self.dataset_path or "").startswith(_OWN)
+
+
+def current_tasks(tasks: Mapping[str, TaskFacts]) -> dict[str, TaskFacts]:
+    """The tasks without earlier contents of data, where the content of today is among them."""
+    return {name: facts for name, facts in tasks.items() if facts.earlier_of not in tasks}
 
 
 def all_own(tasks: Mapping[str, TaskFacts]) -> bool:
@@ -214,8 +221,8 @@ def _share_data(safety: TaskFacts, other: TaskFacts) -> bool:
 
 
 def counted_tasks(names: Iterable[str], tasks: Mapping[str, TaskFacts]) -> list[str]:
-    """The tasks that may count towards a mean or a rank: all but safety, and none where only the twins of safety remain."""
-    chosen = {name: tasks[name] for name in names}
+    """The current tasks that may count towards a mean or a rank: all but safety, and none where only the twins of safety remain."""
+    chosen = current_tasks({name: tasks[name] for name in names})
     counted = [name for name, facts in chosen.items() if facet(facts) != SAFETY]
     twins = {pair.twin for pair in safety_pairs(chosen)}
     return counted if set(counted) - twins else []

@@ -120,8 +120,13 @@ class Leaderboard:
 
     @property
     def total(self) -> int:
-        """Number of tasks of the board."""
-        return len(self.tasks)
+        """Number of tasks of the board; what their data were before is no task more."""
+        return len(self.current)
+
+    @property
+    def current(self) -> Mapping[str, TaskFacts]:
+        """The tasks without earlier contents of their data, which have columns of their own."""
+        return facets.current_tasks(self.tasks)
 
     @property
     def is_own(self) -> bool:
@@ -131,7 +136,7 @@ class Leaderboard:
     @property
     def own_task(self) -> str | None:
         """The task, where it is the only one and one of own data: then the queries are the sample, not the tasks."""
-        return next(iter(self.tasks)) if self.total == 1 and self.is_own else None
+        return next(iter(self.current)) if self.total == 1 and self.is_own else None
 
     def row(self, key: ModelKey) -> LeaderboardRow | None:
         """The row of a model, None if it has no result on this board."""
@@ -225,7 +230,11 @@ def _rows(
     score_cells, type_cells = _cells(scores), _cells(by_type)
     # Plain lists, by place: a lookup by label for each cell of a large board takes seconds.
     task_names, type_names = scores.columns.tolist(), by_type.columns.tolist()
-    numbers = _cells(pd.concat([means, type_means, ranks["rank"], aggregation.coverage(scores)], axis=1))
+    numbers = _cells(
+        pd.concat(
+            [means, type_means, ranks["rank"], aggregation.coverage(scores[[*facets.current_tasks(tasks)]])], axis=1
+        )
+    )
     # On own data alone a teacher is an embedder like any other.
     strangers = {key for key, facts in store.models.items() if facts.role == "teacher" and facets.all_own(tasks)}
     rows = []

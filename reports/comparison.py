@@ -10,6 +10,7 @@ from pathlib import Path
 from genzoo.errors import InputError, ZooError
 from genzoo.leaderboards.columns import BoardColumn
 from genzoo.leaderboards.comparison import Comparison
+from genzoo.leaderboards.facts import current_tasks
 from genzoo.leaderboards.judging.verdicts import verdicts
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.reading.store import ResultStore
@@ -64,9 +65,16 @@ def pair_board(store: ResultStore, a: str, b: str) -> tuple[ResultStore, Leaderb
     if row is None or reference is None or row.comparison is None or not row.comparison.deltas:
         raise ZooError(
             f"{first.model} and {second.model} share no task in {store.root}: "
-            f"run `genzoo evaluate -m {shlex.quote(first.model)} -m {shlex.quote(second.model)} -b BENCHMARK -o {store.root}`"
+            f"run `genzoo evaluate -m {shlex.quote(first.model)} -m {shlex.quote(second.model)} {_measured_by(pair)} -o {store.root}`"
         )
     return pair, board, row, reference
+
+
+def _measured_by(store: ResultStore) -> str:
+    """The options of `genzoo evaluate` that measure the tasks of a store again: only the user knows where own data are."""
+    known = {name: facts for name in store.task_names() if (facts := store.tasks.get(name)) is not None}
+    own = {facts.earlier_of or name: None for name, facts in current_tasks(known).items() if facts.is_own}
+    return " ".join(f"-t {shlex.quote(name)}=PATH" for name in own) or "-b BENCHMARK"
 
 
 def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, reference: LeaderboardRow) -> Report:

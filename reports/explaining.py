@@ -19,8 +19,10 @@ from genzoo.leaderboards.searches.failures import FailedSearches, failed_searche
 from genzoo.leaderboards.searches.telling import searches_of
 from genzoo.leaderboards.statistics.aggregation import Part
 from genzoo.models.entries import find_entry
+from genzoo.text import some
 
 log = logging.getLogger(__name__)
+_NAMED = 5  # other models, in a note
 WORST = 3
 """Searches of a zoo model that are decoded unless told otherwise."""
 
@@ -88,14 +90,22 @@ def _with_texts(store: ResultStore, task: str) -> ResultStore:
 
 
 def _model(store: ResultStore, task: str, model: str | Path | None) -> tuple[ModelKey, str | None]:
-    """The model, and what loads it where it was given by that; by default the model with the best score on the task."""
+    """The model, and what loads it where it was given by that; by default the one with the best score on the task, baselines last."""
     if model is None:
         sign = 1 if store.tasks[task].metric.higher_is_better else -1
         scores = {key: store.value(key, task, "main_score") for key in store.models}
         named = {key: sign * score for key, score in scores.items() if score is not None and store.outcomes(key, task)}
-        best = max(named, key=lambda key: named[key]) if named else next(iter(store.models))
-        if len(named) > 1:
-            log.info("%s has the best score on %s; choose another model with --model", store.labels[best], task)
+        # A reader asks about an embedder; how a search by words alone went wrong says nothing about it.
+        order = sorted(named, key=lambda key: (store.models[key].role == "baseline", -named[key]))
+        best = order[0] if order else next(iter(store.models))
+        if len(order) > 1:
+            others = some([store.labels[key] for key in order[1:]], _NAMED)
+            log.warning(
+                "shown is %s, the best embedder on %s; choose another model with --model: %s",
+                store.labels[best],
+                task,
+                others,
+            )
         return best, None
     try:
         return store.find(str(model)), None

@@ -147,13 +147,13 @@ def default_title(board: Leaderboard) -> str:
     """What the report is about."""
     if not board.is_own:
         return "Generative embeddings report"
-    return f"Search on {join_names(list(board.tasks))}: {count_words(len(board.rows), 'embedder')}"
+    return f"Search on {join_names(list(board.current))}: {count_words(len(board.rows), 'model')}"
 
 
 def summarise(board: Leaderboard, verdicts: Iterable[str] = ()) -> tuple[str, ...]:
-    """Paragraphs: who leads, what the queries of own searches decide, what the models gained over their references, what safety costs."""
+    """Paragraphs: what the queries of own searches decide, who leads, what the models gained over their references, what safety costs."""
     references = () if board.own_task is not None else references_in_words(board)
-    return (board_in_words(board), *verdicts, *references, *safety_in_words(board))
+    return (*verdicts, board_in_words(board), *references, *safety_in_words(board))
 
 
 def subtitle(board: Leaderboard, *parts: str) -> str:
@@ -186,8 +186,9 @@ def _report(board: Leaderboard, store: ResultStore, title: str, studies: Sequenc
         provenance_section(board, store),
         caveats_section(board.caveats, store.problems),
     )
-    words = (*verdicts_in_words(store, compared), *failures_in_words(wrong)) if board.is_own else ()
-    return Report(title, subtitle(board, board.benchmark or ""), summarise(board, words), sections, footer())
+    words = summarise(board, verdicts_in_words(store, compared) if board.is_own else ())
+    words += tuple(failures_in_words(wrong)) if board.is_own else ()
+    return Report(title, subtitle(board, board.benchmark or ""), words, sections, footer())
 
 
 def footer() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,21 +58,14 @@ class Verdict:
         return self.p_holm < LEVEL
 
 
-def verdicts(store: ResultStore, pairs: Sequence[Pair], beside: Iterable[Pair] = ()) -> tuple[Verdict, ...]:
+def verdicts(store: ResultStore, pairs: Iterable[Pair]) -> tuple[Verdict, ...]:
     """One for each pair of models with predictions on a search of own data, or one that was judged from a pool.
 
-    Args:
-        store: The results.
-        pairs: The pairs.
-        beside: Further pairs over which p-values are corrected: those that were looked at to choose `pairs`, as by the best score.
+    The p-values are corrected over all of them, so give every pair that was looked at.
     """
-    every = dict.fromkeys([*pairs, *beside])
-    found = [(pair, each) for pair in every if (each := _difference(store, *pair)) is not None]
+    found = [(pair, each) for pair in pairs if (each := _difference(store, *pair)) is not None]
     tests = tested([difference for _, difference in found])
-    wanted = set(pairs)
-    return tuple(
-        _verdict(store, pair, each, *p) for (pair, each), p in zip(found, tests, strict=True) if pair in wanted
-    )
+    return tuple(_verdict(store, pair, each, *p) for (pair, each), p in zip(found, tests, strict=True))
 
 
 def _difference(store: ResultStore, task: str, model: ModelKey, reference: ModelKey) -> QueryDifference | None:

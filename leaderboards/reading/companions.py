@@ -69,7 +69,7 @@ def own_data_apart(main: pd.DataFrame, tasks: dict[str, TaskFacts]) -> pd.DataFr
     names = rows["task"] + "@" + rows["data_revision"].str[:7]
     for name, task, revision in zip(names, rows["task"], rows["data_revision"], strict=True):
         said = f"{tasks[task].description} What they held before.".strip()
-        changes = {"name": name, "dataset_revision": revision, "description": said, "n_texts": None}
+        changes = {"name": name, "dataset_revision": revision, "description": said, "n_texts": None, "earlier_of": task}
         tasks.setdefault(name, dataclasses.replace(tasks[task], **changes))
     task = main["task"].cat.add_categories(sorted(set(names)))
     task.loc[names.index] = names

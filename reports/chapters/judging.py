@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from genzoo.leaderboards.judging.figures import UnjudgedFigures, judging_of, unjudged_figures
@@ -18,7 +19,7 @@ from genzoo.reports.render.document import Block, Prose, Section
 from genzoo.reports.render.table import Cell, Column, Table, name_column, number_cell, text_cell, text_column
 
 _WHOLE = 2.0  # from -1 to 1: such an interval says nothing
-_RIVALS = 5  # models that the best one of a task is compared with
+_COMPARED = 6  # the best models of a task, of which every pair is compared
 _LEAD = (
     "A passage that nobody judged counts as not relevant. Judged is the share of the first passages that were judged: where it is below "
     "100, the score is probably too low, most of all for a model that was not part of the pool. The condensed score leaves unjudged passages "
@@ -41,14 +42,13 @@ _OF_THE_LOG = (
 
 
 def rivals(board: Leaderboard, store: ResultStore) -> tuple[Verdict, ...]:
-    """For each search of own data its best model with each of the next ones, corrected over all pairs of these."""
-    best, others = list[Pair](), list[Pair]()
+    """For each search of own data every pair of its best models, those of the best one first, corrected over all of them."""
+    pairs = list[Pair]()
     for task in (name for name, facts in board.tasks.items() if facts.metric.higher_is_better):
         scored = [(row.key, score) for row in board.rows if (score := row.scores[task]) is not None]
-        ranked = [key for key, _ in sorted(scored, key=lambda each: -each[1])][: _RIVALS + 1]
-        pairs = [(task, *pair) for pair in itertools.combinations(ranked, 2)]
-        best, others = best + pairs[: len(ranked) - 1], others + pairs[len(ranked) - 1 :]
-    return verdicts(store, best, others)
+        ranked = [key for key, _ in sorted(scored, key=lambda each: -each[1])][:_COMPARED]
+        pairs += [(task, *pair) for pair in itertools.combinations(ranked, 2)]
+    return verdicts(store, pairs)
 
 
 def judging_sections(board: Leaderboard, store: ResultStore, compared: Sequence[Verdict]) -> tuple[Section, ...]:
@@ -71,7 +71,7 @@ def _section(
         about = _NEEDED + _OF_THE_LOG * any(each.for_log is not None for each in compared)
         blocks += [block(needed_table(store, compared)), Prose(about, is_quiet=True)]
         blocks += [Prose(text) for text in _log_in_words(store, compared)]
-    elif any(judging_of(store, task) is not None for task in board.tasks):
+    elif any(count > 1 and judging_of(store, task) for task, count in Counter(each.task for each in found).items()):
         blocks.append(Prose(_TOO_FEW))
     return (Section("judging", "Judgements", tuple(blocks)),)
 

@@ -94,14 +94,18 @@ def leaderboard_table(board: Leaderboard, store: ResultStore | None = None, *, i
 
 
 def _own_table(board: Leaderboard, store: ResultStore | None, task: str) -> Table:
-    """The models on the one search of own data: the score, and the difference to a reference; means and ranks would repeat it."""
-    (column,) = board.columns_of("task")
-    known = column.metric
-    score = Column(known.label, known.higher_is_better, known.digits, f"{task}: {known.label}, {known.direction}")
+    """The models on the one search of own data: the score, the difference to a reference, and scores on earlier content; means and ranks would repeat it."""
+    scores: _Columns = []
+    for column in sorted(board.columns_of("task"), key=lambda each: each.key != task):
+        known, label = column.metric, column.metric.label
+        about = f"{column.key}: {label}, {known.direction}"
+        head = Column(label if column.key == task else column.key, known.higher_is_better, known.digits, about)
+        scores.append((head, [score_cell(board, row, column, store) for row in board.rows]))
     columns: _Columns = [
         (MODEL, [model_cell(row) for row in board.rows]),
-        (score, [score_cell(board, row, column, store) for row in board.rows]),
+        *scores[:1],
         *_difference_column(board),
+        *scores[1:],
     ]
     heads, cells = zip(*columns, strict=True)
     return Table(task, heads, tuple(zip(*cells, strict=True)), notes=tuple(filter(None, [board.undecided])), rule=RULE)
@@ -248,7 +252,8 @@ def board_in_words(board: Leaderboard) -> str:
 
 def _own_in_words(board: Leaderboard, task: str) -> str:
     known = board.tasks[task].metric
-    first, last = board.rows[0], board.rows[-1]
-    text = f"{count_words(len(board.rows), 'model')} on {task}. {first.label} has the best {known.label}, {known.display(first.scores[task])}"
-    lowest = f"; the worst is {known.display(last.scores[task])} ({last.label})" if len(board.rows) > 1 else ""
+    scored = [row for row in board.rows if row.scores[task] is not None]
+    first, last = scored[0], scored[-1]
+    text = f"{count_words(len(scored), 'model')} on {task}. {first.label} has the best {known.label}, {known.display(first.scores[task])}"
+    lowest = f"; the worst is {known.display(last.scores[task])} ({last.label})" if len(scored) > 1 else ""
     return f"{text[0].upper()}{text[1:]}{lowest}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +43,8 @@ class DataCheck:
         sizes: How many passages, queries, judgements or rows there are.
         lengths: A row for each model and part.
         languages: A row for each part.
-        findings: Blockers first, then cautions, then facts.
+        findings: Blockers first, then cautions, then what is missing, then facts.
+        next_command: The command that comes next, where there is one.
     """
 
     path: Path
@@ -53,15 +55,16 @@ class DataCheck:
     lengths: Rows[Lengths] = field(default_factory=Rows)
     languages: Rows[Languages] = field(default_factory=Rows)
     findings: Rows[DataFinding] = field(default_factory=Rows)
+    next_command: str = ""
 
     @property
     def verdict(self) -> Verdict:
-        """``ready``, ``usable with care`` or ``cannot be measured``."""
+        """``ready``, ``ready to pool``, ``usable with care`` or ``cannot be measured``."""
         return judge(self.findings)[0]
 
     @property
     def exit_code(self) -> int:
-        """0, 1 or 2, in the order of `verdict`: what ``genzoo check`` ends with."""
+        """0 for both kinds of ready, 1 or 2: what ``genzoo check`` ends with."""
         return EXIT_CODES[self.verdict]
 
     @property
@@ -129,7 +132,8 @@ def check(
         return _no_task(path, error, named, readers, models is not None)
     parts, sizes, own = _searched(data) if data.judgements else _labelled(data)
     found = _about(parts, readers, models is not None, own, _notes(data))
-    return DataCheck(path, data.name, data.kind, data.revision, sizes, **found)
+    following = f"genzoo evaluate -m MODEL -t {shlex.quote(str(path))}"
+    return DataCheck(path, data.name, data.kind, data.revision, sizes, next_command=following, **found)
 
 
 def _no_task(path: Path, error: InputError, columns: Columns, readers: Sequence[Reader], are_named: bool) -> DataCheck:
@@ -141,7 +145,8 @@ def _no_task(path: Path, error: InputError, columns: Columns, readers: Sequence[
     if there is None:
         return DataCheck(path, findings=Rows([DataFinding("unreadable", "data", str(error), "blocker")]))
     sizes = {what: len(texts) for what, texts, _ in there.parts}
-    return DataCheck(path, "", there.kind, "", sizes, **_about(there.parts, readers, are_named, there.findings()))
+    about = _about(there.parts, readers, are_named, there.findings())
+    return DataCheck(path, "", there.kind, "", sizes, next_command=there.next_command, **about)
 
 
 _Part = tuple[str, Texts, str]
@@ -193,7 +198,7 @@ def _about(
     findings += [finding for row in lengths for finding in _cut(row, are_named)]
     findings += [_without_tokens(reader) for reader in readers if reader.unit == "words"]
     findings += [finding for row in languages for finding in language_findings(row)]
-    order = ("blocker", "caution", "fact")
+    order = ("blocker", "caution", "missing", "fact")
     findings.sort(key=lambda finding: order.index(finding.severity))
     return {"lengths": Rows(lengths), "languages": Rows(languages), "findings": Rows(findings)}
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Severity = Literal["fact", "caution", "blocker"]
-Verdict = Literal["ready", "usable with care", "cannot be measured"]
-EXIT_CODES: dict[Verdict, int] = {"ready": 0, "usable with care": 1, "cannot be measured": 2}
+Severity = Literal["fact", "missing", "caution", "blocker"]
+Verdict = Literal["ready", "ready to pool", "usable with care", "cannot be measured"]
+EXIT_CODES: dict[Verdict, int] = {"ready": 0, "ready to pool": 0, "usable with care": 1, "cannot be measured": 2}
 CAUTION_FROM: Mapping[str, float] = {
     "duplicates": 0.01,
     "near-duplicates": 0.1,
@@ -45,7 +45,8 @@ class DataFinding:
         code: What it is about, such as ``near-duplicates``: stays the same when the words change.
         part: ``passages``, ``queries``, ``judgements``, ``candidates``, ``texts``, ``labels`` or ``data``.
         text: A clause without a full stop and without the examples.
-        severity: ``fact``; ``caution`` where it bends what is measured; ``blocker`` where nothing can be measured.
+        severity: ``fact``; ``missing`` for what pooling and judging add; ``caution`` where it bends what is measured; ``blocker`` where
+            nothing can be measured.
         count: How many are affected, None where it is about none in particular.
         total: Of how many.
         examples: Ids, labels or pairs of them.
@@ -88,11 +89,15 @@ def counted(code: str, part: str, count: int, total: int, said: str, names: Sequ
 
 
 def judge(findings: Sequence[DataFinding]) -> tuple[Verdict, list[DataFinding]]:
-    """The verdict, and the findings that are its reasons: the blockers, or else the cautions."""
-    for severity, verdict in (("blocker", "cannot be measured"), ("caution", "usable with care")):
-        if reasons := [finding for finding in findings if finding.severity == severity]:
-            return verdict, reasons  # type: ignore[return-value]
-    return "ready", []
+    """The verdict, and the findings that are its reasons: the blockers, or else what is missing and the cautions."""
+    blockers, missing, cautions = (
+        [each for each in findings if each.severity == severity] for severity in ("blocker", "missing", "caution")
+    )
+    if blockers:
+        return "cannot be measured", blockers
+    if missing:
+        return "ready to pool", missing + cautions
+    return ("usable with care" if cautions else "ready"), cautions
 
 
 def in_words(verdict: Verdict, reasons: Sequence[DataFinding]) -> str:
@@ -102,12 +107,15 @@ def in_words(verdict: Verdict, reasons: Sequence[DataFinding]) -> str:
     'ready'
     >>> in_words("usable with care", [DataFinding("few-queries", "queries", "only 9 queries are judged", "caution")])
     'usable with care, because only 9 queries are judged'
+    >>> in_words("ready to pool", [DataFinding("no-passages", "data", "queries without passages", "missing")])
+    'ready to pool: queries without passages'
     """
     if not reasons:
         return verdict
     said = "; ".join(finding.text for finding in reasons[:_REASONS])
     more = len(reasons) - _REASONS
-    return f"{verdict}, because {said}" + (f"; and {more} more" if more > 0 else "")
+    why = ": " if verdict == "ready to pool" else ", because "
+    return f"{verdict}{why}{said}" + (f"; and {more} more" if more > 0 else "")
 
 
 def share_of(count: int, total: int) -> str:

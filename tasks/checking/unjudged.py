@@ -28,18 +28,18 @@ _OF_OTHER_DATA = ({"passage"}, {"passages"}, {"passage-id"}, {"text1"}, {"text2"
 _LACKS = {
     "query log": (
         "no-passages",
-        "it holds queries without passages and judgements. It is good for training (genzoo train --queries) and, with your passages, for pooling",
+        "queries without passages and judgements. Pool them with your passages and judge next; they are good for training, too (genzoo train --queries)",
     ),
     "corpus": (
         "no-queries",
-        "it holds passages without queries. With a log of what people typed it can be pooled and judged",
+        "passages without queries. Pool them with a log of what people typed and judge next",
     ),
     "search to be judged": (
         "no-judgements",
-        "it holds passages and queries without judgements. To pool and judge them comes next",
+        "passages and queries without judgements. Pool them and judge next",
     ),
 }
-"""What it is -> code and words of what it lacks."""
+"""What it is -> code and words of what is missing."""
 _SHOWN, _LONGEST = 3, 80  # queries that are quoted, and their characters
 
 
@@ -72,15 +72,19 @@ class Unjudged:
         both = (("passages", passages, "document"), ("queries", queries, "query"))
         return [(name, texts, side) for name, texts, side in both if texts is not None]
 
+    @property
+    def next_command(self) -> str:
+        """The command that comes next."""
+        return f"genzoo pool --queries {self.log} --corpus {self.corpus} -m minilm -m bm25"
+
     def findings(self) -> Iterator[DataFinding]:
-        """All findings but those on lengths and languages; what is lacking is the blocker, with the command that comes next."""
+        """All findings but those on lengths and languages, with what is missing."""
         texts = {name: texts for name, texts, _ in self.parts}
         if self.queries is not None and not texts["queries"]:
             yield DataFinding("no-query", "queries", "the log holds no query", "blocker", 0, len(self.queries))
             return
-        pool = f"genzoo pool --queries {self.log} --corpus {self.corpus} -m minilm -m bm25"
         code, said = _LACKS[self.kind]
-        yield DataFinding(code, "data", f"{said}: {pool}", "blocker")
+        yield DataFinding(code, "data", said, "missing")
         if (passages := self.passages) is not None:
             yield from repeated_findings(find_repeated(texts["passages"]), "passages", lambda place: passages[place].id)
         if self.queries is not None:

@@ -241,3 +241,41 @@ def test_sums_in_another_order_tell_no_models_apart(tree):
     assert len({row.mean_task for row in board.rows}) == 1
     assert {row.borda for row in board.rows} == {1}
     assert {(each.rank, each.low, each.high) for each in board.standings.values()} == {(1, 1, 3)}
+
+
+def _own(tree, *measured, others=()):
+    """Models on own data `help`, each with the content that it was measured on; `tasks.json` names "b"."""
+    tree.task("help", dataset={"path": "own/help", "revision": "b" * 40})
+    for name in others:
+        tree.task(name)
+    for name, content, score in measured:
+        tree.model(f"acme/{name}", "r1", role="other")
+        tree.score((f"acme/{name}", "r1"), "help", score, data=content * 40)
+        for other in others:
+            tree.score((f"acme/{name}", "r1"), other, score)
+    return Leaderboard.from_store(ResultStore.load(tree.root))
+
+
+def test_scores_on_earlier_content_empty_no_mean(tree):
+    board = _own(tree, ("first", "b", 0.8), ("second", "a", 0.9), ("third", "b", 0.7))
+    assert (board.own_task, board.total, list(board.tasks)) == ("help", 1, ["help", "help@aaaaaaa"])
+    assert [(row.label, row.mean_task, row.covered) for row in board.rows] == [
+        ("first", 0.8, 1),
+        ("third", 0.7, 1),
+        ("second", None, 0),
+    ]
+    assert [row.scores["help@aaaaaaa"] for row in board.rows] == [None, None, 0.9]
+    (missing, earlier) = [caveat for caveat in board.caveats if caveat.kind == "coverage"]
+    assert "second has 0 of 1 (without help)" in missing.text and "first" not in missing.text
+    assert "Measure again with `genzoo evaluate -t help=PATH`: second." in earlier.text
+
+
+def test_a_model_measured_on_both_contents_is_on_both_columns_of_a_mixed_board(tree):
+    board = _own(tree, ("first", "b", 0.8), ("second", "a", 0.9), others=("SciFact",))
+    assert board.own_task is None and board.total == 2 and board.counted == ("help", "SciFact")
+    assert [(row.label, row.mean_task, row.covered) for row in board.rows] == [("first", 0.8, 2), ("second", None, 1)]
+
+
+def test_models_that_were_all_measured_before_meet_on_what_was_then(tree):
+    board = _own(tree, ("first", "a", 0.8), ("second", "a", 0.9))
+    assert board.own_task == "help@aaaaaaa" and [row.mean_task for row in board.rows] == [0.9, 0.8]

@@ -74,3 +74,11 @@ def test_errors(full_tree, tree, tmp_path):
     full_tree.score(("acme/lonely", "r"), "Elsewhere", 0.5)
     with pytest.raises(ZooError, match="share no task"):
         compare(ResultStore.load(full_tree.root), "lonely", B, tmp_path)
+
+
+def test_models_on_two_contents_of_own_data_are_told_what_measures_both_again(tree, tmp_path):
+    tree.task("my help", dataset={"path": "own/my help", "revision": "b" * 40})
+    for name, content in (("one", "a"), ("two", "b")):
+        tree.score((f"acme/{name}", "r"), "my help", 0.5, data=content * 40)
+    with pytest.raises(ZooError, match=r"share no task.*-m acme/one -m acme/two -t 'my help'=PATH -o "):
+        compare(ResultStore.load(tree.root), "one", "two", tmp_path)

@@ -59,10 +59,24 @@ def test_a_model_that_cannot_be_loaded_is_explained_without_decoded_texts(result
     assert "tiny cannot be decoded" in caplog.text and "name its folder with --model" in caplog.text
 
 
-def test_by_default_the_best_model_is_explained(results):
-    scores = results.store.main_scores.set_index("model")["value"]
-    best = {"local/tiny": "tiny", "mteb/baseline-random-encoder": "baseline-random-encoder"}[scores.idxmax()]
-    assert results.searches(TASK, decoded=0).model == best
+@pytest.mark.parametrize(("role", "shown"), [("baseline", "one"), ("other", "bm25")])
+def test_by_default_the_best_embedder_is_explained(tree, caplog, role, shown):
+    tree.judge(TASK, {"q1": "d1"}, {"d1": "bears", "d2": "cats"})
+    tree.task(TASK)
+    second = 0.6309297535714575
+    scores = {"one": (0.9, 0.95, second, "other"), "two": (0.1, 0.95, second, role), "bm25": (0.95, 0.9, 1.0, role)}
+    for name, (right, wrong, score, as_what) in scores.items():
+        tree.model(f"acme/{name}", "r", role=as_what)
+        tree.predict((f"acme/{name}", "r"), TASK, {"q1": {"d1": right, "d2": wrong}})
+        tree.score((f"acme/{name}", "r"), TASK, score)
+    with caplog.at_level("INFO"):
+        found = genzoo.open_results(tree.root).searches(TASK)
+    assert found.model == shown
+    others = [name for name in ("bm25", "one", "two") if name != shown]
+    assert (
+        f"shown is {shown}, the best embedder on {TASK}; choose another model with --model: {', '.join(others)}"
+        in caplog.text
+    )
 
 
 def test_wrong_names_are_one_clear_error(results):

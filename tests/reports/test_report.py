@@ -303,8 +303,9 @@ def test_a_report_on_own_data_says_who_finds_better_and_shows_nothing_else(tree,
         tree.score((f"acme/{name}", "r1"), "desk", score)
     build_report(ResultStore.load(tree.root), tmp_path)
     text = (tmp_path / "report.md").read_text()
-    assert text.startswith("# Search on desk: two embedders")
+    assert text.startswith("# Search on desk: two models")
     assert "good finds better than poor: 36.9 points of nDCG@10" in text and "on 20 queries of desk" in text
+    assert text.index("good finds better than poor") < text.index("Two models on desk.")
     assert "Of 20 searches of desk, these went wrong: 0 for good, 20 for poor." in text
     chapters = [line for line in text.splitlines() if line.startswith("## ")]
     assert chapters[:3] == ["## Leaderboard", "## Judgements", "## Failed searches"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PANEL = OWN
 _MARKS = {"caution": "[bold yellow]![/]", "fact": "[dim]-[/]"}
-_COLORS = {"ready": "green", "usable with care": "yellow", "cannot be measured": "red"}
+_COLORS = {"ready": "green", "ready to pool": "green", "usable with care": "yellow", "cannot be measured": "red"}
 
 
 def check(
@@ -50,7 +50,7 @@ def check(
 ) -> None:
     """Check your own data before anything is measured: sizes, copies, near-duplicates, languages, texts that a model would cut, judgements.
 
-    Loads no model. Exit code: 0 ready, 1 usable with care, 2 cannot be measured or not be checked.
+    Loads no model. Exit code: 0 ready, to be measured or pooled, 1 usable with care, 2 cannot be measured or not be checked.
     """
     try:
         found = genzoo.check(path, models, kind=kind, columns=columns or (), split=split, language=language)
@@ -73,14 +73,14 @@ def _print(found: DataCheck) -> None:
         out.print("  " + ", ".join(f"{count:,} {escape(what)}" for what, count in found.sizes.items()) + "\n")
         _print_lengths(found)
         for finding in found.findings:
-            # the verdict names the blockers, and the table what a model would cut
+            # the verdict names the blockers and what is missing, and the table what a model would cut
             if finding.severity == "caution" or (finding.severity == "fact" and finding.code != "cut"):
                 out.print(f"{_MARKS[finding.severity]} {escape(clean(finding.sentence))}", markup=True)
         out.print("")
     color, why = _COLORS[found.verdict], found.summary.removeprefix(found.verdict)
     out.print(f"[bold {color}]{found.verdict}[/]{escape(clean(why))}", markup=True)
     if found.exit_code < 2:
-        out.print(f"Next: genzoo evaluate -m MODEL -t {clean(str(found.path))}")
+        out.print(f"Next: {clean(found.next_command)}")
 
 
 def _print_lengths(found: DataCheck) -> None:

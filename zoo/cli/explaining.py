@@ -44,7 +44,7 @@ def explain(
         typer.Option(
             "--model",
             "-m",
-            help=f"Zoo model or checkpoint folder, by default {DEFAULT}; with --results a model of the board, by default the best one.",
+            help=f"Zoo model or checkpoint folder, by default {DEFAULT}; with --results a model of the board, by default the best that is no baseline.",
             autocompletion=complete_models,
         ),
     ] = None,

@@ -113,6 +113,10 @@ def list_(
         log.warning("nothing matches %r", pattern)
         return
     print_rows(list(columns), rows, json)
+    if not asked and pattern == "*" and not json:
+        log.warning(
+            "-m also takes an ordinary embedder, such as minilm (genzoo list --teachers), and the baselines bm25 and random"
+        )
 
 
 def show(name: Model, json: Json = False) -> None:

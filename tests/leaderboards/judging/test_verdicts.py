@@ -39,9 +39,9 @@ def test_p_values_are_corrected_over_the_pairs_that_were_looked_at(judged):
     store = ResultStore.load(judged.root)
     pairs = [(TASK, GOOD, BAD), (TASK, GOOD, OUTSIDE), (TASK, BAD, OUTSIDE)]
     (alone,) = verdicts(store, pairs[:1])
-    (beside,) = verdicts(store, pairs[:1], pairs[1:])
     every = verdicts(store, pairs)
-    assert beside.p_holm == every[0].p_holm > alone.p_holm == alone.p_value
+    assert [(each.model, each.reference) for each in every] == [pair[1:] for pair in pairs]
+    assert every[0].p_holm > alone.p_holm == alone.p_value == every[0].p_value
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])

@@ -93,4 +93,5 @@ def test_own_data_that_changed_under_one_name_are_two_columns(tree, builder):
     assert by_task["help@aaaaaaa"] == [builder.STUDENT[0]]
     assert sorted(by_task["help"]) == sorted([builder.TEACHER[0], builder.OTHER[0]])
     assert store.tasks["help@aaaaaaa"].dataset_revision == "a" * 40
+    assert (store.tasks["help@aaaaaaa"].earlier_of, store.tasks["help"].earlier_of) == ("help", None)
     assert store.problems == ()

@@ -55,7 +55,9 @@ def test_it_says_who_agreed_what_was_not_judged_and_what_to_do(judged):
     )
     unjudged, needed = (block.table.to_frame() for block in section.blocks if not isinstance(block, Prose))
     assert sorted(unjudged["Judged"]) == pytest.approx([0.5, 1, 1])
-    assert len(needed) == 2 and (needed["Queries"] == 12).all()
+    pairs = needed.reset_index()[["First", "Second"]].to_numpy().tolist()
+    assert pairs == [["one", "two"], ["one", "new"], ["two", "new"]]
+    assert (needed["Queries"] == 12).all()
 
 
 def test_a_pair_has_its_own_and_other_tasks_have_none(judged, tmp_path):
@@ -72,6 +74,12 @@ def test_without_judged_passages_that_are_not_relevant_there_is_no_chapter(tree)
     tree.predict(ONE, "Finder", {"q1": {"d1": 0.9}})
     tree.score(ONE, "Finder", 1.0)
     assert chapter(tree) == ()
+
+
+def test_a_model_without_another_is_not_told_to_judge_more(judged):
+    store = ResultStore.load(judged.root).only([ONE])
+    (section,) = judging_sections(Leaderboard.from_store(store), store, ())
+    assert not any("too few" in block.text for block in section.blocks if isinstance(block, Prose))
 
 
 def test_with_too_few_queries_it_says_to_judge_more(judged):

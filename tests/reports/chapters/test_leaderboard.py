@@ -86,3 +86,14 @@ def test_a_significant_difference_to_a_leader_that_is_shared_is_explained(tree, 
     assert any("still be tied for first" in note for note in leaderboard_table(board).notes)
     apart = Leaderboard.from_store(ResultStore.load(tree.root))
     assert not any("still be tied for first" in note for note in leaderboard_table(apart).notes)
+
+
+def test_scores_on_earlier_content_of_own_data_have_a_column_of_their_own(tree):
+    tree.task("help", dataset={"path": "own/help", "revision": "b" * 40})
+    for name, content, score in (("old", "a", 0.9), ("new", "b", 0.8)):
+        tree.score((f"acme/{name}", "r"), "help", score, data=content * 40)
+    board = Leaderboard.from_store(ResultStore.load(tree.root))
+    table = leaderboard_table(board)
+    assert [column.label for column in table.columns] == ["Model", "nDCG@10", "help@aaaaaaa"]
+    assert [[cell.display for cell in row] for row in table.rows] == [["new", "80.0", "–"], ["old", "–", "90.0"]]
+    assert board_in_words(board) == "One model on help. new has the best nDCG@10, 80.0."

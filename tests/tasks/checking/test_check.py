@@ -210,16 +210,16 @@ def test_two_parquet_columns_of_one_name_are_refused(tmp_path, no_models):
 def test_a_query_log_alone_is_checked(tmp_path, no_models):
     (tmp_path / "log.csv").write_text("query\n" + "".join(f"{_text(5)}\n" for _ in range(30)))
     found = genzoo.check(tmp_path / "log.csv")
-    assert (found.kind, found.exit_code, found.sizes) == ("query log", 2, {"queries": 30})
-    assert "genzoo pool --queries" in found.summary
+    assert (found.kind, found.exit_code, found.sizes) == ("query log", 0, {"queries": 30})
+    assert found.verdict == "ready to pool" and "genzoo pool --queries" in found.next_command
 
 
 def test_a_folder_of_texts_alone_is_checked(tmp_path, tiny_teacher):
     for number in range(5):
         (tmp_path / f"{number}.txt").write_text(_text(20))
     found = genzoo.check(tmp_path, str(tiny_teacher))
-    assert (found.kind, found.exit_code, found.sizes) == ("corpus", 2, {"passages": 5})
-    assert "genzoo pool --queries LOG --corpus" in found.summary
+    assert (found.kind, found.exit_code, found.sizes) == ("corpus", 0, {"passages": 5})
+    assert "genzoo pool --queries LOG --corpus" in found.next_command
     assert [row.part for row in found.lengths] == ["passages"]
 
 
@@ -227,8 +227,8 @@ def test_a_search_without_judgements_is_checked_and_judging_comes_next(sound, no
     (sound / "qrels/test.tsv").unlink()
     (sound / "qrels").rmdir()
     found = genzoo.check(sound, "http://127.0.0.1:9/v1#m")  # no server is asked
-    assert (found.kind, found.exit_code, found.sizes) == ("search to be judged", 2, {"passages": 80, "queries": 60})
-    assert "To pool and judge them comes next: genzoo pool --queries" in found.summary
+    assert (found.kind, found.exit_code, found.sizes) == ("search to be judged", 0, {"passages": 80, "queries": 60})
+    assert "Pool them and judge next" in found.summary and "genzoo pool --queries" in found.next_command
     assert [(row.model, row.part, row.unit, row.longest, row.room) for row in found.lengths] == [
         ("localhost-9/m", "passages", "words", 25, None),
         ("localhost-9/m", "queries", "words", 6, None),

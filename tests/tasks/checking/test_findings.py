@@ -26,6 +26,13 @@ def test_cautions_are_the_reasons_where_nothing_blocks():
     assert in_words(verdict, reasons) == "usable with care, because reason 0; reason 1; reason 2; and 2 more"
 
 
+def test_texts_to_be_pooled_are_ready_for_that_and_their_cautions_are_named():
+    verdict, reasons = judge([_of("caution", "few texts"), _of("fact"), _of("missing", "no judgements")])
+    assert (verdict, EXIT_CODES[verdict]) == ("ready to pool", 0)
+    assert in_words(verdict, reasons) == "ready to pool: no judgements; few texts"
+    assert judge([_of("missing"), _of("blocker")])[0] == "cannot be measured"
+
+
 def test_facts_alone_are_ready():
     assert judge([_of("fact")]) == ("ready", [])
     assert EXIT_CODES["ready"] == 0

@@ -28,8 +28,8 @@ def test_a_folder_of_texts_says_what_it_lacks(tmp_path):
     ]
     found = findings(there)
     assert set(found) == {"no-queries", "near-duplicates"}
-    assert found["no-queries"].severity == "blocker"
-    assert f"genzoo pool --queries LOG --corpus {tmp_path}" in found["no-queries"].text
+    assert found["no-queries"].severity == "missing"
+    assert there.next_command.startswith(f"genzoo pool --queries LOG --corpus {tmp_path} -m ")
     assert found["near-duplicates"].examples == ("a.md#1 ~ below/b.txt",)
 
 
@@ -56,7 +56,7 @@ def test_a_corpus_with_queries_says_that_judging_comes_next(tmp_path):
     assert [(part, len(texts)) for part, texts, _ in there.parts] == [("passages", 2), ("queries", 2)]
     found = findings(there)
     assert set(found) == {"no-judgements", "duplicates", "distinct-queries", "frequent-queries"}
-    assert f"--queries '{folder}/queries.csv' --corpus '{folder}/corpus.csv' -m" in found["no-judgements"].text
+    assert f"--queries '{folder}/queries.csv' --corpus '{folder}/corpus.csv' -m" in there.next_command
     (folder / "queries.csv").write_text("id,query\nq1,\n")
     with pytest.raises(InputError, match="line 2: the query has no text"):
         open_unjudged(folder, NOBODY)
@@ -88,8 +88,8 @@ def test_a_log_says_what_it_is_good_for_and_what_it_lacks(tmp_path):
     path.write_text("time,search_term\n" + "".join(f"{n},{text}\n" for n, text in enumerate(asked)))
     there = open_unjudged(path, NOBODY)
     found = findings(there)
-    assert there.kind == "query log" and found["no-passages"].severity == "blocker"
-    assert f"genzoo pool --queries {path} --corpus PASSAGES" in found["no-passages"].text
+    assert there.kind == "query log" and found["no-passages"].severity == "missing"
+    assert there.next_command.startswith(f"genzoo pool --queries {path} --corpus PASSAGES -m ")
     assert (found["empty"].count, found["empty"].total) == (1, 20)
     assert found["distinct-queries"].text == "14 distinct queries in 19 rows, 13 whatever their case and spaces"
     assert (found["frequent-queries"].count, found["frequent-queries"].examples) == (
@@ -119,7 +119,7 @@ def test_the_column_of_the_queries_may_be_named(tmp_path):
     assert open_unjudged(path, NOBODY) is None
     there = open_unjudged(path, Columns.parse(["query=frage"]))
     assert [row.text for row in there.queries] == ["wie lange dauert der Versand"]
-    assert f"--queries {path} --columns query=frage --corpus" in findings(there)["no-passages"].text
+    assert f"--queries {path} --columns query=frage --corpus" in there.next_command
 
 
 @pytest.mark.parametrize(

@@ -78,12 +78,30 @@ def test_a_table_of_lengths_is_printed(genzoo, pairs, tiny_teacher):
     assert lines[place + 2].startswith("Lengths in tokens.")
 
 
-def test_a_log_is_told_what_it_lacks(genzoo, tmp_path):
+def test_a_good_log_is_ready_to_pool(genzoo, tmp_path):
     (tmp_path / "log.txt").write_text("how do I reset my password\nwhere is my parcel\n")
     code, text, _ = genzoo("check", "log.txt")
-    assert code == 2
+    assert code == 0
     assert "log.txt: query log" in text
-    assert "genzoo pool --queries log.txt" in text
+    verdict, following = text.splitlines()[-2:]
+    assert verdict.startswith("ready to pool: queries without passages and judgements. Pool them")
+    assert following == "Next: genzoo pool --queries log.txt --corpus PASSAGES -m minilm -m bm25"
+    assert text.count("queries without passages") == 1
+
+
+def test_a_log_with_cautions_is_ready_to_pool_and_names_them(genzoo, tmp_path):
+    (tmp_path / "log.csv").write_text("n,query\n1,where is my parcel\n2,reset my password\n3,\n")
+    code, text, _ = genzoo("check", "log.csv")
+    assert code == 0
+    assert "! 1 of 3 (33.3 %) rows hold no query" in text
+    assert text.splitlines()[-2].startswith("ready to pool: queries without passages")
+    assert text.splitlines()[-2].endswith("; 1 of 3 (33.3 %) rows hold no query")
+
+
+def test_a_log_without_a_query_cannot_be_measured(genzoo, tmp_path):
+    (tmp_path / "log.csv").write_text("query,n\n,1\n,2\n")
+    code, text, _ = genzoo("check", "log.csv")
+    assert code == 2 and "Next:" not in text
 
 
 def test_hostile_texts_command_no_terminal(genzoo, tmp_path):

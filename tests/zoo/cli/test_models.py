@@ -31,6 +31,8 @@ def test_a_listing_that_is_piped_is_a_line_each(genzoo):
     lines = genzoo("list", "--backbones")[1].splitlines()
     rows = json.loads(genzoo("list", "--backbones", "--json")[1])
     assert [line.split("\t") for line in lines] == [[str(cell) for cell in row.values()] for row in rows]
+    assert "minilm (genzoo list --teachers), and the baselines bm25 and random" in genzoo("list")[2]
+    assert genzoo("list", "--teachers")[2] == ""
     code, text, notes = genzoo("list", "nothing*")
     assert (code, text, notes) == (0, "", "note: nothing matches 'nothing*'")
     code, text, notes = genzoo("--quiet", "list", "nothing*")
