@@ -34,7 +34,7 @@ def test_the_searches_that_went_wrong_are_listed_worst_first(genzoo, results):
     assert lines[0].startswith("one on HelpDesk: 2 of 3 searches went wrong.")
     assert lines[2:6] == [
         "send it back",
-        "  query q1 · recall_at_1 0.000",
+        "  query q1 · Recall@1 0.000",
         "  The first relevant passage is at rank 2.",
         "  1. 0.900  grade 0 We open at nine. (other)",
     ]
