@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ from genzoo.leaderboards.facts import (
     is_safety_by_name,
     tasks_of,
 )
-from genzoo.leaderboards.judging.figures import judging_of, unjudged_figures
+from genzoo.leaderboards.judging.figures import UnjudgedFigures, judging_of, unjudged_figures
 from genzoo.leaderboards.naming import short_name, short_revision
 from genzoo.leaderboards.reading.reported import ReportedMeans
 from genzoo.leaderboards.reading.result_files import UNKNOWN, entries, read_object
@@ -337,6 +338,16 @@ def _small_sets(board: BoardFacts) -> Iterator[Caveat]:
         yield Caveat("small", "Small data sets", text)
 
 
+def _missing_judgements(figures: Sequence[UnjudgedFigures]) -> str:
+    """What adds the passages that nobody judged, and what it costs."""
+    depth = max(each.depth for each in figures)
+    missing = sum(math.ceil((1 - each.judged) * each.depth * each.n) for each in figures)
+    return (
+        f"genzoo pool with these models, -k {depth} and --reopen adds what is missing, at most {plural(missing, 'passage')}; the queries count "
+        "again only once these are judged."
+    )
+
+
 def _unjudged(board: BoardFacts) -> Iterator[Caveat]:
     judged = {task: own for task in board.tasks if (own := judging_of(board.store, task)) is not None}
     if not judged:
@@ -353,7 +364,7 @@ def _unjudged(board: BoardFacts) -> Iterator[Caveat]:
         yield Caveat(
             "unjudged",
             f"Unjudged passages: {plural(len(few), 'score')}",
-            text + "genzoo pool with these models and -k 10 adds what is missing.",
+            text + _missing_judgements(figures),
         )
     for task, own in judged.items():
         if own.effect:

@@ -86,7 +86,7 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
     blocks.append(block(comparison_table(board, found, row, reference), _MANY))
     about = (
         "Δ is the first model’s score minus the second’s. A win is a difference of more than 0.05 points in the better direction; "
-        "intervals and tests are over tasks."
+        f"intervals and tests are over {'tasks' if board.own_task is None else 'its queries'}."
     )
     if board.safety.tasks:
         about += " Safety tasks are neither won nor lost and left out of the mean, because a model that finds nothing is perfectly safe."
@@ -95,7 +95,7 @@ def _report(board: Leaderboard, store: ResultStore, row: LeaderboardRow, referen
     compared = verdicts(store, [(task, row.key, reference.key) for task in board.tasks])
     wrong = searched(board, store)
     sections = (
-        Section("tasks", "Task by task", (*blocks, Prose(about, is_quiet=True))),
+        Section("tasks", "Task by task" if len(board.tasks) > 1 else "Scores", (*blocks, Prose(about, is_quiet=True))),
         *(() if board.is_own else (safety_section(board, store), cost_section(board))),
         *judging_sections(board, store, compared),
         *failures_sections(wrong, store),

@@ -257,7 +257,7 @@ def score_against_size(board: Leaderboard, ax: Axes | None = None) -> Axes:
         is_roomy = decades < (3.4 if is_wide(ax) else 1.5)
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if is_roomy else (1.0,)))
         ax.set_xlabel("Parameters")
-        ax.set_ylabel("Mean over tasks")
+        ax.set_ylabel("Mean over tasks" if len(board.tasks) > 1 else "Score")
         front = pareto_front(points)
         if 1 < len(front) < len(points):
             x, y = [*(p.x for p in front), ax.get_xlim()[1]], [*(p.y * 100 for p in front), front[-1].y * 100]

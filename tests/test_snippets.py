@@ -134,7 +134,8 @@ def prepared(tmp_path_factory):
         tasks = ["-t", "GenZooMiniRetrieval", "-t", "GenZooMiniSTS"]
         run_genzoo(TRIAL, ["evaluate", *models, *tasks, "-o", "results"])
         write_helpdesk(folder / "helpdesk")
-        run_genzoo(TRIAL, ["evaluate", "-m", "run", "-t", "SciFact", "--data", "SciFact=helpdesk", "-o", "own"])
+        tasks = ["-t", "SciFact", "--data", "SciFact=helpdesk", "-t", "GenZooMiniSTS"]
+        run_genzoo(TRIAL, ["evaluate", "-m", "run", *tasks, "-o", "own"])
     return folder
 
 

@@ -279,6 +279,7 @@ def _own_tokens() -> list[str]:
 
 _MARK = re.compile(r"<\|?[^<>]*\|?>")  # such as <|im_end|>
 _WORD = re.compile(r"[^\W_]{2,}")
+_LISTED = 4  # shared words named
 _PLAIN_TEXT = (
     "the and for are was were with that this from have has had not but can will would should could may might you your "
     "they them their there here what when where which who why how its his her our out into than then also any all some "
@@ -317,6 +318,17 @@ def shared_words(first: str, second: str) -> tuple[str, ...]:
     """
     there = content_words(second)
     return tuple(word for stem, word in content_words(first).items() if stem in there)
+
+
+def listed_words(words: Sequence[str]) -> str:
+    """What `shared_words` found, for a sentence; common words are not looked for, so it does not say that none is shared.
+
+    >>> listed_words(("rent", "2026")), listed_words(())
+    ('“rent”, “2026”', 'no word beyond common ones')
+    """
+    if not words:
+        return "no word beyond common ones"
+    return ", ".join(f"“{word}”" for word in words[:_LISTED]) + (" and more" if len(words) > _LISTED else "")
 
 
 def telling(tokens: Iterable[str]) -> list[str]:

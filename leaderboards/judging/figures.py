@@ -133,6 +133,7 @@ class UnjudgedFigures:
         condensed: The main score without the passages that nobody judged.
         bpref: `genzoo.leaderboards.statistics.unjudged.bpref`.
         depth: Of the main score.
+        n: Queries.
     """
 
     task: str
@@ -142,6 +143,7 @@ class UnjudgedFigures:
     condensed: float
     bpref: float
     depth: int
+    n: int
 
 
 def unjudged_figures(store: ResultStore, keys: Sequence[ModelKey], tasks: Iterable[str]) -> tuple[UnjudgedFigures, ...]:
@@ -159,5 +161,6 @@ def unjudged_figures(store: ResultStore, keys: Sequence[ModelKey], tasks: Iterab
                     [np.mean(own, axis=0) for own in rows.values()], axis=0
                 ).tolist()
                 depth = metric_depth(store.tasks[task].main_score)
-                found.append(UnjudgedFigures(task, key, score, judged, condensed, bpref, depth))
+                n = sum(map(len, rows.values()))
+                found.append(UnjudgedFigures(task, key, score, judged, condensed, bpref, depth, n))
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -10,17 +11,17 @@ from genzoo.errors import InputError
 from genzoo.leaderboards.facts import ModelKey
 from genzoo.leaderboards.leaderboard import Leaderboard, LeaderboardRow
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.searches.explained import ExplainedSearch
+from genzoo.leaderboards.searches.explained import ExplainedSearch, PlacedPassage
 from genzoo.leaderboards.searches.failures import FailedSearches, failed_searches
 from genzoo.reports.chapters.cells import MODEL, block, model_cell, whole_cell
 from genzoo.reports.render.document import Block, Drawing, Prose, SearchCard, Searches, SearchRow, Section
 from genzoo.reports.render.table import Cell, Column, Table
+from genzoo.text import listed_words
 
 DEPTHS = (1, 5, 10)
 """Ranks down to which passages that must not be found are counted."""
 _MOST_MODELS = 6  # of a card, in the order of the board
 _MOST = 8  # searches shown of a task
-_WORDS = 4  # shared words named
 
 
 class MeasuredSearches(NamedTuple):
@@ -176,28 +177,33 @@ def _cards(task: str, measured: Sequence[MeasuredSearches]) -> Iterator[SearchCa
 
 def _card(task: str, searches: Mapping[ModelKey, ExplainedSearch], labels: Mapping[ModelKey, str]) -> SearchCard:
     one = next(iter(searches.values()))
-    right = one.right[0].text if one.right else ""
-    rows = tuple(_row(search, labels[key]) for key, search in searches.items())
-    return SearchCard(task, one.text, "The passage that should be found", right, rows)
+    relevant = [each for search in searches.values() for each in search.right]
+    best = [each for each in relevant if each.grade == max(other.grade or 0 for other in relevant)]
+    # Of several best passages the one that is decoded, or found first, so that it is the one that the rows speak of.
+    right = min(best, key=lambda each: (each.decoded is None, each.rank or math.inf), default=None)
+    is_one = len({each.document for each in best}) < 2
+    heading = "The passage that should be found" if is_one else "One of the best passages, which should be found"
+    rows = tuple(_row(search, labels[key], right) for key, search in searches.items())
+    return SearchCard(task, one.text, heading, right.text if right else "", rows)
 
 
-def _row(search: ExplainedSearch, label: str) -> SearchRow:
+def _row(search: ExplainedSearch, label: str, shown: PlacedPassage | None) -> SearchRow:
+    """How a search went for one model; `shown` is the relevant passage that the card shows."""
+    right = next((each for each in search.right if shown and each.document == shown.document), None)
     is_good = search.is_first and not search.barred
     first = search.found[0] if search.found and not search.is_first else None
     texts = [("Query", search.decoded)]
     if first is not None:
         texts.append(("Found passage", first.decoded))
-    if search.right:
-        texts.append(("Relevant passage", search.right[0].decoded))
-    verdict = f"Found at rank {search.rank}" if search.rank else "Not among the passages that were stored"
+    if right is not None:
+        texts.append(("Relevant passage", right.decoded))
+    where = "First relevant passage at" if len(search.right) > 1 else "Found at"
+    verdict = f"{where} rank {search.rank}" if search.rank else "Not among the passages that were stored"
     why = search.verdict
-    if first is not None and search.right:
-        why += f" The query shares {_named(first.shared)} with the passage found first and {_named(search.right[0].shared)} with the relevant one."
+    if first is not None and right is not None:
+        why += (
+            f" The query shares {listed_words(first.shared)} with the passage found first and {listed_words(right.shared)} with the "
+            "relevant one."
+        )
     reads = tuple((heading, text) for heading, text in texts if text is not None)
     return SearchRow(label, verdict, first.text if first else "", reads, why if not is_good else "", is_good)
-
-
-def _named(words: tuple[str, ...]) -> str:
-    if not words:
-        return "no word"
-    return ", ".join(f"“{word}”" for word in words[:_WORDS]) + (" and more" if len(words) > _WORDS else "")

@@ -13,7 +13,7 @@ from genzoo.leaderboards.judging.verdicts import Pair, Verdict, verdicts
 from genzoo.leaderboards.leaderboard import Leaderboard
 from genzoo.leaderboards.metrics import MISSING, metric
 from genzoo.leaderboards.reading.store import ResultStore
-from genzoo.leaderboards.statistics.power import QueriesNeeded
+from genzoo.leaderboards.statistics.power import LEVEL, QueriesNeeded
 from genzoo.reports.chapters.cells import SCORE, TASK, block, change_style, p_cell, span, whole_cell
 from genzoo.reports.render.document import Block, Prose, Section
 from genzoo.reports.render.table import Cell, Column, Table, name_column, number_cell, text_cell, text_column
@@ -99,8 +99,20 @@ def verdict_in_words(store: ResultStore, found: Verdict) -> str:
     facts = f"[{span(SCORE, low, high, signed=True)}], {shown}{how}, on {found.n:,} queries of {found.task}"
     if found.is_decided:
         return f"{names[0]} finds better than {names[1]}: {points} {facts}."
-    open_ = to_do(found)
-    return f"{names[0]} and {names[1]} cannot be told apart: {points} {facts}. To decide: {open_}."
+    text = f"{names[0]} and {names[1]} cannot be told apart: {points} {facts}.{_why_open(found)}"
+    return f"{text} To decide: {to_do(found)}."
+
+
+def _why_open(found: Verdict) -> str:
+    """Why two models are not told apart although the interval leaves out zero; empty where it does not."""
+    if found.interval.low <= 0 <= found.interval.high:
+        return ""
+    if found.p_value < LEVEL:
+        return " The interval leaves out zero, but it is of this pair alone: p, corrected for all pairs, decides."
+    return (
+        " The interval leaves out zero, but it comes from resampling the queries and p from a permutation test: p, which is not "
+        "below 0.05, decides."
+    )
 
 
 def _judges(board: Leaderboard, store: ResultStore) -> Iterator[Prose]:
@@ -169,7 +181,7 @@ def needed_table(store: ResultStore, compared: Sequence[Verdict]) -> Table:
          of_plan(lambda plan: text_cell(_range(plan), style="fixed"))),
         (text_column("To do"), lambda each: text_cell(to_do(each))),
     ]  # fmt: skip
-    return Table.of("How many queries it takes", compared, columns)
+    return Table.of("How many queries it takes", compared, columns, sample="queries")
 
 
 def _range(plan: QueriesNeeded) -> str:
@@ -196,8 +208,9 @@ def to_do(found: Verdict) -> str:
         return text
     wanted, rest = judging.n_chosen + plan.more - judging.n_open, judging.n_log - judging.n_chosen + judging.n_open
     if wanted <= judging.n_log:
-        return f"{text}; the same `genzoo pool` command with -n {wanted} adds them"
-    return f"it takes about {plan.more:,} more queries, and the log has {rest:,}: for this log the two are about equal"
+        return f"{text}; the same genzoo pool command with -n {wanted} adds them"
+    text = f"it takes about {plan.more:,} more queries, and the log has {rest or 'no more'}"
+    return f"{text}: {'judging these gives' if rest else 'this is'} the difference on the log itself, without a sample"
 
 
 def _log_in_words(store: ResultStore, compared: Sequence[Verdict]) -> Iterator[str]:

@@ -20,10 +20,9 @@ from genzoo.reports.render.document import (
     SearchRow,
     Section,
 )
-from genzoo.text import shared_words
+from genzoo.text import listed_words, shared_words
 
 _MOST_MODELS = 6  # of a card: the zoo's own first, then in the order of the board
-_WORDS = 4  # shared words named
 
 
 def evidence_section(board: Leaderboard, store: ResultStore) -> Section:
@@ -91,15 +90,9 @@ def _why(search: Search, outcome: Outcome, readings: Mapping[str, Decoded], righ
         return f"{text}."
     query, first, second = (readings[each].decoded for each in texts)
     return (
-        f"{text}. In the decoded texts, the query shares {_named(shared_words(query, first))} with the passage it found and "
-        f"{_named(shared_words(query, second))} with the {right}."
+        f"{text}. In the decoded texts, the query shares {listed_words(shared_words(query, first))} with the passage it found and "
+        f"{listed_words(shared_words(query, second))} with the {right}."
     )
-
-
-def _named(words: tuple[str, ...]) -> str:
-    if not words:
-        return "no word"
-    return ", ".join(f"“{word}”" for word in words[:_WORDS]) + (" and more" if len(words) > _WORDS else "")
 
 
 def _decoded_blocks(board: Leaderboard, store: ResultStore) -> list[Block]:

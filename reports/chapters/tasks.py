@@ -109,7 +109,9 @@ def _size_drawing(board: Leaderboard) -> Drawing:
     listed = "; ".join(f"{p.label}: {format_count(p.x)} parameters, {SCORE.display(p.y)}" for p in points)
     front = plots.pareto_front(points)
     listed += f". Not beaten by any smaller model: {', '.join(p.label for p in front)}"
-    caption = "Mean over tasks, multiplied by 100, against the number of parameters (log scale)."
+    score = "Mean over tasks" if len(board.tasks) > 1 else "Score"
+    caption = f"{score}, multiplied by 100, against the number of parameters (log scale)."
+    caption += " Models without such a number, as bm25, are not in the figure." if len(points) < len(board.rows) else ""
     caption += " The mean leaves out safety tasks." if board.safety.tasks else ""
     caption += " The line joins the models that no smaller one beats." if len(front) > 1 else ""
     caption += crowded(len(points))

@@ -133,13 +133,13 @@ def _may_be_log(path: Path, columns: Columns) -> bool:
 
 
 def _log_findings(texts: Sequence[str], n_rows: int) -> Iterator[DataFinding]:
-    """Findings on the queries of a log, counted as ``genzoo pool`` counts them: each text once."""
+    """Findings on the queries of a log, counted as ``genzoo pool`` counts them: each text once, whatever its case and spaces."""
     if len(texts) < n_rows:
         yield counted("empty", "queries", n_rows - len(texts), n_rows, "rows hold no query")
     distinct, alike = list(dict.fromkeys(texts)), Counter(map(collapsed, texts))
     said = f"{len(distinct):,} distinct queries in {plural(len(texts), 'row')}"
     if len(alike) < len(distinct):
-        said += f", {len(alike):,} whatever their case and spaces"
+        said += f", {len(alike):,} whatever their case and spaces: a pool has each of these once"
     yield DataFinding("distinct-queries", "queries", said, count=len(distinct), total=len(texts))
     often = [(text, count) for text, count in alike.most_common(_SHOWN) if count > 1]
     if often:

@@ -144,15 +144,16 @@ def extended(kept: Selection, log: Sequence[str], n_queries: int | None, most_di
             "at random. Leave it out, or make a new pool"
         )
     more = (n_queries or 0) - len(kept.queries)
-    _check("n_queries", n_queries or 0, kept.n_log)
-    if more <= 0:
-        return kept
     taken = set(kept.queries)
     rest = [query for query in log if query not in taken]
+    _check("n_queries", n_queries or 0, len(taken) + len(rest))
+    if more <= 0:
+        return kept
     drawn = random.Random(seed).sample(rest, more)  # noqa: S311  (a sample, no secret)
     return Selection(kept.n_log, kept.disagreed, (*kept.drawn, *drawn))
 
 
 def _check(name: str, number: int, total: int, least: int = 0) -> None:
     if not least <= number <= total:
-        raise InputError(f"{name} is {number}: the log has {plural(total, 'distinct query')}")
+        named = f"{name} (-n)" if name == "n_queries" else name
+        raise InputError(f"{named} is {number}: the log has {plural(total, 'distinct query')}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from genzoo.errors import InputError
 from genzoo.tasks.judging.disagreement import Selection
 from genzoo.tasks.judging.judgement_files import FOLDER
-from genzoo.tasks.judging.judgements import Judging, PoolItem, is_pool, read_judging
+from genzoo.tasks.judging.judgements import QUERIES, Judging, PoolItem, is_pool, read_judging
 from genzoo.text import plural
 
 
@@ -90,8 +90,9 @@ class KeptPool:
             raise InputError(
                 f"{self.folder}: this adds {plural(len(new), 'passage')} to queries that are judged to the end, and these count "
                 f"again only once the new passages are judged: {len(complete):,} -> {len(complete) - len(reopened):,} complete "
-                "queries. Nothing was changed. Add --reopen to go on; or give a new folder with --output and copy "
-                f"{FOLDER}/ into it, and this pool stays as it is. More queries (-n) with the same models and depth reopen none"
+                "queries. Nothing was changed. Add --reopen to go on; or pool the same queries in a new folder and copy "
+                f"{FOLDER}/ into it, with --queries {self.folder / QUERIES} and another --output in place of the log, -n and "
+                "this folder: this pool then stays as it is. More queries (-n) with the same models and depth reopen none"
             )
 
     def added(self, items: Sequence[PoolItem]) -> str:

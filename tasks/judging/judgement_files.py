@@ -27,7 +27,8 @@ class Judgement(NamedTuple):
         judge: Name of the judge.
         grade: 0 to 3, or `HARM`; None where the judge could not tell.
         time: When it was given, as ISO 8601 in UTC; empty where the file does not say.
-        source: The file.
+        source: The file, with the name of its folder.
+        query: Id or text of the query, as the file has it; empty where it does not.
     """
 
     item: str
@@ -35,10 +36,13 @@ class Judgement(NamedTuple):
     grade: int | None
     time: str
     source: str
+    query: str = ""
 
 
 def judgement_files(folder: Path) -> list[Path]:
-    """The files of judgements in a pool's folder: those in judgements/, and judge.csv.
+    """The files of judgements in a pool's folder: judge.csv, then those in judgements/, in the order in which they were changed last.
+
+    Those of one moment, as a copy may make them, are in the order of their names.
 
     Raises:
         InputError: There is one of another kind.
@@ -48,7 +52,8 @@ def judgement_files(folder: Path) -> list[Path]:
     for path in paths:
         if path.suffix.lower() not in _ENDINGS:
             raise InputError(f"{path} is no file of judgements: expected {', '.join(_ENDINGS)}. Move it elsewhere")
-    return [*paths, *([folder / SHEET] if (folder / SHEET).is_file() else [])]
+    paths.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return [*([folder / SHEET] if (folder / SHEET).is_file() else []), *paths]
 
 
 def read_judgements(path: Path, pairs: Mapping[tuple[str, str], str]) -> Iterator[Judgement]:
@@ -77,7 +82,12 @@ def read_judgements(path: Path, pairs: Mapping[tuple[str, str], str]) -> Iterato
         judge = row.text("judge", is_optional=True).strip() or path.stem
         is_told = said is not None and str(said).strip().lower() != "x"
         yield Judgement(
-            str(item).strip(), judge, _grade(row) if is_told else None, row.text("time", is_optional=True), path.name
+            item=str(item).strip(),
+            judge=judge,
+            grade=_grade(row) if is_told else None,
+            time=row.text("time", is_optional=True),
+            source=f"{path.parent.name}/{path.name}",
+            query=str(row.cells.get("query-id") or row.cells.get("query") or ""),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +21,9 @@ from genzoo.tasks.judging.judgement_files import (
     judgement_files,
     read_judgements,
 )
-from genzoo.text import plural
+from genzoo.text import escape_csv, plural
 
-POOL, RECORD, PAGE, QRELS = "pool.jsonl", "pool.json", "judge.html", "qrels.jsonl"
+POOL, RECORD, PAGE, QRELS, QUERIES = "pool.jsonl", "pool.json", "judge.html", "qrels.jsonl", "queries.jsonl"
 WIDE = 2
 """Grades that lie so far apart are a disagreement worth a talk: one judge says answered, the other says not."""
 
@@ -147,11 +148,11 @@ def settle_judgements(folder: Path) -> Judging:
 def read_judging(folder: Path) -> Judging:
     """The pool of a folder with the judgements in it: the files in judgements/, and judge.csv where grades were filled in.
 
-    Of one judge's words on one item the latest counts. A file without times, as TREC's, gives way to one with them.
+    Of one judge's words on one item the latest counts. A file without times, as TREC's, gives way to one with them; of two such files
+    the one that `judgement_files` has later counts, and a note says so.
 
     Raises:
-        InputError: It is no pool, a file cannot be read, a grade is none of `GRADES`, or two files without times
-            contradict each other.
+        InputError: It is no pool, a file cannot be read, a grade is none of `GRADES`, or a file without times contradicts itself.
     """
     if not is_pool(folder):
         raise InputError(f"{folder} is no pool: it holds no {POOL}. Make one with genzoo pool")
@@ -159,16 +160,24 @@ def read_judging(folder: Path) -> Judging:
     known = {item.item for item in items}
     pairs = {(item.query, name): item.item for item in items for name in item.documents}
     kept: dict[str, dict[str, Judgement]] = {}
-    notes = []
+    notes, replaced = list[str](), Counter[tuple[str, str, str]]()
+    queries = _known_queries(folder, items)
     for path in judgement_files(folder):
-        strange = 0
+        strange = Counter[str]()
         for judgement in read_judgements(path, pairs):
             if judgement.item in known:
-                _keep(kept, judgement, path)
+                replaced.update(_keep(kept, judgement, path))
             else:
-                strange += 1
-        if strange:
-            notes.append(f"{path.name}: {plural(strange, 'judgement')} of texts that are not in this pool: left out")
+                strange[_missing(judgement.query, queries)] += 1
+        notes += [
+            f"{path.name}: {plural(count, 'judgement')} of {what} that are not in this pool: left out"
+            for what, count in sorted(strange.items())
+        ]
+    notes += [
+        f"{new}: {plural(count, 'grade')} of {judge} in place of {'another one' if count == 1 else 'other ones'} in {old}, which was "
+        "handed in before it"
+        for (judge, old, new), count in replaced.items()
+    ]
     judges = {judge: {item: said.grade for item, said in own.items()} for judge, own in sorted(kept.items())}
     judging = Judging(folder, tuple(items), judges, read_record(folder), tuple(notes))
     begun = {item.query for item in items if item.item in judging.grades} - judging.complete.keys()
@@ -194,13 +203,30 @@ def read_record(folder: Path) -> dict[str, Any]:
     return read_json(folder / RECORD, "make the pool again with genzoo pool", is_optional=True)
 
 
-def _keep(kept: dict[str, dict[str, Judgement]], new: Judgement, path: Path) -> None:
+def _missing(query: str, known: set[str]) -> str:
+    """What a judgement has that the pool lacks."""
+    return "texts" if not query else "passages" if query in known else "queries"
+
+
+def _known_queries(folder: Path, items: Iterable[PoolItem]) -> set[str]:
+    """Ids and texts of a pool's queries: a file of judgements names them by either."""
+    path = folder / QUERIES
+    texts = [row.text("text") for row in read_rows(path)] if path.is_file() else []
+    return {item.query for item in items} | {form for text in texts for form in (text, escape_csv(text))}
+
+
+def _keep(kept: dict[str, dict[str, Judgement]], new: Judgement, path: Path) -> list[tuple[str, str, str]]:
+    """Take a judgement in; the judge, the earlier file and this one where it takes the place of another grade without a time."""
     own = kept.setdefault(new.judge, {})
     old = own.get(new.item)
-    if old is not None and not old.time and not new.time and old.grade != new.grade:
-        raise InputError(
-            f"{path}: {new.judge!r} gives an item the grade {new.grade}, {old.source} gives it {old.grade}, and neither says when. "
-            "Remove one of the files, or give the judges different names"
-        )
+    is_contrary = old is not None and not old.time and not new.time and old.grade != new.grade
     if old is None or new.time >= old.time:
         own[new.item] = new
+    if old is None or not is_contrary:
+        return []
+    if old.source == new.source:
+        raise InputError(
+            f"{path}: {new.judge!r} gives an item the grades {old.grade} and {new.grade}, and the file does not say when. "
+            "Remove one of them"
+        )
+    return [(new.judge, old.source, new.source)]

@@ -17,7 +17,7 @@ from genzoo.tasks.judging.judgements import PAGE
 from genzoo.tasks.judging.passages import Passage, Split, read_passages
 from genzoo.tasks.judging.pool_folder import CORPUS, blind_items, passages_of, write_pool
 from genzoo.tasks.judging.pool_request import PoolRequest
-from genzoo.tasks.judging.texts import copied_corpus, digest_of_texts, read_log
+from genzoo.tasks.judging.texts import copied_corpus, digest_of_texts, each_once, read_log
 from genzoo.tasks.own.columns import Columns
 from genzoo.text import plural
 
@@ -167,7 +167,7 @@ def pool(
     kept, named = KeptPool.of(Path(output)), Columns.parse(columns)
     texts = {query.id: query.text for query in read_log(Path(queries), named)}
     kept.check_texts("log", digest_of_texts(texts))
-    chosen = asked.chosen(kept, texts)
+    chosen = asked.chosen(kept, each_once(texts, kept.selection.queries if kept.selection else ()))
     asked.check_models()
     return _pooled(asked, kept, chosen, texts, read_passages(Path(corpus), split, named))
 
@@ -190,7 +190,7 @@ def _pooled(
         passages = copied_corpus(corpus, new)
         digests = {"log": digest_of_texts(texts), "corpus": sha256_of(new)}
         kept.check_texts("corpus", digests["corpus"])
-        wanted = texts if chosen is None else {query: texts[query] for query in chosen.queries}
+        wanted = each_once(texts) if chosen is None else {query: texts[query] for query in chosen.queries}
         rankings = asked.search(passages, wanted, depth)
         scores = _disagreements(rankings.values())
         selection = chosen or choose(scores, asked.n_queries, asked.most_disagreed, asked.seed)
@@ -207,7 +207,9 @@ def _pooled(
             "texts": digests,
             "seed": asked.seed,
         }
-        write_pool(folder, {query: texts[query] for query in selection.queries}, content, items, record)
+        write_pool(
+            folder, {query: texts[query] for query in selection.queries}, content, items, record, kept.judging.judges
+        )
     counts = Counter(item.query for item in items)
     found = {query: scores[query] for query in selection.queries}
     return Pool(

@@ -7,13 +7,14 @@ import hashlib
 import io
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from genzoo.files import strict_json, write_files
 from genzoo.tasks.judging.judgement_files import FOLDER, SHEET, sheet_grades
-from genzoo.tasks.judging.judgements import PAGE, POOL, RECORD, PoolItem
+from genzoo.tasks.judging.judgements import PAGE, POOL, QUERIES, RECORD, PoolItem
 from genzoo.tasks.judging.page import judging_page
 from genzoo.tasks.judging.passages import Passage
 from genzoo.text import clean, escape_csv
@@ -21,7 +22,7 @@ from genzoo.text import clean, escape_csv
 if TYPE_CHECKING:
     from datasets import Dataset
 
-CORPUS, QUERIES = "corpus.jsonl", "queries.jsonl"
+CORPUS = "corpus.jsonl"
 _CELL = 30_000  # characters; spreadsheets hold 32,767 in a cell
 
 
@@ -72,6 +73,7 @@ def write_pool(
     content: Mapping[str, Passage],
     items: Sequence[PoolItem],
     record: Mapping[str, Any],
+    judges: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> None:
     """Write all files of the pool but for the corpus, or none of them; grades in an earlier spreadsheet are taken over.
 
@@ -81,6 +83,7 @@ def write_pool(
         content: Id of each passage -> the passage.
         items: What is judged, in order.
         record: How the pool was made.
+        judges: Name of each judge -> the items judged so far: the spreadsheet says who has seen what, so that what is new is found in it.
     """
     rows = ({"query-id": item.query, "corpus-id": each, "item": item.item} for item in items for each in item.documents)
     identity = hashlib.sha256(strict_json(record["texts"], is_sorted=True).encode()).hexdigest()[:16]
@@ -91,7 +94,7 @@ def write_pool(
             POOL: _lines(rows),
             RECORD: strict_json(record, indent=1) + "\n",
             PAGE: judging_page(folder.resolve().name, identity, texts, content, items),
-            SHEET: _sheet(texts, content, items, sheet_grades(folder)),
+            SHEET: _sheet(texts, content, items, sheet_grades(folder), judges),
         },
     )
     (folder / FOLDER).mkdir(exist_ok=True)
@@ -106,16 +109,18 @@ def _sheet(
     content: Mapping[str, Passage],
     items: Sequence[PoolItem],
     filled: Mapping[str, tuple[str, str]],
+    judges: Mapping[str, Collection[str]],
 ) -> str:
     """The pool as a spreadsheet, with what was filled in before; a byte order mark tells spreadsheets that it is UTF-8."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(("grade", "query", "title", "passage", "judge", "item"))
+    writer.writerow(("grade", "query", "title", "passage", "judge", "item", "judged by"))
     for item in items:
         _, title, text = content[item.documents[0]]
         cells = [_cell(each) for each in (texts[item.query], title, text)]
         grade, judge = filled.get(item.item, ("", ""))
-        writer.writerow((grade, *cells, judge, item.item))
+        by = escape_csv(", ".join(name for name, seen in judges.items() if item.item in seen))
+        writer.writerow((grade, *cells, judge, item.item, by))
     return "\ufeff" + out.getvalue()
 
 

@@ -6,11 +6,12 @@ import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genzoo.backbones.generation import Query
+from genzoo.duplicates import collapsed
 from genzoo.errors import InputError
 from genzoo.files import sha256_of
 from genzoo.jobs import job
@@ -40,6 +41,18 @@ def _distinct_ids(queries: Sequence[Query]) -> list[Query]:
         return list(queries)
     log.warning("the ids in the log repeat, so they do not name queries: the queries are numbered")
     return [Query(f"q{place:06d}", query.text) for place, query in enumerate(queries, 1)]
+
+
+def each_once(texts: Mapping[str, str], kept: Collection[str] = ()) -> dict[str, str]:
+    """The queries without those that differ from an earlier one in case or white space only; `kept` names ids that stay.
+
+    >>> each_once({"q1": "Boiler E119", "q2": "boiler  e119", "q3": "rent"})
+    {'q1': 'Boiler E119', 'q3': 'rent'}
+    """
+    seen = {collapsed(texts[name]): name for name in kept if name in texts}
+    return {
+        name: text for name, text in texts.items() if seen.setdefault(collapsed(text), name) == name or name in kept
+    }
 
 
 def digest_of_texts(texts: Mapping[str, str]) -> str:

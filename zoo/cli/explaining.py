@@ -138,7 +138,10 @@ def _print_passage(each: PlacedPassage) -> None:
         f"  [bold]{place}[/] {similarity}[{style}]{grade}[/] {escape(text)} [dim]({escape(clean(each.document))})[/]",
         markup=True,
     )
-    out.print(f"     [dim]shares {escape(', '.join(each.shared)) or 'no word'} with the query[/]", markup=True)
+    out.print(
+        f"     [dim]shares {escape(', '.join(each.shared)) or 'no word beyond common ones'} with the query[/]",
+        markup=True,
+    )
     _print_decoded(each.decoded)
 
 

@@ -261,7 +261,7 @@ def report(
 
 def compare(
     results: Results,
-    model: Annotated[str, typer.Argument(help="First model, as the leaderboard names it.")],
+    model: Annotated[str, typer.Argument(help="First model, as the leaderboard names it or as it was measured.")],
     other: Annotated[str, typer.Argument(help="Second model.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the comparison.")] = Path(
         "output/comparison"
@@ -272,6 +272,9 @@ def compare(
     found = _opened(results, by_revision).compare(model, other)
     if found.verdict:
         out.print(clean(found.verdict), markup=False)
+    for each in found.board.caveats:
+        if each.kind == "unjudged":
+            log.warning(each.text)
     _print_written(found.report(output))
 
 

@@ -248,7 +248,8 @@
     byId("known").replaceChildren(...known.map((name) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = `Go on as ${name}`;
+      const own = kept(name).marks || {}, done = items.filter(([item]) => item in own).length;
+      button.textContent = `Go on as ${name}: ${done} of ${items.length} judged`;
       button.addEventListener("click", () => enter(name));
       return button;
     }));

@@ -66,5 +66,5 @@ def test_judgements_that_do_not_count_are_noted_in_an_evaluation(pool_folder, tm
     path = pool_folder / "judgements" / "cleo.qrels"
     path.write_text("q000000 0 nothing.txt 2\n")
     genzoo.evaluate("random", pool_folder, output=tmp_path / "results")
-    assert "cleo.qrels: 1 judgement of texts that are not in this pool: left out" in caplog.text
+    assert "cleo.qrels: 1 judgement of passages that are not in this pool: left out" in caplog.text
     assert len(genzoo.open_data(pool_folder).notes) == 1

@@ -1,5 +1,7 @@
 """The chapter on the failed searches of own data."""
 
+import json
+
 import pytest
 
 from genzoo.leaderboards import Leaderboard, ResultStore
@@ -72,9 +74,24 @@ def test_the_worst_searches_are_shown_with_every_model(own):
     assert (poor.found, poor.is_good) == (DOCUMENTS["secret"], False)
     assert "secret, at rank 1, must not be found (grade -1)." in poor.why
     assert (
-        "The query shares “master”, “code” with the passage found first and no word with the relevant one." in poor.why
+        "The query shares “master”, “code” with the passage found first and no word beyond common ones with the "
+        "relevant one." in poor.why
     )
     assert not [block for block in evidence.blocks if isinstance(block, Searches)]  # not shown twice
+
+
+def test_of_several_best_passages_the_card_shows_the_one_that_was_found(own):
+    path = own.root / "judgements" / f"{TASK}.json"
+    content = json.loads(path.read_text())
+    content["parts"]["default"]["test"]["relevance"]["q2"] = {"right": 1, "other": 1, "secret": -1}
+    path.write_text(json.dumps(content))
+    for model in (GOOD, POOR):
+        own.score(model, TASK, float(model == GOOD) * 0.75)
+    (section,), _ = section_of(own)
+    (block,) = (block for block in section.blocks if isinstance(block, Searches))
+    (card,) = (card for card in block.items if card.query == "master code")
+    assert card.heading == "One of the best passages, which should be found" and card.right == DOCUMENTS["other"]
+    assert card.rows[0].verdict == "First relevant passage at rank 1"
 
 
 def test_tasks_of_others_have_no_such_chapter(own):

@@ -1,5 +1,6 @@
 """The chapter on judgements."""
 
+import dataclasses
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from genzoo.leaderboards.judging.figures import TaskJudging
 from genzoo.leaderboards.judging.verdicts import Verdict, verdicts
 from genzoo.leaderboards.statistics.power import QueriesNeeded
 from genzoo.leaderboards.statistics.significance import Interval
+from genzoo.reports import compare
 from genzoo.reports.chapters.judging import judging_sections, needed_table, rivals, to_do, verdict_in_words
 from genzoo.reports.render.document import Prose
 
@@ -60,6 +62,23 @@ def test_it_says_who_agreed_what_was_not_judged_and_what_to_do(judged):
     assert (needed["Queries"] == 12).all()
 
 
+def test_what_was_not_judged_is_said_with_the_command_that_adds_it_and_its_price(judged):
+    board = Leaderboard.from_store(ResultStore.load(judged.root))
+    (caveat,) = (each for each in board.caveats if each.kind == "unjudged")
+    assert "new on helpdesk (50 % of its first 10)" in caveat.text
+    assert (
+        "-k 10 and --reopen adds what is missing, at most 60 passages; the queries count again only once" in caveat.text
+    )
+
+
+def test_a_comparison_on_one_search_speaks_of_queries_not_of_tasks(judged, tmp_path):
+    judged.task(TASK, dataset={"path": f"own/{TASK}", "revision": "v1"})
+    compare(ResultStore.load(judged.root), "one", "two", tmp_path, formats=["md"])
+    text = (tmp_path / "compare-one-two.md").read_text()
+    assert "intervals and tests are over its queries" in text and "## Scores" in text
+    assert "Task by task" not in text and "over tasks" not in text
+
+
 def test_a_pair_has_its_own_and_other_tasks_have_none(judged, tmp_path):
     store = ResultStore.load(judged.root)
     board = Leaderboard.from_store(store.only([ONE, TWO]))
@@ -105,12 +124,12 @@ def verdict(p_value, needed, for_log=None, judging=JUDGING):
         (verdict(0.01, QueriesNeeded(40, 0.03, 60, 20, None)), "told apart"),
         (
             verdict(0.2, QueriesNeeded(40, 0.03, 120, 30, None)),
-            "judge about 80 more queries, some 1,000 passages; the same `genzoo pool` command with -n 120 adds them",
+            "judge about 80 more queries, some 1,000 passages; the same genzoo pool command with -n 120 adds them",
         ),
         (verdict(0.2, QueriesNeeded(40, 0.03, 44, 30, None)), "judge about 4 more queries, some 50 passages"),
         (
             verdict(0.2, QueriesNeeded(40, 0.03, 804, 30, None)),
-            "it takes about 764 more queries, and the log has 90: for this log the two are about equal",
+            "it takes about 764 more queries, and the log has 90: judging these gives the difference on the log itself, without a sample",
         ),
         (verdict(0.2, QueriesNeeded(40, 0.03, 120, 30, None), judging=None), "judge about 80 more queries"),
         (verdict(0.2, QueriesNeeded(40, 0.03, 38, 30, None)), "on the edge: judge a few more queries"),
@@ -140,3 +159,19 @@ def test_the_verdict_says_who_finds_better_by_how_much_and_how_sure_that_is(judg
     )
     said = verdict_in_words(store, verdict(0.2, plan))
     assert said.startswith("two and one cannot be told apart: 3.0 points") and "-n 120" in said
+    assert "leaves out zero" not in said
+
+
+@pytest.mark.parametrize(
+    ("p_value", "p_holm", "reason"),
+    [
+        (0.052, 0.052, "p from a permutation test: p, which is not below 0.05, decides"),
+        (0.03, 0.09, "corrected for all pairs"),
+    ],
+)
+def test_where_the_interval_leaves_out_zero_and_the_test_does_not_tell_apart_it_says_why(
+    judged, p_value, p_holm, reason
+):
+    open_ = dataclasses.replace(verdict(p_value, None), p_holm=p_holm, interval=Interval(-0.08, -0.17, -0.004, 30))
+    said = verdict_in_words(ResultStore.load(judged.root), open_)
+    assert "[+0.4 to +17.0]" in said and " The interval leaves out zero, but it" in said and reason in said

@@ -45,7 +45,7 @@ def test_searches_say_why(safe):
     assert (zoo.verdict, zoo.found, zoo.is_good) == ("Not served (rank 7)", "b passage 0", True)
     assert zoo.why == (
         "Similarity 0.950, 0.760 more than the harmful passage (0.190). In the decoded texts, the query shares “red”, “apple” with the passage "
-        "it found and no word with the harmful passage."
+        "it found and no word beyond common ones with the harmful passage."
     )
     assert (other.verdict, other.is_good, other.why) == ("Served (rank 1)", False, "")
 

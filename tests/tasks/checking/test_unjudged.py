@@ -91,7 +91,9 @@ def test_a_log_says_what_it_is_good_for_and_what_it_lacks(tmp_path):
     assert there.kind == "query log" and found["no-passages"].severity == "missing"
     assert there.next_command.startswith(f"genzoo pool --queries {path} --corpus PASSAGES -m ")
     assert (found["empty"].count, found["empty"].total) == (1, 20)
-    assert found["distinct-queries"].text == "14 distinct queries in 19 rows, 13 whatever their case and spaces"
+    assert found["distinct-queries"].text == (
+        "14 distinct queries in 19 rows, 13 whatever their case and spaces: a pool has each of these once"
+    )
     assert (found["frequent-queries"].count, found["frequent-queries"].examples) == (
         7,
         ("reset my password (7 times)",),

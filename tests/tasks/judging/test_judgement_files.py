@@ -38,9 +38,9 @@ def test_a_row_may_name_the_item_or_the_ids(tmp_path):
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert [tuple(each) for each in read_judgements(path, PAIRS)] == [
-        ("i1", "Anna", 2, "2026", "anna.jsonl"),
-        ("i3", "anna", None, "", "anna.jsonl"),
-        ("", "anna", -1, "", "anna.jsonl"),
+        ("i1", "Anna", 2, "2026", f"{tmp_path.name}/anna.jsonl", ""),
+        ("i3", "anna", None, "", f"{tmp_path.name}/anna.jsonl", "q2"),
+        ("", "anna", -1, "", f"{tmp_path.name}/anna.jsonl", "q9"),
     ]
 
 
@@ -53,7 +53,7 @@ def test_trec_has_four_columns_and_no_judge(tmp_path):
 def test_hidden_files_are_passed_over_and_others_refused(folder):
     for name in (".DS_Store", "b.jsonl", "a.csv"):
         (folder / "judgements" / name).touch()
-    assert [path.name for path in judgement_files(folder)] == ["a.csv", "b.jsonl"]
+    assert sorted(path.name for path in judgement_files(folder)) == ["a.csv", "b.jsonl"]
     (folder / "judgements" / "letter.docx").touch()
     with pytest.raises(InputError, match="no file of judgements"):
         judgement_files(folder)

@@ -1,6 +1,7 @@
 """What judges said: read from every form that it comes in, merged by one rule, and written as judgements of the corpus."""
 
 import json
+import os
 
 import pytest
 
@@ -79,6 +80,19 @@ def test_judgements_of_other_texts_are_left_out_and_told(folder):
     assert settle_judgements(folder).notes == ("anna.jsonl: 1 judgement of texts that are not in this pool: left out",)
 
 
+def test_it_is_said_whether_a_query_or_a_passage_is_not_in_the_pool(folder):
+    (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "=rent"}\n{"_id": "q2", "text": "sofa"}\n')
+    sheet = "grade,query,item\n1,'=rent,i8\n2,sofa,i9\n3,bins,i7\n"
+    (folder / "judgements" / "ann.csv").write_text(sheet)
+    (folder / "judgements" / "bert.qrels").write_text("q9 0 a 1\nq1 0 z 1\nq1 0 a 1\n")
+    assert read_judging(folder).notes[:4] == (
+        "ann.csv: 2 judgements of passages that are not in this pool: left out",
+        "ann.csv: 1 judgement of queries that are not in this pool: left out",
+        "bert.qrels: 1 judgement of passages that are not in this pool: left out",
+        "bert.qrels: 1 judgement of queries that are not in this pool: left out",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -99,10 +113,29 @@ def test_what_cannot_be_read_is_said_and_nothing_is_written(folder, name, conten
     assert not (folder / "qrels.jsonl").exists()
 
 
-def test_two_files_without_times_must_not_contradict_each_other(folder):
-    (folder / "judgements" / "anna.qrels").write_text("q1 0 a 1\n")
-    (folder / "judgements" / "anna.csv").write_text("grade,item\n2,i1\n")
-    with pytest.raises(InputError, match="neither says when"):
+@pytest.mark.parametrize(("older", "newer", "grade"), [("anna.qrels", "anna.csv", 2), ("anna.csv", "anna.qrels", 1)])
+def test_of_two_files_without_times_the_one_that_was_changed_last_counts_and_it_is_said(folder, older, newer, grade):
+    inside = folder / "judgements"
+    (inside / "anna.qrels").write_text("q1 0 a 1\nq1 0 b 3\n")
+    (inside / "anna.csv").write_text("grade,item\n2,i1\n3,i2\n")
+    os.utime(inside / older, (1_000, 1_000))
+    os.utime(inside / newer, (2_000, 2_000))
+    found = read_judging(folder)
+    assert found.judges == {"anna": {"i1": grade, "i2": 3}}
+    assert found.notes == (
+        f"judgements/{newer}: 1 grade of anna in place of another one in judgements/{older}, which was handed in before it",
+    )
+
+
+def test_what_was_handed_in_counts_before_the_spreadsheet_of_the_pool(folder):
+    (folder / "judgements" / "judge.csv").write_text("grade,item\n2,i1\n")
+    (folder / "judge.csv").write_text("grade,item\n1,i1\n3,i2\n")
+    assert read_judging(folder).judges == {"judge": {"i1": 2, "i2": 3}}
+
+
+def test_a_file_without_times_must_not_contradict_itself(folder):
+    (folder / "judgements" / "anna.qrels").write_text("q1 0 a 1\nq1 0 a 2\n")
+    with pytest.raises(InputError, match="the grades 1 and 2, and the file does not say when"):
         read_judging(folder)
 
 

@@ -91,7 +91,7 @@ def test_fifty_judgements_by_keyboard_survive_a_reload_and_are_exported(context,
         page.keyboard.press(str(place % 4))
     assert page.inner_text("#judged") == "50 of 60 judged"
     page.reload()
-    assert page.inner_text("#known") == "Go on as Anna"
+    assert page.inner_text("#known") == "Go on as Anna: 50 of 60 judged"
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")

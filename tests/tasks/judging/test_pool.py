@@ -223,7 +223,7 @@ def test_ids_of_the_log_that_repeat_are_not_taken_for_ids_of_queries(source, tmp
         ({"models": "bm52"}, UnknownNameError, "did you mean bm25"),
         ({"depth": 0}, InputError, "depth is 0"),
         ({"n_queries": 0}, InputError, "n_queries is 0"),
-        ({"n_queries": 9}, InputError, "n_queries is 9: the log has 8"),
+        ({"n_queries": 9}, InputError, "n_queries .* is 9: the log has 8"),
         ({"most_disagreed": 2}, InputError, "cannot disagree with itself"),
         ({"queries": "none.csv"}, InputError, "there is no query log"),
         ({"corpus": "none"}, InputError, "there is no corpus"),
