@@ -1,6 +1,7 @@
 """The states at the trained tokens, and the gradients towards them, are those of the plain pass."""
 
 import torch
+from conftest_builders import TEXTS
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.backbones import forward
@@ -32,16 +33,6 @@ def test_packed_padded_and_single_passes_agree(family, monkeypatch):
     for states, gradient in found:
         assert (states - truth[0]).abs().max() < 1e-4
         assert (gradient - truth[1]).abs().max() < 1e-3 * truth[1].abs().max()
-
-
-TEXTS = [
-    "where do polar bears live",
-    "",
-    "the quick brown fox " * 40,
-    "café 東京 🙂",
-    " two  spaces ",
-    "<|im_start|> <|gen_0|>",
-]
 
 
 def test_lean_forward_equals_the_plain_one(backbone):
