@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from mteb.models import ModelMeta
 
-from genzoo.backbones.forward import FAMILIES
 from genzoo.backbones.precision import ROUNDED, precision_of, try_bfloat16
 from genzoo.backbones.whole import check_embeddings, check_tokenizers, whole_models
 from genzoo.compute import as_many_threads
@@ -211,6 +210,8 @@ class ModelSession:
             return
         is_rounded = try_bfloat16(model, probe_texts(model), is_asked_for=asked == "bfloat16")
         if asked == "bfloat16" and not is_rounded:
+            from genzoo.backbones.forward import FAMILIES  # 2 s that most runs do without
+
             raise InputError(
                 f"{self.meta.name} cannot multiply in bfloat16: this takes a CPU and a backbone of {', '.join(FAMILIES)}; leave "
                 "--precision out"

@@ -68,5 +68,5 @@ def test_a_layer_that_is_not_there_is_refused(llama):
 
 
 def test_what_reads_a_config_alone_does_not_import_the_forward_pass():
-    code = "import sys, genzoo.models.loading; sys.exit('genzoo.backbones.forward' in sys.modules)"
+    code = "import sys, genzoo.models.loading, genzoo.tasks.evaluation; sys.exit('genzoo.backbones.forward' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
