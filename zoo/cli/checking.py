@@ -9,10 +9,9 @@ import typer
 from rich.markup import escape
 
 import genzoo
-from genzoo.cli.console import out, print_json, print_rows
+from genzoo.cli.console import exit_code_of_errors, out, print_json, print_rows
 from genzoo.cli.measuring import OWN, Columns, Kind, Language, Split
 from genzoo.cli.models import Json, complete_models
-from genzoo.errors import ZooError
 from genzoo.text import clean
 
 if TYPE_CHECKING:
@@ -52,11 +51,8 @@ def check(
 
     Loads no model. Exit code: 0 ready, to be measured or pooled, 1 usable with care, 2 cannot be measured or not be checked.
     """
-    try:
+    with exit_code_of_errors(2):
         found = genzoo.check(path, models, kind=kind, columns=columns or (), split=split, language=language)
-    except (ZooError, OSError) as error:
-        error.exit_code = 2  # type: ignore[union-attr]
-        raise
     if json:
         print_json(found.as_dict())
     else:

@@ -12,6 +12,7 @@ from typing import Any
 from rich.text import Text
 
 from genzoo.display import PlainConsole
+from genzoo.errors import ZooError
 from genzoo.files import strict_json
 from genzoo.jobs import pause
 from genzoo.text import clean, is_hiding
@@ -86,3 +87,13 @@ def many_objects() -> Iterator[None]:
         gc.freeze()
         if was_on:
             gc.enable()
+
+
+@contextmanager
+def exit_code_of_errors(code: int) -> Iterator[None]:
+    """Around the work of a command whose exit code 1 is a finding: an error gets another."""
+    try:
+        yield
+    except (ZooError, OSError) as error:
+        error.exit_code = code  # type: ignore[union-attr]
+        raise

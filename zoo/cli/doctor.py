@@ -10,9 +10,8 @@ import typer
 from rich.markup import escape
 
 import genzoo
-from genzoo.cli.console import out, print_json, print_rows
+from genzoo.cli.console import exit_code_of_errors, out, print_json, print_rows
 from genzoo.cli.models import Json, complete_models
-from genzoo.errors import ZooError
 from genzoo.models.entries import DEFAULT
 from genzoo.text import clean
 
@@ -51,11 +50,8 @@ def doctor(
     """
     model, *others = models or [DEFAULT]
     sys.path.append(str(Path.cwd()))  # for a module of the user's own
-    try:
+    with exit_code_of_errors(2):
         found = genzoo.doctor(target, model, others=others)
-    except (ZooError, OSError) as error:
-        error.exit_code = 2  # type: ignore[union-attr]
-        raise
     if json:
         print_json(found.as_dict())
     else:
