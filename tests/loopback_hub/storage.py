@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import re
+import secrets
 import threading
 import time
 from dataclasses import dataclass, field
@@ -96,6 +97,7 @@ class Hub:
         xet_files: Xet's hash of a file -> its parts, each (xorb, first chunk, chunk behind the last, bytes).
         xet_hashes: sha256 of a file -> xet's hash of it.
         requests: "METHOD /path" of everything that was asked, in order.
+        store: Part of the store's address, another for each Hub: hf_xet keeps what it sent by address, and ports come back.
     """
 
     def __init__(self, users=None):
@@ -108,6 +110,7 @@ class Hub:
         self.collections: dict[str, dict] = {}
         self.requests: list[str] = []
         self.faults: list = []
+        self.store = secrets.token_hex(8)
         self.lock = threading.RLock()
         self._count = itertools.count()
 

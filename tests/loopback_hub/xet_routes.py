@@ -14,7 +14,7 @@ def xet_token(request, kind, name, what):
     request.repo(kind, name, write=what == "write")
     if not request.has_xet:
         raise HubError(404, "xet is off on this Hub")
-    place, until = f"{request.host}/xet", int(time.time()) + 3600
+    place, until = f"{request.host}/xet/{request.hub.store}", int(time.time()) + 3600
     headers = {"X-Xet-Cas-Url": place, "X-Xet-Token-Expiration": str(until), "X-Xet-Access-Token": "xet-test"}
     return 200, headers, json.dumps({"casUrl": place, "exp": until, "accessToken": "xet-test"}).encode()
 
@@ -51,8 +51,8 @@ def xorb_bytes(request, name):
 
 ROUTES = (
     (r"GET /api/(model|dataset)s/([^/]+/[^/]+)/xet-(write|read)-token/[^/]+", xet_token),
-    (r"(?:POST|PUT) /xet/v1/xorbs/default/([0-9a-f]{64})", take_xorb),
-    (r"(?:POST|PUT) /xet/v1/shards?", take_shard),
-    (r"GET /xet/v1/reconstructions/([0-9a-f]{64})", reconstruction),
+    (r"(?:POST|PUT) /xet/[0-9a-f]+/v1/xorbs/default/([0-9a-f]{64})", take_xorb),
+    (r"(?:POST|PUT) /xet/[0-9a-f]+/v1/shards?", take_shard),
+    (r"GET /xet/[0-9a-f]+/v1/reconstructions/([0-9a-f]{64})", reconstruction),
     (r"GET /_xorbs/([0-9a-f]{64})", xorb_bytes),
 )

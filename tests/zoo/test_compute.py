@@ -149,15 +149,20 @@ def test_a_training_goes_on_with_the_threads_that_it_began_with(two_threads, mon
 
 
 def test_fast_products_are_exact_and_end():
+    """The last digits are left free: MKL's depend on where the operands lie in memory."""
     left, right = torch.randn(40, 300), torch.randn(70, 300)
-    usual, setting = left @ right.T, torch.backends.mkldnn.matmul.fp32_precision
+    exact = (left.double() @ right.T.double()).float()
+    matmul = torch.backends.mkldnn.matmul
+    setting = matmul.fp32_precision
     with fast_products():
-        fast = left @ right.T
+        fast, inside = left @ right.T, matmul.fp32_precision
         with small_products():
-            assert torch.equal(left @ right.T, usual)
-    assert (fast - usual).abs().max() < 1e-4  # operands rounded to bfloat16 are off by 0.05 and more
-    assert torch.backends.mkldnn.matmul.fp32_precision == setting
-    assert torch.equal(left @ right.T, usual)
+            small, within = left @ right.T, matmul.fp32_precision
+        assert matmul.fp32_precision == inside
+    assert matmul.fp32_precision == setting == within
+    assert (inside != setting) == compute.has_exact_products()
+    for product in (fast, small, left @ right.T):
+        assert (product - exact).abs().max() < 1e-4  # operands rounded to bfloat16 are off by 0.05 and more
     assert torch.get_float32_matmul_precision() == "highest"  # raises where old and new settings are mixed
 
 
