@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from genzoo.files import append, appending, parts_digest, read_json, write_json
 from genzoo.jobs import Shard, report
 from genzoo.policies.probe import LinearProbe, chat_states, fit_probe
 from genzoo.recipes.fields import PolicyOptions
+from genzoo.recipes.recipes import Recipe
 from genzoo.tables import Row, read_rows, table_rows
 from genzoo.text import plural, shorten
 
@@ -102,6 +103,14 @@ def _check_counts(path: Path, examples: Sequence[PolicyExample]) -> None:
 def policy_content(examples: Sequence[PolicyExample]) -> str:
     """16 hex characters over every example, in order."""
     return parts_digest(f"{one.text}\0{one.refuse}" for one in examples)
+
+
+def with_content(recipe: Recipe) -> Recipe:
+    """The recipe with the digest of its policy's examples, so that other examples make another recipe."""
+    if not recipe.policy.examples:
+        return recipe
+    content = policy_content(read_examples(recipe.policy.examples))
+    return replace(recipe, policy=replace(recipe.policy, content=content))
 
 
 class Policy:

@@ -26,7 +26,7 @@ from genzoo.models.checkpoint import TokenCheckpoint, make_spec
 from genzoo.models.exported import base_folder
 from genzoo.models.loading import loaded_content
 from genzoo.models.prompts import DOCUMENT, QUERY
-from genzoo.policies.policy import Policy, policy_content, read_examples
+from genzoo.policies.policy import Policy, with_content
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.targets import compute_targets, embed
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
@@ -100,9 +100,7 @@ class TrainingRun:
         self._answers = self.responses_folder or self.output
         self._shared = self.targets_folder or self.output
         self._is_judged = bool(self.recipe.losses.align) or self.always_judged
-        if source := self.recipe.policy.examples:
-            content = policy_content(read_examples(source))
-            self.recipe = replace(self.recipe, policy=replace(self.recipe.policy, content=content))
+        self.recipe = with_content(self.recipe)
 
     @cached_property
     def backbone_folder(self) -> Path:

@@ -21,6 +21,7 @@ from genzoo.errors import TrainingError
 from genzoo.files import parts_digest, read_json, write_json, write_text
 from genzoo.intervals import mean_interval
 from genzoo.jobs import report
+from genzoo.policies.policy import with_content
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.recipes.studies import LAYERS, RESULTS, TEACHER, Study, StudyRow, read_results, run_folder
 from genzoo.teachers.teachers import fetch_teacher
@@ -54,7 +55,7 @@ def settle(study: Study, queries: Sequence[Query], output: Path) -> dict[tuple[s
         )
     contents, made_of = dict[str, str](), dict[tuple[str, int], str]()
     for variant, seed in study.cells:
-        recipe = study.recipe_of(variant, seed)
+        recipe = _recipe_of(study, variant, seed)
         folder = fetch_backbone(recipe.backbone)
         if recipe.backbone not in contents:
             contents[recipe.backbone] = backbone_content(folder, backbone_digest(folder))
@@ -71,10 +72,15 @@ def settle(study: Study, queries: Sequence[Query], output: Path) -> dict[tuple[s
     return made_of
 
 
+def _recipe_of(study: Study, variant: str, seed: int) -> Recipe:
+    """The recipe of a cell as its training writes it down."""
+    return with_content(study.recipe_of(variant, seed))
+
+
 def _check_rows(study: Study, rows: Sequence[StudyRow], output: Path, made_of: Mapping[tuple[str, int], str]) -> None:
     """Refuse figures of cells that were trained otherwise; say what is kept without being known."""
     path = output / RESULTS
-    digests = {cell: study.recipe_of(*cell).digest() for cell in made_of}
+    digests = {cell: _recipe_of(study, *cell).digest() for cell in made_of}
     for row in rows:
         if row.recipe_digest != digests.get(row.cell, row.recipe_digest):
             raise TrainingError(
@@ -170,14 +176,14 @@ def run_study(
     cells = study.cells
     made_of = settle(study, queries, output)
     texts: dict[tuple[str, int], TextStates] = {}  # a shallow pass makes no keys and values of the layers above
-    recipes = {(recipe.backbone, recipe.exit_layer) for recipe in (study.recipe_of(*cell) for cell in cells)}
+    recipes = {(recipe.backbone, recipe.exit_layer) for recipe in (_recipe_of(study, *cell) for cell in cells)}
     room = virtual_memory().available // (SHARE_OF_MEMORY * len(recipes))
-    made = _responses_folder(output, study.recipe_of(*cells[0])) / "responses.jsonl"
+    made = _responses_folder(output, _recipe_of(study, *cells[0])) / "responses.jsonl"
     if responses and not made.is_file():
         write_responses(made, responses)
     for done, (variant, seed) in enumerate(cells):
         report("study", done, len(cells), f"{variant}, seed {seed}")
-        recipe = study.recipe_of(variant, seed)
+        recipe = _recipe_of(study, variant, seed)
         folder = run_folder(output, variant, seed)
         with _alone(folder) as is_mine:
             own = {row.metric for row in read_results(output / RESULTS) if (row.variant, row.seed) == (variant, seed)}
@@ -206,7 +212,7 @@ def run_study(
 
 def _layers_run(study: Study, rows: Sequence[StudyRow]) -> list[StudyRow]:
     """How many layers embed a text, for measured cells that lack it; none in a study that compares no exit layers."""
-    recipes = {cell: study.recipe_of(*cell) for cell in study.cells}
+    recipes = {cell: _recipe_of(study, *cell) for cell in study.cells}
     if not any(recipe.exit_layer for recipe in recipes.values()):
         return []
     known = {row.cell for row in rows if row.metric == LAYERS}

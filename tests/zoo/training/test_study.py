@@ -18,6 +18,7 @@ from genzoo.backbones.whole import load_causal_lm
 from genzoo.errors import InputError, TrainingError, ZooError
 from genzoo.jobs import reporting_to
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.policies.policy import with_content
 from genzoo.recipes.studies import STUDIES, Study, find_study
 from genzoo.training import study as module
 from genzoo.training.state import StateFolder, TextStates
@@ -112,6 +113,22 @@ def test_a_damaged_table_is_named_by_its_line_before_any_training(study, tmp_pat
     with pytest.raises(TrainingError, match=rf"results\.csv is damaged .*{told}"):
         run_study(study, QUERIES, tmp_path)
     assert (tmp_path / "results.csv").read_text() == text + "\n"
+
+
+def test_a_policy_of_other_examples_is_another_recipe(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "TrainingRun", NEVER)
+    policy = tmp_path / "policy.csv"
+    rows = [f"text number {place},{str(place % 2 == 0).lower()}" for place in range(16)]
+    policy.write_text("\n".join(["text,refuse", *rows]) + "\n")
+    variants = {name: study.variants[name] for name in ("base", "align-only")}
+    study = replace(study, variants=variants, common={**study.common, "policy.examples": str(policy)})
+    digests = {cell: with_content(study.recipe_of(*cell)).digest() for cell in study.cells}
+    lines = [_row(study, *cell, digest=digest) for cell, digest in digests.items()]
+    (tmp_path / "results.csv").write_text("\n".join([HEADING, *lines]) + "\n")
+    run_study(study, QUERIES, tmp_path)  # every cell is finished
+    policy.write_text("\n".join(["text,refuse", *rows[:-1]]) + "\nanother text,false\n")
+    with pytest.raises(TrainingError, match="of another recipe or study"):
+        run_study(study, QUERIES, tmp_path)
 
 
 def test_what_would_stop_a_later_cell_stops_the_study_at_once(study, tmp_path, monkeypatch):
