@@ -122,7 +122,8 @@ STUDIES.register(
     Study(
         name="exit-layer",
         recipe="smollm2-135m",
-        variants={"layer-30": {"exit_layer": 0}} | {f"layer-{layer}": {"exit_layer": layer} for layer in (27, 24, 22, 20, 16)},
+        variants={"layer-30": {"exit_layer": 0}}
+        | {f"layer-{layer}": {"exit_layer": layer} for layer in (27, 24, 22, 20, 16)},
         common={
             "teacher": UNSUPERVISED,
             "response.limit": 12_160,

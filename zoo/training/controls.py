@@ -163,7 +163,7 @@ def measure_controls(
         seed: Of the other queries that are drawn, and of the interval's resampling.
     """
     decoder, texts = Decoder(checkpoint, model, tokenizer), [prompts.QUERY + row.query for row in held_out]
-    starts = range(0, len(texts), batch_size)
+    starts, alike = range(0, len(texts), batch_size), _alike([row.response for row in held_out])
     soft = decoder.soft_prompts(torch.cat([decoder.states(texts[at : at + batch_size]) for at in starts]))
     report("controls", 1, 4)
     wanted = torch.stack([targets[row.response] for row in held_out]).to(soft) if targets else None
@@ -173,15 +173,15 @@ def measure_controls(
     if wanted is not None and checkpoint.dim == wanted.shape[1]:
         weight, bias = checkpoint.align_weight.to(soft), checkpoint.align_bias.to(soft)
         embeddings = checkpoint.in_teacher_space(soft.mean(dim=1) @ weight.T + bias)
-        nearness = unknown if embeddings is None else _nearness(embeddings, wanted)
+        nearness = unknown if embeddings is None else _nearness(embeddings, wanted, alike)
     own, lengths = _recon(model, tokenizer, soft, held_out, batch_size)
     report("controls", 2, 4)
-    shuffled, _ = _recon(model, tokenizer, soft.roll(1, dims=0), held_out, batch_size)
+    shuffled, _ = _recon(model, tokenizer, soft[_others_place(alike)], held_out, batch_size)
     report("controls", 3, 4)
-    others = min(OTHERS, len(held_out) - 1)
-    if wanted is not None and judge is not None:
+    others = min(OTHERS, int((~alike).sum(dim=1).min()))
+    if wanted is not None and judge is not None and others:
         texts = [text for part in soft.split(batch_size) for text in decoder.decode(part, DECODED_TOKENS)]
-        hits = nearest_to_own(judge(texts).to(wanted), wanted, others, seed)
+        hits = nearest_to_own(judge(texts).to(wanted), wanted, others, seed, alike)
         told = share_interval(sum(hits), len(hits))
     gap = _gap_interval(shuffled - own, lengths, seed)
     recon = float(own.sum() / lengths.sum()), float(shuffled.sum() / lengths.sum())
@@ -190,30 +190,48 @@ def measure_controls(
     return found
 
 
-def nearest_to_own(decoded: Tensor, wanted: Tensor, others: int, seed: int) -> list[bool]:
+def nearest_to_own(decoded: Tensor, wanted: Tensor, others: int, seed: int, alike: Tensor | None = None) -> list[bool]:
     """Whether each decoded text is nearer to its own response than to all of some others, drawn anew for each.
 
     Args:
         decoded: ``(n, D)`` embeddings of the decoded texts.
         wanted: ``(n, D)`` embeddings of the responses.
-        others: How many other responses; less than n.
+        others: How many other responses; at most as many as every response has others that are not like it.
         seed: Of the draw.
+        alike: ``(n, n)``, true where two responses are the same text, which is then no other one; by default each is like itself
+            only.
     """
     cosines = (functional.normalize(decoded) @ functional.normalize(wanted).T).tolist()
+    alike = torch.eye(len(cosines), dtype=torch.bool) if alike is None else alike
     rng = random.Random(seed)  # noqa: S311 - reproducible draw
     hits = []
-    for place, row in enumerate(cosines):
-        drawn = rng.sample([other for other in range(len(row)) if other != place], others)
+    for place, (row, same) in enumerate(zip(cosines, alike.tolist(), strict=True)):
+        drawn = rng.sample([other for other in range(len(row)) if not same[other]], others)
         hits.append(all(row[place] > row[other] for other in drawn))
     return hits
 
 
-def _nearness(embeddings: Tensor, wanted: Tensor) -> tuple[float, float, float]:
-    """Mean cosine with the own target, with the others, and the share of queries that are nearest to their own."""
+def _alike(texts: Sequence[str]) -> Tensor:
+    """``(n, n)``, true where two texts are the same: a content policy gives many queries one refusal."""
+    places = {text: place for place, text in enumerate(texts)}
+    numbers = torch.tensor([places[text] for text in texts])
+    return numbers[:, None] == numbers[None, :]
+
+
+def _others_place(alike: Tensor) -> list[int]:
+    """For each response the nearest one before it, in a circle, that is another text; its neighbour where there is none."""
+    n, same = len(alike), alike.tolist()
+    ways = [[(place - step) % n for step in range(1, n)] for place in range(n)]
+    return [next((other for other in way if not same[place][other]), way[0]) for place, way in enumerate(ways)]
+
+
+def _nearness(embeddings: Tensor, wanted: Tensor, alike: Tensor) -> tuple[float, float, float]:
+    """Mean cosine with the own target, with those of other texts, and the share of queries that are nearest to their own."""
     cosines = functional.normalize(embeddings) @ functional.normalize(wanted).T
-    n, own = len(cosines), cosines.diagonal()
-    nearest = (cosines.argmax(dim=1) == torch.arange(n, device=cosines.device)).float().mean()
-    return float(own.mean()), float((cosines.sum() - own.sum()) / (n * (n - 1))), float(nearest)
+    alike = alike.to(cosines.device)
+    own, other = cosines.diagonal(), cosines[~alike]
+    nearest = alike.gather(1, cosines.argmax(dim=1, keepdim=True)).float().mean()
+    return float(own.mean()), float(other.mean() if len(other) else own.mean()), float(nearest)
 
 
 def _recon(

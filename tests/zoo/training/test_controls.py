@@ -13,7 +13,16 @@ from genzoo.intervals import share_interval
 from genzoo.models.assembly import assemble
 from genzoo.models.decoding import Decoder
 from genzoo.teachers.targets import embed
-from genzoo.training.controls import DECODED_TOKENS, Controls, _gap_interval, measure_controls, nearest_to_own
+from genzoo.training.controls import (
+    DECODED_TOKENS,
+    Controls,
+    _alike,
+    _gap_interval,
+    _nearness,
+    _others_place,
+    measure_controls,
+    nearest_to_own,
+)
 from genzoo.training.losses import response_loss, response_sums
 
 ROWS = [Response(str(i), f"{text} {i}", f"{text[::-1]} {i}", "stop", 9) for i, text in enumerate(SENTENCES[:8])]
@@ -33,6 +42,28 @@ def test_nearest_to_own_counts_what_is_nearest():
     assert nearest_to_own(wanted + wanted.roll(1, 0), wanted, 10, 1) != nearest_to_own(
         wanted + wanted.roll(1, 0), wanted, 10, 2
     )
+
+
+def test_queries_that_share_a_refusal_are_no_others_to_each_other():
+    said = ["no", "a", "no", "b", "no", "c"]
+    alike = _alike(said)
+    assert alike.sum(dim=1).tolist() == [3, 1, 3, 1, 3, 1]
+    # the shuffled control takes the nearest text before it that is another one
+    assert [said[place] for place in _others_place(alike)] == ["c", "no", "a", "no", "b", "no"]
+    assert _others_place(_alike(["x", "y", "z"])) == [2, 0, 1]
+    assert _others_place(_alike(["x", "x", "x"])) == [2, 0, 1]
+    wanted = torch.eye(4)[[0, 1, 0, 2, 0, 3]]
+    assert nearest_to_own(wanted, wanted, 3, 0, alike) == [True] * 6
+    assert sum(nearest_to_own(wanted, wanted, 5, 0)) == 3  # among all, the three refusals tie
+    own, other, top1 = _nearness(wanted, wanted, alike)
+    assert (own, other, top1) == (1, 0, 1)
+
+
+def test_controls_take_responses_that_are_all_the_same(judged):
+    model, tokenizer, checkpoint, _, judge, targets = judged
+    rows = [replace(row, response=ROWS[0].response) for row in ROWS]
+    found = measure_controls(checkpoint, model, tokenizer, rows, targets, 3, judge=judge)
+    assert (found.decoded, found.others) == (None, 0)  # there is nothing to compare with
 
 
 def test_a_share_at_the_edge_has_an_interval():
