@@ -87,7 +87,7 @@ def served(queries: torch.Tensor, passages: torch.Tensor, own: Sequence[int]) ->
 
 def embed(name: str, requests: Sequence[str], passages: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
     """Queries and passages as a search embeds them."""
-    meta = resolve_model(name)
+    meta, _ = resolve_model(name)
     model: Any = meta.load_model()
     encoder = model.model
     known = encoder.prompts or {}
