@@ -42,6 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="BEIR folder")
     parser.add_argument("-m", "--model", default="smollm2-135m")
+    parser.add_argument("--passages", type=int, default=1000)
     given = parser.parse_args()
     register_tasks()
     scores, is_wrong = {}, False
@@ -49,7 +50,7 @@ def main() -> int:
         folder = genzoo.export(given.model, Path(scratch) / "export", merge=True)
         model = SentenceTransformer(str(folder), device="cpu")
         queries = model.encode_query(texts_of(given.data, "queries", 100), convert_to_tensor=True)
-        passages = model.encode_document(texts_of(given.data, "corpus", 1000), convert_to_tensor=True)
+        passages = model.encode_document(texts_of(given.data, "corpus", given.passages), convert_to_tensor=True)
         cosines = torch.nn.functional.normalize(queries.double()) @ torch.nn.functional.normalize(passages.double()).T
         for name in SIMILARITIES:
             model.similarity_fn_name = name
@@ -63,7 +64,7 @@ def main() -> int:
         for name in SIMILARITIES:
             model.similarity_fn_name = name
             found = mteb.evaluate(model, mteb.get_task(TASK), cache=None, show_progress_bar=False)
-            scores[name] = found[0].get_score()
+            scores[name] = found.task_results[0].get_score()
             print(f"{name}: {TASK} {100 * scores[name]:.2f}")
     return int(is_wrong or len(set(scores.values())) > 1)
 

@@ -221,8 +221,8 @@ def _alike(texts: Sequence[str]) -> Tensor:
 def _others_place(alike: Tensor) -> list[int]:
     """For each response the nearest one before it, in a circle, that is another text; its neighbour where there is none."""
     n, same = len(alike), alike.tolist()
-    ways = [[(place - step) % n for step in range(1, n)] for place in range(n)]
-    return [next((other for other in way if not same[place][other]), way[0]) for place, way in enumerate(ways)]
+    before = ((place, ((place - step) % n for step in range(1, n))) for place in range(n))
+    return [next((other for other in way if not same[place][other]), (place - 1) % n) for place, way in before]
 
 
 def _nearness(embeddings: Tensor, wanted: Tensor, alike: Tensor) -> tuple[float, float, float]:
