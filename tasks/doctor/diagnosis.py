@@ -38,7 +38,8 @@ class Compared:
         explained: How many are embedded in a way that is known here, right or wrong.
         cosine: The smallest cosine between a vector and what the explanation gives, of numbers rounded alike; NaN where nothing is
             explained.
-        cosine_to_right: The smallest cosine between a vector and the model's embedding; NaN for another width.
+        cosine_to_right: The smallest cosine between a vector and the model's embedding; NaN for another width, or a vector that is
+            not finite or zero.
     """
 
     side: str
@@ -80,12 +81,11 @@ class Diagnosis:
         texts = " and ".join(
             f"{row.n_texts} {'queries' if row.side == 'query' else 'documents'}" for row in self.compared
         )
-        cosine = min(row.cosine_to_right for row in self.compared)
-        near = (
-            "the vectors have another width"
-            if np.isnan(cosine)
-            else f"smallest cosine to the model's embedding {cosine:.4f}"
-        )
+        cosine = np.min([row.cosine_to_right for row in self.compared])
+        near = f"smallest cosine to the model's embedding {cosine:.4f}"
+        if np.isnan(cosine):
+            is_finite = all(row.code != "not-finite" for row in self.deviations)
+            near = "the vectors have another width" if is_finite else "not all numbers are finite"
         return f"{self.verdict}: {texts} compared with {self.model}, {near}"
 
     def to_frame(self) -> Any:

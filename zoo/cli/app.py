@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from genzoo import __version__
 from genzoo.cli import checking, doctor, explaining, judging, measuring, models, publishing, training
@@ -53,6 +53,19 @@ class _SwitchesAnywhere(TyperGroup):
         return super().parse_args(ctx, [*switches, *others, *args[end:]])
 
 
+class _OnceEach(TyperCommand):
+    """Refuses an option of one value that is given twice: only the last value would count."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments, once no option is found to be repeated; the same flag may be."""
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in dict.fromkeys(given):
+            is_switch = isinstance(option, TyperOption) and option.is_flag and not option.secondary_opts
+            if isinstance(option, TyperOption) and not option.multiple and not is_switch and given.count(option) > 1:
+                ctx.fail(f"{option.opts[0]} takes one value and was given {given.count(option)} times")
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
     name="genzoo",
     cls=_SwitchesAnywhere,
@@ -68,7 +81,8 @@ app = typer.Typer(
 )
 for group in (models, explaining, doctor, training, checking, judging, measuring, publishing):
     for command in group.COMMANDS:
-        app.command(command.__name__.strip("_").replace("_", "-"), rich_help_panel=group.PANEL)(command)
+        name = command.__name__.strip("_").replace("_", "-")
+        app.command(name, cls=_OnceEach, rich_help_panel=group.PANEL)(command)
 
 
 STOPPED = 130

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def find_checkpoint(name: str | Path) -> TokenCheckpoint:
     """Checkpoint of a zoo model (short name or hub id) or of a folder that `genzoo train` wrote."""
-    folder, name = Path(name), str(name)
+    folder, name = _as_path(name), str(name)
     if folder.is_dir():
         if is_exported(folder) and not (folder / WEIGHTS).is_file():
             return read_exported(folder)
@@ -47,6 +48,12 @@ def find_checkpoint(name: str | Path) -> TokenCheckpoint:
         if "/" in name or name.startswith("."):
             raise CheckpointError(f"{name} is neither a folder nor a zoo model: see genzoo list") from error
         raise
+
+
+def _as_path(name: Any) -> Path:
+    if isinstance(name, str | os.PathLike) and str(name):
+        return Path(name)
+    raise InputError(f"{name!r} names no model: give a zoo model (genzoo list) or a folder")
 
 
 @job()
@@ -74,7 +81,7 @@ def load(
     from genzoo.backbones.whole import open_sentence_transformer
 
     is_auto, precision = dtype == "auto", _as_dtype(None if dtype == "auto" else dtype)
-    if (Path(name) / "modules.json").is_file():
+    if (_as_path(name) / "modules.json").is_file():
         with _on_backbone(Path(name), backbone) as folder:
             model: Any = open_sentence_transformer(
                 folder, device=device, model_kwargs={"dtype": precision} if precision else None

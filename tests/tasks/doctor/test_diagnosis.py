@@ -86,6 +86,8 @@ def test_a_fault_is_named(name, stock, model):
         assert codes(found) & {"another-model", "another-revision"}
     else:
         assert "batch" in codes(found)
+    assert ("not all numbers are finite" in found.summary) == (name == "NaN")
+    assert ("the vectors have another width" in found.summary) == (name in ("another width", "no projections"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

@@ -190,3 +190,14 @@ def test_a_command_leaves_silence_behind():
     for words in (["list"], ["list", "no such kind"]):
         CliRunner().invoke(app, words)
         assert logging.getLogger("genzoo").handlers == before
+
+
+def test_an_option_of_one_value_is_not_given_twice(genzoo):
+    code, out, error = genzoo("evaluate", "-m", "random", "-b", "GenZoo(mini, v1)", "--benchmark", "GenZoo(safety, v1)")
+    assert (code, out) == (2, "")
+    assert "--benchmark takes one value and was given 2 times" in error
+    code, _, error = genzoo("train", "smollm2-135m", "-o", "a", "-o", "b", "--queries", "log.csv")
+    assert (code, "--output takes one value" in error) == (2, True)
+    code, _, error = genzoo("evaluate", "-m", "random", "--evidence", "--no-evidence")
+    assert (code, "--evidence takes one value" in error) == (2, True)
+    assert genzoo("list", "--json", "--json")[0] == 0

@@ -116,6 +116,9 @@ def test_a_model_of_the_first_layers_is_decoded_by_the_whole_llm(llama, tmp_path
         (lambda: genzoo.decode("a", 5), InputError, "int cannot be read back"),
         (lambda: genzoo.export("org/name", "x"), CheckpointError, "neither a folder nor a zoo model"),
         (lambda: genzoo.load("smollm2-135m", dtype="int8"), InputError, "dtype is 'int8'"),
+        (lambda: genzoo.load(None), InputError, "None names no model"),
+        (lambda: genzoo.load(""), InputError, "'' names no model"),
+        (lambda: genzoo.describe(5), InputError, "5 names no model"),
     ],
 )
 def test_bad_input_is_refused_before_a_model_is_loaded(call, kind, message, monkeypatch):
