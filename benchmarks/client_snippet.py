@@ -1,9 +1,10 @@
-"""Runs one snippet of docs/guides/in-other-tools.md inside a client's environment; `clients.py` starts it.
+"""Runs snippets of docs/guides/in-other-tools.md inside a client's environment; `clients.py` starts it.
 
-    python client_snippet.py INPUT.json
+    python client_snippet.py INPUT.json < REQUESTS
 
-INPUT.json holds the texts, the blocks of the page for each way and the command of a server that must answer before they run. Each
-way runs in the folder of its name, where it leaves output.json and log.txt. The file needs nothing but what the client brings.
+INPUT.json holds the client's name and the command of a server that must answer before the first snippet runs. A request is a line
+of JSON: a new folder, the code, the texts. The code runs in that folder, where it leaves output.json and log.txt; then the folder's
+name is printed. The file needs nothing but what the client brings.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import shlex
 import subprocess
 import sys
 import time
+import traceback
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -60,13 +62,11 @@ def last_line(text):
     return ([line.strip() for line in text.splitlines() if line.strip()] or ["nothing was printed"])[-1]
 
 
-def run(given, code, folder):
-    """Run the blocks of one way in a folder of its own and write what they leave."""
-    os.chdir(folder)
-    names = {"questions": given["questions"], "passages": given["passages"], "__name__": "__main__"}
-    with served(given["server"], given["url"]):
-        for block in code:
-            exec(compile(block, given["client"], "exec", dont_inherit=True), names)  # noqa: S102 - the page's own code
+def run(client, request):
+    """Run the code of one request and write what it leaves."""
+    names = {"questions": request["questions"], "passages": request["passages"], "__name__": "__main__"}
+    for block in request["code"]:
+        exec(compile(block, client, "exec", dont_inherit=True), names)  # noqa: S102 - the page's own code
     vectors = {
         name: [[float(number) for number in vector] for vector in value]
         for name, value in names.items()
@@ -79,15 +79,27 @@ def run(given, code, folder):
 def main():
     given = json.loads(Path(sys.argv[1]).read_text())
     if importlib.util.find_spec("sentence_transformers"):
-        importlib.import_module("sentence_transformers")  # once for both ways, which is half of the time
-    for way, code in given["ways"].items():
-        if os.fork() == 0:
-            with Path(way, "log.txt").open("w") as log:
-                os.dup2(log.fileno(), 1)
-                os.dup2(log.fileno(), 2)
-                run(given, code, way)
-                return
-        os.wait()
+        importlib.import_module("sentence_transformers")  # once for all requests, which is half of the time
+    with served(given["server"], given["url"]):
+        for line in sys.stdin:
+            request = json.loads(line)
+            folder = Path(request["folder"])
+            folder.mkdir()
+            (folder / "models").symlink_to(Path("models").resolve())
+            if os.fork() == 0:
+                os.chdir(folder)
+                with Path("log.txt").open("w") as log:
+                    os.dup2(log.fileno(), 1)
+                    os.dup2(log.fileno(), 2)
+                    try:
+                        run(given["client"], request)
+                    except BaseException:
+                        traceback.print_exc()
+                        log.flush()
+                    sys.stderr.flush()
+                    os._exit(0)
+            os.wait()
+            print(folder, flush=True)
 
 
 if __name__ == "__main__":

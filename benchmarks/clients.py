@@ -25,6 +25,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,20 +164,38 @@ def digest(exported: Path, *parts: object) -> str:
     return hashlib.sha256(json.dumps([*files, *parts]).encode()).hexdigest()[:16]
 
 
+@contextmanager
+def running(client: Client, model: Path) -> Iterator[Callable[..., Path]]:
+    """The client's environment with its server, as a function that runs code on texts and returns the folder of its outcome.
+
+    The function takes a name for the folder, the code in blocks, the questions and the passages.
+    """
+    folder, script = WORK / "runs" / client.name, Path(__file__).with_name("client_snippet.py")
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "models").mkdir(parents=True)
+    (folder / "models" / "small").symlink_to(model)
+    url = next(iter(re.findall(r"http://127\.0\.0\.1:\d+", "".join(client.code))), "")
+    (folder / "input.json").write_text(json.dumps({"client": client.name, "server": client.server, "url": url}))
+    words = [str(make_environment(client)), str(script), "input.json"]
+    with subprocess.Popen(words, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def run_code(name: str, code: Sequence[str], questions: Sequence[str], passages: Sequence[str]) -> Path:
+            request = {"folder": name, "code": code, "questions": questions, "passages": passages}
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            if process.stdout.readline().strip() != name:
+                raise SystemExit(f"{client.name} cannot be run; see the lines above")
+            return folder / name
+
+        yield run_code
+
+
 def measure(client: Client, own: dict, model: Path) -> dict[str, dict[str, object]]:
     """Run both ways of a client and compare each: the smallest cosines, the search and the passage with line breaks."""
-    folder = WORK / "runs" / client.name
-    shutil.rmtree(folder, ignore_errors=True)
     ways = {"right": list(client.code), "without": [without_documented_lines(code) for code in client.code]}
-    for way in ways:
-        (folder / way / "models").mkdir(parents=True)
-        (folder / way / "models" / "small").symlink_to(model)
-    url = next(iter(re.findall(r"http://127\.0\.0\.1:\d+", "".join(client.code))), "")
-    given = {key: own[key] for key in ("questions", "passages")} | {"client": client.name, "ways": ways}
-    (folder / "input.json").write_text(json.dumps(given | {"server": client.server, "url": url}))
-    script = Path(__file__).with_name("client_snippet.py")
-    subprocess.run([str(make_environment(client)), str(script), "input.json"], cwd=folder, check=True)
-    return {way: read_outcome(folder / way, own) for way in ways}
+    with running(client, model) as run_code:
+        texts = own["questions"], own["passages"]
+        return {way: read_outcome(run_code(way, code, *texts), own) for way, code in ways.items()}
 
 
 def read_outcome(folder: Path, own: dict) -> dict[str, object]:

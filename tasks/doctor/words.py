@@ -89,7 +89,10 @@ _FAULTS: dict[str, tuple[str, str]] = {
         "A text alone and the same text in a batch get different embeddings (cosine {cosine:.3f}).",
         "Send one text a request, or use another client: this one pads wrongly.",
     ),
-    "not-finite": ("The embeddings of {who} hold NaN, infinite numbers or zeros alone.", "Use another backend."),
+    "not-finite": (
+        "The embeddings of {who} hold NaN, infinite numbers or zeros alone.",
+        "Serve the weights in float32 or bfloat16 if they are in float16, which some LLMs overflow; otherwise use another backend.",
+    ),
     "distance": (
         "The store ranks by {space}, and its vectors are not of unit length ({lengths}): it ranks otherwise than by cosine.",
         "Build the index with the distance cosine, or normalise the vectors that are stored and searched.",

@@ -20,7 +20,7 @@ from genzoo.errors import CheckpointError
 from genzoo.files import read_json, replace_folder, write_json, write_text
 from genzoo.models.assembly import Form, assemble
 from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
-from genzoo.models.prompts import IN_OTHER_TOOLS
+from genzoo.models.prompts import IN_OTHER_TOOLS, NO_FLOAT16, is_finite
 from genzoo.text import code_markdown, escape_markdown
 
 ADAPTER, _SETTINGS = "adapter_config.json", "config_sentence_transformers.json"
@@ -58,7 +58,8 @@ def export(
         _finish(new, form, checkpoint, backbone)
         if form == "adapter":
             _change(new / ADAPTER, base_model_name_or_path=base)
-        write_text(new / "README.md", _readme(name, checkpoint, form, base))
+        has_float16 = is_finite(model.half())  # last: the weights are rounded by it
+        write_text(new / "README.md", _readme(name, checkpoint, form, base, has_float16=has_float16))
     return folder
 
 
@@ -137,13 +138,14 @@ _AS_BEFORE: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = 
 """Kind of module -> its file, and what sentence-transformers 3 makes it with."""
 
 
-def _readme(name: str, checkpoint: TokenCheckpoint, form: Form, base: str) -> str:
+def _readme(name: str, checkpoint: TokenCheckpoint, form: Form, base: str, *, has_float16: bool = True) -> str:
     where = ""
     if checkpoint.exit_layer:
         where += f"\nThe tokens are read after {checkpoint.depth}; the layers above it are not run"
         where += "." if form == "adapter" else ", and not part of this folder."
     if form == "adapter":
         where += f"\nThis folder holds the trained tokens only; it loads the backbone from {code_markdown(base)}."
+    where += "" if has_float16 else f"\n{NO_FLOAT16}"
     where += "\n" if where else ""
     used = {name: prompt for name, prompt in checkpoint.prompts().items() if prompt}
     quoted = {name: code_markdown(f'"{prompt}"') for name, prompt in used.items()}  # a blank at the end stays visible

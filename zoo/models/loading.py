@@ -76,7 +76,7 @@ def load(
 
     Raises:
         CheckpointError: When the model cannot be loaded, or not in full.
-        InputError: For an option that this kind of model cannot honour.
+        InputError: For an option that this kind of model cannot honour, such as float16 where embeddings become NaN.
     """
     from genzoo.backbones.whole import open_sentence_transformer
 
@@ -90,6 +90,7 @@ def load(
                 model[0].unpad_inputs = False  # WordWeights needs the attention mask, which unpadded inputs lack
                 _check_depth(folder, model)
                 _warn_of_other_backbone(folder)
+            _check_float16(name, model)
             return model
     checkpoint = find_checkpoint(name)
     from genzoo.backbones.forward import pack
@@ -100,6 +101,7 @@ def load(
     # what results of this object are kept under
     model.model_card_data.model_name = Path(name).name if Path(name).is_dir() else get_entry(str(name)).hub_id
     model = pack(model, len(checkpoint.spec))
+    _check_float16(name, model)
     if is_auto:
         from genzoo.backbones.precision import try_bfloat16
         from genzoo.models.prompts import probe_texts
@@ -116,6 +118,15 @@ def _as_dtype(dtype: Any) -> Any:
     if dtype is None or (isinstance(found, torch.dtype) and found.is_floating_point):
         return found
     raise InputError(f"dtype is {dtype!r}: give float32, bfloat16 or float16, by name or as torch has them, or auto")
+
+
+def _check_float16(name: str | Path, model: Any) -> None:
+    """Refuse a model that is in float16 and cannot be."""
+    from genzoo.backbones.precision import precision_of
+    from genzoo.models.prompts import NO_FLOAT16, is_finite
+
+    if precision_of(model) == "float16" and model.supports("text") and not is_finite(model):
+        raise InputError(f"{name} was loaded in float16. {NO_FLOAT16}")
 
 
 def check_backbone_option(folder: Path, backbone: str | None) -> None:

@@ -28,6 +28,12 @@ blank, before the text. Embeddings have unit length, so cosine, dot product and 
 pool other tokens and give other embeddings. genzoo's guide *In other tools* has tested lines for each."""
 """What somebody must know who uses an exported model without genzoo, in Markdown: for its README and its model card."""
 
+NO_FLOAT16 = (
+    "In float16 the embeddings are NaN, because states of the frozen LLM exceed 65,504, the largest number of that type: use float32 or "
+    "bfloat16."
+)
+"""What is said of a model whose probe texts get other numbers than finite ones in float16."""
+
 _REQUESTS = ("GenZooMiniSafety", "GenZooMiniOverRefusal", "GenZooSafety", "OverRefusal", "AdvBenchIR", "AdvBenchIRDot")
 _SENTENCES = ("STS12", "STS13", "STS14", "STS15", "STS17", "STSBenchmark", "GenZooMiniSTS")
 
@@ -184,3 +190,10 @@ def has_own(prompts: dict[str, str], task: str) -> bool:
 def probe_texts(model: SentenceTransformer) -> list[str]:
     """The fixed texts as the model reads them, with their prompts."""
     return [((model.prompts.get(name) or "") if name else "") + text for name, text in PROBES]
+
+
+def is_finite(model: SentenceTransformer) -> bool:
+    """Whether the embeddings of the short fixed texts hold finite numbers alone, in the precision that the model has."""
+    texts = [text for text in probe_texts(model) if 0 < len(text) < 200]
+    found = model.encode(texts, prompt="", convert_to_tensor=True, show_progress_bar=False)
+    return bool(found.isfinite().all())

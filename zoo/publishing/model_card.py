@@ -10,7 +10,7 @@ from typing import Any
 
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.exported import requirements
-from genzoo.models.prompts import IN_OTHER_TOOLS
+from genzoo.models.prompts import IN_OTHER_TOOLS, NO_FLOAT16
 from genzoo.publishing.licences import licence_of
 from genzoo.publishing.scores import CardScores
 from genzoo.recipes.fields import UnsupervisedOptions
@@ -47,6 +47,7 @@ class CardFacts:
         backbone_note: What a user must know about the frozen LLM's weights.
         scores: Measurements.
         options: Further arguments of ``SentenceTransformer`` in the usage, such as ``revision="v1"``.
+        has_float16: Whether embeddings are finite in float16.
     """
 
     repo_id: str
@@ -60,6 +61,7 @@ class CardFacts:
     backbone_note: str = ""
     scores: CardScores = field(default_factory=CardScores)
     options: str = ""
+    has_float16: bool = True
 
 
 def run_usage(folder: Path) -> str:
@@ -177,6 +179,8 @@ def list_limits(checkpoint: TokenCheckpoint, facts: CardFacts) -> list[str]:
         "Trained and measured on English text.",
         f"A text of more than {checkpoint.max_tokens - len(checkpoint.spec)} tokens, its instruction included, is cut.",
     ]
+    if not facts.has_float16:
+        limits.append(NO_FLOAT16)
     if checkpoint.info.get("source") == "llm2vec-gen":
         limits.append("Converted from a checkpoint of llm2vec-gen; it was not trained again.")
     if not facts.scores.rows:

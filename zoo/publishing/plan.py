@@ -23,6 +23,7 @@ from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.models.entries import find_entry
 from genzoo.models.exported import export
 from genzoo.models.loading import find_checkpoint
+from genzoo.models.prompts import is_finite
 from genzoo.names import ModelName
 from genzoo.publishing.fingerprint import prompts_of, take_fingerprint
 from genzoo.publishing.licences import licence_files, licence_of, lint_licence
@@ -152,7 +153,9 @@ def build_plan(name: str, repo_id: str, staging: Path, options: PublishOptions) 
     take_fingerprint(model, checkpoint, backbone, revision_of(checkpoint)).save(folder)
     _write_licence(folder, facts.licence, texts)
     write_eval_results(facts.scores, folder)
-    write_text(folder / "README.md", render_card(checkpoint, facts, prompts_of(model), run_usage(runnable)))
+    prompts = prompts_of(model)
+    facts = dataclasses.replace(facts, has_float16=is_finite(model.half()))  # last: the weights are rounded by it
+    write_text(folder / "README.md", render_card(checkpoint, facts, prompts, run_usage(runnable)))
     files = list_files(folder)
     found, kept = (*problems, *lint_files(folder, files)), tuple(_left_out(name))
     return PublishPlan(repo_id=repo_id, form=form, files=Rows(files), problems=found, left_out=kept, **vars(options))

@@ -3,13 +3,16 @@
 import dataclasses
 import shutil
 
+import numpy as np
 import pytest
-from conftest_builders import build_checkpoint
+from conftest_builders import build_backbone, build_checkpoint
+from safetensors.torch import load_file, save_file
 
 import genzoo
 from genzoo.errors import BackboneError, CheckpointError, InputError, UnknownNameError
 from genzoo.frames import Rows
 from genzoo.models.decoding import Explanation
+from genzoo.models.prompts import NO_FLOAT16
 
 TEXTS = ["where do foxes live", "the river bank"]
 
@@ -75,6 +78,28 @@ def test_an_exported_folder_is_the_same_model(folder, tmp_path, merge):
     with pytest.raises(CheckpointError):
         genzoo.export(folder, tmp_path / "mine", merge)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "x"
+
+
+@pytest.fixture(scope="module")
+def overflowing(tmp_path_factory):
+    """A checkpoint on an LLM whose states exceed the largest number of float16."""
+    backbone = build_backbone(tmp_path_factory.mktemp("overflowing") / "llm", tied=False)
+    weights = load_file(backbone / "model.safetensors")
+    weights["model.layers.0.mlp.down_proj.weight"] *= 1e9
+    save_file(weights, backbone / "model.safetensors", metadata={"format": "pt"})
+    return build_checkpoint(backbone).save(backbone.parent / "tiny")
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_an_overflow_of_float16_is_refused_and_named_in_the_readme(overflowing, folder, tmp_path, merge):
+    made = genzoo.export(overflowing, tmp_path / "model", merge)
+    assert NO_FLOAT16 in (made / "README.md").read_text()
+    for model in (overflowing, made):
+        with pytest.raises(InputError, match=r"was loaded in float16\. In float16 the embeddings are NaN"):
+            genzoo.load(model, dtype="float16", device="cpu")
+        assert np.isfinite(genzoo.load(model, dtype="bfloat16", device="cpu").encode(TEXTS)).all()
+    assert NO_FLOAT16 not in (genzoo.export(folder, tmp_path / "other", merge) / "README.md").read_text()
+    assert np.isfinite(genzoo.load(tmp_path / "other", dtype="float16", device="cpu").encode(TEXTS)).all()
 
 
 def test_a_model_of_the_first_layers_is_decoded_by_the_whole_llm(llama, tmp_path):

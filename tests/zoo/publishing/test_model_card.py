@@ -10,7 +10,7 @@ from results_tree import STUDENT, TEACHER, full_tree
 from genzoo.models.entries import ENTRIES
 from genzoo.models.exported import _readme
 from genzoo.models.loading import find_checkpoint
-from genzoo.models.prompts import IN_OTHER_TOOLS
+from genzoo.models.prompts import IN_OTHER_TOOLS, NO_FLOAT16
 from genzoo.publishing.model_card import CardFacts, render_card
 from genzoo.publishing.plan import PublishOptions, _gather
 from genzoo.publishing.scores import CardScore, CardScores
@@ -194,6 +194,11 @@ def test_what_comes_from_files_is_text_on_the_card(checkpoint):
     assert not [heading for heading in headings if "zz" in heading]
     assert "\x1b" not in page
     assert "\u202e" not in page
+
+
+def test_the_card_says_where_float16_overflows(checkpoint):
+    assert f"- {NO_FLOAT16}" in render(checkpoint, has_float16=False)
+    assert NO_FLOAT16 not in render(checkpoint)
 
 
 def test_the_readme_of_an_export_shows_names_as_text(checkpoint, tmp_path):
