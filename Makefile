@@ -1,6 +1,7 @@
 # make report   install what is needed and do the main job: measure, then report   -> output/report/report.html
 # make test     install what is needed, then lint, types and tests
-# make test-clients   run the snippets of docs/guides/in-other-tools.md with the real clients, each in an environment of its own
+# make test-clients   run the snippets of docs/guides/in-other-tools.md with the real clients, each in an environment of its own;
+#                     then the doctor's tests of Chroma and LanceDB
 # make docs     build the documentation                                           -> build/docs/index.html
 # make clean    remove what these made
 
@@ -18,8 +19,14 @@ report: install
 test: install lint types
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-test-clients: install build/clients/tools/bin/uv
+test-clients: install build/clients/tools/bin/uv build/clients/stores/installed
 	$(BIN)/python benchmarks/clients.py
+	build/clients/stores/bin/python -m pytest tests/tasks/doctor -k "stores or chroma or lancedb"
+
+build/clients/stores/installed: pyproject.toml constraints.txt build/clients/tools/bin/uv
+	build/clients/tools/bin/uv venv --quiet --clear --python 3.11 build/clients/stores
+	build/clients/tools/bin/uv pip install --quiet --python build/clients/stores/bin/python --constraint constraints.txt --editable '.[dev,stores]'
+	touch $@
 
 build/clients/tools/bin/uv:
 	$(PYTHON) -m venv build/clients/tools

@@ -93,11 +93,12 @@ def main():
                     os.dup2(log.fileno(), 2)
                     try:
                         run(given["client"], request)
-                    except BaseException:
+                    except Exception:  # noqa: BLE001 - the log says it, and the server is not this process's to stop
                         traceback.print_exc()
-                        log.flush()
-                    sys.stderr.flush()
-                    os._exit(0)
+                    finally:
+                        sys.stdout.flush()
+                        sys.stderr.flush()
+                        os._exit(0)
             os.wait()
             print(folder, flush=True)
 

@@ -161,7 +161,8 @@ def reference(exported: Path) -> dict[str, object]:
 def digest(exported: Path, *parts: object) -> str:
     """What a kept result depends on: the model, its modules and anything else."""
     files = [(exported / name).read_text() for name in ("genzoo.json", "modules.json")]
-    return hashlib.sha256(json.dumps([*files, *parts]).encode()).hexdigest()[:16]
+    names = sorted(path.name for path in exported.iterdir())  # another form of the model has others
+    return hashlib.sha256(json.dumps([*files, names, *parts]).encode()).hexdigest()[:16]
 
 
 @contextmanager
