@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from genzoo.jobs import report
 from genzoo.models.loading import find_checkpoint, load
@@ -36,6 +37,7 @@ POOLINGS: dict[str, Callable[[torch.Tensor, int, int], torch.Tensor]] = {
     "pooling-last-text-token": lambda states, added, pooled: states[-added - 1],
     "pooling-first-token": lambda states, added, pooled: states[0],
     "pooling-thought-tokens": lambda states, added, pooled: states[-added:].mean(0),
+    "states-normalised": lambda states, added, pooled: nn.functional.normalize(states[-pooled:], dim=-1).mean(0),
 }
 """Fault -> the embedding before the projections, of the last hidden states ``(tokens, H)``, how many tokens are added to a text, and
 how many of them are pooled."""

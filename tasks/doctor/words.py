@@ -64,6 +64,10 @@ _FAULTS: dict[str, tuple[str, str]] = {
         "The embeddings of {who} are the mean of all trained tokens; the model leaves out the first ones, which are scratch space.",
         _OWN_MODULES,
     ),
+    "states-normalised": (
+        "The states of the trained tokens are divided by their lengths before the embeddings of {who} are made of them.",
+        "Ask for the states as they are (in vLLM, use_activation: false).",
+    ),
     "reconstruction-skipped": ("The reconstruction layer is not applied to {who}.", _OWN_MODULES),
     "alignment-skipped": ("The alignment layer is not applied to {who}.", _OWN_MODULES),
     "projections-skipped": (

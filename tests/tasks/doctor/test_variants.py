@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from changed_models import pooled, without
+from torch import nn
 
 from genzoo.errors import CheckpointError
 from genzoo.tasks.doctor.variants import (
@@ -65,6 +66,16 @@ def test_prompts(reference, stock, fault, prompt):
 def test_poolings(reference, stock, fault, mode):
     found = pooled(stock, mode).encode(TEXT, prompt=stock.prompts["query"])
     assert gap(reference, Variant(pooling=fault), "query", TEXT, found) < 1e-5
+
+
+def test_states_of_unit_length(reference, stock):
+    def normalised(module, given, features):
+        return features | {"token_embeddings": nn.functional.normalize(features["token_embeddings"], dim=-1)}
+
+    with stock[0].register_forward_hook(normalised):
+        found = stock.encode(TEXT, prompt=stock.prompts["query"])
+    assert gap(reference, Variant(pooling="states-normalised"), "query", TEXT, found) < 1e-5
+    assert gap(reference, RIGHT, "query", TEXT, found) > 0.05
 
 
 def test_a_tokenizer_without_the_trained_tokens(reference, stock):
