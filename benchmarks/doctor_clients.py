@@ -3,9 +3,13 @@
     python benchmarks/doctor_clients.py                  # every client of docs/guides/in-other-tools.md that searches
     python benchmarks/doctor_clients.py txtai infinity-emb
 
-The clients run in the environments that `make test-clients` makes. Each snippet of the page is asked as it is, where no fault may be
-found, and without its documented lines; `MORE` holds further ways of using a client. The exit status is 1 if another fault is named
-than the one that was caused, or none.
+The clients run in the environments that `make test-clients` makes; `MORE` and `SERVED` hold what else is tried. Each snippet of the page is
+asked as it is, where no fault may be found, and without its documented lines. The exit status is 1 if another fault is named than the one
+that was caused, or none.
+
+Outcome of 2026-11-30 (smollm2-135m, versions of the page): all 28 ways of nine clients as expected (not asked: the vector stores, whose
+snippets embed by sentence-transformers). The smallest cosine to the model's
+embeddings is 0.9984 in bfloat16 and 0.9980 from a server in bfloat16, both without a fault.
 """
 
 from __future__ import annotations

@@ -16,8 +16,10 @@ Mistral and Gemma 3 of random weights, each whole and small, with all layers and
   1.00000 in float16 (all layers only); the 5 adapters with an exit layer are refused (ModuleNotFoundError). Texts with blanks at an end differ by up to 0.42: versions before 5.4 strip every text.
 * older (5.7.0, 4.57.6): 15 folders, 3.9e-07, with blanks 1.8e-07; smallest cosine .99979 in bfloat16, 1.00000 in float16; the same 5 are
   refused (ValueError or ModuleNotFoundError).
-* older, real LLMs (float32 only, on the folders of a run that was stopped): SmolLM2-135M whole and small 9.3e-07, with blanks 1.1e-06;
-  Gemma 3 270M whole and small 1.0e-06. With the oldest versions the real ones were not run.
+* older, real LLMs, whole and small (2026-11-30): SmolLM2-135M 9.3e-07, with blanks 1.1e-06, .99871 in bfloat16, .99998 in float16; Gemma 3
+  270M 1.0e-06, with blanks 6.5e-07, .99580 in bfloat16, NaN in float16 (with the first layer alone 1.00000).
+* oldest, real LLMs, whole and small (2026-11-30): SmolLM2-135M 9.3e-07, with blanks .071, .99890 in bfloat16, .99998 in float16; Gemma 3
+  270M 1.0e-06, with blanks .079, .99906 in bfloat16, NaN in float16.
 * newest (6.2.0, 5.24.0): 20 folders, 3.9e-07, with blanks 1.8e-07; .99979 in bfloat16, 1.00000 in float16.
 * newest, real LLMs, whole and small: SmolLM2-135M 9.3e-07, with blanks 1.1e-06, .99871 in bfloat16, .99998 in float16; Gemma 3 270M
   1.0e-06, .99580 in bfloat16, and NaN in float16: its states exceed 65,504, the largest number of that type.

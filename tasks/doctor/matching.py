@@ -17,7 +17,7 @@ from genzoo.tasks.embedders.endpoint_fingerprint import unit
 SAME = 0.01
 """Distance up to which nothing else is tried: float32 and float16."""
 NEAR = 0.4
-"""Distance up to which a variant may be meant although none agrees: weights of 4 bits."""
+"""Distance up to which a variant may be meant although none agrees: weights of 8 bits, with one scale for each row of a matrix."""
 _CLEARER = 1.25  # how much farther away the next one must then be
 _MOST = 4  # variants that one side may mix
 _SAMPLED, _TOKENS = 8, 250  # texts, and their tokens together, that every variant is computed for
