@@ -37,21 +37,24 @@ def test_dry_run_prints_the_plan_and_writes_nothing(genzoo, log, tmp_path):
 
 
 def test_dry_run_refuses_what_could_not_be_made(genzoo, log, llama, tmp_path):
-    words = ("train", "smollm2-135m", "--queries", log, "--column", "searched", "--dry-run", "--backbone", llama)
+    words = ("train", "smollm2-135m", "--queries", log, "--column", "searched", "--dry-run", "--backbone")
     for given, message in (
-        (["--set", "unsupervised.layer=99"], "unsupervised.layer is 99, the backbone has layers 1 to"),
-        (["--set", "unsupervised.whiten=16"], "whitening to 16 dimensions needs more than 16 texts, the log has 16"),
-        (["--teacher", "minilm", "--set", "lora.rank=4", "--set", "lora.modules=x"], "no projection is named x"),
-        (["--teacher", "minilm", "--set", "lora.rank=9999"], "lora.rank is 9999, the backbone is"),
-        (["--teacher", "minilmm"], "unknown teacher 'minilmm'; did you mean minilm?"),
-        (["--teacher", tmp_path], "is not a SentenceTransformer folder"),
-        (["--backbone", "smollm"], "unknown backbone 'smollm'"),
-        (["--backbone", "./nowhere"], "there is no folder ./nowhere"),
+        ([llama, "--set", "unsupervised.layer=99"], "unsupervised.layer is 99, the backbone has layers 1 to"),
+        (
+            [llama, "--set", "unsupervised.whiten=16"],
+            "whitening to 16 dimensions needs more than 16 texts, the log has 16",
+        ),
+        ([llama, "--teacher", "minilm", "--set", "lora.rank=4", "--set", "lora.modules=x"], "no projection is named x"),
+        ([llama, "--teacher", "minilm", "--set", "lora.rank=9999"], "lora.rank is 9999, the backbone is"),
+        ([llama, "--teacher", "minilmm"], "unknown teacher 'minilmm'; did you mean minilm?"),
+        ([llama, "--teacher", tmp_path], "is not a SentenceTransformer folder"),
+        (["smollm"], "unknown backbone 'smollm'"),
+        (["./nowhere"], "there is no folder ./nowhere"),
     ):
         code, text, errors = genzoo(*words, *given)
         assert (code, text) == (1, ""), given
         assert message in errors
-    code, _, errors = genzoo(*words, "--teacher", "org/name", "--backbone", "org/name")
+    code, _, errors = genzoo(*words, "org/name", "--teacher", "org/name")
     assert code == 0, errors
 
 
