@@ -8,8 +8,8 @@ asked as it is, where no fault may be found, and without its documented lines. T
 that was caused, or none.
 
 Outcome of 2026-11-30 (smollm2-135m, versions of the page): all 28 ways of nine clients as expected (not asked: the vector stores, whose
-snippets embed by sentence-transformers). The smallest cosine to the model's
-embeddings is 0.9984 in bfloat16 and 0.9980 from a server in bfloat16, both without a fault.
+snippets embed by sentence-transformers). The smallest cosine to the model's embeddings is 0.9984 in bfloat16 and 0.9980 from a server in
+bfloat16, both without a fault.
 """
 
 from __future__ import annotations
