@@ -198,6 +198,7 @@ def main() -> int:
     parser.add_argument("-x", "--exclude", action="append", default=[], help="not these")
     parser.add_argument("-o", "--output", type=Path, default=Path("output/dev"))
     parser.add_argument("-b", "--batch-size", type=int, default=EncodeSettings().batch_size, help="texts at once")
+    parser.add_argument("--precision", default=EncodeSettings().precision, help="as genzoo evaluate takes it")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     made = {
@@ -211,7 +212,7 @@ def main() -> int:
         [meta for meta, _ in resolved],
         [task for _, task in made.values()],
         given.output,
-        settings=EncodeSettings(batch_size=given.batch_size),
+        settings=EncodeSettings(batch_size=given.batch_size, precision=given.precision),
         on_progress=lambda model, task, done, total: print(f"{done}/{total} {model}: {task}", file=sys.stderr),
         facts={(str(meta.name), str(meta.revision)): asdict(facts) for meta, facts in resolved},
     )
