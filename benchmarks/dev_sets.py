@@ -198,7 +198,7 @@ def main() -> int:
     parser.add_argument("-x", "--exclude", action="append", default=[], help="not these")
     parser.add_argument("-o", "--output", type=Path, default=Path("output/dev"))
     parser.add_argument("-b", "--batch-size", type=int, default=EncodeSettings().batch_size, help="texts at once")
-    parser.add_argument("--precision", default=EncodeSettings().precision, help="as genzoo evaluate takes it")
+    parser.add_argument("--precision", choices=("float32", "auto", "bfloat16"), default=EncodeSettings().precision)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     made = {
