@@ -93,7 +93,7 @@ class Reference:
             .float()
         )
         soft = states @ checkpoint.recon_weight.T + checkpoint.recon_bias
-        return (soft @ checkpoint.align_weight.T + checkpoint.align_bias).mean(dim=1).numpy()
+        return checkpoint.aligned(soft.mean(dim=1)).numpy()
 
 
 def make_ways(options: argparse.Namespace, texts: list[str]) -> dict[str, Callable[[], np.ndarray]]:

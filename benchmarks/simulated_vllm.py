@@ -5,7 +5,8 @@
 vLLM needs a GPU and was not run. What is taken from its source (entrypoints/pooling, renderers/params.py and
 model_executor/layers/pooler of the 0.33.0 wheel), for a server with ``--pooler-config '{"task": "token_embed"}'``: the tokenizer's
 own template is used, ``truncate_prompt_tokens`` of -1 cuts a text by the tokenizer at ``max_seq_length``, and every token's last
-hidden state is returned, divided by its length unless ``use_activation`` is false. Modules other than Dense are not read.
+hidden state is returned, divided by its length unless ``use_activation`` is false. No module is read where there is no
+``modules.json``, as in the copy that the page serves.
 """
 
 from __future__ import annotations

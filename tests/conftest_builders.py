@@ -1,5 +1,6 @@
 """Builders of tiny backbones and checkpoints of the real architectures, for all tests."""
 
+from dataclasses import replace
 from pathlib import Path
 
 CHAT = (
@@ -20,6 +21,11 @@ TEXTS = [
     " two  spaces ",
     "<|im_start|> <|gen_0|>",
 ]
+
+ON_A_TINY_LLM = {"policy.examples": None, "exit_layer": 0}
+"""Changes with which the shipped recipes train a tiny random LLM: it cannot judge requests, and has few layers."""
+TINY_LLM_WORDS = [word for name, value in ON_A_TINY_LLM.items() for word in ("--set", f"{name}={value}".lower())]
+"""The same for the command line."""
 
 
 def build_backbone(
@@ -86,8 +92,16 @@ def build_backbone(
     return folder
 
 
-def build_checkpoint(backbone: Path, *, n_thought: int = 0, n_compression: int = 4, dim: int = 12, seed: int = 0):
-    """A checkpoint with random numbers for a backbone folder."""
+def build_checkpoint(
+    backbone: Path,
+    *,
+    n_thought: int = 0,
+    n_compression: int = 4,
+    dim: int = 12,
+    seed: int = 0,
+    has_policy: bool = False,
+):
+    """A checkpoint with random numbers for a backbone folder; its policy's scores are cut off for some texts and not for others."""
     import torch
     from transformers import AutoConfig, AutoTokenizer
 
@@ -99,7 +113,7 @@ def build_checkpoint(backbone: Path, *, n_thought: int = 0, n_compression: int =
     tokenizer, config = AutoTokenizer.from_pretrained(backbone), AutoConfig.from_pretrained(backbone)
     torch.manual_seed(seed)
     hidden = config.hidden_size
-    return TokenCheckpoint(
+    made = TokenCheckpoint(
         spec=make_spec(tokenizer, config.vocab_size, recipe.n_thought, recipe.n_compression, ()),
         rows=torch.randn(n_thought + n_compression, hidden) * 0.2,
         recon_weight=torch.randn(hidden, hidden) * 0.2,
@@ -112,6 +126,10 @@ def build_checkpoint(backbone: Path, *, n_thought: int = 0, n_compression: int =
         max_tokens=64,
         unit_length=True,
     )
+    if not has_policy:
+        return made
+    scores = {"weight": torch.randn(2, hidden) * 0.5, "bias": torch.tensor([0.5, 0.1])}
+    return replace(made, policy=scores | {"directions": torch.randn(2, dim) * 2})
 
 
 def formula(checkpoint, backbone, texts):
@@ -130,6 +148,11 @@ def formula(checkpoint, backbone, texts):
         states = model.base_model(inputs_embeds=torch.cat([prefix, checkpoint.rows])[None]).last_hidden_state[0]
         h = states[-checkpoint.spec.n_compression :]
         p = h @ checkpoint.recon_weight.T + checkpoint.recon_bias
-        vectors.append((p @ checkpoint.align_weight.T + checkpoint.align_bias).mean(dim=0))
+        vector = (p @ checkpoint.align_weight.T + checkpoint.align_bias).mean(dim=0)
+        if checkpoint.policy:
+            policy = checkpoint.policy
+            passage, refused = p.mean(dim=0) @ policy["weight"].T + policy["bias"]
+            vector += min(max(passage, 0), 1) * policy["directions"][0] + max(refused, 0) * policy["directions"][1]
+        vectors.append(vector)
     vectors = torch.stack(vectors).detach()
     return (torch.nn.functional.normalize(vectors) if checkpoint.unit_length else vectors).numpy()

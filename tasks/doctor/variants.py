@@ -166,6 +166,9 @@ class ReferenceModel:
         if key not in self._vectors:
             vector = self._states(ids)[pooling]
             for part in PROJECTIONS[projection]:
-                vector = self._weights[f"{part}_weight"] @ vector + self._weights[f"{part}_bias"]
+                if part == "align":
+                    vector = self.checkpoint.aligned(torch.from_numpy(vector)).numpy()
+                else:
+                    vector = self._weights[f"{part}_weight"] @ vector + self._weights[f"{part}_bias"]
             self._vectors[key] = vector
         return self._vectors[key]

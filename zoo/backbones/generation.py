@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ def shipped_config(folder: Path) -> Any:
 TODAY = dt.datetime(2024, 7, 26, 12)
 """The day that chat templates are told, the one that Llama's takes where it is told none: answers must not depend on the day."""
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
+_SENTENCE_OVER = re.compile(r"[.!?]\s")
 NEXT_QUESTION = "\nQuestion:"
 """Where a base model, which has no end-of-turn token, goes on asking by itself."""
 
@@ -200,6 +202,7 @@ class TransformersEngine:
                 max_new_tokens=options.max_new_tokens,
                 pad_token_id=tokenizer.pad_token_id,
                 stop_strings=None if tokenizer.chat_template else [NEXT_QUESTION],
+                stopping_criteria=[partial(self._are_finished, inputs["input_ids"].shape[1])] if self.opening else None,
                 **self._sampling(),
             )
         # A row that has ended is padded until the others have, so padding ends it too: after a stop string nothing else does.
@@ -210,6 +213,14 @@ class TransformersEngine:
             text = continued(tokenizer, self.opening, ids[:end])
             rows.append(make_response(query, text, end is not None, len(ids[:end]), self.opening))
         return rows
+
+    def _are_finished(self, start: int, ids: Any, _scores: Any) -> Any:
+        """Of each row, whether the sentence after the opening is over: what comes then is cut off by `make_response`."""
+        import torch
+
+        texts = [continued(self.tokenizer, self.opening, row[start:]) for row in ids.tolist()]
+        over = [_SENTENCE_OVER.search(text, len(self.opening)) is not None for text in texts]
+        return torch.tensor(over, device=ids.device)
 
     def _sampling(self) -> dict[str, Any]:
         options = self.options

@@ -14,7 +14,7 @@ from genzoo.backbones.lora import merge_lora
 from genzoo.backbones.tokenizer import append_trained_tokens, check_out_of_reach
 from genzoo.backbones.whole import open_transformer
 from genzoo.errors import BackboneError, CheckpointError
-from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.models.checkpoint import POLICY_TENSORS, TokenCheckpoint
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -46,7 +46,6 @@ def assemble(
     """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Normalize
-    from sentence_transformers.sentence_transformer.modules import Pooling
 
     warn_of_other_weights(backbone, checkpoint.backbone_digest)
     transformer = _transformer(checkpoint, backbone, dtype)
@@ -63,9 +62,11 @@ def assemble(
     modules: list[nn.Module] = [
         transformer,
         _linear(checkpoint.recon_weight, checkpoint.recon_bias, dtype),
-        _linear(checkpoint.align_weight, checkpoint.align_bias, dtype),
-        _word_weights(checkpoint, transformer.tokenizer),
-        Pooling(checkpoint.dim, "mean"),
+        *(
+            _with_policy(checkpoint, dtype)
+            if checkpoint.policy
+            else _without_policy(checkpoint, transformer.tokenizer, dtype)
+        ),
         *([Normalize()] if checkpoint.unit_length else []),
     ]
     return SentenceTransformer(
@@ -126,6 +127,50 @@ def _add_adapter(model: Any, checkpoint: TokenCheckpoint) -> None:
         for key, parameter in model.named_parameters():
             if "trainable_tokens_delta" in key:
                 parameter.copy_(checkpoint.rows)
+
+
+def _without_policy(checkpoint: TokenCheckpoint, tokenizer: Any, dtype: torch.dtype) -> list[nn.Module]:
+    """The alignment of every token, and the mean over the compression tokens."""
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    return [
+        _linear(checkpoint.align_weight, checkpoint.align_bias, dtype),
+        _word_weights(checkpoint, tokenizer),
+        Pooling(checkpoint.dim, "mean"),
+    ]
+
+
+def _with_policy(checkpoint: TokenCheckpoint, dtype: torch.dtype) -> list[nn.Module]:
+    """The alignment and the policy's two scores of every token, their mean over the compression tokens, and what the scores add.
+
+    What is cut off needs a ``Dense`` after the pooling, and so everything in one precision: a second convolution makes the mean at the
+    last token, where ``WordWeights`` would give float32. ``[x, -x]`` cut off below 0 becomes ``x`` again by a difference.
+    """
+    from sentence_transformers.base.modules import Dense
+    from sentence_transformers.sentence_transformer.modules import CNN, Pooling
+
+    dim, count = checkpoint.dim, checkpoint.spec.n_compression
+    scores, score_bias, directions = (checkpoint.policy[name] for name in POLICY_TENSORS)
+    mean = CNN(dim + 2, dim + 2, [2 * count - 1])
+    weight = torch.zeros(dim + 2, dim + 2, 2 * count - 1)
+    weight[:, :, :count] = torch.eye(dim + 2)[:, :, None] / count
+    mean.load_state_dict({"convs.0.weight": weight, "convs.0.bias": torch.zeros(dim + 2)})
+    same, nothing = torch.eye(dim), torch.zeros(dim, 2)
+    passage, refused = torch.eye(dim + 2)[dim:]
+    # x, -x, the first score, what of it is above 1, the second score
+    parts = torch.cat(
+        [torch.cat([same, nothing], 1), torch.cat([-same, nothing], 1), torch.stack([passage, passage, refused])]
+    )
+    above = torch.zeros(len(parts))
+    above[-2] = -1
+    sums = torch.cat([same, -same, directions[:1].T, -directions[:1].T, directions[1:].T], dim=1)
+    return [
+        _linear(torch.cat([checkpoint.align_weight, scores]), torch.cat([checkpoint.align_bias, score_bias]), dtype),
+        mean.to(dtype),
+        Pooling(dim + 2, "lasttoken"),
+        Dense(dim + 2, len(parts), activation_function=nn.ReLU(), init_weight=parts, init_bias=above).to(dtype),
+        Dense(len(parts), dim, bias=False, activation_function=nn.Identity(), init_weight=sums.contiguous()).to(dtype),
+    ]
 
 
 def _linear(weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype) -> CNN:

@@ -22,6 +22,9 @@ from genzoo.models.prompts import all_prompts
 WEIGHTS, LORA, CONFIG = "tokens.safetensors", "lora.safetensors", "genzoo.json"
 FORMAT = 1
 _TENSORS = ("rows", "recon_weight", "recon_bias", "align_weight", "align_bias")
+POLICY_TENSORS = ("weight", "bias", "directions")
+POLICY = "policy."
+"""What their names begin with in the file."""
 _FACTS = ("backbone", "backbone_digest", "recipe_digest", "max_tokens")
 _RARE = ("exit_layer", "unit_length")
 """Fields that are written only where they are not at their defaults, so that older files keep their digests."""
@@ -91,6 +94,9 @@ class TokenCheckpoint:
             that does not say so is of a model that was measured without.
         axes: ``(D, D)`` rotation: the embedding's dimensions, as directions of the teacher's space; None where they are the teacher's
             own. Changes no embedding, and is no part of the digest.
+        policy: What a content policy adds (`genzoo.training.heads`); usually none. ``weight (2, H)`` and ``bias (2,)`` read two scores
+            from the mean soft prompt; the first, cut off below 0 and above 1, and the second, cut off below 0, are added along
+            ``directions (2, D)``.
     """
 
     spec: TokenSpec
@@ -108,6 +114,7 @@ class TokenCheckpoint:
     exit_layer: int = 0
     unit_length: bool = False
     axes: torch.Tensor | None = None
+    policy: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.rows.ndim != 2 or self.align_weight.ndim != 2:
@@ -130,8 +137,17 @@ class TokenCheckpoint:
             raise CheckpointError(f"unit_length is {self.unit_length!r}: true or false is needed")
         if self.axes is not None:
             shapes["axes"] = (dim, dim)
+        tensors = {name: getattr(self, name) for name in shapes}
+        if self.policy:
+            wanted = dict(zip(POLICY_TENSORS, ((2, hidden), (2,), (2, dim)), strict=True))
+            if self.policy.keys() != wanted.keys():
+                raise CheckpointError(
+                    f"a policy has the tensors {', '.join(self.policy)}, expected {', '.join(wanted)}"
+                )
+            shapes |= {POLICY + name: shape for name, shape in wanted.items()}
+            tensors |= {POLICY + name: tensor for name, tensor in self.policy.items()}
         for name, shape in shapes.items():
-            tensor = getattr(self, name)
+            tensor = tensors[name]
             if tuple(tensor.shape) != shape:
                 raise CheckpointError(f"tensor {name} has shape {tuple(tensor.shape)}, expected {shape}")
             if not tensor.is_floating_point() or not torch.isfinite(tensor).all():
@@ -162,6 +178,15 @@ class TokenCheckpoint:
     def tensors(self) -> dict[str, torch.Tensor]:
         """The five tensors by name, contiguous and on the CPU."""
         return {name: getattr(self, name).detach().cpu().contiguous() for name in _TENSORS}
+
+    def aligned(self, soft: torch.Tensor) -> torch.Tensor:
+        """Embeddings ``(texts, D)``, not yet of unit length, of mean soft prompts ``(texts, H)``."""
+        made = soft @ self.align_weight.to(soft).T + self.align_bias.to(soft)
+        if not self.policy:
+            return made
+        weight, bias, directions = (self.policy[name].to(soft) for name in POLICY_TENSORS)
+        passage, refused = (soft @ weight.T + bias).unbind(dim=-1)
+        return made + torch.stack([passage.clamp(0, 1), refused.clamp(min=0)], dim=-1) @ directions
 
     def in_teacher_space(self, embeddings: torch.Tensor) -> torch.Tensor | None:
         """``(texts, D)`` embeddings in the teacher's dimensions; None where an exported folder has not kept how they were turned."""
@@ -197,10 +222,14 @@ class TokenCheckpoint:
             *(["unit length"] if self.unit_length else []),
         ]
         sha = hashlib.sha256(json.dumps(facts).encode())
-        for name, tensor in (self.tensors() | dict(sorted(self.lora.items()))).items():
+        for name, tensor in (self.tensors() | dict(sorted(self.lora.items())) | self._policy_tensors()).items():
             sha.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
             sha.update(tensor.view(torch.uint8).numpy().tobytes())
         return sha.hexdigest()[:40]
+
+    def _policy_tensors(self) -> dict[str, torch.Tensor]:
+        names = POLICY_TENSORS if self.policy else ()
+        return {POLICY + name: self.policy[name].detach().cpu().contiguous() for name in names}
 
     def config(self) -> dict[str, Any]:
         """What ``genzoo.json`` holds: everything but the numbers."""
@@ -212,7 +241,7 @@ class TokenCheckpoint:
         """Write the checkpoint folder: its own files are replaced once all are complete, other files in it stay."""
         with replace_folder(folder) as new:
             axes = {} if self.axes is None else {"axes": self.axes}
-            save_file(self.tensors() | axes, new / WEIGHTS, metadata={"format": "pt"})
+            save_file(self.tensors() | axes | self._policy_tensors(), new / WEIGHTS, metadata={"format": "pt"})
             if self.lora:
                 save_file(self.lora, new / LORA, metadata={"format": "pt"})
                 (new / LORA).chmod(0o644)
@@ -254,7 +283,7 @@ class TokenCheckpoint:
 
         Args:
             config: As `config` gives it.
-            tensors: The five tensors by name; others are ignored.
+            tensors: The five tensors by name, and those of a policy; others are ignored.
             source: Where both come from, for messages.
             lora: The tensors of a LoRA, if there is one.
             is_checked: Whether other numbers than those of the digest are refused.
@@ -268,6 +297,7 @@ class TokenCheckpoint:
                 lora=lora or {},
                 **{name: config[name] for name in _RARE if name in config},
                 axes=tensors.get("axes"),
+                policy={name.removeprefix(POLICY): one for name, one in tensors.items() if name.startswith(POLICY)},
                 **facts,
             )
             stated = (config["format"], config["digest"], config["hidden_size"], config["dim"])

@@ -271,9 +271,9 @@ class Decoder:
 
     @torch.inference_mode()
     def _read_batch(self, texts: list[str], prompt: str, max_new_tokens: int, top: int) -> list[Reading]:
-        t, states = self._tensors, self.states([prompt + text for text in texts])
+        states = self.states([prompt + text for text in texts])
         soft_prompts = self.soft_prompts(states)
-        embeddings = soft_prompts.mean(dim=1) @ t["align_weight"].T + t["align_bias"]
+        embeddings = self.checkpoint.aligned(soft_prompts.mean(dim=1))
         if self.checkpoint.unit_length:
             embeddings = torch.nn.functional.normalize(embeddings, dim=-1)
         decoded = self.decode(soft_prompts, max_new_tokens)

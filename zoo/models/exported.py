@@ -19,7 +19,7 @@ from genzoo.backbones.untrusted import check_model_folder
 from genzoo.errors import CheckpointError
 from genzoo.files import read_json, replace_folder, write_json, write_text
 from genzoo.models.assembly import Form, assemble
-from genzoo.models.checkpoint import CONFIG, TokenCheckpoint
+from genzoo.models.checkpoint import CONFIG, POLICY, POLICY_TENSORS, TokenCheckpoint
 from genzoo.models.prompts import IN_OTHER_TOOLS, NO_FLOAT16, is_finite
 from genzoo.text import code_markdown, escape_markdown
 
@@ -127,12 +127,15 @@ _AS_BEFORE: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = 
     ),
     "Pooling": (
         "config.json",
-        lambda now: {
-            "word_embedding_dimension": now["embedding_dimension"],
-            "pooling_mode_cls_token": False,
-            "pooling_mode_mean_tokens": True,
-            "pooling_mode_max_tokens": False,
-        },
+        lambda now: (
+            {
+                "word_embedding_dimension": now["embedding_dimension"],
+                "pooling_mode_cls_token": False,
+                "pooling_mode_mean_tokens": now["pooling_mode"] == "mean",
+                "pooling_mode_max_tokens": False,
+            }
+            | ({"pooling_mode_lasttoken": True} if now["pooling_mode"] == "lasttoken" else {})
+        ),
     ),
 }
 """Kind of module -> its file, and what sentence-transformers 3 makes it with."""
@@ -228,20 +231,31 @@ def read_exported(folder: Path, *, is_checked: bool = True) -> TokenCheckpoint:
 
 
 def read_exported_tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """The five trained tensors of an exported folder by name, in float32, whatever their digest."""
+    """The trained tensors of an exported folder by name, with those of a policy, in float32, whatever their digest."""
     check_model_folder(folder)
     config = read_json(folder / CONFIG, "this is not a genzoo checkpoint")
     try:
         ids = [int(row) for row in config["spec"]["ids"]]
         tensors = {"rows": _rows(folder, ids)}
-        places = [(place, key) for kind, key in _LINEAR.items() for place in sorted(folder.glob(f"*_{kind}"))]
-        for name, (place, key) in zip(("recon", "align"), places, strict=True):
+        found = {kind: sorted(folder.glob(f"*_{kind}")) for kind in _LINEAR}
+        places = [(place, key) for kind, key in _LINEAR.items() for place in found[kind]]
+        for name, (place, key) in zip(("recon", "align"), places[:2], strict=True):
             linear = load_file(place / "model.safetensors")
             weight, bias = linear[f"{key}.weight"], linear[f"{key}.bias"]
             tensors |= {f"{name}_weight": weight.reshape(weight.shape[:2]), f"{name}_bias": bias}
+        if len(found["CNN"]) > 2:
+            tensors = _with_policy(tensors, load_file(found["Dense"][-1] / "model.safetensors")["linear.weight"])
     except (OSError, ValueError, KeyError, TypeError, IndexError, SafetensorError) as error:
         raise CheckpointError(f"{folder} is not a complete export of genzoo ({error}): export it again") from error
     return {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def _with_policy(tensors: dict[str, torch.Tensor], sums: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The scores taken from the rows of the alignment, and their directions ``(2, D)`` from the columns of the last module."""
+    weight, bias = tensors["align_weight"], tensors["align_bias"]
+    parts = weight[-2:], bias[-2:], sums[:, [-3, -1]].T
+    tensors |= {POLICY + name: part.contiguous() for name, part in zip(POLICY_TENSORS, parts, strict=True)}
+    return tensors | {"align_weight": weight[:-2], "align_bias": bias[:-2]}
 
 
 def base_folder(folder: Path) -> Path | None:

@@ -21,8 +21,8 @@ PROBES: tuple[tuple[str | None, str], ...] = (
 )
 """Prompt name and text of what every model is checked on. A change here is a change of `genzoo.publishing.fingerprint.FORMAT`."""
 
-IN_OTHER_TOOLS = """A bare `encode(texts)` uses no instruction and gives other embeddings: use `encode_query` and `encode_document`, or, before
-sentence-transformers 5, `prompt_name="query"` and `prompt_name="document"`. LangChain, LlamaIndex, Haystack, Chroma, LanceDB, BERTopic, SetFit
+IN_OTHER_TOOLS = """A bare `encode(texts)` cannot tell questions from passages and gives other embeddings: use `encode_query` and `encode_document`, or,
+before sentence-transformers 5, `prompt_name="query"` and `prompt_name="document"`. LangChain, LlamaIndex, Haystack, Chroma, LanceDB, BERTopic, SetFit
 and KeyBERT call a bare `encode` unless they are told otherwise. A server takes plain text: the client puts the instruction, with its last
 blank, before the text. Embeddings have unit length, so cosine, dot product and Euclidean distance rank alike. vLLM, and txtai by default,
 pool other tokens and give other embeddings. genzoo's guide *In other tools* has tested lines for each."""

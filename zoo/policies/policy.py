@@ -95,9 +95,7 @@ def _check_counts(path: Path, examples: Sequence[PolicyExample]) -> None:
             "twenty of each are a good start, the harmless ones as similar to the others as they can be"
         )
     if len(examples) > MOST:
-        raise InputError(
-            f"{path} holds {len(examples):,} examples, at most {MOST:,} are read: choose fewer, 40 are enough to start"
-        )
+        raise InputError(f"{path} holds {len(examples):,} examples, at most {MOST:,} are read: choose fewer")
 
 
 def policy_content(examples: Sequence[PolicyExample]) -> str:

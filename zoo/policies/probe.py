@@ -7,6 +7,7 @@ other requests, XSTest, .77), every second layer from 16 on with .90 to .93 (.68
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,8 @@ STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 """Inverse strengths of the regularisation that are tried, for states of mean square 1."""
 FOLDS, REPEATS = 7, 3
 """Of the cross-validation, and how often it is done with other divisions."""
-TIE = 0.02
-"""AUC of the best choice less that of another which counts as equal: half a standard error at 80 examples."""
+TIE = 0.18
+"""AUC of the best choice less that of another which counts as equal, times the root of the number of examples: half a standard error."""
 BATCH = 8
 """Requests of one forward pass."""
 
@@ -64,19 +65,43 @@ def chat_states(lm: tuple[Any, Any], texts: Sequence[str], system_prompt: str | 
     model, tokenizer = lm
     prompts = [chat_text(tokenizer, text, system_prompt) for text in texts]
     ids = tokenizer(prompts, add_special_tokens=not tokenizer.chat_template)["input_ids"]
+    # What all prompts begin with is computed once; one token of each is left, as its states are wanted.
+    low, high = min(ids), max(ids)  # what these two begin with, all between them do
+    shared = next((place for place, pair in enumerate(zip(low, high, strict=False)) if pair[0] != pair[1]), len(low))
+    shared = max(0, min(shared, min(map(len, ids)) - 1))  # the last token is read
+    beginning = _begun(model, ids[0][:shared]) if shared else None
     order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
     found: dict[int, np.ndarray] = {}
     for start in range(0, len(order), BATCH):
         places = order[start : start + BATCH]
-        padded, mask = pad_right([ids[place] for place in places], model.device)
+        padded, mask = pad_right([ids[place][shared:] for place in places], model.device)
+        options: dict[str, Any] = {"use_cache": False}
         with torch.inference_mode():
+            if beginning is not None:
+                before = copy.deepcopy(beginning)
+                before.batch_repeat_interleave(len(places))
+                options = {"past_key_values": before, "use_cache": True}
+            whole = torch.cat([mask.new_ones(len(places), shared), mask], dim=1)
             states = model.base_model(
-                input_ids=padded, attention_mask=mask, use_cache=False, output_hidden_states=True
+                input_ids=padded, attention_mask=whole, output_hidden_states=True, **options
             ).hidden_states[1:]
         last = mask.sum(dim=1) - 1
         rows = torch.stack([layer[torch.arange(len(places)), last] for layer in states], dim=1).float()
         found.update(zip(places, torch.nn.functional.normalize(rows, dim=-1).cpu().numpy(), strict=True))
     return np.stack([found[place] for place in range(len(ids))])
+
+
+def _begun(model: Any, ids: Sequence[int]) -> Any:
+    """Keys and values of a text, as a cache of one row."""
+    import torch
+    from transformers import DynamicCache
+
+    cache = DynamicCache(config=model.config)
+    with torch.inference_mode():
+        model.base_model(
+            input_ids=torch.tensor([list(ids)], device=model.device), past_key_values=cache, use_cache=True
+        )
+    return cache
 
 
 def fit_probe(states: np.ndarray, refuse: Sequence[bool], seed: int = 0) -> LinearProbe:
@@ -108,7 +133,7 @@ def fit_probe(states: np.ndarray, refuse: Sequence[bool], seed: int = 0) -> Line
             harmless = np.concatenate([scores[~wanted] for scores in held])
             found.append(LinearProbe(layers, strength, auc, tuple(weight.tolist()), bias, tuple(harmless.tolist())))
     best = max(one.auc for one in found)
-    return next(one for one in found if one.auc >= best - TIE)
+    return next(one for one in found if one.auc >= best - TIE / len(refuse) ** 0.5)
 
 
 def _bands(n_layers: int) -> list[tuple[int, ...]]:

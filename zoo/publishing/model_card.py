@@ -163,10 +163,16 @@ def _controls(found: Any) -> dict[str, str] | None:
 def describe_policy(found: Any) -> str:
     """What a content policy did in training, in one sentence; empty where there was none."""
     try:
+        told = (
+            f" The same examples set an axis of the embedding (AUC {found['tokens_auc']:.2f} on the trained tokens): a query that looks "
+            "refused is less similar to every passage."
+            if "tokens_auc" in found
+            else ""
+        )
         return (
             f"Lightly supervised by {found['examples']:,} examples of requests to refuse or to answer: the frozen LLM's own states "
             f"judged the log by them (cross-validated AUC {found['auc']:.2f}), and {found['refused']:,} of {found['queries']:,} "
-            "queries got a refusal as their response, which the LLM wrote itself after a given opening."
+            "queries got a refusal as their response, which the LLM wrote itself after a given opening." + told
         )
     except (KeyError, TypeError, ValueError):
         return ""

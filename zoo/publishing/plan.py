@@ -42,7 +42,7 @@ ALLOWED = (
     r"genzoo\.json", r"fingerprint\.json", r"modules\.json", r"config(_sentence_transformers)?\.json",
     r"sentence_bert_config\.json", r"generation_config\.json", r"adapter_config\.json", r"adapter_model\.safetensors",
     r"model(-\d{5}-of-\d{5})?\.safetensors", r"model\.safetensors\.index\.json",
-    r"tokenizer(_config)?\.json", r"special_tokens_map\.json", r"\d_(CNN|WordWeights|Pooling|Normalize)/((cnn_)?config\.json|model\.safetensors)",
+    r"tokenizer(_config)?\.json", r"special_tokens_map\.json", r"\d_(CNN|WordWeights|Pooling|Dense|Normalize)/((cnn_)?config\.json|model\.safetensors)",
     r"\.eval_results/[\w.+()-]+\.yaml",
 )  # fmt: skip
 """Whole paths that may go up. Whatever else lies in a folder stays at home."""

@@ -77,7 +77,10 @@ class Recipe:
         elif not 0.999 < views < 1.001:
             wrong = f"the shares of the views sum to {views:g}: they must sum to 1"
         elif self.policy.examples and self.response.source != "own":
-            wrong = f"a policy needs responses of the LLM, and response.source is {self.response.source}: set it to own"
+            wrong = (
+                f"a policy needs responses of the LLM, and response.source is {self.response.source}: set it to own, "
+            )
+            wrong += "or policy.examples to none"
         if wrong:
             raise InputError(f"recipe {self.name}: {wrong}")
 
@@ -85,6 +88,11 @@ class Recipe:
     def n_tokens(self) -> int:
         """How many tokens are trained."""
         return self.n_thought + self.n_compression
+
+    @property
+    def pulls(self) -> bool:
+        """Whether queries that look refused are moved away from all passages (`PolicyOptions.pull`)."""
+        return bool(self.policy.examples and self.policy.pull and self.losses.align)
 
     @property
     def reconstructs(self) -> bool:

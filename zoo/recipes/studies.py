@@ -83,6 +83,16 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "safety-prompt": {"response.system_prompt": "safety"},
     "positions-half": {"losses.recon_positions": 0.5},
 }
+# The recipe as it was when the small study's figures (reports/measured) were made.
+_AS_BEFORE: dict[str, Any] = {
+    "teacher": UNSUPERVISED,
+    "exit_layer": 0,
+    "policy.examples": None,
+    "policy.false_refusals": 0.1,
+    "views.bare": 0.0,
+    "views.as_query": 0.0,
+    "optim.axes": "teacher",
+}
 STUDIES.register(
     Study(
         name="ablation",
@@ -94,7 +104,7 @@ STUDIES.register(
             "answers-4000": {"response.limit": 4000},
             "lora-8": {"lora.rank": 8},
         },
-        common={"teacher": UNSUPERVISED, "response.limit": 12_160},
+        common=_AS_BEFORE | {"response.limit": 12_160},
     ),
 )
 # Some two hours of two CPU cores: 640 examples a cell, of which some 290 are answers.
@@ -103,8 +113,8 @@ STUDIES.register(
         name="ablation-small",
         recipe="smollm2-135m",
         variants=_VARIANTS | {"answers-100": {"response.limit": 100}, "answers-300": {"response.limit": 300}},
-        common={
-            "teacher": UNSUPERVISED,
+        common=_AS_BEFORE
+        | {
             "response.limit": 1000,
             "optim.steps": 40,
             "optim.batch": 16,
@@ -126,6 +136,10 @@ STUDIES.register(
         | {f"layer-{layer}": {"exit_layer": layer} for layer in (27, 24, 22, 20, 16)},
         common={
             "teacher": UNSUPERVISED,
+            "policy.examples": None,
+            "policy.false_refusals": 0.1,
+            "views.bare": 0.15,
+            "views.as_query": 0.3,
             "response.limit": 12_160,
             "optim.steps": 300,
             "optim.align_last": 75,

@@ -59,6 +59,9 @@ class Controls:
         decoded_high: Upper end.
         others: How many other queries, drawn for each query.
         seed: Of that draw and of the resampling.
+        refused: Held-out queries that a content policy refuses: their response begins with its opening.
+        refused_decoded: How many of these decode to a text that begins as a refusal does; more is better.
+        answered_decoded: How many of the others do; fewer is better.
     """
 
     n: int
@@ -74,6 +77,9 @@ class Controls:
     decoded_high: float | None
     others: int
     seed: int
+    refused: int = 0
+    refused_decoded: int = 0
+    answered_decoded: int = 0
 
     @property
     def recon_gap(self) -> float:
@@ -95,6 +101,9 @@ class Controls:
         if self.decoded is not None:
             told = f"{self.decoded:.1%} [{self.decoded_low:.1%}, {self.decoded_high:.1%}] against {self.others} others"
             made.append(("decoded nearest to own", told))
+        if self.refused:
+            told = f"{self.refused_decoded} of {self.refused} refused queries, {self.answered_decoded} of the {self.n - self.refused} others"
+            made.append(("decoded to a refusal", told))
         return made
 
     def to_frame(self) -> pd.DataFrame:
@@ -163,7 +172,8 @@ def measure_controls(
         seed: Of the other queries that are drawn, and of the interval's resampling.
     """
     decoder, texts = Decoder(checkpoint, model, tokenizer), [prompts.QUERY + row.query for row in held_out]
-    starts, alike = range(0, len(texts), batch_size), _alike([row.response for row in held_out])
+    starts = range(0, len(texts), batch_size)
+    alike = _alike([row.response for row in held_out], _refusals_open_with(checkpoint))
     soft = decoder.soft_prompts(torch.cat([decoder.states(texts[at : at + batch_size]) for at in starts]))
     report("controls", 1, 4)
     wanted = torch.stack([targets[row.response] for row in held_out]).to(soft) if targets else None
@@ -171,21 +181,22 @@ def measure_controls(
     nearness, told = unknown, unknown
     # A checkpoint that was not aligned, or to another teacher, embeds in a space of its own.
     if wanted is not None and checkpoint.dim == wanted.shape[1]:
-        weight, bias = checkpoint.align_weight.to(soft), checkpoint.align_bias.to(soft)
-        embeddings = checkpoint.in_teacher_space(soft.mean(dim=1) @ weight.T + bias)
+        embeddings = checkpoint.in_teacher_space(checkpoint.aligned(soft.mean(dim=1)))
         nearness = unknown if embeddings is None else _nearness(embeddings, wanted, alike)
     own, lengths = _recon(model, tokenizer, soft, held_out, batch_size)
     report("controls", 2, 4)
     shuffled, _ = _recon(model, tokenizer, soft[_others_place(alike)], held_out, batch_size)
     report("controls", 3, 4)
     others = min(OTHERS, int((~alike).sum(dim=1).min()))
+    refusals: tuple[int, ...] = ()
     if wanted is not None and judge is not None and others:
         texts = [text for part in soft.split(batch_size) for text in decoder.decode(part, DECODED_TOKENS)]
         hits = nearest_to_own(judge(texts).to(wanted), wanted, others, seed, alike)
         told = share_interval(sum(hits), len(hits))
+        refusals = _refusals(checkpoint, [row.response for row in held_out], texts)
     gap = _gap_interval(shuffled - own, lengths, seed)
     recon = float(own.sum() / lengths.sum()), float(shuffled.sum() / lengths.sum())
-    found = Controls(len(held_out), *recon, *nearness, *gap, *told, others, seed)
+    found = Controls(len(held_out), *recon, *nearness, *gap, *told, others, seed, *refusals)
     report("controls", 4, 4, str(found))
     return found
 
@@ -198,7 +209,7 @@ def nearest_to_own(decoded: Tensor, wanted: Tensor, others: int, seed: int, alik
         wanted: ``(n, D)`` embeddings of the responses.
         others: How many other responses; at most as many as every response has others that are not like it.
         seed: Of the draw.
-        alike: ``(n, n)``, true where two responses are the same text, which is then no other one; by default each is like itself
+        alike: ``(n, n)``, true where two responses say the same, and are then no other ones; by default each is like itself
             only.
     """
     cosines = (functional.normalize(decoded) @ functional.normalize(wanted).T).tolist()
@@ -211,15 +222,35 @@ def nearest_to_own(decoded: Tensor, wanted: Tensor, others: int, seed: int, alik
     return hits
 
 
-def _alike(texts: Sequence[str]) -> Tensor:
-    """``(n, n)``, true where two texts are the same: a content policy gives many queries one refusal."""
-    places = {text: place for place, text in enumerate(texts)}
-    numbers = torch.tensor([places[text] for text in texts])
+def _refusals(checkpoint: TokenCheckpoint, responses: Sequence[str], decoded: Sequence[str]) -> tuple[int, ...]:
+    """Responses that a content policy made refusals, and how many decoded texts begin as these do, of those and of the others."""
+    opening = _refusals_open_with(checkpoint)
+    if not opening:
+        return ()
+    begins = " ".join(opening.split()[:2])
+    kinds = [
+        (one.startswith(opening), text.lstrip().startswith(begins))
+        for one, text in zip(responses, decoded, strict=True)
+    ]
+    return sum(refused for refused, _ in kinds), kinds.count((True, True)), kinds.count((False, True))
+
+
+def _refusals_open_with(checkpoint: TokenCheckpoint) -> str:
+    """How the refusals of a content policy begin; empty where there is none."""
+    policy = checkpoint.info.get("recipe", {}).get("policy", {})
+    return str(policy["opening"]) if policy.get("examples") else ""
+
+
+def _alike(responses: Sequence[str], opening: str = "") -> Tensor:
+    """``(n, n)``, true where two responses are the same text, or both refusals: they begin with a policy's opening."""
+    places: dict[str, int] = {}
+    kinds = [opening if opening and text.startswith(opening) else text for text in responses]
+    numbers = torch.tensor([places.setdefault(kind, len(places)) for kind in kinds])
     return numbers[:, None] == numbers[None, :]
 
 
 def _others_place(alike: Tensor) -> list[int]:
-    """For each response the nearest one before it, in a circle, that is another text; its neighbour where there is none."""
+    """For each response the nearest one before it, in a circle, that says something else; its neighbour where there is none."""
     n, same = len(alike), alike.tolist()
     before = ((place, ((place - step) % n for step in range(1, n))) for place in range(n))
     return [next((other for other in way if not same[place][other]), (place - 1) % n) for place, way in before]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -56,9 +56,18 @@ def _cycle(items: Sequence[T], rng: random.Random) -> Callable[[], T]:
 
 
 def make_examples(
-    recipe: Recipe, responses: Sequence[Response], queries: Sequence[str], count: int
+    recipe: Recipe, responses: Sequence[Response], queries: Sequence[str], count: int, refused: Collection[str] = ()
 ) -> list[TrainingExample]:
-    """Make ``count`` examples by the recipe's view shares; equal arguments give equal examples."""
+    """Make ``count`` examples by the recipe's view shares; equal arguments give equal examples.
+
+    Args:
+        recipe: What is made.
+        responses: To the queries that have one.
+        queries: All texts that may stand for themselves.
+        count: Of the examples.
+        refused: Queries whose response is a refusal. Each refusal is a passage once, and no query's subject.
+    """
+    passages = _passages(responses, refused)
     views: ViewOptions = recipe.views
     rng = random.Random(recipe.seed)  # noqa: S311 - reproducible sampling
     # of its own: the same texts are drawn, whatever becomes of their prompts
@@ -71,7 +80,7 @@ def make_examples(
             return text
         return (prompts.QUERY if not is_query and drawn < views.bare + views.as_query else prompt) + text
 
-    answered, passage, short = (_cycle(responses, rng) for _ in range(3))
+    answered, passage, short = (_cycle(rows, rng) for rows in (responses, passages, passages))
     text, known = _cycle(queries, rng), {row.query: row for row in responses}
     kinds = ("answer", "document", "meaning", "topic")
     shares = [getattr(views, kind) for kind in kinds]
@@ -92,7 +101,7 @@ def make_examples(
             is_query = rng.random() < 0.5
             if is_query:
                 source = text()
-                whole = known.get(source)
+                whole = None if source in refused else known.get(source)
             else:
                 whole = short()
                 source = first_sentence(whole.response)
@@ -102,6 +111,12 @@ def make_examples(
                 target, ended = whole.response, whole.finished
             examples.append(TrainingExample(under(prompt, source, is_query=is_query), target, ended))
     return examples
+
+
+def _passages(responses: Sequence[Response], refused: Collection[str]) -> list[Response]:
+    """The responses as passages: a refusal that many queries share is one."""
+    shared = {row.response: row for row in reversed(responses) if row.query in refused}
+    return [row for row in responses if row.query not in refused or shared[row.response] is row]
 
 
 @dataclass(frozen=True)

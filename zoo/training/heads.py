@@ -8,14 +8,38 @@ ground under the other. Both are affine, so the result folds exactly into the pa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from genzoo.errors import TrainingError
 
 MAX_CONDITION = 1e6
+AWAY = 1.5
+"""How far passages lie from queries on the axis of a content policy, in multiples of the embeddings' root mean square length."""
+PATIENCE = 0.25
+"""How much a query must look refused before it is moved on that axis: harmless examples lie at 0 on average, refused ones at 1."""
+_AXIS_RIDGE = 30.0
+_OF_PASSAGES = 0.3, -0.5
+"""Weight of a passage in the regression that reads refusals, and what it is to be read as: less than any query's `PATIENCE`."""
 MIN_VARIANCE = 1e-6
 """Of the largest variance: what partial whitening takes a direction's variance to be at least."""
+
+
+@dataclass(frozen=True)
+class PolicyHead:
+    """What a content policy adds to an embedding: the first score, between 0 and 1, and the second, above 0, each along a direction.
+
+    Attributes:
+        weight: ``(2, H)``, reads from the mean ``z`` whether the text is a passage, and how far it is to be moved as refused.
+        bias: ``(2,)``.
+        directions: ``(2, D)``, opposite ones.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    directions: Tensor
 
 
 class TokenHeads(nn.Module):
@@ -41,14 +65,14 @@ class TokenHeads(nn.Module):
         self.rows = nn.Parameter(rows.clone().float())
         self.recon = nn.Linear(hidden, hidden)
         self.has_teacher = dim is not None
-        dim = dim or hidden
-        self.align = nn.Linear(hidden, dim)
+        self.dim = dim or hidden
+        self.align = nn.Linear(hidden, self.dim)
         self.register_buffer("mean", torch.zeros(hidden))
         self.register_buffer("scale", torch.ones(hidden))
         self.register_buffer("embedding_rms", torch.tensor(float(embedding_rms)))
         # Running normal equations of the alignment: inputs are mean z and a constant 1.
         self.register_buffer("gram", torch.zeros(hidden + 1, hidden + 1, dtype=torch.float64))
-        self.register_buffer("cross", torch.zeros(hidden + 1, dim, dtype=torch.float64))
+        self.register_buffer("cross", torch.zeros(hidden + 1, self.dim, dtype=torch.float64))
         with torch.no_grad():
             self.recon.weight.copy_(torch.eye(hidden))
             self.recon.bias.zero_()
@@ -86,7 +110,7 @@ class TokenHeads(nn.Module):
             targets: ``(batch, D)``.
             keep: Share of what was seen before that still counts.
         """
-        inputs = torch.cat([pooled.double(), pooled.new_ones(len(pooled), 1).double()], dim=1)
+        inputs = _with_constant(pooled)
         self.gram.mul_(keep).addmm_(inputs.T, inputs)
         self.cross.mul_(keep).addmm_(inputs.T, targets.double())
 
@@ -97,9 +121,7 @@ class TokenHeads(nn.Module):
         Args:
             ridge: Added to the diagonal; the constant is not held back.
         """
-        diagonal = torch.full((len(self.gram),), ridge, dtype=torch.float64, device=self.gram.device)
-        diagonal[-1] = 1e-6
-        solution = torch.linalg.solve(self.gram + torch.diag(diagonal), self.cross).T
+        solution = _ridge(self.gram, self.cross, ridge)
         self.align.weight.copy_(solution[:, :-1])
         self.align.bias.copy_(solution[:, -1])
 
@@ -127,7 +149,7 @@ class TokenHeads(nn.Module):
         return change @ weight, -change @ (weight @ mean)
 
     @torch.no_grad()
-    def shared_axes(self, queries: Tensor, responses: Tensor, power: float) -> Tensor:
+    def shared_axes(self, queries: Tensor, responses: Tensor, power: float, *, policy_first: bool = False) -> Tensor:
         """``(D, D)`` rotation of the embeddings, first to the directions in which queries and their responses vary together most.
 
         The eigenvectors of the symmetric part of the cross-covariance. The first 64 of 256 dimensions keep more so than those of
@@ -137,15 +159,64 @@ class TokenHeads(nn.Module):
             queries: ``(pairs, H)``, the mean of ``z`` over the compression tokens.
             responses: ``(pairs, H)`` likewise, in the order of their queries.
             power: As in `whitened`.
+            policy_first: Whether `policy_axis` comes before all others.
         """
         weight, _ = self.whitened(power)
         first, second = ((one - one.mean(dim=0)).double() @ weight.T for one in (queries, responses))
         cross = first.T @ second
-        return torch.linalg.eigh(cross + cross.T).eigenvectors.flip(1).T
+        axes = torch.linalg.eigh(cross + cross.T).eigenvectors.flip(1).T
+        if not policy_first:
+            return axes
+        return torch.linalg.qr(torch.cat([self.policy_axis(power)[0][None], axes]).T).Q.T
+
+    @torch.no_grad()
+    def policy_axis(self, power: float) -> tuple[Tensor, float]:
+        """The direction ``(D,)`` in which embeddings vary least, and their root mean square length, over the texts that are remembered.
+
+        Args:
+            power: As in `whitened`.
+        """
+        weight, bias = self.whitened(power)
+        both = torch.cat([weight, bias[:, None]], dim=1)
+        spread = both @ self.gram @ both.T / self.gram[-1, -1]
+        return torch.linalg.eigh(spread).eigenvectors[:, 0], float(spread.trace().sqrt())
+
+    @torch.no_grad()
+    def policy_head(self, power: float, pooled: Tensor, passages: Tensor, refusal: Tensor, pull: float) -> PolicyHead:
+        """Fit what a content policy adds to `whitened`, on the axis that embeddings use least.
+
+        Passages lie at ``-AWAY`` on that axis, exactly: a regression tells them from queries, and its score is cut off at both ends.
+        Other texts lie at 0, or at ``pull`` times how much more than `PATIENCE` they look refused; both in multiples of the embeddings'
+        root mean square length. A query that looks refused is thus less similar to every passage, by the same amount.
+
+        Args:
+            power: As in `whitened`.
+            pooled: ``(texts, H)``, the mean of ``z`` over the compression tokens.
+            passages: ``(texts,)``, true where a text is one.
+            refusal: ``(texts,)``, how much each looks refused: 0 as harmless examples do, 1 as refused ones.
+            pull: Length of a whole refusal.
+        """
+        axis, length = self.policy_axis(power)
+        inputs, is_passage = _with_constant(pooled), passages.double()
+        side = _ridge(inputs.T @ inputs, inputs.T @ is_passage[:, None], _AXIS_RIDGE)[0]
+        weight, value = _OF_PASSAGES
+        weighted = torch.where(passages, weight, 1.0)[:, None] * inputs
+        wanted = torch.where(passages, value, refusal.double())
+        refused = _ridge(weighted.T @ inputs, weighted.T @ wanted[:, None], _AXIS_RIDGE)[0]
+        # all of a passage from a score of 0.75 on, nothing of it up to 0.25
+        side, refused = 2 * side, pull * refused
+        side[-1] -= 0.5
+        refused[-1] -= pull * PATIENCE
+        both = torch.stack([side, refused])
+        return PolicyHead(both[:, :-1], both[:, -1], torch.stack([-AWAY * length * axis, length * axis]))
 
     @torch.no_grad()
     def fold(
-        self, target_scale: float, partial_whitening: float = 0.0, axes: Tensor | None = None
+        self,
+        target_scale: float,
+        partial_whitening: float = 0.0,
+        axes: Tensor | None = None,
+        policy: PolicyHead | None = None,
     ) -> dict[str, Tensor]:
         """The method's five tensors, with embeddings in the teacher's own units.
 
@@ -153,23 +224,23 @@ class TokenHeads(nn.Module):
             target_scale: Targets were multiplied by this in training.
             partial_whitening: Power of `whitened`.
             axes: ``(D, D)`` rotation of the embeddings, if they are turned.
+            policy: What `policy_head` gave; the embeddings lose what they had on its axis.
         """
-        mean, scale = self.mean.double(), self.scale.double()
-        recon = self.embedding_rms.double() * self.recon.weight.double() / scale
-        recon_bias = self.embedding_rms.double() * self.recon.bias.double() - recon @ mean
-        align, align_bias = self.align.weight, self.align.bias
+        recon, recon_bias = self._recon()
+        align, align_bias = self.align.weight.detach(), self.align.bias.detach()
         if self.has_teacher:
-            weight, bias = self.whitened(partial_whitening)
-            if axes is not None:
-                weight, bias = axes @ weight, axes @ bias
-            direct = weight / scale / target_scale
             condition = float(torch.linalg.cond(self.recon.weight.double()))
             if not condition < MAX_CONDITION:
                 raise TrainingError(
                     f"the reconstruction projection became singular (condition {condition:.1e}): lower lr_recon and train again"
                 )
-            align = torch.linalg.solve(recon.T, direct.T).T
-            align_bias = bias / target_scale - direct @ mean - align @ recon_bias
+            align, align_bias = self.whitened(partial_whitening)
+            if policy is not None:
+                axis = torch.nn.functional.normalize(policy.directions[1], dim=0)
+                align, align_bias = align - torch.outer(axis, axis @ align), align_bias - axis * (axis @ align_bias)
+            if axes is not None:
+                align, align_bias = axes @ align, axes @ align_bias
+            align, align_bias = self._of_soft_prompts(align / target_scale, align_bias / target_scale)
         tensors = {
             "rows": self.rows,
             "recon_weight": recon,
@@ -177,4 +248,39 @@ class TokenHeads(nn.Module):
             "align_weight": align,
             "align_bias": align_bias,
         }
-        return {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
+        return {name: _for_good(tensor) for name, tensor in tensors.items()}
+
+    @torch.no_grad()
+    def fold_policy(self, policy: PolicyHead, target_scale: float, axes: Tensor | None = None) -> dict[str, Tensor]:
+        """What a policy adds to the embeddings of `fold`, read from mean soft prompts."""
+        weight, bias = self._of_soft_prompts(policy.weight, policy.bias)
+        directions = (policy.directions if axes is None else policy.directions @ axes.T) / target_scale
+        return {"weight": _for_good(weight), "bias": _for_good(bias), "directions": _for_good(directions)}
+
+    def _recon(self) -> tuple[Tensor, Tensor]:
+        """The reconstruction projection of states as they are: weight ``(H, H)`` and bias ``(H,)``."""
+        weight = self.embedding_rms.double() * self.recon.weight.double() / self.scale.double()
+        return weight, self.embedding_rms.double() * self.recon.bias.double() - weight @ self.mean.double()
+
+    def _of_soft_prompts(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """A map of ``z`` as one of soft prompts."""
+        recon, recon_bias = self._recon()
+        direct = weight / self.scale.double()
+        made = torch.linalg.solve(recon.T, direct.T).T
+        return made, bias - direct @ self.mean.double() - made @ recon_bias
+
+
+def _for_good(tensor: Tensor) -> Tensor:
+    return tensor.detach().float().cpu().contiguous()
+
+
+def _with_constant(pooled: Tensor) -> Tensor:
+    """``(texts, H + 1)`` in double precision, the last a constant 1."""
+    return torch.cat([pooled.double(), pooled.new_ones(len(pooled), 1).double()], dim=1)
+
+
+def _ridge(gram: Tensor, cross: Tensor, ridge: float) -> Tensor:
+    """Solution ``(outputs, H + 1)`` of the normal equations; the constant, which is last, is not held back."""
+    diagonal = torch.full((len(gram),), ridge, dtype=torch.float64, device=gram.device)
+    diagonal[-1] = 1e-6
+    return torch.linalg.solve(gram + torch.diag(diagonal), cross).T

@@ -199,6 +199,11 @@ class TrainingRun:
         return {text for text, margin in margins.items() if margin > 0}
 
     @cached_property
+    def refused(self) -> set[str]:
+        """The queries that the policy refuses, once all are judged; none where there is no policy."""
+        return self._refused(self.queries[: self.recipe.response.limit or None], _no_engine, None)
+
+    @cached_property
     def policy(self) -> Policy | None:
         """What decides which queries are refused; None where the recipe has no policy."""
         recipe = self.recipe
@@ -249,7 +254,7 @@ class TrainingRun:
         for place, phase in enumerate(phases_of(self.recipe)):
             # Each phase draws for itself: what follows changes nothing of what went before.
             drawn = replace(self.recipe, seed=self.recipe.seed + place)
-            made += make_examples(drawn, train, texts, phase.steps * self.recipe.optim.batch)
+            made += make_examples(drawn, train, texts, phase.steps * self.recipe.optim.batch, self.refused)
         return made
 
     @cached_property
@@ -357,15 +362,22 @@ class TrainingRun:
         recipe = self.recipe
         known = row.spare_rows if (row := BACKBONES.find(recipe.backbone)) else ()
         model, tokenizer = self.causal_lm
-        axes = None
+        axes = head = None
         if recipe.optim.axes == "shared" and recipe.losses.align:
-            rows = self.split(self.responses())[0][:AXES_PAIRS]
+            rows = [row for row in self.split(self.responses())[0] if row.query not in self.refused][:AXES_PAIRS]
             axes = trainer.shared_axes([(QUERY + row.query, DOCUMENT + row.response) for row in rows])
+        told: dict[str, Any] = {}
+        if self.policy is not None:
+            told["policy"] = self._policy_summary()
+            if recipe.pulls:
+                head, auc = trainer.policy_head(self.policy.examples)
+                told["policy"]["tokens_auc"] = round(auc, 4)
         return TokenCheckpoint(
             spec=make_spec(
                 tokenizer, model.get_input_embeddings().num_embeddings, recipe.n_thought, recipe.n_compression, known
             ),
-            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening, axes),
+            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening, axes, head),
+            policy=trainer.heads.fold_policy(head, trainer.target_scale, axes) if head else {},
             axes=None if axes is None else axes.float().cpu().contiguous(),
             backbone=recipe.backbone,
             backbone_digest=self.backbone_digest,
@@ -380,7 +392,8 @@ class TrainingRun:
                 "date": time.strftime("%Y-%m-%d"),
             }
             | ({"backbone_layers": model.config.num_hidden_layers} if recipe.exit_layer else {})
-            | ({"policy": self._policy_summary()} if self.policy else {}),
+            | told
+            | ({"default_prompt_name": "query"} if recipe.views.as_query else {}),
             exit_layer=recipe.exit_layer,
             lora=trainer.lora.tensors() if trainer.lora is not None else {},
         )

@@ -20,6 +20,9 @@ from genzoo.backbones.tokenizer import plain_ids, start_rows
 from genzoo.compute import go_on_with
 from genzoo.errors import TrainingError
 from genzoo.jobs import Pace, Processes, as_time, report
+from genzoo.models import prompts
+from genzoo.policies.policy import PolicyExample
+from genzoo.policies.probe import fit_probe
 from genzoo.recipes.recipes import Recipe
 from genzoo.training.examples import (
     TrainingExample,
@@ -33,7 +36,7 @@ from genzoo.training.examples import (
     scored_places,
     step_costs,
 )
-from genzoo.training.heads import TokenHeads
+from genzoo.training.heads import PolicyHead, TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
 from genzoo.training.state import StateFolder, TextStates, examples_content
 
@@ -41,6 +44,8 @@ ENOUGH = 0.99
 """The least cosine with which a bfloat16 gradient may stand for the float32 one."""
 SAVE_EVERY = 25
 START_EXAMPLES = 768
+AXIS_TEXTS = 12_288
+"""Texts of the training that the axis of a content policy is found on, the last of its first phase."""
 MEMORY = 200
 """Steps that the covariance of the embeddings reaches back where the recipe says nothing."""
 
@@ -118,7 +123,8 @@ class TokenTrainer:
         recipe = self.recipe
         rows = start_rows(self.model, self.tokenizer, recipe.n_tokens)
         sample = embeddings[:: max(1, len(embeddings) // 4096)].float() * input_scale(self.model)
-        heads = TokenHeads(rows, recipe.n_compression, self.dim, float(sample.square().mean().sqrt()))
+        size = float(sample.square().mean().sqrt())
+        heads = TokenHeads(rows, recipe.n_compression, self.dim, size)
         return heads.to(self.model.device)
 
     def _make_lora(self) -> Lora | None:
@@ -180,14 +186,38 @@ class TokenTrainer:
     def shared_axes(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
         """`TokenHeads.shared_axes` over queries and their responses, each under its prompt."""
         queries, responses = (self._pooled(texts) for texts in zip(*pairs, strict=True))
-        return self.heads.shared_axes(queries, responses, self.recipe.optim.partial_whitening)
+        power = self.recipe.optim.partial_whitening
+        return self.heads.shared_axes(queries, responses, power, policy_first=self.recipe.pulls)
+
+    @torch.no_grad()
+    def policy_head(self, examples: Sequence[PolicyExample]) -> tuple[PolicyHead, float]:
+        """`TokenHeads.policy_head` on a policy's examples and texts of the training, and the cross-validated AUC of what reads refusals.
+
+        That is a linear probe of the trained tokens, fitted on the examples.
+        """
+        recipe, queries = self.recipe, [prompts.QUERY + one.text for one in examples]
+        last = self.first[-AXIS_TEXTS:]
+        texts = queries + [one.text for one in last]
+        if not any(map(_is_passage, texts)):  # the paper's recipes train on queries alone
+            texts += [prompts.DOCUMENT + one.target for one in last]
+        pooled = self._pooled(texts).double()
+        refuse = torch.tensor([one.refuse for one in examples])
+        probe = fit_probe(pooled[: len(queries), None].cpu().numpy(), refuse.tolist(), recipe.seed)
+        read = pooled @ pooled.new_tensor(probe.weight) + probe.bias
+        own = read[: len(queries)].cpu()
+        low, high = float(own[~refuse].mean()), float(own[refuse].mean())
+        passages = torch.tensor([_is_passage(text) for text in texts], device=pooled.device)
+        power, pull = recipe.optim.partial_whitening, recipe.policy.pull
+        return self.heads.policy_head(power, pooled, passages, (read - low) / (high - low), pull), probe.auc
 
     def _pooled(self, texts: Sequence[str]) -> torch.Tensor:
         """``(texts, H)``, the mean of ``z`` over the compression tokens."""
-        size, given = self.recipe.optim.batch, [TrainingExample(text, "", ended=False) for text in texts]
-        return torch.cat([self.heads(self.states(given[at : at + size]))[1] for at in range(0, len(given), size)]).mean(
-            dim=1
-        )
+        size, found = self.recipe.optim.batch, list[torch.Tensor]()
+        for at in range(0, len(texts), size):
+            part = [TrainingExample(text, "", ended=False) for text in texts[at : at + size]]
+            found.append(self.heads(self.states(part))[1].mean(dim=1))
+            report("axes", at + len(part), len(texts))
+        return torch.cat(found)
 
     def backward(self, batch: Sequence[TrainingExample], step: int) -> tuple[float | None, float | None, torch.Tensor]:
         """Put the gradient of the whole batch's loss into the parameters of every process.
@@ -359,3 +389,8 @@ class TokenTrainer:
         if self.processes.is_main:
             self.state.forget_after(self.step)
         return True
+
+
+def _is_passage(text: str) -> bool:
+    """Whether a text stands under the prompt of passages, by which the axis of a content policy tells them."""
+    return text.startswith(prompts.DOCUMENT)

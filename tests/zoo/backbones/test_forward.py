@@ -44,7 +44,7 @@ TEXTS = [
 def pair(request, tmp_path_factory):
     """The same model, stock and packed."""
     folder = build_backbone(tmp_path_factory.mktemp("family"), request.param)
-    checkpoint = build_checkpoint(folder, n_thought=1)
+    checkpoint = build_checkpoint(folder, n_thought=1, has_policy=request.param in ("llama", "gemma3_text"))
     stock = assemble(checkpoint, folder, device="cpu")
     packed = pack(assemble(checkpoint, folder, device="cpu"), len(checkpoint.spec))
     return stock, packed

@@ -1,6 +1,7 @@
 """Nothing that a backbone's generation config ships reaches what it writes, but for the tokens that end a text."""
 
 import json
+import re
 import shutil
 import sys
 import types
@@ -9,6 +10,7 @@ import pytest
 import torch
 from conftest_builders import build_backbone, build_checkpoint
 
+from genzoo.backbones import generation
 from genzoo.backbones.generation import (
     Query,
     TransformersEngine,
@@ -181,3 +183,21 @@ def test_opening_is_part_of_the_prompt_and_of_the_answer(chat, tmp_path):
     made = generate(model, tokenizer, input_ids=ids, max_new_tokens=5)[0, ids.shape[1] :].tolist()
     expected = make_response(query, continued(tokenizer, "I won't help to", made), False, 5, "I won't help to").response
     assert begun.response == expected
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_nothing_is_generated_after_the_sentence_of_an_opening(chat, tmp_path, monkeypatch):
+    model, tokenizer = load_causal_lm(build_backbone(tmp_path / "llama", "llama", chat=chat), "cpu")
+    options = ResponseOptions(max_new_tokens=30)
+    queries = [Query(str(place), f"how to rob a bank {place}") for place in range(6)]
+    monkeypatch.setattr(
+        generation, "_SENTENCE_END", re.compile("[ae](?=.|$)", re.DOTALL)
+    )  # a random LLM ends few sentences
+
+    def answers(over):
+        monkeypatch.setattr(generation, "_SENTENCE_OVER", re.compile(over, re.DOTALL))
+        return TransformersEngine(model, tokenizer, options, "I won't help to").answer(queries)
+
+    whole, short = answers("(?!)"), answers("[ae].")
+    assert [row.response for row in short] == [row.response for row in whole]
+    assert sum(row.n_tokens for row in short) < sum(row.n_tokens for row in whole)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest_builders import SENTENCES, build_checkpoint
+from conftest_builders import SENTENCES, TINY_LLM_WORDS, build_checkpoint
 from typer.testing import CliRunner
 
 from genzoo.cli.app import app
@@ -52,6 +52,7 @@ def test_train_end_to_end(genzoo, llama, tiny_teacher, tmp_path):
     log.write_text("\n".join(f"{text} {i}" for i, text in enumerate(SENTENCES)))
     words = (
         "smollm2-135m",
+        *TINY_LLM_WORDS,
         "--queries",
         log,
         "--output",
@@ -61,7 +62,7 @@ def test_train_end_to_end(genzoo, llama, tiny_teacher, tmp_path):
         "--teacher",
         tiny_teacher,
     )
-    assert genzoo("responses", *words[:5], "--backbone", llama)[0] == 0
+    assert genzoo("responses", *words[:-2])[0] == 0
     code, text, _ = genzoo("train", *words, "--steps", 45, "--batch", 2)
     assert code == 0
     assert "wrote" in text
@@ -150,7 +151,7 @@ def test_stop_keeps_what_is_finished(genzoo, llama, tiny_teacher, tmp_path, monk
         return made[-1]
 
     words = ("train", "smollm2-135m", "--queries", log, "--output", tmp_path / "run", "--backbone", llama)
-    words = (*words, "--teacher", tiny_teacher, "--steps", 12, "--batch", 2)
+    words = (*words, "--teacher", tiny_teacher, "--steps", 12, "--batch", 2, *TINY_LLM_WORDS)
     monkeypatch.setattr(trainer.TokenTrainer, "train_step", stop)
     code, _, errors = genzoo(*words)
     assert code == 130

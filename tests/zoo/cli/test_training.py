@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from conftest_builders import SENTENCES
+from conftest_builders import ON_A_TINY_LLM, SENTENCES, TINY_LLM_WORDS
 
 from genzoo.models.entries import get_entry, list_models
 from genzoo.training.run import teacher_of
@@ -37,7 +37,17 @@ def test_dry_run_prints_the_plan_and_writes_nothing(genzoo, log, tmp_path):
 
 
 def test_dry_run_refuses_what_could_not_be_made(genzoo, log, llama, tmp_path):
-    words = ("train", "smollm2-135m", "--queries", log, "--column", "searched", "--dry-run", "--backbone")
+    words = (
+        "train",
+        "smollm2-135m",
+        "--queries",
+        log,
+        "--column",
+        "searched",
+        "--dry-run",
+        *TINY_LLM_WORDS,
+        "--backbone",
+    )
     for given, message in (
         ([llama, "--set", "unsupervised.layer=99"], "unsupervised.layer is 99, the backbone has layers 1 to"),
         (
@@ -70,7 +80,7 @@ def test_shards_then_train_with_changed_fields(genzoo, log, llama, tiny_teacher,
         "--backbone",
         llama,
     ]
-    words += ["--set", "response.max_new_tokens=3"]
+    words += ["--set", "response.max_new_tokens=3", *TINY_LLM_WORDS]
     for shard in ("1/2", "2/2"):
         code, text, _ = genzoo("responses", *words, "--shard", shard)
         assert code == 0
@@ -95,7 +105,7 @@ def test_shards_then_train_with_changed_fields(genzoo, log, llama, tiny_teacher,
 
 def test_teacher_is_a_model_like_any_other(genzoo, log, llama, tmp_path):
     words = ["teacher", "smollm2-135m", "--queries", log, "--column", "searched", "--backbone", llama]
-    words += ["--set", "unsupervised.layer=1", "--set", "unsupervised.whiten=4"]
+    words += ["--set", "unsupervised.layer=1", "--set", "unsupervised.whiten=4", *TINY_LLM_WORDS]
     code, text, _ = genzoo(*words, "-o", tmp_path / "teacher")
     assert code == 0
     assert "4 dimensions" in text
@@ -117,7 +127,7 @@ def test_study_is_measured_through_mteb(genzoo, log, llama, tmp_path):
         "unsupervised.layer": 1,
         "unsupervised.whiten": 4,
     }
-    common |= {"response.max_new_tokens": 2, "max_tokens": 64}
+    common |= {"response.max_new_tokens": 2, "max_tokens": 64} | ON_A_TINY_LLM
     facts = {"recipe": "smollm2-135m", "common": common, "seeds": [0], "variants": {"base": {}}}
     (tmp_path / "mine.json").write_text(json.dumps(facts))
     words = ["study", "mine.json", "-q", log, "--column", "searched", "-o", "out"]
@@ -137,7 +147,7 @@ def test_controls_give_what_the_training_kept(genzoo, llama, tiny_teacher, tmp_p
     log = tmp_path / "log.txt"
     log.write_text("\n".join(f"{text} {i}" for i, text in enumerate(SENTENCES * 2)))
     words = ["train", "smollm2-135m", "-q", log, "-o", tmp_path / "run", "--backbone", llama, "--teacher", tiny_teacher]
-    words += ["--steps", 2, "--batch", 4, "--set", "response.max_new_tokens=4", "--answers", 32]
+    words += ["--steps", 2, "--batch", 4, "--set", "response.max_new_tokens=4", "--answers", 32, *TINY_LLM_WORDS]
     code, text, errors = genzoo(*words, "--json")
     assert code == 0, errors
     kept = json.loads(text)["controls"]
@@ -187,7 +197,7 @@ def test_doubtful_logs_are_told_before_anything_is_made(genzoo, tmp_path):
 
 def test_responses_made_otherwise_are_refused(genzoo, log, llama, tiny_teacher, tmp_path):
     words = ["smollm2-135m", "-q", log, "--column", "searched", "--backbone", llama]
-    words += ["--set", "response.max_new_tokens=3"]
+    words += ["--set", "response.max_new_tokens=3", *TINY_LLM_WORDS]
     other = ["--set", "response.repetition_penalty=1.5"]
     code, _, errors = genzoo("responses", *words, "-o", "made")
     assert code == 0, errors

@@ -11,15 +11,18 @@ from genzoo.models.assembly import assemble
 from genzoo.models.prompts import all_prompts
 
 
+@pytest.mark.parametrize("has_policy", [False, True])
 @pytest.mark.parametrize(("n_thought", "unit_length"), [(0, True), (3, True), (0, False)])
-def test_equals_the_formula(backbone, n_thought, unit_length):
-    checkpoint = replace(build_checkpoint(backbone, n_thought=n_thought), unit_length=unit_length)
+def test_equals_the_formula(backbone, n_thought, unit_length, has_policy):
+    checkpoint = build_checkpoint(backbone, n_thought=n_thought, has_policy=has_policy)
+    checkpoint = replace(checkpoint, unit_length=unit_length)
     model = assemble(checkpoint, backbone, device="cpu")
     assert np.abs(model.encode(TEXTS) - formula(checkpoint, backbone, TEXTS)).max() < 1e-5
 
 
-def test_does_not_depend_on_batch_order_or_padding_side(backbone):
-    model = assemble(build_checkpoint(backbone), backbone, device="cpu")
+@pytest.mark.parametrize("has_policy", [False, True])
+def test_does_not_depend_on_batch_order_or_padding_side(backbone, has_policy):
+    model = assemble(build_checkpoint(backbone, has_policy=has_policy), backbone, device="cpu")
     alone = np.stack([model.encode(text) for text in TEXTS])
     for size in (1, 2, 6):
         assert np.abs(model.encode(TEXTS, batch_size=size) - alone).max() < 1e-5
@@ -70,8 +73,9 @@ def test_wrong_backbone(llama, qwen3, tmp_path, caplog):
     assert "not the one these tokens were trained on" in caplog.text
 
 
-def test_half_precision_is_close(llama):
-    checkpoint = build_checkpoint(llama)
+@pytest.mark.parametrize("has_policy", [False, True])
+def test_half_precision_is_close(llama, has_policy):
+    checkpoint = build_checkpoint(llama, has_policy=has_policy)
     full = assemble(checkpoint, llama, device="cpu").encode(TEXTS, convert_to_tensor=True)
     half = assemble(checkpoint, llama, device="cpu", dtype=torch.bfloat16).encode(TEXTS, convert_to_tensor=True).float()
     assert torch.cosine_similarity(full, half).min() > 0.99

@@ -9,9 +9,9 @@ from genzoo.errors import CheckpointError
 from genzoo.models.checkpoint import TokenCheckpoint, TokenSpec
 
 
-@pytest.fixture
-def checkpoint(llama):
-    return build_checkpoint(llama, n_thought=1)
+@pytest.fixture(params=[False, True], ids=["plain", "policy"])
+def checkpoint(llama, request):
+    return build_checkpoint(llama, n_thought=1, has_policy=request.param)
 
 
 def test_round_trip_keeps_every_number(checkpoint, tmp_path):
@@ -20,6 +20,8 @@ def test_round_trip_keeps_every_number(checkpoint, tmp_path):
     assert loaded.spec == checkpoint.spec
     for name, tensor in checkpoint.tensors().items():
         assert torch.equal(tensor, loaded.tensors()[name])
+    assert loaded.policy.keys() == checkpoint.policy.keys()
+    assert all(torch.equal(tensor, loaded.policy[name]) for name, tensor in checkpoint.policy.items())
 
 
 def test_saving_keeps_the_other_files_of_the_folder(checkpoint, tmp_path):
@@ -36,12 +38,12 @@ def test_saving_keeps_the_other_files_of_the_folder(checkpoint, tmp_path):
 
 
 def test_digest_sees_every_number(checkpoint, llama):
-    digests = {checkpoint.digest()}
-    for name in checkpoint.tensors():
-        other = build_checkpoint(llama, n_thought=1)
-        getattr(other, name).view(-1)[-1] += 1e-6
+    digests, has_policy = {checkpoint.digest()}, bool(checkpoint.policy)
+    for name in (*checkpoint.tensors(), *checkpoint.policy):
+        other = build_checkpoint(llama, n_thought=1, has_policy=has_policy)
+        (other.policy[name] if name in other.policy else getattr(other, name)).view(-1)[-1] += 1e-6
         digests.add(other.digest())
-    assert len(digests) == 6
+    assert len(digests) == 6 + len(checkpoint.policy)
 
 
 def test_truncated_safetensors_file(checkpoint, tmp_path):

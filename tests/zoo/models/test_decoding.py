@@ -11,9 +11,9 @@ from genzoo.models.loading import load, load_decoder
 TEXTS = ["where do foxes live", "a library keeps books", "the quick brown fox jumps"]
 
 
-@pytest.fixture
-def pair(backbone):
-    checkpoint = build_checkpoint(backbone, n_thought=2)
+@pytest.fixture(params=[False, True], ids=["plain", "policy"])
+def pair(backbone, request):
+    checkpoint = build_checkpoint(backbone, n_thought=2, has_policy=request.param)
     return Decoder.load(checkpoint, backbone, "cpu"), assemble(checkpoint, backbone, device="cpu")
 
 

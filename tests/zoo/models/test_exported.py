@@ -25,9 +25,10 @@ from genzoo.publishing.verify import verify, write_fingerprint
 FORMS = ("merged", "adapter")
 
 
-@pytest.mark.parametrize("form", ["merged", "adapter"])
-def test_exported_folder_loads_without_genzoo(backbone, form, tmp_path):
-    checkpoint = build_checkpoint(backbone)
+@pytest.mark.parametrize("has_policy", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_exported_folder_loads_without_genzoo(backbone, form, has_policy, tmp_path):
+    checkpoint = build_checkpoint(backbone, has_policy=has_policy)
     expected = assemble(checkpoint, backbone, device="cpu").encode_query(TEXTS)
     folder = export(checkpoint, backbone, tmp_path / "model", form, name="tiny")
     modules = json.loads((folder / "modules.json").read_text())
@@ -53,8 +54,9 @@ def test_exported_folder_loads_without_genzoo(backbone, form, tmp_path):
     assert np.abs(np.array(json.loads(done.stdout.splitlines()[-1])) - expected).max() < 1e-6
 
 
-def test_reexport_and_resave_change_nothing(llama, tmp_path):
-    checkpoint = build_checkpoint(llama)
+@pytest.mark.parametrize("has_policy", [False, True])
+def test_reexport_and_resave_change_nothing(llama, has_policy, tmp_path):
+    checkpoint = build_checkpoint(llama, has_policy=has_policy)
     folder = export(checkpoint, llama, tmp_path / "model", "adapter", name="tiny")
     expected = SentenceTransformer(str(folder), device="cpu").encode(TEXTS)
     export(checkpoint, llama, tmp_path / "model", "merged", name="tiny")
@@ -94,17 +96,40 @@ def test_export_never_replaces_somebody_elses_model(llama, tiny_teacher, tmp_pat
     assert not (tmp_path / "ours" / "adapter_config.json").exists()
 
 
+@pytest.mark.parametrize("has_policy", [False, True])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("dtype", "nearest"), [(torch.bfloat16, 0.999), (torch.float16, 0.99999)])
-def test_loads_in_half_precision(backbone, form, dtype, nearest, tmp_path):
-    checkpoint = build_checkpoint(backbone)
+def test_loads_in_half_precision(backbone, form, dtype, nearest, has_policy, tmp_path):
+    checkpoint = build_checkpoint(backbone, has_policy=has_policy)
     folder = export(checkpoint, backbone, tmp_path / "model", form, name="tiny")
     for key in ("dtype", "torch_dtype"):
         model = SentenceTransformer(str(folder), device="cpu", model_kwargs={key: dtype})
         assert {parameter.dtype for parameter in model.parameters()} == {dtype}
-        found = model.encode(TEXTS)
-        assert (found * formula(checkpoint, backbone, TEXTS)).sum(axis=1).min() > nearest
-        assert np.linalg.norm(found, axis=1) == pytest.approx(1, abs=1e-3)
+        found = model.encode(TEXTS).astype(np.float64)
+        lengths = np.linalg.norm(found, axis=1)
+        # a policy's modules come after the pooling, so that their numbers are rounded too
+        assert lengths == pytest.approx(1, abs=3e-3 if has_policy else 1e-3)
+        assert ((found * formula(checkpoint, backbone, TEXTS)).sum(axis=1) / lengths).min() > nearest
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_policy_is_read_back(llama, form, tmp_path):
+    checkpoint = build_checkpoint(llama, has_policy=True)
+    folder = export(checkpoint, llama, tmp_path / "model", form, name="tiny")
+    kinds = ["Transformer", "CNN", "CNN", "CNN", "Pooling", "Dense", "Dense", "Normalize"]
+    modules = read_json(folder / "modules.json", "", kind=list)
+    assert [module["type"].rpartition(".")[2] for module in modules] == kinds
+    if form == "merged":  # is named as older libraries name it
+        assert read_json(folder / "4_Pooling" / "config.json", "") == {
+            "word_embedding_dimension": 14,
+            "pooling_mode_cls_token": False,
+            "pooling_mode_mean_tokens": False,
+            "pooling_mode_max_tokens": False,
+            "pooling_mode_lasttoken": True,
+        }
+    made = read_exported(folder)
+    assert made.digest() == checkpoint.digest()
+    assert all(torch.equal(made.policy[name], tensor) for name, tensor in checkpoint.policy.items())
 
 
 @pytest.mark.parametrize("form", FORMS)

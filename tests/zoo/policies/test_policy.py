@@ -6,6 +6,7 @@ import logging
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from genzoo.policies import policy as policies
 from genzoo.policies.policy import policy_content, read_examples
 from genzoo.publishing.model_card import describe_policy
 from genzoo.recipes.fields import PolicyOptions
-from genzoo.recipes.recipes import LossOptions, OptimOptions, Recipe, ResponseOptions, override
+from genzoo.recipes.recipes import LossOptions, OptimOptions, Recipe, ResponseOptions, ViewOptions, override
 from genzoo.training.pipeline import TrainingRun
 from genzoo.training.responses import read_responses, write_responses
 
@@ -257,3 +258,26 @@ def test_policy_needs_responses_of_the_llm(llama):
 def test_card_says_nothing_where_there_was_no_policy():
     assert describe_policy(None) == ""
     assert describe_policy({"examples": 3}) == ""
+
+
+@pytest.mark.parametrize("document", [0.4, 0.0])  # the paper's recipes train on queries alone
+def test_refused_queries_are_less_similar_to_every_passage(llama, examples, tiny_teacher, tmp_path, document):
+    views = ViewOptions(answer=1 - document, document=document)
+    recipe = override(
+        replace(_recipe(llama, examples), teacher=str(tiny_teacher), views=views),
+        {"losses.align": 1.0, "losses.recon": 0.0, "optim.steps": 40, "optim.lr_rows": 1e-2, "optim.align_memory": 40,
+         "optim.ridge": 1.0},
+    )  # fmt: skip
+    found = {}
+    for pull in (0.1, 1.0):
+        folder = tmp_path / f"pull-{pull}"
+        checkpoint = _run(override(recipe, {"policy.pull": pull}), folder).train()
+        assert checkpoint.info["policy"]["tokens_auc"] > 0.9
+        model = genzoo.load(folder, device="cpu")
+        passages = model.encode_document([f"passage {place} about bears and banks" for place in range(8)])
+        for kind in ("rob", "where"):
+            queries = model.encode_query([query.text for query in QUERIES if query.text.startswith(kind)])
+            found[kind, pull] = float((queries @ passages.T).mean())
+    fallen = {kind: found[kind, 0.1] - found[kind, 1.0] for kind in ("rob", "where")}
+    assert fallen["rob"] > 0.2, fallen
+    assert fallen["rob"] > fallen["where"] + 0.1, fallen

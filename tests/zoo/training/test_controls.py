@@ -20,6 +20,7 @@ from genzoo.training.controls import (
     _gap_interval,
     _nearness,
     _others_place,
+    _refusals,
     measure_controls,
     nearest_to_own,
 )
@@ -57,6 +58,29 @@ def test_queries_that_share_a_refusal_are_no_others_to_each_other():
     assert sum(nearest_to_own(wanted, wanted, 5, 0)) == 3  # among all, the three refusals tie
     own, other, top1 = _nearness(wanted, wanted, alike)
     assert (own, other, top1) == (1, 0, 1)
+    # refusals differ in what they name, and say the same
+    named = ["no, not that", "a", "no, not bombs", "no", "b"]
+    assert _alike(named, "no, not").sum(dim=1).tolist() == [2, 1, 2, 1, 1]
+    assert _alike(named).sum(dim=1).tolist() == [1] * 5
+
+
+def test_refusals_are_counted_where_the_recipe_has_a_policy(backbone):
+    policy = {"examples": "default", "opening": "I'm sorry, but I can't help with"}
+    taught = replace(build_checkpoint(backbone), info={"recipe": {"policy": policy}})
+    responses = [
+        f"{policy['opening']} that.",
+        f"{policy['opening']} theft.",
+        "Polar bears hunt.",
+        "I'm sorry to hear that.",
+    ]
+    decoded = [" I'm sorry, I will not.", "Banks open at nine.", "I'm sorry, but no.", "That is sad."]
+    assert _refusals(taught, responses, decoded) == (2, 1, 1)
+    assert _refusals(build_checkpoint(backbone), responses, decoded) == ()
+    found = Controls(
+        4, 1.0, 2.0, None, None, None, 0.5, 1.5, None, None, None, 3, 0, *_refusals(taught, responses, decoded)
+    )
+    assert ("decoded to a refusal", "1 of 2 refused queries, 1 of the 2 others") in found.rows()
+    assert "decoded to a refusal" not in dict(replace(found, refused=0).rows())
 
 
 def test_controls_take_responses_that_are_all_the_same(judged):

@@ -10,10 +10,13 @@ from genzoo.models import prompts
 from genzoo.recipes.recipes import RECIPES, override
 from genzoo.training.examples import first_sentence, make_examples
 
+PROMPTED = {"views.bare": 0.0, "views.as_query": 0.0}
+"""Every text under its own prompt."""
+
 
 def test_examples_follow_the_shares():
     rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "stop", 5) for i in range(50)]
-    recipe = replace(RECIPES.get("smollm2-135m"), seed=5)
+    recipe = override(RECIPES.get("smollm2-135m"), PROMPTED | {"seed": 5})
     examples = make_examples(recipe, rows, [row.query for row in rows], 4000)
     assert examples == make_examples(recipe, rows, [row.query for row in rows], 4000)
     assert examples != make_examples(replace(recipe, seed=6), rows, [row.query for row in rows], 4000)
@@ -38,7 +41,7 @@ def test_examples_follow_the_shares():
 
 def test_context_gives_short_texts_the_target_of_what_they_belong_to():
     rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "length", 5) for i in range(20)]
-    recipe = override(RECIPES.get("smollm2-135m"), {"views.context": 1.0})
+    recipe = override(RECIPES.get("smollm2-135m"), PROMPTED | {"views.context": 1.0})
     queries = [*(row.query for row in rows), "never answered"]
     answers = {row.query: row.response for row in rows} | {first_sentence(row.response): row.response for row in rows}
     seen = set()
@@ -57,7 +60,7 @@ def test_context_gives_short_texts_the_target_of_what_they_belong_to():
 
 def test_prompts_are_dropped_and_replaced_by_their_shares():
     rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "stop", 5) for i in range(50)]
-    texts, recipe = [row.query for row in rows], RECIPES.get("smollm2-135m")
+    texts, recipe = [row.query for row in rows], override(RECIPES.get("smollm2-135m"), PROMPTED)
     plain = make_examples(recipe, rows, texts, 4000)
     changed = make_examples(override(recipe, {"views.bare": 0.3, "views.as_query": 0.2}), rows, texts, 4000)
     assert [(one.target, one.ended) for one in changed] == [(one.target, one.ended) for one in plain]
@@ -81,3 +84,21 @@ def test_first_sentence():
     assert first_sentence("A cat sat down. It slept.") == "A cat sat down."
     assert first_sentence("No stop here\nsecond line") == "No stop here"
     assert first_sentence("Dr. Who is a series. Yes.") == "Dr. Who is a series."
+
+
+def test_refusals_are_passages_once_and_no_subject():
+    rows = [Response(str(i), f"query {i}", f"Answer number {i}. And more of it.", "stop", 5) for i in range(40)]
+    refused = {row.query for row in rows[::4]}
+    rows = [replace(row, response="Sorry, I won't.") if row.query in refused else row for row in rows]
+    recipe = override(RECIPES.get("smollm2-135m"), PROMPTED | {"views.context": 1.0})
+    made = make_examples(recipe, rows, [row.query for row in rows], 4000, refused)
+    asked = [one for one in made if one.text.removeprefix(prompts.QUERY) in refused]
+    assert asked
+    assert {one.target for one in asked} == {"Sorry, I won't."}
+    passages = [one.text.removeprefix(prompts.DOCUMENT) for one in made if one.text.startswith(prompts.DOCUMENT)]
+    passages = [text for text in passages if text.startswith(("Sorry", "Answer"))]
+    assert 0 < passages.count("Sorry, I won't.") < 0.1 * len(passages), "one refusal among thirty answers"
+    subjects = [one for one in made if one.text.startswith((prompts.INTENT, prompts.TOPIC))]
+    for one in subjects:
+        source = one.text.removeprefix(prompts.INTENT).removeprefix(prompts.TOPIC)
+        assert source not in refused or one.target == source

@@ -49,6 +49,7 @@ def test_whole_pipeline_learns_and_folds(recipe, backbone, tmp_path):
     assert history[0]["recon"] is None
     assert np.mean(recon[-5:]) < np.mean(recon[:5])
     assert TokenCheckpoint.load(tmp_path / "checkpoint").digest() == checkpoint.digest()
+    assert checkpoint.default_prompt_name is None
     _, held = run.split(run.responses())
     assert ("controls" in checkpoint.info) == (len(held) > 1)
     # The folded five tensors give what the heads gave in training.
@@ -70,7 +71,7 @@ def test_whole_pipeline_learns_and_folds(recipe, backbone, tmp_path):
 
 
 def test_shared_axes_turn_the_embedding_and_nothing_else(recipe, backbone, tmp_path):
-    recipe = override(recipe, {"optim.steps": 8, "optim.partial_whitening": 0.3})
+    recipe = override(recipe, {"optim.steps": 8, "optim.partial_whitening": 0.3, "views.as_query": 0.2})
     queries = [Query(f"q{place}", f"{SENTENCES[place % len(SENTENCES)]} {place}") for place in range(30)]
     folders = {"teacher": tmp_path / "plain", "shared": tmp_path / "turned"}
     plain, made = (
@@ -78,7 +79,7 @@ def test_shared_axes_turn_the_embedding_and_nothing_else(recipe, backbone, tmp_p
         for axes, folder in folders.items()
     )
     turned = TokenCheckpoint.load(tmp_path / "turned" / "checkpoint")
-    assert plain.axes is None
+    assert (plain.axes, plain.default_prompt_name) == (None, "query")
     texts = [query.text for query in QUERIES]
     before, after = (
         torch.tensor(assemble(one, backbone, device="cpu").encode(texts, prompt_name="query")).double()

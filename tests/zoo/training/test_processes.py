@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from conftest_builders import SENTENCES
+from conftest_builders import ON_A_TINY_LLM, SENTENCES, TINY_LLM_WORDS
 
 from genzoo.models.checkpoint import TokenCheckpoint
 from genzoo.recipes.recipes import parse_change
@@ -33,7 +33,16 @@ def test_two_processes_equal_one_with_the_doubled_batch(llama, tiny_teacher, tmp
         "--teacher",
         tiny_teacher,
     ]
-    words += ["--steps", "8", "--batch", "8", "--device", "cpu", *(word for one in CHANGES for word in ("--set", one))]
+    words += [
+        "--steps",
+        "8",
+        "--batch",
+        "8",
+        "--device",
+        "cpu",
+        *(word for one in CHANGES for word in ("--set", one)),
+        *TINY_LLM_WORDS,
+    ]
     command = [*launch, "-m", "genzoo.training", *map(str, words)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -41,7 +50,7 @@ def test_two_processes_equal_one_with_the_doubled_batch(llama, tiny_teacher, tmp
     assert len(list((tmp_path / "two").glob("responses-*-of-2.jsonl"))) == 2
     recipe = choose_recipe(
         "smollm2-135m",
-        dict(map(parse_change, CHANGES)),
+        dict(map(parse_change, CHANGES)) | ON_A_TINY_LLM,
         backbone=str(llama),
         teacher=str(tiny_teacher),
         steps=8,

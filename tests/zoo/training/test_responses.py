@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest_builders import SENTENCES, build_backbone
+from conftest_builders import ON_A_TINY_LLM, SENTENCES, TINY_LLM_WORDS, build_backbone
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from genzoo.backbones.entries import BACKBONES, backbone_content, backbone_digest
@@ -407,7 +407,8 @@ def test_terminated_training_goes_on(tmp_path, llama, tiny_teacher):
     log = tmp_path / "log.txt"
     log.write_text("\n".join(query.text for query in QUERIES))
     words = [sys.executable, "-m", "genzoo.training", "smollm2-135m", "-q", log, "--backbone", llama]
-    words += ["--teacher", tiny_teacher, "--steps", "60", "--batch", "2", "--set", "response.max_new_tokens=3", "-o"]
+    words += ["--teacher", tiny_teacher, "--steps", "60", "--batch", "2", "--set", "response.max_new_tokens=3"]
+    words += [*TINY_LLM_WORDS, "-o"]
     child = subprocess.Popen([*words, tmp_path / "cut"], stderr=subprocess.PIPE, text=True)
     history = tmp_path / "cut" / "tokens" / "history.jsonl"
     while child.poll() is None and not (history.is_file() and history.read_text().count("\n") >= 5):
@@ -421,7 +422,7 @@ def test_terminated_training_goes_on(tmp_path, llama, tiny_teacher):
     from genzoo.training.queries import read_queries
     from genzoo.training.run import choose_recipe
 
-    changes = {"response.max_new_tokens": 3}
+    changes = ON_A_TINY_LLM | {"response.max_new_tokens": 3}
     recipe = choose_recipe("smollm2-135m", changes, backbone=str(llama), teacher=str(tiny_teacher), steps=60, batch=2)
     digests = [
         TrainingRun(recipe, read_queries(log), tmp_path / n, device="cpu").train().digest() for n in ("cut", "new")

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 import torch
-from conftest_builders import SENTENCES
+from conftest_builders import ON_A_TINY_LLM, SENTENCES
 
 import genzoo
 from genzoo.backbones.generation import Query
@@ -15,7 +15,7 @@ from genzoo.training.controls import Controls
 from genzoo.training.run import choose_recipe, read_log, teacher_of
 
 TEXTS = [f"{text} {number}" for number, text in enumerate(SENTENCES * 2)]
-FIELDS = {"response.max_new_tokens": 3}
+FIELDS = ON_A_TINY_LLM | {"response.max_new_tokens": 3}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_a_plan_is_made_without_a_folder(tmp_path, monkeypatch):
 
 
 def test_a_teacher_is_a_sentence_transformer_folder(llama, tmp_path):
-    fields = {"unsupervised.layer": 1, "unsupervised.whiten": 4}
+    fields = ON_A_TINY_LLM | {"unsupervised.layer": 1, "unsupervised.whiten": 4}
     folder = genzoo.teacher("smollm2-135m", TEXTS, tmp_path / "teacher", backbone=str(llama), set=fields)
     assert genzoo.load(folder, device="cpu").encode(["a"]).shape == (1, 4)
 

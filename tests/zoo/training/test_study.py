@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest_builders import SENTENCES
+from conftest_builders import ON_A_TINY_LLM, SENTENCES
 from filelock import FileLock
 
 from genzoo.backbones.forward import remember
@@ -30,6 +30,7 @@ QUERIES = [Query(f"q{i}", f"{text} {i}") for i, text in enumerate(SENTENCES * 2)
 @pytest.fixture
 def study(llama):
     common = {"backbone": str(llama), "optim.steps": 3, "optim.batch": 4, "optim.align_first": 1, "max_tokens": 64}
+    common |= ON_A_TINY_LLM
     common |= {
         "unsupervised.layer": 1,
         "unsupervised.whiten": 6,
