@@ -2,10 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from changed_models import pooled, without
+from conftest_builders import build_checkpoint
 from embedding_server import Reply
 
 import genzoo
@@ -98,6 +100,20 @@ def test_the_right_set_up_is_right(exported, model, dtype):
     assert (found.verdict, found.exit_code, codes(found)) == ("right", 0, set())
     assert ("bfloat16" in codes(found, "fact")) == (dtype == "bfloat16")
     assert all(row.cosine_to_right > 0.995 for row in found.compared)
+
+
+def test_a_model_with_a_policy_is_right_and_its_faults_are_named(llama, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    made = replace(build_checkpoint(llama, has_policy=True), max_tokens=256)
+    folder = str(made.save(tmp_path / "model"))
+    exported = str(genzoo.export(folder, tmp_path / "exported", merge=True))
+    for dtype in ("float32", "bfloat16", "float16"):
+        found = genzoo.doctor(SentenceTransformer(exported, device="cpu", model_kwargs={"dtype": dtype}), folder)
+        assert (found.verdict, codes(found)) == ("right", set()), dtype
+    stock = SentenceTransformer(exported, device="cpu")
+    assert codes(genzoo.doctor(stock.encode, folder)) == {"prompt-lost"}
+    assert "the vectors have another width" in genzoo.doctor(without(stock, "Dense"), folder).summary
 
 
 def test_folders_are_right_against_each_other(exported, model):
