@@ -125,6 +125,10 @@ _AS_BEFORE: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = 
             "kernel_sizes": now["kernel_sizes"],
         },
     ),
+    "Dense": (
+        "config.json",
+        lambda now: {key: now[key] for key in ("in_features", "out_features", "bias", "activation_function")},
+    ),
     "Pooling": (
         "config.json",
         lambda now: (

@@ -127,6 +127,9 @@ def test_a_policy_is_read_back(llama, form, tmp_path):
             "pooling_mode_max_tokens": False,
             "pooling_mode_lasttoken": True,
         }
+        assert read_json(folder / "5_Dense" / "config.json", "") == {
+            "in_features": 14, "out_features": 27, "bias": True, "activation_function": "torch.nn.modules.activation.ReLU"
+        }  # fmt: skip
     made = read_exported(folder)
     assert made.digest() == checkpoint.digest()
     assert all(torch.equal(made.policy[name], tensor) for name, tensor in checkpoint.policy.items())
