@@ -137,6 +137,16 @@ DOCUMENT = "Restate this passage: "
 INTENT = "Name the topic and intent of this text: "
 TOPIC = "Name the topic of this text: "
 
+
+def without(text: str) -> str:
+    """A text without the general prompt that it begins with, if it does.
+
+    >>> without("Restate this passage: Polar bears live on ice.")
+    'Polar bears live on ice.'
+    """
+    return next((text[len(one) :] for one in (QUERY, DOCUMENT, INTENT, TOPIC) if text.startswith(one)), text)
+
+
 TYPE_PROMPTS: dict[str, str] = {
     "query": QUERY,
     "document": DOCUMENT,

@@ -203,9 +203,10 @@ class TokenHeads(nn.Module):
         weighted = torch.where(passages, weight, 1.0)[:, None] * inputs
         wanted = torch.where(passages, value, refusal.double())
         refused = _ridge(weighted.T @ inputs, weighted.T @ wanted[:, None], _AXIS_RIDGE)[0]
-        # all of a passage from a score of 0.75 on, nothing of it up to 0.25
-        side, refused = 2 * side, pull * refused
-        side[-1] -= 0.5
+        # All of a passage from a score of 0.35 on, nothing of it up to 0.15: a passage that is not seen, such as program code, would be
+        # found before all others, while a query that is taken for one keeps the order of what it finds.
+        side, refused = 5 * side, pull * refused
+        side[-1] -= 0.75
         refused[-1] -= pull * PATIENCE
         both = torch.stack([side, refused])
         return PolicyHead(both[:, :-1], both[:, -1], torch.stack([-AWAY * length * axis, length * axis]))

@@ -44,8 +44,8 @@ ENOUGH = 0.99
 """The least cosine with which a bfloat16 gradient may stand for the float32 one."""
 SAVE_EVERY = 25
 START_EXAMPLES = 768
-AXIS_TEXTS = 12_288
-"""Texts of the training that the axis of a content policy is found on, the last of its first phase."""
+AXIS_TEXTS = 4096
+"""Texts of the training that a content policy's axis is fitted on, the last of its first phase, under three prompts each."""
 MEMORY = 200
 """Steps that the covariance of the embeddings reaches back where the recipe says nothing."""
 
@@ -193,13 +193,13 @@ class TokenTrainer:
     def policy_head(self, examples: Sequence[PolicyExample]) -> tuple[PolicyHead, float]:
         """`TokenHeads.policy_head` on a policy's examples and texts of the training, and the cross-validated AUC of what reads refusals.
 
-        That is a linear probe of the trained tokens, fitted on the examples.
+        That is a linear probe of the trained tokens, fitted on the examples. The texts stand under their own prompt and under those of
+        queries and passages, so that a passage is told by its prompt and not by what it says.
         """
         recipe, queries = self.recipe, [prompts.QUERY + one.text for one in examples]
-        last = self.first[-AXIS_TEXTS:]
-        texts = queries + [one.text for one in last]
-        if not any(map(_is_passage, texts)):  # the paper's recipes train on queries alone
-            texts += [prompts.DOCUMENT + one.target for one in last]
+        last = [one.text for one in self.first[-AXIS_TEXTS:]]
+        bare = [prompts.without(text) for text in last]
+        texts = queries + last + [prompt + text for prompt in (prompts.QUERY, prompts.DOCUMENT) for text in bare]
         pooled = self._pooled(texts).double()
         refuse = torch.tensor([one.refuse for one in examples])
         probe = fit_probe(pooled[: len(queries), None].cpu().numpy(), refuse.tolist(), recipe.seed)
