@@ -28,8 +28,8 @@ Mistral and Gemma 3 of random weights, each whole and small, with all layers and
   smallest cosine .99960 in bfloat16, .99999 in float16.
 
 What was tried before and why it is not written: ``Dense`` after a ``WordWeights`` loads everywhere in float32 and fails in bfloat16 and
-float16 with 3.4.1, 5.7.0 and 6.2.0 ("mat1 and mat2 must have the same dtype"); a policy's follow the pooling of the last token. Without ``rope_theta`` beside ``rope_parameters``, transformers 4
-takes 10,000. A ``config.json`` in the folder of an adapter makes transformers 5 look for whole weights there; without one, transformers 4 asks
+float16 with 3.4.1, 5.7.0 and 6.2.0 ("mat1 and mat2 must have the same dtype"); a policy's follow the pooling of the last token. Without
+``rope_theta`` beside ``rope_parameters``, transformers 4 takes 10,000. A ``config.json`` in the folder of an adapter makes transformers 5 look for whole weights there; without one, transformers 4 asks
 for the kind of model unless the tokenizer's settings name a processor. Without ``key_mapping``, transformers 4 gives the backbone of a Gemma 3
 adapter random weights. sentence-transformers 5.7 runs all layers of an adapter's backbone, whatever ``config_kwargs`` say.
 """

@@ -28,6 +28,9 @@ _EMBEDDINGS = "embed_tokens.weight"
 _LINEAR = {"CNN": "convs.0", "Dense": "linear"}
 """Kind of module that holds a projection -> its weights in it. A folder written before a convolution did holds ``Dense``."""
 
+_COUNTS = ({"CNN": 2, "Dense": 0}, {"CNN": 0, "Dense": 2}, {"CNN": 3, "Dense": 2})
+"""How many of each a folder holds: without a policy, as written before, with a policy."""
+
 
 def export(
     checkpoint: TokenCheckpoint, backbone: Path, folder: Path, form: Form, *, name: str, base: str | None = None
@@ -242,6 +245,9 @@ def read_exported_tensors(folder: Path) -> dict[str, torch.Tensor]:
         ids = [int(row) for row in config["spec"]["ids"]]
         tensors = {"rows": _rows(folder, ids)}
         found = {kind: sorted(folder.glob(f"*_{kind}")) for kind in _LINEAR}
+        counts = {kind: len(places) for kind, places in found.items()}
+        if counts not in _COUNTS:
+            raise ValueError(f"it has the modules {counts}")
         places = [(place, key) for kind, key in _LINEAR.items() for place in found[kind]]
         for name, (place, key) in zip(("recon", "align"), places[:2], strict=True):
             linear = load_file(place / "model.safetensors")

@@ -133,6 +133,9 @@ def test_a_policy_is_read_back(llama, form, tmp_path):
     made = read_exported(folder)
     assert made.digest() == checkpoint.digest()
     assert all(torch.equal(made.policy[name], tensor) for name, tensor in checkpoint.policy.items())
+    shutil.rmtree(folder / "6_Dense")
+    with pytest.raises(CheckpointError, match="not a complete export"):
+        read_exported(folder)
 
 
 @pytest.mark.parametrize("form", FORMS)
