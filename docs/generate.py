@@ -222,6 +222,10 @@ def _controls(found: dict[str, Any]) -> str:
             f"{100 * found['decoded']:.1f} % [{100 * found['decoded_low']:.1f}, {100 * found['decoded_high']:.1f}]",
         ),
     ]
+    if found.get("refused"):
+        others = found["n"] - found["refused"]
+        told = f"{found['refused_decoded']} of {found['refused']} and {found['answered_decoded']} of {others}"
+        rows.append(("decoded to a refusal, of the queries that the content policy refuses and of the others", told))
     return _table(("control", "value"), rows)
 
 

@@ -159,10 +159,17 @@ def _on_that_day(template: str) -> str:
     return f"{{% macro strftime_now(format) %}}{{{{ {day} }}}}{{% endmacro %}}{template}"
 
 
+def first_sentence(text: str, opening: str) -> tuple[str, bool]:
+    """A text that begins with an opening, up to the end of that sentence, and whether it ends."""
+    end = _SENTENCE_END.search(text, len(opening))
+    return (text[: end.end()], True) if end else (text, False)
+
+
 def make_response(query: Query, text: str, stopped: bool, n_tokens: int, opening: str = "") -> Response:
     """The record of an answer; whatever a base model asked next is cut off, and a given opening ends with its sentence."""
-    if opening and (end := _SENTENCE_END.search(text, len(opening))):
-        text, stopped = text[: end.end()], True
+    if opening:
+        text, is_over = first_sentence(text, opening)
+        stopped = stopped or is_over
     answer, *asked = text.split(NEXT_QUESTION)
     return Response(query.id, query.text, answer.strip(), "stop" if stopped or asked else "length", n_tokens)
 

@@ -188,6 +188,23 @@ class TokenCheckpoint:
         passage, refused = (soft @ weight.T + bias).unbind(dim=-1)
         return made + torch.stack([passage.clamp(0, 1), refused.clamp(min=0)], dim=-1) @ directions
 
+    @property
+    def refusal_opening(self) -> str:
+        """How the refusals of its content policy begin; empty where there is none."""
+        policy = self.info.get("recipe", {}).get("policy", {})
+        return str(policy["opening"]) if policy.get("examples") else ""
+
+    def refuses(self, soft: torch.Tensor) -> torch.Tensor:
+        """Which mean soft prompts ``(texts, H)`` look refused enough to be read as a refusal: ``(texts,)``, true or false.
+
+        That is, their second score is above ``info.policy.refused_above``; none is where the checkpoint has no such figure.
+        """
+        above = self.info.get("policy", {}).get("refused_above")
+        if above is None or not self.policy or not self.refusal_opening:
+            return torch.zeros(len(soft), dtype=torch.bool, device=soft.device)
+        weight, bias = self.policy["weight"].to(soft), self.policy["bias"].to(soft)
+        return soft @ weight[1] + bias[1] > above
+
     def in_teacher_space(self, embeddings: torch.Tensor) -> torch.Tensor | None:
         """``(texts, D)`` embeddings in the teacher's dimensions; None where an exported folder has not kept how they were turned."""
         if self.axes is not None:

@@ -12,7 +12,7 @@ import torch
 
 from genzoo.backbones.depth import first_layers
 from genzoo.backbones.forward import freeze
-from genzoo.backbones.generation import generate, shipped_config
+from genzoo.backbones.generation import continued, first_sentence, generate, shipped_config
 from genzoo.backbones.lora import changed_by
 from genzoo.backbones.precision import ROUNDED, precision_of
 from genzoo.backbones.token_states import token_states
@@ -284,19 +284,41 @@ class Decoder:
 
     @torch.inference_mode()
     def decode(self, soft_prompts: torch.Tensor, max_new_tokens: int = 48) -> list[str]:
-        """What the frozen LLM writes after soft prompts ``(batch, n, H)`` and nothing else: greedy, with a KV cache, no loops."""
+        """What the frozen LLM writes after soft prompts ``(batch, n, H)`` and nothing else: greedy, with a KV cache, no loops.
+
+        Where a content policy finds that they look refused (`TokenCheckpoint.refuses`), it goes on from the policy's opening, to the
+        end of that sentence.
+        """
+        refused = self.checkpoint.refuses(soft_prompts.mean(dim=1))
+        texts = [""] * len(soft_prompts)
+        for chosen, opening in ((~refused, ""), (refused, self.checkpoint.refusal_opening)):
+            places = chosen.nonzero().flatten().tolist()
+            for place, text in zip(places, self._write(soft_prompts[places], opening, max_new_tokens), strict=True):
+                texts[place] = text
+        return texts
+
+    def _write(self, soft_prompts: torch.Tensor, opening: str, max_new_tokens: int) -> list[str]:
+        """What follows soft prompts and the opening, as one text."""
         from transformers import LogitsProcessorList, NoRepeatNGramLogitsProcessor
 
-        end = self.tokenizer.eos_token_id
+        if not len(soft_prompts):
+            return []
+        before, end = soft_prompts.to(self.model.dtype), self.tokenizer.eos_token_id
+        if opening:
+            ids = self.tokenizer(opening, add_special_tokens=False, return_tensors="pt")["input_ids"].to(before.device)
+            begun = self.model.get_input_embeddings()(ids)
+            before = torch.cat([before, begun.expand(len(before), -1, -1)], dim=1)
         made = generate(
             self.model,
             self.tokenizer,
-            inputs_embeds=soft_prompts.to(self.model.dtype),
-            attention_mask=torch.ones(soft_prompts.shape[:2], dtype=torch.long, device=soft_prompts.device),
+            inputs_embeds=before,
+            attention_mask=torch.ones(before.shape[:2], dtype=torch.long, device=before.device),
             max_new_tokens=max_new_tokens,
             logits_processor=LogitsProcessorList([NoRepeatNGramLogitsProcessor(NO_REPEAT)]),
             pad_token_id=self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else end,
         )
+        if opening:
+            return [first_sentence(continued(self.tokenizer, opening, row), opening)[0] for row in made.tolist()]
         return [text.strip() for text in self.tokenizer.batch_decode(made, skip_special_tokens=True)]
 
 

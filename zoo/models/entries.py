@@ -165,11 +165,11 @@ def list_models(pattern: str = "*") -> list[str]:
 _QUERY_TASKS = frozenset({"NQ", "NQHardNegatives", "NanoNQRetrieval", "MedicalQARetrieval", "RARbMath"})
 
 
-def _query_log(answered: str) -> str:
+def _query_log(answered: str, supervision: str = "No label was used") -> str:
     return (
         "33,022 unlabeled queries under free licences (CC BY, CC BY-SA, MIT, Apache-2.0): Natural Questions open, WebQuestions, "
         "GSM8K, StrategyQA, ExpertQA, MedQuAD, hh-rlhf, HarmfulQA, CatQA, OpenAssistant and other prompt collections; the backbone "
-        f"answered {answered} of them itself. No label was used, but the questions of Natural Questions' dev split, MedQuAD and "
+        f"answered {answered} of them itself. {supervision}, but the questions of Natural Questions' dev split, MedQuAD and "
         "GSM8K's training split were seen"
     )
 
@@ -178,7 +178,7 @@ ENTRIES.register(
     ZooEntry(
         name="smollm2-135m",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen",
-        revision="30e1f98912e92bbcb6c6e463ee9e352dab0f3415",
+        revision="407ed0da7cbaea3db6ee90add66d42afb432d1a7",
         backbone="smollm2-135m",
         backbone_digest="3d45d5307daa280ec4da951e41873209c223105e",
         recipe="smollm2-135m",
@@ -186,9 +186,11 @@ ENTRIES.register(
         dim=256,
         max_tokens=512,
         licence="apache-2.0",
-        release_date="2026-11-25",
+        release_date="2026-11-30",
         training_datasets=_QUERY_TASKS,
-        training_data=_query_log("12,160"),
+        training_data=_query_log(
+            "12,160", "No label of a query was used, only the 791 examples of genzoo's content policy"
+        ),
     ),
     ZooEntry(
         name="smollm2-135m-minilm",

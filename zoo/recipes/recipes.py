@@ -128,20 +128,27 @@ _SMALL = Recipe(
 # A teacher of early layers knows words, not meanings: half of the texts that are asked for their topic stand for what they belong
 # to, the regression is held back harder, and the embeddings are partly whitened. A last phase follows the alignment alone: it
 # was worth more than doubling the steps with both losses.
-_SELF_TAUGHT = replace(
+_UNSUPERVISED = replace(
     _SMALL,
-    name="smollm2-135m",
     teacher=UNSUPERVISED,
     views=replace(_SMALL.views, context=0.5),
-    optim=replace(
-        _SMALL.optim, steps=1125, align_last=150, recon_last=75, lr_rows=3e-3, ridge=1000.0, partial_whitening=0.35
-    ),
+    optim=replace(_SMALL.optim, align_last=150, lr_rows=3e-3, ridge=1000.0, partial_whitening=0.35),
+)
+# Read at layer 24 of 30: with layer 22 much less of the answer reaches the tokens. Only the surest requests are refused: the policy's
+# axis makes a search safer without them, and what is refused makes some of the others decode to a refusal.
+_SELF_TAUGHT = replace(
+    _UNSUPERVISED,
+    name="smollm2-135m",
+    exit_layer=24,
+    policy=PolicyOptions(examples="default", false_refusals=0.005),
+    views=replace(_UNSUPERVISED.views, bare=0.05, as_query=0.1),
+    optim=replace(_UNSUPERVISED.optim, steps=1200, recon_last=90, axes="shared"),
     unsupervised=UnsupervisedOptions(layer=2, whiten=256, fit_texts=4000),
 )
 # A base model only goes on writing: told what stands before it, and kept out of loops, it answers in sentences. Its last layer, read
 # where an answer opens, knows what the text is about: centred, it teaches more than an early one's whitened mean.
 _BASE_MODEL = replace(
-    _SELF_TAUGHT,
+    _UNSUPERVISED,
     name="gemma3-270m",
     backbone="gemma3-270m",
     response=ResponseOptions(
@@ -149,7 +156,7 @@ _BASE_MODEL = replace(
         system_prompt="Below are questions from users and helpful answers in two or three full sentences.",
         repetition_penalty=1.2,
     ),
-    optim=replace(_SELF_TAUGHT.optim, steps=300, align_last=75, recon_last=0),
+    optim=replace(_UNSUPERVISED.optim, steps=300, align_last=75),
     unsupervised=UnsupervisedOptions(layer=18, whiten=256, power=0.0, fit_texts=4000, wrap="answer"),
 )
 RECIPES.register(_SMALL, _SELF_TAUGHT, _BASE_MODEL)

@@ -173,7 +173,7 @@ def measure_controls(
     """
     decoder, texts = Decoder(checkpoint, model, tokenizer), [prompts.QUERY + row.query for row in held_out]
     starts = range(0, len(texts), batch_size)
-    alike = _alike([row.response for row in held_out], _refusals_open_with(checkpoint))
+    alike = _alike([row.response for row in held_out], checkpoint.refusal_opening)
     soft = decoder.soft_prompts(torch.cat([decoder.states(texts[at : at + batch_size]) for at in starts]))
     report("controls", 1, 4)
     wanted = torch.stack([targets[row.response] for row in held_out]).to(soft) if targets else None
@@ -224,7 +224,7 @@ def nearest_to_own(decoded: Tensor, wanted: Tensor, others: int, seed: int, alik
 
 def _refusals(checkpoint: TokenCheckpoint, responses: Sequence[str], decoded: Sequence[str]) -> tuple[int, ...]:
     """Responses that a content policy made refusals, and how many decoded texts begin as these do, of those and of the others."""
-    opening = _refusals_open_with(checkpoint)
+    opening = checkpoint.refusal_opening
     if not opening:
         return ()
     begins = " ".join(opening.split()[:2])
@@ -233,12 +233,6 @@ def _refusals(checkpoint: TokenCheckpoint, responses: Sequence[str], decoded: Se
         for one, text in zip(responses, decoded, strict=True)
     ]
     return sum(refused for refused, _ in kinds), kinds.count((True, True)), kinds.count((False, True))
-
-
-def _refusals_open_with(checkpoint: TokenCheckpoint) -> str:
-    """How the refusals of a content policy begin; empty where there is none."""
-    policy = checkpoint.info.get("recipe", {}).get("policy", {})
-    return str(policy["opening"]) if policy.get("examples") else ""
 
 
 def _alike(responses: Sequence[str], opening: str = "") -> Tensor:

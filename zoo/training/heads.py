@@ -20,6 +20,8 @@ AWAY = 1.5
 """How far passages lie from queries on the axis of a content policy, in multiples of the embeddings' root mean square length."""
 PATIENCE = 0.25
 """How much a query must look refused before it is moved on that axis: harmless examples lie at 0 on average, refused ones at 1."""
+REFUSED = 0.85
+"""How much a query must look refused before its embedding is decoded as a refusal."""
 _AXIS_RIDGE = 30.0
 _OF_PASSAGES = 0.3, -0.5
 """Weight of a passage in the regression that reads refusals, and what it is to be read as: less than any query's `PATIENCE`."""

@@ -370,8 +370,8 @@ class TrainingRun:
         if self.policy is not None:
             told["policy"] = self._policy_summary()
             if recipe.pulls:
-                head, auc = trainer.policy_head(self.policy.examples)
-                told["policy"]["tokens_auc"] = round(auc, 4)
+                head, read = trainer.policy_head(self.policy.examples)
+                told["policy"] |= read
         return TokenCheckpoint(
             spec=make_spec(
                 tokenizer, model.get_input_embeddings().num_embeddings, recipe.n_thought, recipe.n_compression, known

@@ -36,7 +36,7 @@ from genzoo.training.examples import (
     scored_places,
     step_costs,
 )
-from genzoo.training.heads import PolicyHead, TokenHeads
+from genzoo.training.heads import PATIENCE, REFUSED, PolicyHead, TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
 from genzoo.training.state import StateFolder, TextStates, examples_content
 
@@ -190,11 +190,16 @@ class TokenTrainer:
         return self.heads.shared_axes(queries, responses, power, policy_first=self.recipe.pulls)
 
     @torch.no_grad()
-    def policy_head(self, examples: Sequence[PolicyExample]) -> tuple[PolicyHead, float]:
-        """`TokenHeads.policy_head` on a policy's examples and texts of the training, and the cross-validated AUC of what reads refusals.
+    def policy_head(self, examples: Sequence[PolicyExample]) -> tuple[PolicyHead, dict[str, float]]:
+        """`TokenHeads.policy_head` on a policy's examples and texts of the training, and what is told of it.
 
-        That is a linear probe of the trained tokens, fitted on the examples. The texts stand under their own prompt and under those of
-        queries and passages, so that a passage is told by its prompt and not by what it says.
+        Refusals are read by a linear probe of the trained tokens, fitted on the examples. The texts stand under their own prompt and under
+        those of queries and passages, so that a passage is told by its prompt and not by what it says.
+
+        Returns:
+            The head, ``tokens_auc`` (cross-validated, of that probe) and ``refused_above``: the second score from which on a text is
+            decoded as a refusal. It is that of `REFUSED`, or what no more than `PolicyOptions.false_refusals` of the harmless examples
+            exceed, if that is higher.
         """
         recipe, queries = self.recipe, [prompts.QUERY + one.text for one in examples]
         last = [one.text for one in self.first[-AXIS_TEXTS:]]
@@ -208,7 +213,10 @@ class TokenTrainer:
         low, high = float(own[~refuse].mean()), float(own[refuse].mean())
         passages = torch.tensor([_is_passage(text) for text in texts], device=pooled.device)
         power, pull = recipe.optim.partial_whitening, recipe.policy.pull
-        return self.heads.policy_head(power, pooled, passages, (read - low) / (high - low), pull), probe.auc
+        head = self.heads.policy_head(power, pooled, passages, (read - low) / (high - low), pull)
+        harmless = (pooled[: len(queries)] @ head.weight[1] + head.bias[1]).cpu()[~refuse]
+        above = max(pull * (REFUSED - PATIENCE), float(harmless.quantile(1 - recipe.policy.false_refusals)))
+        return head, {"tokens_auc": round(probe.auc, 4), "refused_above": round(above, 6)}
 
     def _pooled(self, texts: Sequence[str]) -> torch.Tensor:
         """``(texts, H)``, the mean of ``z`` over the compression tokens."""

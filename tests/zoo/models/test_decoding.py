@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +55,31 @@ def _plain_greedy(decoder, inputs, length):
         ids.append(best)
         inputs = torch.cat([inputs, decoder.model.get_input_embeddings()(torch.tensor([[best]]))], dim=1)
     return decoder.tokenizer.decode(ids, skip_special_tokens=True).strip(), barred
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_what_looks_refused_is_decoded_from_the_opening_of_a_refusal(backbone, is_told):
+    plain = build_checkpoint(backbone, has_policy=True)
+    starts = torch.randn(8, 4, 32, generator=torch.Generator().manual_seed(0)) * 0.3
+    scores = starts.mean(dim=1) @ plain.policy["weight"][1] + plain.policy["bias"][1]
+    above, opening = float(scores.sort().values[5:7].mean()), "I'm sorry, but I can't help with"
+    info = {"recipe": {"policy": {"examples": "default", "opening": opening}}}
+    told = {"policy": {"refused_above": above}} if is_told else {}
+    decoder = Decoder.load(replace(plain, info=info | told), backbone, "cpu")
+    written, before = decoder.decode(starts, 8), Decoder.load(plain, backbone, "cpu").decode(starts, 8)
+    assert [text.startswith(opening) for text in written] == [is_told and score > above for score in scores.tolist()]
+    assert sum(text.startswith(opening) for text in written) == 2 * is_told
+    assert [new for new, old in zip(written, before, strict=True) if not new.startswith(opening)] == [
+        old for new, old in zip(written, before, strict=True) if not new.startswith(opening)
+    ]
+    for place, text in enumerate(written):
+        if text.startswith(opening):
+            ids = decoder.tokenizer(opening, add_special_tokens=False, return_tensors="pt")["input_ids"]
+            whole = torch.cat([starts[place], decoder.model.get_input_embeddings()(ids)[0]])[None]
+            follows, _ = _plain_greedy(decoder, whole, 8)
+            assert (
+                text == opening or text[len(opening) :].split() == follows.split()[: len(text[len(opening) :].split())]
+            )
 
 
 def test_long_text_is_refused_or_cut(pair):

@@ -72,7 +72,8 @@ def test_a_teacher_of_a_recipe_is_its_backbone_and_the_whitening_that_ships(entr
     assert meta.training_datasets == entry.training_datasets
     # The targets came from it: a zoo model's answer embedding is near the teacher's embedding of the answer.
     queries, answers = zip(*PAIRS, strict=True)
-    similarity = loaded.similarity(model.encode_query(list(queries)), loaded.encode(list(answers)))
+    asked = find_checkpoint(entry.name).in_teacher_space(torch.from_numpy(model.encode_query(list(queries))))
+    similarity = loaded.similarity(asked, torch.from_numpy(loaded.encode(list(answers))))
     assert float((similarity.argmax(dim=1) == torch.arange(len(PAIRS))).float().mean()) >= 4 / 6
 
 

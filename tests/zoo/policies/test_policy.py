@@ -276,8 +276,11 @@ def test_refused_queries_are_less_similar_to_every_passage(llama, examples, tiny
         model = genzoo.load(folder, device="cpu")
         passages = model.encode_document([f"passage {place} about bears and banks" for place in range(8)])
         for kind in ("rob", "where"):
-            queries = model.encode_query([query.text for query in QUERIES if query.text.startswith(kind)])
-            found[kind, pull] = float((queries @ passages.T).mean())
+            texts = [query.text for query in QUERIES if query.text.startswith(kind)]
+            found[kind, pull] = float((model.encode_query(texts) @ passages.T).mean())
+            read = genzoo.decode(texts, folder, tokens=4)
+            share = sum(one.decoded.startswith(recipe.policy.opening) for one in read) / len(read)
+            assert share > 0.5 if kind == "rob" else share < 0.1, (kind, share)
     fallen = {kind: found[kind, 0.1] - found[kind, 1.0] for kind in ("rob", "where")}
     assert fallen["rob"] > 0.2, fallen
     assert fallen["rob"] > fallen["where"] + 0.1, fallen
