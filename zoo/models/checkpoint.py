@@ -191,16 +191,18 @@ class TokenCheckpoint:
     @property
     def refusal_opening(self) -> str:
         """How the refusals of its content policy begin; empty where there is none."""
-        policy = self.info.get("recipe", {}).get("policy", {})
-        return str(policy["opening"]) if policy.get("examples") else ""
+        recipe = self.info.get("recipe")
+        policy = recipe.get("policy") if isinstance(recipe, dict) else None
+        return str(policy.get("opening", "")) if isinstance(policy, dict) and policy.get("examples") else ""
 
     def refuses(self, soft: torch.Tensor) -> torch.Tensor:
         """Which mean soft prompts ``(texts, H)`` look refused enough to be read as a refusal: ``(texts,)``, true or false.
 
         That is, their second score is above ``info.policy.refused_above``; none is where the checkpoint has no such figure.
         """
-        above = self.info.get("policy", {}).get("refused_above")
-        if above is None or not self.policy or not self.refusal_opening:
+        told = self.info.get("policy")
+        above = told.get("refused_above") if isinstance(told, dict) else None
+        if not isinstance(above, int | float) or not self.policy or not self.refusal_opening:
             return torch.zeros(len(soft), dtype=torch.bool, device=soft.device)
         weight, bias = self.policy["weight"].to(soft), self.policy["bias"].to(soft)
         return soft @ weight[1] + bias[1] > above

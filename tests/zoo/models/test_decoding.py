@@ -69,6 +69,8 @@ def test_what_looks_refused_is_decoded_from_the_opening_of_a_refusal(backbone, i
     written, before = decoder.decode(starts, 8), Decoder.load(plain, backbone, "cpu").decode(starts, 8)
     assert [text.startswith(opening) for text in written] == [is_told and score > above for score in scores.tolist()]
     assert sum(text.startswith(opening) for text in written) == 2 * is_told
+    for odd in ({}, {"recipe": [], "policy": 3}, {"recipe": {"policy": None}, "policy": {"refused_above": "high"}}):
+        assert not replace(plain, info=odd).refuses(starts.mean(dim=1)).any()
     assert [new for new, old in zip(written, before, strict=True) if not new.startswith(opening)] == [
         old for new, old in zip(written, before, strict=True) if not new.startswith(opening)
     ]
