@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from conftest_builders import SENTENCES
+from conftest_builders import ON_A_TINY_LLM, SENTENCES
 from drawing_tasks import SHARED
 
 import genzoo
@@ -23,7 +23,8 @@ QUERIES = [Query(f"q{number}", text) for number, text in enumerate(TEXTS)]
 def study(llama):
     common = {"backbone": str(llama), "optim.steps": 2, "optim.batch": 4, "optim.align_first": 1, "max_tokens": 64}
     common |= {"unsupervised.layer": 1, "unsupervised.whiten": 6, "unsupervised.fit_texts": 64}
-    return Study("tiny", "smollm2-135m", {"base": {}}, seeds=(0,), common=common | {"response.max_new_tokens": 3})
+    common |= {"response.max_new_tokens": 3} | ON_A_TINY_LLM
+    return Study("tiny", "smollm2-135m", {"base": {}}, seeds=(0,), common=common)
 
 
 def test_equal_variants_score_the_same_on_drawn_documents(study, tmp_path, monkeypatch):
