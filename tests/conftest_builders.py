@@ -101,7 +101,7 @@ def build_checkpoint(
     seed: int = 0,
     has_policy: bool = False,
 ):
-    """A checkpoint with random numbers for a backbone folder; its policy's scores are cut off for some texts and not for others."""
+    """A checkpoint with random numbers for a backbone folder; its policy's score is cut off for some texts and not for others."""
     import torch
     from transformers import AutoConfig, AutoTokenizer
 
@@ -128,8 +128,8 @@ def build_checkpoint(
     )
     if not has_policy:
         return made
-    scores = {"weight": torch.randn(2, hidden) * 0.5, "bias": torch.tensor([0.5, 0.1])}
-    return replace(made, policy=scores | {"directions": torch.randn(2, dim) * 2})
+    score = {"weight": torch.randn(hidden) * 0.5, "bias": torch.tensor([0.1])}
+    return replace(made, policy=score | {"direction": torch.randn(dim) * 2})
 
 
 def formula(checkpoint, backbone, texts):
@@ -151,8 +151,7 @@ def formula(checkpoint, backbone, texts):
         vector = (p @ checkpoint.align_weight.T + checkpoint.align_bias).mean(dim=0)
         if checkpoint.policy:
             policy = checkpoint.policy
-            passage, refused = p.mean(dim=0) @ policy["weight"].T + policy["bias"]
-            vector += min(max(passage, 0), 1) * policy["directions"][0] + max(refused, 0) * policy["directions"][1]
+            vector += max(p.mean(dim=0) @ policy["weight"] + policy["bias"][0], 0) * policy["direction"]
         vectors.append(vector)
     vectors = torch.stack(vectors).detach()
     return (torch.nn.functional.normalize(vectors) if checkpoint.unit_length else vectors).numpy()

@@ -141,7 +141,7 @@ def _without_policy(checkpoint: TokenCheckpoint, tokenizer: Any, dtype: torch.dt
 
 
 def _with_policy(checkpoint: TokenCheckpoint, dtype: torch.dtype) -> list[nn.Module]:
-    """The alignment and the policy's two scores of every token, their mean over the compression tokens, and what the scores add.
+    """The alignment and the policy's score of every token, their mean over the compression tokens, and what the score adds.
 
     What is cut off needs a ``Dense`` after the pooling, and so everything in one precision: a second convolution makes the mean at the
     last token, where ``WordWeights`` would give float32. ``[x, -x]`` cut off below 0 becomes ``x`` again by a difference.
@@ -150,25 +150,24 @@ def _with_policy(checkpoint: TokenCheckpoint, dtype: torch.dtype) -> list[nn.Mod
     from sentence_transformers.sentence_transformer.modules import CNN, Pooling
 
     dim, count = checkpoint.dim, checkpoint.spec.n_compression
-    scores, score_bias, directions = (checkpoint.policy[name] for name in POLICY_TENSORS)
-    mean = CNN(dim + 2, dim + 2, [2 * count - 1])
-    weight = torch.zeros(dim + 2, dim + 2, 2 * count - 1)
-    weight[:, :, :count] = torch.eye(dim + 2)[:, :, None] / count
-    mean.load_state_dict({"convs.0.weight": weight, "convs.0.bias": torch.zeros(dim + 2)})
-    same, nothing = torch.eye(dim), torch.zeros(dim, 2)
-    passage, refused = torch.eye(dim + 2)[dim:]
-    # x, -x, the first score, what of it is above 1, the second score
-    parts = torch.cat(
-        [torch.cat([same, nothing], 1), torch.cat([-same, nothing], 1), torch.stack([passage, passage, refused])]
-    )
-    above = torch.zeros(len(parts))
-    above[-2] = -1
-    sums = torch.cat([same, -same, directions[:1].T, -directions[:1].T, directions[1:].T], dim=1)
+    score, score_bias, direction = (checkpoint.policy[name] for name in POLICY_TENSORS)
+    mean = CNN(dim + 1, dim + 1, [2 * count - 1])
+    weight = torch.zeros(dim + 1, dim + 1, 2 * count - 1)
+    weight[:, :, :count] = torch.eye(dim + 1)[:, :, None] / count
+    mean.load_state_dict({"convs.0.weight": weight, "convs.0.bias": torch.zeros(dim + 1)})
+    same, parts = torch.eye(dim), torch.zeros(2 * dim + 1, dim + 1)
+    parts[:, :dim] = torch.cat([same, -same, torch.zeros(1, dim)])
+    parts[-1, -1] = 1
+    sums = torch.cat([same, -same, direction[:, None]], dim=1)
     return [
-        _linear(torch.cat([checkpoint.align_weight, scores]), torch.cat([checkpoint.align_bias, score_bias]), dtype),
+        _linear(
+            torch.cat([checkpoint.align_weight, score[None]]), torch.cat([checkpoint.align_bias, score_bias]), dtype
+        ),
         mean.to(dtype),
-        Pooling(dim + 2, "lasttoken"),
-        Dense(dim + 2, len(parts), activation_function=nn.ReLU(), init_weight=parts, init_bias=above).to(dtype),
+        Pooling(dim + 1, "lasttoken"),
+        Dense(
+            dim + 1, len(parts), activation_function=nn.ReLU(), init_weight=parts, init_bias=torch.zeros(len(parts))
+        ).to(dtype),
         Dense(len(parts), dim, bias=False, activation_function=nn.Identity(), init_weight=sums.contiguous()).to(dtype),
     ]
 

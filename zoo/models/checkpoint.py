@@ -22,7 +22,7 @@ from genzoo.models.prompts import all_prompts
 WEIGHTS, LORA, CONFIG = "tokens.safetensors", "lora.safetensors", "genzoo.json"
 FORMAT = 1
 _TENSORS = ("rows", "recon_weight", "recon_bias", "align_weight", "align_bias")
-POLICY_TENSORS = ("weight", "bias", "directions")
+POLICY_TENSORS = ("weight", "bias", "direction")
 POLICY = "policy."
 """What their names begin with in the file."""
 _FACTS = ("backbone", "backbone_digest", "recipe_digest", "max_tokens")
@@ -94,9 +94,8 @@ class TokenCheckpoint:
             that does not say so is of a model that was measured without.
         axes: ``(D, D)`` rotation: the embedding's dimensions, as directions of the teacher's space; None where they are the teacher's
             own. Changes no embedding, and is no part of the digest.
-        policy: What a content policy adds (`genzoo.training.heads`); usually none. ``weight (2, H)`` and ``bias (2,)`` read two scores
-            from the mean soft prompt; the first, cut off below 0 and above 1, and the second, cut off below 0, are added along
-            ``directions (2, D)``.
+        policy: What a content policy adds (`genzoo.training.heads`); usually none. ``weight (H,)`` and ``bias (1,)`` read a score from
+            the mean soft prompt, which is added along ``direction (D,)`` where it is above 0.
     """
 
     spec: TokenSpec
@@ -139,7 +138,7 @@ class TokenCheckpoint:
             shapes["axes"] = (dim, dim)
         tensors = {name: getattr(self, name) for name in shapes}
         if self.policy:
-            wanted = dict(zip(POLICY_TENSORS, ((2, hidden), (2,), (2, dim)), strict=True))
+            wanted = dict(zip(POLICY_TENSORS, ((hidden,), (1,), (dim,)), strict=True))
             if self.policy.keys() != wanted.keys():
                 raise CheckpointError(
                     f"a policy has the tensors {', '.join(self.policy)}, expected {', '.join(wanted)}"
@@ -184,9 +183,7 @@ class TokenCheckpoint:
         made = soft @ self.align_weight.to(soft).T + self.align_bias.to(soft)
         if not self.policy:
             return made
-        weight, bias, directions = (self.policy[name].to(soft) for name in POLICY_TENSORS)
-        passage, refused = (soft @ weight.T + bias).unbind(dim=-1)
-        return made + torch.stack([passage.clamp(0, 1), refused.clamp(min=0)], dim=-1) @ directions
+        return made + self._refusal(soft).clamp(min=0)[..., None] * self.policy["direction"].to(soft)
 
     @property
     def refusal_opening(self) -> str:
@@ -198,14 +195,17 @@ class TokenCheckpoint:
     def refuses(self, soft: torch.Tensor) -> torch.Tensor:
         """Which mean soft prompts ``(texts, H)`` look refused enough to be read as a refusal: ``(texts,)``, true or false.
 
-        That is, their second score is above ``info.policy.refused_above``; none is where the checkpoint has no such figure.
+        That is, their score is above ``info.policy.refused_above``; none is where the checkpoint has no such figure.
         """
         told = self.info.get("policy")
         above = told.get("refused_above") if isinstance(told, dict) else None
         if not isinstance(above, int | float) or not self.policy or not self.refusal_opening:
             return torch.zeros(len(soft), dtype=torch.bool, device=soft.device)
-        weight, bias = self.policy["weight"].to(soft), self.policy["bias"].to(soft)
-        return soft @ weight[1] + bias[1] > above
+        return self._refusal(soft) > above
+
+    def _refusal(self, soft: torch.Tensor) -> torch.Tensor:
+        """The policy's score ``(texts,)`` of mean soft prompts."""
+        return soft @ self.policy["weight"].to(soft) + self.policy["bias"].to(soft)
 
     def in_teacher_space(self, embeddings: torch.Tensor) -> torch.Tensor | None:
         """``(texts, D)`` embeddings in the teacher's dimensions; None where an exported folder has not kept how they were turned."""

@@ -261,11 +261,11 @@ def read_exported_tensors(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def _with_policy(tensors: dict[str, torch.Tensor], sums: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The scores taken from the rows of the alignment, and their directions ``(2, D)`` from the columns of the last module."""
+    """The score taken from the last row of the alignment, and its direction ``(D,)`` from the last column of the last module."""
     weight, bias = tensors["align_weight"], tensors["align_bias"]
-    parts = weight[-2:], bias[-2:], sums[:, [-3, -1]].T
+    parts = weight[-1], bias[-1:], sums[:, -1]
     tensors |= {POLICY + name: part.contiguous() for name, part in zip(POLICY_TENSORS, parts, strict=True)}
-    return tensors | {"align_weight": weight[:-2], "align_bias": bias[:-2]}
+    return tensors | {"align_weight": weight[:-1], "align_bias": bias[:-1]}
 
 
 def base_folder(folder: Path) -> Path | None:

@@ -136,6 +136,7 @@ QUERY = "Write the answer to this: "
 DOCUMENT = "Restate this passage: "
 INTENT = "Name the topic and intent of this text: "
 TOPIC = "Name the topic of this text: "
+TOPICS = INTENT, TOPIC
 
 
 def without(text: str) -> str:
@@ -144,7 +145,7 @@ def without(text: str) -> str:
     >>> without("Restate this passage: Polar bears live on ice.")
     'Polar bears live on ice.'
     """
-    return next((text[len(one) :] for one in (QUERY, DOCUMENT, INTENT, TOPIC) if text.startswith(one)), text)
+    return next((text[len(one) :] for one in (QUERY, DOCUMENT, *TOPICS) if text.startswith(one)), text)
 
 
 TYPE_PROMPTS: dict[str, str] = {

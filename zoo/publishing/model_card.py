@@ -165,7 +165,7 @@ def describe_policy(found: Any) -> str:
     try:
         told = (
             f" The same examples set an axis of the embedding (AUC {found['tokens_auc']:.2f} on the trained tokens): a query that looks "
-            "refused is less similar to every passage."
+            "refused is less similar to every passage, by one factor."
             if "tokens_auc" in found
             else ""
         )

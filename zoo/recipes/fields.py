@@ -145,9 +145,9 @@ class PolicyOptions(Options):
             follows from it. Harmless examples are twins of harmful ones: of ordinary queries far fewer are refused.
         at_most: Share of the log that may be refused; a policy that refuses more is an error.
         least_auc: Smallest cross-validated AUC (0.5 is chance) with which the LLM may judge the log; a worse policy is an error.
-        pull: How far a refused query is moved away from all passages, in multiples of the usual length of embeddings and along an axis
-            of their own (`genzoo.training.heads`): it finds the same passages, at a lower similarity. Each query is moved by how much
-            more refused its trained tokens look than a harmless example's. 0 leaves the axis out.
+        pull: How far a refused query is moved away from everything, in multiples of the usual length of embeddings and along an axis
+            that they do not use (`genzoo.training.heads`): it finds the same passages in the same order, at a lower similarity. Each
+            query is moved by how much more refused its trained tokens look than a harmless example's. 0 leaves the axis out.
         opening: Every refusal begins with these words, and the LLM goes on from there to the end of the sentence: after it, small
             LLMs often help after all. An opening that makes it name what it refuses keeps the embedding nearer to harmful passages.
     """
@@ -159,7 +159,7 @@ class PolicyOptions(Options):
     false_refusals: SomeShare = 0.1
     at_most: SomeShare = 0.5
     least_auc: Share = 0.6
-    pull: Amount = 0.3
+    pull: Amount = 4.0
     opening: Name = "I'm sorry, but I can't help with"
 
 

@@ -142,7 +142,7 @@ _SELF_TAUGHT = replace(
     exit_layer=24,
     policy=PolicyOptions(examples="default", false_refusals=0.005),
     views=replace(_UNSUPERVISED.views, bare=0.05, as_query=0.1),
-    optim=replace(_UNSUPERVISED.optim, steps=1200, recon_last=90, axes="shared"),
+    optim=replace(_UNSUPERVISED.optim, steps=1200, recon_last=90, partial_whitening=0.25, axes="shared"),
     unsupervised=UnsupervisedOptions(layer=2, whiten=256, fit_texts=4000),
 )
 # A base model only goes on writing: told what stands before it, and kept out of loops, it answers in sentences. Its last layer, read

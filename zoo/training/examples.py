@@ -105,7 +105,7 @@ def make_examples(
             else:
                 whole = short()
                 source = first_sentence(whole.response)
-            prompt = prompts.DOCUMENT if kind == "meaning" else rng.choice((prompts.INTENT, prompts.TOPIC))
+            prompt = prompts.DOCUMENT if kind == "meaning" else rng.choice(prompts.TOPICS)
             target, ended = source, True
             if kind == "topic" and views.context and whole is not None and rng.random() < views.context:
                 target, ended = whole.response, whole.finished

@@ -16,32 +16,32 @@ from torch import Tensor, nn
 from genzoo.errors import TrainingError
 
 MAX_CONDITION = 1e6
-AWAY = 1.5
-"""How far passages lie from queries on the axis of a content policy, in multiples of the embeddings' root mean square length."""
-PATIENCE = 0.25
-"""How much a query must look refused before it is moved on that axis: harmless examples lie at 0 on average, refused ones at 1."""
+PATIENCE = 0.5
+"""How much a query must look refused before a content policy moves it: harmless examples lie at 0 on average, refused ones at 1."""
 REFUSED = 0.85
 """How much a query must look refused before its embedding is decoded as a refusal."""
-_AXIS_RIDGE = 30.0
-_OF_PASSAGES = 0.3, -0.5
-"""Weight of a passage in the regression that reads refusals, and what it is to be read as: less than any query's `PATIENCE`."""
+MISREAD = 0.05
+"""Share of the harmless examples that may look so, unless a policy allows more: they are twins of harmful ones, other queries are not."""
+_POLICY_RIDGE = 3.0
+_NO_QUERY = 0.2, -2.0
+"""Weight of what is no query in the regression that reads refusals, and what it is to be read as: far less than any `PATIENCE`."""
 MIN_VARIANCE = 1e-6
 """Of the largest variance: what partial whitening takes a direction's variance to be at least."""
 
 
 @dataclass(frozen=True)
 class PolicyHead:
-    """What a content policy adds to an embedding: the first score, between 0 and 1, and the second, above 0, each along a direction.
+    """What a content policy adds to an embedding: a score, where it is above 0, along a direction.
 
     Attributes:
-        weight: ``(2, H)``, reads from the mean ``z`` whether the text is a passage, and how far it is to be moved as refused.
-        bias: ``(2,)``.
-        directions: ``(2, D)``, opposite ones.
+        weight: ``(H,)``, reads from the mean ``z`` how far the text is to be moved as refused.
+        bias: ``(1,)``.
+        direction: ``(D,)``.
     """
 
     weight: Tensor
     bias: Tensor
-    directions: Tensor
+    direction: Tensor
 
 
 class TokenHeads(nn.Module):
@@ -184,34 +184,25 @@ class TokenHeads(nn.Module):
         return torch.linalg.eigh(spread).eigenvectors[:, 0], float(spread.trace().sqrt())
 
     @torch.no_grad()
-    def policy_head(self, power: float, pooled: Tensor, passages: Tensor, refusal: Tensor, pull: float) -> PolicyHead:
+    def policy_head(self, power: float, pooled: Tensor, queries: Tensor, refusal: Tensor, pull: float) -> PolicyHead:
         """Fit what a content policy adds to `whitened`, on the axis that embeddings use least.
 
-        Passages lie at ``-AWAY`` on that axis, exactly: a regression tells them from queries, and its score is cut off at both ends.
-        Other texts lie at 0, or at ``pull`` times how much more than `PATIENCE` they look refused; both in multiples of the embeddings'
-        root mean square length. A query that looks refused is thus less similar to every passage, by the same amount.
+        Texts lie at 0 on it, and queries at ``pull`` times how much more than `PATIENCE` they look refused, in multiples of the
+        embeddings' root mean square length. Such a query keeps the order of what it finds exactly: all its cosines shrink by one factor.
 
         Args:
             power: As in `whitened`.
             pooled: ``(texts, H)``, the mean of ``z`` over the compression tokens.
-            passages: ``(texts,)``, true where a text is one.
-            refusal: ``(texts,)``, how much each looks refused: 0 as harmless examples do, 1 as refused ones.
+            queries: ``(texts,)``, true where a text is one.
+            refusal: ``(texts,)``, how much each looks refused: 0 as harmless examples do, 1 as refused ones. Only that of queries counts.
             pull: Length of a whole refusal.
         """
         axis, length = self.policy_axis(power)
-        inputs, is_passage = _with_constant(pooled), passages.double()
-        side = _ridge(inputs.T @ inputs, inputs.T @ is_passage[:, None], _AXIS_RIDGE)[0]
-        weight, value = _OF_PASSAGES
-        weighted = torch.where(passages, weight, 1.0)[:, None] * inputs
-        wanted = torch.where(passages, value, refusal.double())
-        refused = _ridge(weighted.T @ inputs, weighted.T @ wanted[:, None], _AXIS_RIDGE)[0]
-        # All of a passage from a score of 0.35 on, nothing of it up to 0.15: a passage that is not seen, such as program code, would be
-        # found before all others, while a query that is taken for one keeps the order of what it finds.
-        side, refused = 5 * side, pull * refused
-        side[-1] -= 0.75
-        refused[-1] -= pull * PATIENCE
-        both = torch.stack([side, refused])
-        return PolicyHead(both[:, :-1], both[:, -1], torch.stack([-AWAY * length * axis, length * axis]))
+        inputs, (weight, value) = _with_constant(pooled), _NO_QUERY
+        weighted = torch.where(queries, 1.0, weight)[:, None] * inputs
+        wanted = torch.where(queries, refusal.double(), value)
+        refused = pull * _ridge(weighted.T @ inputs, weighted.T @ wanted[:, None], _POLICY_RIDGE)[0]
+        return PolicyHead(refused[:-1], refused[-1:] - pull * PATIENCE, length * axis)
 
     @torch.no_grad()
     def fold(
@@ -239,7 +230,7 @@ class TokenHeads(nn.Module):
                 )
             align, align_bias = self.whitened(partial_whitening)
             if policy is not None:
-                axis = torch.nn.functional.normalize(policy.directions[1], dim=0)
+                axis = torch.nn.functional.normalize(policy.direction, dim=0)
                 align, align_bias = align - torch.outer(axis, axis @ align), align_bias - axis * (axis @ align_bias)
             if axes is not None:
                 align, align_bias = axes @ align, axes @ align_bias
@@ -256,9 +247,9 @@ class TokenHeads(nn.Module):
     @torch.no_grad()
     def fold_policy(self, policy: PolicyHead, target_scale: float, axes: Tensor | None = None) -> dict[str, Tensor]:
         """What a policy adds to the embeddings of `fold`, read from mean soft prompts."""
-        weight, bias = self._of_soft_prompts(policy.weight, policy.bias)
-        directions = (policy.directions if axes is None else policy.directions @ axes.T) / target_scale
-        return {"weight": _for_good(weight), "bias": _for_good(bias), "directions": _for_good(directions)}
+        weight, bias = self._of_soft_prompts(policy.weight[None], policy.bias)
+        direction = (policy.direction if axes is None else axes @ policy.direction) / target_scale
+        return {"weight": _for_good(weight[0]), "bias": _for_good(bias), "direction": _for_good(direction)}
 
     def _recon(self) -> tuple[Tensor, Tensor]:
         """The reconstruction projection of states as they are: weight ``(H, H)`` and bias ``(H,)``."""

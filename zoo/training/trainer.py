@@ -36,7 +36,7 @@ from genzoo.training.examples import (
     scored_places,
     step_costs,
 )
-from genzoo.training.heads import PATIENCE, REFUSED, PolicyHead, TokenHeads
+from genzoo.training.heads import MISREAD, PATIENCE, REFUSED, PolicyHead, TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
 from genzoo.training.state import StateFolder, TextStates, examples_content
 
@@ -44,7 +44,7 @@ ENOUGH = 0.99
 """The least cosine with which a bfloat16 gradient may stand for the float32 one."""
 SAVE_EVERY = 25
 START_EXAMPLES = 768
-AXIS_TEXTS = 4096
+AXIS_TEXTS = 2048
 """Texts of the training that a content policy's axis is fitted on, the last of its first phase, under three prompts each."""
 MEMORY = 200
 """Steps that the covariance of the embeddings reaches back where the recipe says nothing."""
@@ -193,29 +193,30 @@ class TokenTrainer:
     def policy_head(self, examples: Sequence[PolicyExample]) -> tuple[PolicyHead, dict[str, float]]:
         """`TokenHeads.policy_head` on a policy's examples and texts of the training, and what is told of it.
 
-        Refusals are read by a linear probe of the trained tokens, fitted on the examples. The texts stand under their own prompt and under
-        those of queries and passages, so that a passage is told by its prompt and not by what it says.
+        Refusals are read by a linear probe of the trained tokens, fitted on the examples. The texts stand under the prompts of queries
+        and of passages, and under one of topics or none, so that a query is told by its prompt: nothing else is moved.
 
         Returns:
-            The head, ``tokens_auc`` (cross-validated, of that probe) and ``refused_above``: the second score from which on a text is
-            decoded as a refusal. It is that of `REFUSED`, or what no more than `PolicyOptions.false_refusals` of the harmless examples
-            exceed, if that is higher.
+            The head, ``tokens_auc`` (cross-validated, of that probe) and ``refused_above``: the score from which on a text is decoded
+            as a refusal. It is that of `REFUSED`, or what no more than `MISREAD` of the harmless examples exceed (or
+            `PolicyOptions.false_refusals` of them, where that is more), if that is higher.
         """
         recipe, queries = self.recipe, [prompts.QUERY + one.text for one in examples]
-        last = [one.text for one in self.first[-AXIS_TEXTS:]]
-        bare = [prompts.without(text) for text in last]
-        texts = queries + last + [prompt + text for prompt in (prompts.QUERY, prompts.DOCUMENT) for text in bare]
+        bare = [prompts.without(one.text) for one in self.first[-AXIS_TEXTS:]]
+        texts = queries + [prompt + text for prompt in (prompts.QUERY, prompts.DOCUMENT) for text in bare]
+        texts += [(*prompts.TOPICS, "", "")[place % 4] + text for place, text in enumerate(bare)]
         pooled = self._pooled(texts).double()
         refuse = torch.tensor([one.refuse for one in examples])
         probe = fit_probe(pooled[: len(queries), None].cpu().numpy(), refuse.tolist(), recipe.seed)
         read = pooled @ pooled.new_tensor(probe.weight) + probe.bias
         own = read[: len(queries)].cpu()
         low, high = float(own[~refuse].mean()), float(own[refuse].mean())
-        passages = torch.tensor([_is_passage(text) for text in texts], device=pooled.device)
-        power, pull = recipe.optim.partial_whitening, recipe.policy.pull
-        head = self.heads.policy_head(power, pooled, passages, (read - low) / (high - low), pull)
-        harmless = (pooled[: len(queries)] @ head.weight[1] + head.bias[1]).cpu()[~refuse]
-        above = max(pull * (REFUSED - PATIENCE), float(harmless.quantile(1 - recipe.policy.false_refusals)))
+        asked = torch.arange(len(texts), device=pooled.device) < len(queries) + len(bare)
+        pull = recipe.policy.pull
+        head = self.heads.policy_head(recipe.optim.partial_whitening, pooled, asked, (read - low) / (high - low), pull)
+        harmless = (pooled[: len(queries)] @ head.weight + head.bias).cpu()[~refuse]
+        misread = max(MISREAD, recipe.policy.false_refusals)
+        above = max(pull * (REFUSED - PATIENCE), float(harmless.quantile(1 - misread)))
         return head, {"tokens_auc": round(probe.auc, 4), "refused_above": round(above, 6)}
 
     def _pooled(self, texts: Sequence[str]) -> torch.Tensor:
@@ -397,8 +398,3 @@ class TokenTrainer:
         if self.processes.is_main:
             self.state.forget_after(self.step)
         return True
-
-
-def _is_passage(text: str) -> bool:
-    """Whether a text stands under the prompt of passages, by which the axis of a content policy tells them."""
-    return text.startswith(prompts.DOCUMENT)

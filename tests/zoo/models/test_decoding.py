@@ -61,7 +61,7 @@ def _plain_greedy(decoder, inputs, length):
 def test_what_looks_refused_is_decoded_from_the_opening_of_a_refusal(backbone, is_told):
     plain = build_checkpoint(backbone, has_policy=True)
     starts = torch.randn(8, 4, 32, generator=torch.Generator().manual_seed(0)) * 0.3
-    scores = starts.mean(dim=1) @ plain.policy["weight"][1] + plain.policy["bias"][1]
+    scores = starts.mean(dim=1) @ plain.policy["weight"] + plain.policy["bias"]
     above, opening = float(scores.sort().values[5:7].mean()), "I'm sorry, but I can't help with"
     info = {"recipe": {"policy": {"examples": "default", "opening": opening}}}
     told = {"policy": {"refused_above": above}} if is_told else {}

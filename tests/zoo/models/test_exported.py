@@ -108,7 +108,7 @@ def test_loads_in_half_precision(backbone, form, dtype, nearest, has_policy, tmp
         found = model.encode(TEXTS).astype(np.float64)
         lengths = np.linalg.norm(found, axis=1)
         # a policy's modules come after the pooling, so that their numbers are rounded too
-        assert lengths == pytest.approx(1, abs=3e-3 if has_policy else 1e-3)
+        assert lengths == pytest.approx(1, abs=4e-3 if has_policy else 1e-3)
         assert ((found * formula(checkpoint, backbone, TEXTS)).sum(axis=1) / lengths).min() > nearest
 
 
@@ -121,14 +121,14 @@ def test_a_policy_is_read_back(llama, form, tmp_path):
     assert [module["type"].rpartition(".")[2] for module in modules] == kinds
     if form == "merged":  # is named as older libraries name it
         assert read_json(folder / "4_Pooling" / "config.json", "") == {
-            "word_embedding_dimension": 14,
+            "word_embedding_dimension": 13,
             "pooling_mode_cls_token": False,
             "pooling_mode_mean_tokens": False,
             "pooling_mode_max_tokens": False,
             "pooling_mode_lasttoken": True,
         }
         assert read_json(folder / "5_Dense" / "config.json", "") == {
-            "in_features": 14, "out_features": 27, "bias": True, "activation_function": "torch.nn.modules.activation.ReLU"
+            "in_features": 13, "out_features": 25, "bias": True, "activation_function": "torch.nn.modules.activation.ReLU"
         }  # fmt: skip
     made = read_exported(folder)
     assert made.digest() == checkpoint.digest()

@@ -268,19 +268,24 @@ def test_refused_queries_are_less_similar_to_every_passage(llama, examples, tiny
         {"losses.align": 1.0, "losses.recon": 0.0, "optim.steps": 40, "optim.lr_rows": 1e-2, "optim.align_memory": 40,
          "optim.ridge": 1.0},
     )  # fmt: skip
-    found = {}
-    for pull in (0.1, 1.0):
+    found, above, order = {}, {}, {}
+    for pull in (0.1, 3.0):
         folder = tmp_path / f"pull-{pull}"
         checkpoint = _run(override(recipe, {"policy.pull": pull}), folder).train()
         assert checkpoint.info["policy"]["tokens_auc"] > 0.9
+        above[pull] = checkpoint.info["policy"]["refused_above"]
         model = genzoo.load(folder, device="cpu")
         passages = model.encode_document([f"passage {place} about bears and banks" for place in range(8)])
         for kind in ("rob", "where"):
             texts = [query.text for query in QUERIES if query.text.startswith(kind)]
-            found[kind, pull] = float((model.encode_query(texts) @ passages.T).mean())
+            similarities = model.encode_query(texts) @ passages.T
+            found[kind, pull], order[kind, pull] = float(similarities.mean()), similarities.argsort(axis=1).tolist()
             read = genzoo.decode(texts, folder, tokens=4)
             share = sum(one.decoded.startswith(recipe.policy.opening) for one in read) / len(read)
             assert share > 0.5 if kind == "rob" else share < 0.1, (kind, share)
-    fallen = {kind: found[kind, 0.1] - found[kind, 1.0] for kind in ("rob", "where")}
+    # what decodes to a refusal does not depend on the pull
+    assert above[3.0] == pytest.approx(30 * above[0.1], rel=1e-4)
+    fallen = {kind: found[kind, 0.1] - found[kind, 3.0] for kind in ("rob", "where")}
+    assert order["rob", 0.1] == order["rob", 3.0]  # it finds the same
     assert fallen["rob"] > 0.2, fallen
     assert fallen["rob"] > fallen["where"] + 0.1, fallen

@@ -1,5 +1,6 @@
 """What is trained folds into the method's form, partly whitened or not."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from genzoo.errors import TrainingError
 from genzoo.models.checkpoint import TokenCheckpoint
-from genzoo.training.heads import AWAY, PATIENCE, TokenHeads
+from genzoo.training.heads import PATIENCE, TokenHeads
 
 
 def test_fold_refuses_a_singular_projection():
@@ -80,23 +81,23 @@ def test_shared_axes_put_first_what_queries_and_responses_have_in_common(power):
 
 @pytest.mark.parametrize("power", [0.0, 0.35])
 @pytest.mark.parametrize("is_turned", [False, True])
-def test_policy_puts_passages_and_refused_queries_exactly_on_an_axis_and_changes_nothing_else(power, is_turned):
+def test_policy_moves_refused_queries_along_an_axis_and_changes_nothing_else(power, is_turned):
     torch.manual_seed(0)
     heads = TokenHeads(torch.randn(3, 8), 3, 6, 0.1)
-    heads.start_from(torch.randn(600, 3, 8) + 2, None, 0.0)
-    z = torch.randn(600, 8)
-    passages, refused = torch.arange(600) < 300, torch.arange(600) >= 500
+    heads.start_from(torch.randn(700, 3, 8) + 2, None, 0.0)
+    z, place = torch.randn(700, 8), torch.arange(700)
+    queries, refused = place < 400, place >= 300
     # what tells them is blurred
-    z[:, 6] = passages + 0.05 * torch.randn(600)
-    z[:, 7] = refused.float() - 0.1 * torch.rand(600)
+    z[:, 6] = queries + 0.02 * torch.randn(700)
+    z[:, 7] = refused.float() - 0.1 * torch.rand(700)
     heads.remember(z, z[:, :5] @ torch.randn(5, 6), keep=1.0)  # one direction is empty
     heads.solve_alignment(1e-3)
-    head = heads.policy_head(power, torch.cat([z] * 100), passages.repeat(100), z[:, 7].repeat(100), 0.3)
+    head = heads.policy_head(power, z.repeat(100, 1), queries.repeat(100), z[:, 7].repeat(100), 0.3)
     axis, length = heads.policy_axis(power)
     weight, bias = heads.whitened(power)
     plain = z.double() @ weight.T + bias
     assert length == pytest.approx(float(plain.square().sum(dim=1).mean().sqrt()), rel=0.01)
-    turn = heads.shared_axes(z[300:], z[300:], power, policy_first=True) if is_turned else torch.eye(6).double()
+    turn = heads.shared_axes(z[400:], z[400:], power, policy_first=True) if is_turned else torch.eye(6).double()
     assert torch.allclose(turn @ turn.T, torch.eye(6, dtype=torch.float64), atol=1e-9)
     if is_turned:
         assert float((turn[0] @ axis).abs()) == pytest.approx(1, abs=1e-9)
@@ -105,12 +106,13 @@ def test_policy_puts_passages_and_refused_queries_exactly_on_an_axis_and_changes
     folded = heads.fold(scale, power, axes, head) | {"policy": heads.fold_policy(head, scale, axes)}
     states = z.double() * heads.scale + heads.mean
     checkpoint = SimpleNamespace(**folded)
+    checkpoint._refusal = partial(TokenCheckpoint._refusal, checkpoint)
     soft = states @ folded["recon_weight"].double().T + folded["recon_bias"]
     got = TokenCheckpoint.aligned(checkpoint, soft) * scale @ turn
     along = got @ axis / length
-    assert along[:300].tolist() == pytest.approx([-AWAY] * 300, abs=1e-4)
-    assert along[300:500].tolist() == pytest.approx([0] * 200, abs=1e-4)
-    moved = 0.3 * (z[500:, 7] - PATIENCE)
-    assert along[500:].tolist() == pytest.approx(moved.tolist(), abs=0.06)
+    assert along[:300].tolist() == pytest.approx([0] * 300, abs=1e-4)
+    moved = 0.3 * (z[300:400, 7] - PATIENCE)
+    assert along[300:400].tolist() == pytest.approx(moved.tolist(), abs=0.06)
+    assert along[400:].tolist() == pytest.approx([0] * 300, abs=1e-4)  # no queries, however refused they look
     rest = torch.eye(6, dtype=torch.float64) - torch.outer(axis, axis)
     assert torch.allclose(got @ rest, plain @ rest, atol=1e-4)
