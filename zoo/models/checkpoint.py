@@ -179,7 +179,7 @@ class TokenCheckpoint:
         return {name: getattr(self, name).detach().cpu().contiguous() for name in _TENSORS}
 
     def aligned(self, soft: torch.Tensor) -> torch.Tensor:
-        """Embeddings ``(texts, D)``, not yet of unit length, of mean soft prompts ``(texts, H)``."""
+        """Embeddings ``(..., D)``, not yet of unit length, of mean soft prompts ``(..., H)``."""
         made = soft @ self.align_weight.to(soft).T + self.align_bias.to(soft)
         if not self.policy:
             return made
@@ -204,8 +204,8 @@ class TokenCheckpoint:
         return self._refusal(soft) > above
 
     def _refusal(self, soft: torch.Tensor) -> torch.Tensor:
-        """The policy's score ``(texts,)`` of mean soft prompts."""
-        return soft @ self.policy["weight"].to(soft) + self.policy["bias"].to(soft)
+        """The policy's score ``(...)`` of mean soft prompts ``(..., H)``."""
+        return soft @ self.policy["weight"].to(soft) + self.policy["bias"][0].to(soft)
 
     def in_teacher_space(self, embeddings: torch.Tensor) -> torch.Tensor | None:
         """``(texts, D)`` embeddings in the teacher's dimensions; None where an exported folder has not kept how they were turned."""

@@ -121,3 +121,10 @@ def test_the_exit_layer_is_part_of_the_digest_and_older_files_lack_it(checkpoint
         config = shallow.config() | {"exit_layer": given}
         with pytest.raises(CheckpointError, match=told):
             TokenCheckpoint.from_parts(config, shallow.tensors(), folder)
+
+
+def test_a_single_soft_prompt_is_aligned_as_in_a_batch(checkpoint):
+    soft = torch.randn(5, checkpoint.hidden_size, generator=torch.Generator().manual_seed(0))
+    alone = torch.stack([checkpoint.aligned(row) for row in soft])
+    assert alone.shape == (5, checkpoint.dim)
+    assert torch.allclose(alone, checkpoint.aligned(soft), atol=1e-6)
