@@ -30,16 +30,14 @@ def study(llama):
 def test_equal_variants_score_the_same_on_drawn_documents(study, tmp_path, monkeypatch):
     """One process measures all cells, with the task objects that its benchmark hands out each time."""
     monkeypatch.setattr("genzoo.tasks.sets.registration.resolve_tasks", lambda *named: (list(SHARED), None))
-    twins = replace(study, variants={"base": {}, "twin": {}, "other": {"n_compression": 2}}, seeds=(0,))
+    twins = replace(study, variants={"base": {}, "twin": {}, "other": {"n_compression": 1}}, seeds=(0,))
     measure = partial(study_runs._measure, benchmark=None, tasks=["drawn"], output=tmp_path / "results", device="cpu")
     rows = run_study(twins, QUERIES, tmp_path, measure=measure, device="cpu")
     found = {(row.variant, row.metric): row.value for row in rows}
     for task in SHARED:
         name = task.metadata.name
-        assert found["base", name] == found["twin", name]
+        assert found["base", name] == found["twin", name] != found["other", name]
         assert found["teacher of base", name] == found["teacher of twin", name]
-    # one coarse score may be the same by chance
-    assert any(found["base", task.metadata.name] != found["other", task.metadata.name] for task in SHARED)
     assert study_runs.unfixed_tasks(tmp_path / "results") == []
     for record in (tmp_path / "results" / "environment").glob("*twin*/*/OneMultilabel.json"):
         record.write_text(json.dumps(json.loads(record.read_text()) | {"seeds": None}).replace('"seeds"', '"none"'))
