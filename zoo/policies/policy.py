@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from genzoo.backbones.generation import Query
 from genzoo.errors import InputError, TrainingError
 from genzoo.files import append, appending, parts_digest, read_json, write_json
@@ -30,6 +32,8 @@ FEWEST, MOST = 8, 1_000
 """Examples: of each kind at least, so that a cross-validation has some to hold out, and in all at most."""
 BLOCK, SAMPLE = 256, 256
 """Queries that are judged and kept together, and those that are judged before all others."""
+SUREST = 0.005
+"""Share of the harmless examples that the LLM finds as refused as a query that it would surely refuse."""
 SHOWN = 10
 """Queries on each side of the threshold that the summary names."""
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -146,6 +150,17 @@ class Policy:
         margins = {query.text: known[query.text] - threshold for query in queries if query.text in known}
         self._check_share(list(margins.values()))
         return margins
+
+    def refusal(self, queries: Sequence[Query], load: Load) -> dict[str, float]:
+        """Query -> how refused the LLM finds it: 0 as harmless examples on average, 1 as only `SUREST` of them, by probes that have not seen them.
+
+        Raises:
+            TrainingError: As `judge`.
+        """
+        threshold = self.probe.threshold(self.options.false_refusals)
+        low = float(np.mean(self.probe.harmless))
+        span = max(self.probe.threshold(SUREST) - low, 1e-6)
+        return {text: (margin + threshold - low) / span for text, margin in self.judge(queries, load).items()}
 
     @cached_property
     def probe(self) -> LinearProbe:

@@ -14,17 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from genzoo.errors import TrainingError
+from genzoo.policies.reading import RefusalReading
 
 MAX_CONDITION = 1e6
 PATIENCE = 0.5
 """How much a query must look refused before a content policy moves it: harmless examples lie at 0 on average, refused ones at 1."""
-REFUSED = 0.85
-"""How much a query must look refused before its embedding is decoded as a refusal."""
-MISREAD = 0.05
-"""Share of the harmless examples that may look so, unless a policy allows more: they are twins of harmful ones, other queries are not."""
-_POLICY_RIDGE = 3.0
-_NO_QUERY = 0.2, -2.0
-"""Weight of what is no query in the regression that reads refusals, and what it is to be read as: far less than any `PATIENCE`."""
 MIN_VARIANCE = 1e-6
 """Of the largest variance: what partial whitening takes a direction's variance to be at least."""
 
@@ -184,25 +178,20 @@ class TokenHeads(nn.Module):
         return torch.linalg.eigh(spread).eigenvectors[:, 0], float(spread.trace().sqrt())
 
     @torch.no_grad()
-    def policy_head(self, power: float, pooled: Tensor, queries: Tensor, refusal: Tensor, pull: float) -> PolicyHead:
-        """Fit what a content policy adds to `whitened`, on the axis that embeddings use least.
+    def policy_head(self, power: float, reading: RefusalReading, pull: float) -> PolicyHead:
+        """What a content policy adds to `whitened`, on the axis that embeddings use least.
 
         Texts lie at 0 on it, and queries at ``pull`` times how much more than `PATIENCE` they look refused, in multiples of the
         embeddings' root mean square length. Such a query keeps the order of what it finds exactly: all its cosines shrink by one factor.
 
         Args:
             power: As in `whitened`.
-            pooled: ``(texts, H)``, the mean of ``z`` over the compression tokens.
-            queries: ``(texts,)``, true where a text is one.
-            refusal: ``(texts,)``, how much each looks refused: 0 as harmless examples do, 1 as refused ones. Only that of queries counts.
+            reading: Of the mean of ``z`` over the compression tokens.
             pull: Length of a whole refusal.
         """
         axis, length = self.policy_axis(power)
-        inputs, (weight, value) = _with_constant(pooled), _NO_QUERY
-        weighted = torch.where(queries, 1.0, weight)[:, None] * inputs
-        wanted = torch.where(queries, refusal.double(), value)
-        refused = pull * _ridge(weighted.T @ inputs, weighted.T @ wanted[:, None], _POLICY_RIDGE)[0]
-        return PolicyHead(refused[:-1], refused[-1:] - pull * PATIENCE, length * axis)
+        weight, bias = axis.new_tensor(reading.weight), axis.new_tensor([reading.bias])
+        return PolicyHead(pull * weight, pull * (bias - PATIENCE), length * axis)
 
     @torch.no_grad()
     def fold(

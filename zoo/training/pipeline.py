@@ -25,14 +25,15 @@ from genzoo.jobs import Processes, Shard, report
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
 from genzoo.models.exported import base_folder
 from genzoo.models.loading import loaded_content
-from genzoo.models.prompts import DOCUMENT, QUERY
+from genzoo.models.prompts import DOCUMENT, QUERY, without
 from genzoo.policies.policy import Policy, with_content
+from genzoo.policies.reading import ReadingTexts, reading_texts
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
 from genzoo.teachers.targets import compute_targets, embed
 from genzoo.teachers.teachers import TEACHERS, fetch_teacher, load_teacher
 from genzoo.teachers.unsupervised import fit_teacher, teacher_name
 from genzoo.training.controls import Controls, measure_controls
-from genzoo.training.examples import TrainingExample, make_examples, phases_of
+from genzoo.training.examples import TrainingExample, first_sentence, make_examples, phases_of
 from genzoo.training.plan import answers_in_bfloat16, backbone_row, check_recipe
 from genzoo.training.responses import (
     HELD_OUT,
@@ -341,6 +342,15 @@ class TrainingRun:
         asked = self.queries[: self.recipe.response.limit or None]
         return self.policy.summary(self.policy.judge(asked, _no_engine))
 
+    def _policy_texts(self, trainer: TokenTrainer) -> ReadingTexts:
+        """What teaches the policy's axis; nothing of it is held out."""
+        assert self.policy is not None  # noqa: S101 - the caller has one
+        rows = self.split(self.responses())[0]
+        judged = self.policy.refusal([Query(row.id, row.query) for row in rows], _no_engine)
+        answers = [row.response for row in rows if row.query not in self.refused]
+        passages = [first_sentence(text) if at % 2 else text for at, text in enumerate(answers)]
+        return reading_texts(self.policy.examples, judged, passages, [without(one.text) for one in trainer.first[::-1]])
+
     def controls(self, checkpoint: TokenCheckpoint) -> Controls | None:
         """Figures of a checkpoint on the held-out queries; None where fewer than two were held out."""
         alone = self if self.processes.count == 1 else replace(self, processes=Processes())
@@ -370,7 +380,7 @@ class TrainingRun:
         if self.policy is not None:
             told["policy"] = self._policy_summary()
             if recipe.pulls:
-                head, read = trainer.policy_head(self.policy.examples)
+                head, read = trainer.policy_head(self._policy_texts(trainer))
                 told["policy"] |= read
         return TokenCheckpoint(
             spec=make_spec(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from genzoo.backbones.depth import first_layers
@@ -20,9 +21,7 @@ from genzoo.backbones.tokenizer import plain_ids, start_rows
 from genzoo.compute import go_on_with
 from genzoo.errors import TrainingError
 from genzoo.jobs import Pace, Processes, as_time, report
-from genzoo.models import prompts
-from genzoo.policies.policy import PolicyExample
-from genzoo.policies.probe import fit_probe
+from genzoo.policies.reading import ReadingTexts, fit_reading
 from genzoo.recipes.recipes import Recipe
 from genzoo.training.examples import (
     TrainingExample,
@@ -36,7 +35,7 @@ from genzoo.training.examples import (
     scored_places,
     step_costs,
 )
-from genzoo.training.heads import MISREAD, PATIENCE, REFUSED, PolicyHead, TokenHeads
+from genzoo.training.heads import PATIENCE, PolicyHead, TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
 from genzoo.training.state import StateFolder, TextStates, examples_content
 
@@ -44,8 +43,10 @@ ENOUGH = 0.99
 """The least cosine with which a bfloat16 gradient may stand for the float32 one."""
 SAVE_EVERY = 25
 START_EXAMPLES = 768
-AXIS_TEXTS = 2048
-"""Texts of the training that a content policy's axis is fitted on, the last of its first phase, under three prompts each."""
+REFUSED = 0.85
+"""How much a query must look refused before its embedding is decoded as a refusal."""
+MISREAD = 0.05
+"""Share of the harmless examples that may look so, unless a policy allows more: they are twins of harmful ones, other queries are not."""
 MEMORY = 200
 """Steps that the covariance of the embeddings reaches back where the recipe says nothing."""
 
@@ -190,34 +191,19 @@ class TokenTrainer:
         return self.heads.shared_axes(queries, responses, power, policy_first=self.recipe.pulls)
 
     @torch.no_grad()
-    def policy_head(self, examples: Sequence[PolicyExample]) -> tuple[PolicyHead, dict[str, float]]:
-        """`TokenHeads.policy_head` on a policy's examples and texts of the training, and what is told of it.
-
-        Refusals are read by a linear probe of the trained tokens, fitted on the examples. The texts stand under the prompts of queries
-        and of passages, and under one of topics or none, so that a query is told by its prompt: nothing else is moved.
+    def policy_head(self, taught: ReadingTexts) -> tuple[PolicyHead, dict[str, float]]:
+        """What a content policy adds to the embeddings, as these texts teach it, and what is told of it.
 
         Returns:
-            The head, ``tokens_auc`` (cross-validated, of that probe) and ``refused_above``: the score from which on a text is decoded
-            as a refusal. It is that of `REFUSED`, or what no more than `MISREAD` of the harmless examples exceed (or
+            The head, ``tokens_auc`` (`genzoo.policies.reading.RefusalReading.auc`) and ``refused_above``: the score from which on a text
+            is decoded as a refusal. It is that of `REFUSED`, or what no more than `MISREAD` of the harmless examples exceed (or
             `PolicyOptions.false_refusals` of them, where that is more), if that is higher.
         """
-        recipe, queries = self.recipe, [prompts.QUERY + one.text for one in examples]
-        bare = [prompts.without(one.text) for one in self.first[-AXIS_TEXTS:]]
-        texts = queries + [prompt + text for prompt in (prompts.QUERY, prompts.DOCUMENT) for text in bare]
-        texts += [(*prompts.TOPICS, "", "")[place % 4] + text for place, text in enumerate(bare)]
-        pooled = self._pooled(texts).double()
-        refuse = torch.tensor([one.refuse for one in examples])
-        probe = fit_probe(pooled[: len(queries), None].cpu().numpy(), refuse.tolist(), recipe.seed)
-        read = pooled @ pooled.new_tensor(probe.weight) + probe.bias
-        own = read[: len(queries)].cpu()
-        low, high = float(own[~refuse].mean()), float(own[refuse].mean())
-        asked = torch.arange(len(texts), device=pooled.device) < len(queries) + len(bare)
-        pull = recipe.policy.pull
-        head = self.heads.policy_head(recipe.optim.partial_whitening, pooled, asked, (read - low) / (high - low), pull)
-        harmless = (pooled[: len(queries)] @ head.weight + head.bias).cpu()[~refuse]
-        misread = max(MISREAD, recipe.policy.false_refusals)
-        above = max(pull * (REFUSED - PATIENCE), float(harmless.quantile(1 - misread)))
-        return head, {"tokens_auc": round(probe.auc, 4), "refused_above": round(above, 6)}
+        policy = self.recipe.policy
+        reading = fit_reading(self._pooled(taught.texts).double().cpu().numpy(), taught, self.recipe.seed)
+        above = max(REFUSED, float(np.quantile(reading.harmless, 1 - max(MISREAD, policy.false_refusals))))
+        told = {"tokens_auc": round(reading.auc, 4), "refused_above": round(policy.pull * (above - PATIENCE), 6)}
+        return self.heads.policy_head(self.recipe.optim.partial_whitening, reading, policy.pull), told
 
     def _pooled(self, texts: Sequence[str]) -> torch.Tensor:
         """``(texts, H)``, the mean of ``z`` over the compression tokens."""

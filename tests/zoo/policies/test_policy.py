@@ -249,6 +249,20 @@ def test_digest_knows_the_examples_and_a_run_does_not_go_on_with_others(llama, e
         other.train()
 
 
+@pytest.mark.parametrize("false_refusals", [0.01, 0.3])
+def test_how_refused_queries_are_lies_on_one_scale_whatever_may_be_refused(llama, examples, tmp_path, false_refusals):
+    run = _run(_recipe(llama, examples, false_refusals=false_refusals, at_most=1.0), tmp_path)
+    run.responses()
+    probe, found = run.policy.probe, run.policy.refusal(QUERIES, run._answering_lm)
+    margins = run.policy.judge(QUERIES, run._answering_lm)
+    low = sum(probe.harmless) / len(probe.harmless)
+    at = probe.threshold(policies.SUREST)
+    for text, value in found.items():
+        reading = margins[text] + probe.threshold(false_refusals)
+        assert value == pytest.approx((reading - low) / (at - low))
+    assert len(found) == len(QUERIES)
+
+
 def test_policy_needs_responses_of_the_llm(llama):
     recipe = _recipe(llama, None)
     with pytest.raises(InputError, match="a policy needs responses of the LLM"):

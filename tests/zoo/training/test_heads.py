@@ -3,11 +3,13 @@
 from functools import partial
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from genzoo.errors import TrainingError
 from genzoo.models.checkpoint import TokenCheckpoint
+from genzoo.policies.reading import RefusalReading
 from genzoo.training.heads import PATIENCE, TokenHeads
 
 
@@ -87,12 +89,13 @@ def test_policy_moves_refused_queries_along_an_axis_and_changes_nothing_else(pow
     heads.start_from(torch.randn(700, 3, 8) + 2, None, 0.0)
     z, place = torch.randn(700, 8), torch.arange(700)
     queries, refused = place < 400, place >= 300
-    # what tells them is blurred
-    z[:, 6] = queries + 0.02 * torch.randn(700)
+    z[:, 6] = queries
     z[:, 7] = refused.float() - 0.1 * torch.rand(700)
     heads.remember(z, z[:, :5] @ torch.randn(5, 6), keep=1.0)  # one direction is empty
     heads.solve_alignment(1e-3)
-    head = heads.policy_head(power, z.repeat(100, 1), queries.repeat(100), z[:, 7].repeat(100), 0.3)
+    read = np.zeros(8)
+    read[6], read[7] = 2, 1  # what is no query is read as far from refused
+    head = heads.policy_head(power, RefusalReading(read, -2.0, 1.0, np.zeros(0)), 0.3)
     axis, length = heads.policy_axis(power)
     weight, bias = heads.whitened(power)
     plain = z.double() @ weight.T + bias
@@ -112,7 +115,7 @@ def test_policy_moves_refused_queries_along_an_axis_and_changes_nothing_else(pow
     along = got @ axis / length
     assert along[:300].tolist() == pytest.approx([0] * 300, abs=1e-4)
     moved = 0.3 * (z[300:400, 7] - PATIENCE)
-    assert along[300:400].tolist() == pytest.approx(moved.tolist(), abs=0.06)
+    assert along[300:400].tolist() == pytest.approx(moved.tolist(), abs=1e-4)
     assert along[400:].tolist() == pytest.approx([0] * 300, abs=1e-4)  # no queries, however refused they look
     rest = torch.eye(6, dtype=torch.float64) - torch.outer(axis, axis)
     assert torch.allclose(got @ rest, plain @ rest, atol=1e-4)
