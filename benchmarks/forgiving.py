@@ -4,8 +4,10 @@
 
 The sets are those of `dev_sets`, with mteb's protocols. Each text is encoded once under its prompt and once bare; embeddings are
 kept in the output folder, so that a stopped run goes on, and every row of the table is made of them. ``turned`` rotates the
-embeddings as ``optim.axes=shared`` does, which changes no cosine at full width. Quantisation is that of sentence-transformers, calibrated on the same texts. ``rescored`` searches by bits on both sides and ranks
-the best 40 by the query's numbers against the documents' bits; other tasks have no search, so their types are left out.
+embeddings as ``optim.axes=shared`` does, which changes no cosine at full width. Quantisation is that of sentence-transformers, calibrated
+on the same texts. Its int8 divides each dimension by its own range, so that their cosines are others: ``restored`` undoes that.
+``rescored`` searches by bits on both sides and ranks the best 40 by the query's numbers against the documents' bits, or against their
+int8, restored; other tasks have no search, so their types are left out.
 
 `smollm2-135m` of 2026-11-25 (30 layers, no field of `views` or `optim.axes` that forgives) in bfloat16 on one thread of an AMD EPYC,
 with ``-t BIOSSES -t PoemSentimentClassification -t LIMITSmallRetrieval -t QASCRetrieval -t TrecQAReranking``:
@@ -89,12 +91,12 @@ class Row:
     Attributes:
         change: What becomes of its embeddings.
         prompt: Name of the prompt that every text gets; None for the right ones, empty for none.
-        is_rescored: Whether a search by bits is rescored.
+        rescored: A search by bits is rescored with the query's numbers and what this makes of the documents' numbers.
     """
 
     change: Change = same
     prompt: str | None = None
-    is_rescored: bool = False
+    rescored: Change | None = None
 
 
 class Used(SentenceTransformerEncoderWrapper):
@@ -110,14 +112,14 @@ class Used(SentenceTransformerEncoderWrapper):
         return self.row.change(torch.as_tensor(super().encode(inputs, **options)).float())
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> torch.Tensor:
-        """Cosines; or those of bits, and above them those of numbers with bits for the best."""
+        """Cosines; or those of bits, and above them, for the best, those that the search is rescored by."""
         queries, documents = (normalize(torch.as_tensor(one)) for one in (embeddings1, embeddings2))
-        if not self.row.is_rescored:
+        if self.row.rescored is None:
             return queries @ documents.T
-        bits = normalize(documents.sign())
-        scores = normalize(queries.sign()) @ bits.T
+        scores = normalize(queries.sign()) @ normalize(documents.sign()).T
         best = scores.topk(min(RESCORED, scores.shape[1])).indices
-        return scores.scatter(1, best, 2 + (queries @ bits.T).gather(1, best))
+        kept = normalize(self.row.rescored(documents))
+        return scores.scatter(1, best, 2 + (queries @ kept.T).gather(1, best))
 
 
 def ways(sample: torch.Tensor) -> dict[str, Row]:
@@ -137,13 +139,18 @@ def ways(sample: torch.Tensor) -> dict[str, Row]:
     def int8(embeddings: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(quantize_embeddings(embeddings.numpy(), "int8", ranges)).float()
 
-    made = {"prompted": Row(), "bare": Row(prompt=""), "int8": Row(int8)}
+    def restored(embeddings: torch.Tensor) -> torch.Tensor:
+        low, high = torch.from_numpy(ranges)
+        return (int8(embeddings) + 128) * (high - low) / 255 + low
+
+    made = {"prompted": Row(), "bare": Row(prompt=""), "int8": Row(int8), "int8, restored": Row(restored)}
+    made["binary, rescored by int8"] = Row(rescored=restored)
     made |= {f"{name} everywhere": Row(prompt=name) for name in ("query", "document")}
     turns: dict[str, Change] = {"": same, "turned ": lambda embeddings: embeddings @ axes}
     for name, turn in turns.items():
         made |= {f"{name}{width}": Row(first(width, turn)) for width in (32, 64, 128)}
         made[f"{name}binary"] = Row(lambda embeddings, turn=turn: turn(embeddings).sign())
-        made[f"{name}binary, rescored"] = Row(turn, is_rescored=True)
+        made[f"{name}binary, rescored"] = Row(turn, rescored=torch.sign)
     return made
 
 
@@ -172,7 +179,7 @@ def main() -> int:
     for way, row in ((name, every[name]) for name in given.way or every):
         encoder, scores = Used(model, row, own), dict[str, float]()
         for name, (kind, task) in made.items():
-            if row.is_rescored and kind not in SEARCHES:
+            if row.rescored and kind not in SEARCHES:
                 continue
             result = mteb.evaluate(
                 encoder, task, cache=None, co2_tracker=False, show_progress_bar=False, encode_kwargs={"batch_size": 32}
@@ -181,7 +188,7 @@ def main() -> int:
             print(f"{way}: {name} {100 * scores[name]:.2f}", file=sys.stderr, flush=True)
         table[way] = means(scores, kinds)
         table[way]["searches"] = fmean(value for kind, value in table[way].items() if kind in SEARCHES)
-        if row.is_rescored:
+        if row.rescored:
             del table[way]["mean of types"]
     keys = [*dict.fromkeys(kinds.values()), "mean of types", "searches"]
     print("| |" + "|".join(keys) + "|\n|---|" + "---:|" * len(keys))
