@@ -164,8 +164,8 @@ def describe_policy(found: Any) -> str:
     """What a content policy did in training, in one sentence; empty where there was none."""
     try:
         told = (
-            f" They and these judgements set an axis of the embedding (cross-validated AUC {found['tokens_auc']:.2f} on the trained "
-            "tokens): a query that looks refused is less similar to every passage, by one factor."
+            f" They set an axis of the embedding, too (cross-validated AUC {found['tokens_auc']:.2f} on the trained tokens): a query "
+            "that looks refused is less similar to every passage, by one factor."
             if "tokens_auc" in found
             else ""
         )

@@ -43,8 +43,8 @@ ENOUGH = 0.99
 """The least cosine with which a bfloat16 gradient may stand for the float32 one."""
 SAVE_EVERY = 25
 START_EXAMPLES = 768
-REFUSED = 0.85
-"""How much a query must look refused before its embedding is decoded as a refusal."""
+REFUSED = 1.0
+"""How much a query must look refused before its embedding is decoded as a refusal: as much as the refused examples on average."""
 MISREAD = 0.05
 """Share of the harmless examples that may look so, unless a policy allows more: they are twins of harmful ones, other queries are not."""
 MEMORY = 200
