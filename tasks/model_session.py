@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from mteb.models import ModelMeta
 
-from genzoo.backbones.precision import ROUNDED, precision_of, try_bfloat16
+from genzoo.backbones.precision import ROUNDED, can_round, precision_of, try_bfloat16
 from genzoo.backbones.whole import check_embeddings, check_tokenizers, whole_models
 from genzoo.compute import as_many_threads
 from genzoo.errors import InputError, ZooError
+from genzoo.models.assembly import policy_axis
 from genzoo.models.entries import MTEB_BASELINES
 from genzoo.models.prompts import probe_texts
 from genzoo.tasks.embedders.mteb_models import card_prompts, has_precision, model_content
@@ -208,7 +209,8 @@ class ModelSession:
         asked = self.settings.precision
         if asked == "float32":
             return
-        is_rounded = try_bfloat16(model, probe_texts(model), is_asked_for=asked == "bfloat16")
+        axis = policy_axis(model) if can_round(model) else None
+        is_rounded = try_bfloat16(model, probe_texts(model), is_asked_for=asked == "bfloat16", axis=axis)
         if asked == "bfloat16" and not is_rounded:
             from genzoo.backbones.forward import FAMILIES  # 2 s that most runs do without
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from genzoo.backbones.precision import damped
 from genzoo.tasks.doctor.variants import PROMPTS, RIGHT, ReferenceModel, Variant, variants
 from genzoo.tasks.embedders.endpoint_fingerprint import unit
 
@@ -34,22 +35,24 @@ class Answers:
 
     Attributes:
         precision: ``FULL``, ``EIGHT_BITS`` or ``ONE_BIT``; vectors of one bit a number are -1 and 1.
+        axis: ``(D,)``: along which a content policy of the model moves refused queries (`genzoo.backbones.precision.damped`).
     """
 
     side: str
     texts: tuple[str, ...]
     vectors: np.ndarray
     precision: str = FULL
+    axis: np.ndarray | None = None
 
     @classmethod
-    def of(cls, side: str, texts: Sequence[str], vectors: np.ndarray, widths: Sequence[int]) -> Answers:
+    def of(cls, side: str, texts: Sequence[str], vectors: np.ndarray, model: ReferenceModel) -> Answers:
         """Recognise numbers that were rounded, as sentence-transformers' ``quantize_embeddings`` rounds them.
 
         Args:
             side: ``query`` or ``document``.
             texts: The texts.
             vectors: Their vectors, as they came.
-            widths: Of the model's embeddings.
+            model: What they should be of.
         """
         found = np.asarray(vectors, dtype=np.float64)
         is_whole = (
@@ -57,10 +60,10 @@ class Answers:
         )
         if is_whole and found.max() <= 1 and found.min() >= -1:
             return cls(side, tuple(texts), np.where(found > 0, 1.0, -1.0), ONE_BIT)
-        if is_whole and 8 * found.shape[1] in widths:
+        if is_whole and 8 * found.shape[1] in model.widths:
             bits = np.unpackbits((found + 128 * (found.min() < 0)).astype(np.uint8), axis=1)
             return cls(side, tuple(texts), bits * 2.0 - 1.0, ONE_BIT)
-        return cls(side, tuple(texts), found, EIGHT_BITS if is_whole else FULL)
+        return cls(side, tuple(texts), found, EIGHT_BITS if is_whole else FULL, model.policy_axis)
 
     @property
     def tolerance(self) -> float:
@@ -79,7 +82,8 @@ class Answers:
         ours = ours[:, : theirs.shape[1]].astype(np.float64)
         if self.precision == ONE_BIT:
             ours = np.where(ours > 0, 1.0, -1.0)
-        found = np.linalg.norm(unit(theirs) - unit(ours), axis=1)
+        one, other = (unit(damped(unit(vectors), self.axis)) for vectors in (theirs, ours))
+        found = np.linalg.norm(one - other, axis=1)
         if self.precision == EIGHT_BITS and len(rows) >= _FEWEST[EIGHT_BITS]:  # each number may have a range of its own
             scaled = np.linalg.norm(unit(_standard(theirs)) - unit(_standard(ours)), axis=1)
             found = np.minimum(found, scaled)

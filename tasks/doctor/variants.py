@@ -111,6 +111,12 @@ class ReferenceModel:
         """Numbers of an embedding, and of one without the last projection."""
         return self.checkpoint.dim, self.checkpoint.hidden_size
 
+    @property
+    def policy_axis(self) -> np.ndarray | None:
+        """``(D,)``: along which its content policy moves refused queries; None where it has none."""
+        axis = self.checkpoint.policy.get("direction")
+        return None if axis is None else axis.double().numpy()
+
     def embed(self, variant: Variant, side: str, texts: Sequence[str]) -> np.ndarray:
         """Embeddings `(texts, width)` of float32; each different sequence of tokens is computed once."""
         made = []

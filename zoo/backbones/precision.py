@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 ENOUGH = 0.9995
-"""The least cosine of an embedding in bfloat16 with the same in float32."""
+"""The least cosine of an embedding in bfloat16 with the same in float32, both `damped`."""
+FAINT = 0.25
+"""What is left of the part of an embedding along the policy's axis, in `damped`."""
 ROUNDED = "bfloat16 products"
 """How records name this precision."""
 LARGE = 50_000_000
@@ -82,13 +84,39 @@ def round_products(body: Any) -> Callable[[], None]:
     return undo
 
 
-def try_bfloat16(model: SentenceTransformer, texts: Sequence[str], is_asked_for: bool = False) -> bool:
+def damped(embeddings: Any, axis: Any) -> Any:
+    """Embeddings as they are compared with others of the same texts: of their part along a policy's axis, `FAINT` counts.
+
+    A content policy moves a query along its axis by how refused it looks. That divides all its similarities by one number and leaves
+    their order alone, so what rounds the number matters less than what rounds the rest.
+
+    Args:
+        embeddings: ``(texts, D)`` of unit length, of torch or numpy, or the first dimensions of such.
+        axis: ``(D,)``, of any length and of the same library; None leaves the embeddings as they are, and so does one that is narrower
+            than they are, which is no axis of theirs.
+
+    Returns:
+        The same shape, not of unit length.
+    """
+    width = embeddings.shape[1]
+    if axis is None or len(axis) < width:
+        return embeddings
+    axis = axis[:width]
+    length = float(axis @ axis) ** 0.5
+    unit = axis / length if length else axis
+    return embeddings - (1 - FAINT) * (embeddings @ unit)[:, None] * unit
+
+
+def try_bfloat16(
+    model: SentenceTransformer, texts: Sequence[str], is_asked_for: bool = False, axis: Tensor | None = None
+) -> bool:
     """Let a generative embedder multiply in bfloat16 where that is faster and changes no embedding of some texts by much.
 
     Args:
         model: As `genzoo.load` returns it, in float32.
         texts: Texts that are encoded both ways, prompts included.
         is_asked_for: Round in any case that is possible; a result below `ENOUGH` is then a warning.
+        axis: ``(D,)``: along which a content policy moves a refused query (`damped`).
 
     Returns:
         Whether it multiplies in bfloat16 now.
@@ -99,8 +127,11 @@ def try_bfloat16(model: SentenceTransformer, texts: Sequence[str], is_asked_for:
         return False
     exact = _embed(model, texts)
     undo = round_products(body)
-    cosine = float(nn.functional.cosine_similarity(exact, _embed(model, texts)).min())
-    line = f"its embeddings of {len(texts)} probe texts have a cosine of {cosine:.5f} or more with those in float32"
+    cosine = float(nn.functional.cosine_similarity(damped(exact, axis), damped(_embed(model, texts), axis)).min())
+    apart = "" if axis is None else ", their policy's axis counted a quarter,"
+    line = (
+        f"its embeddings of {len(texts)} probe texts{apart} have a cosine of {cosine:.5f} or more with those in float32"
+    )
     if cosine >= ENOUGH:
         log.info(f"matrix products in bfloat16: {line}")
         return True
@@ -128,4 +159,5 @@ def precision_of(model: Any) -> str | None:
 
 
 def _embed(model: SentenceTransformer, texts: Sequence[str]) -> Tensor:
-    return model.encode(list(texts), prompt="", convert_to_tensor=True, show_progress_bar=False).float()
+    made = model.encode(list(texts), prompt="", convert_to_tensor=True, show_progress_bar=False).float()
+    return nn.functional.normalize(made, dim=-1)

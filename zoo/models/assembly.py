@@ -172,6 +172,14 @@ def _with_policy(checkpoint: TokenCheckpoint, dtype: torch.dtype) -> list[nn.Mod
     ]
 
 
+def policy_axis(model: SentenceTransformer) -> torch.Tensor | None:
+    """``(D,)``: along which the content policy of an assembled model moves a refused query; None where it has none."""
+    from sentence_transformers.base.modules import Dense
+
+    last: Any = next((part for part in reversed(list(model)) if isinstance(part, Dense)), None)
+    return None if last is None else last.linear.weight[:, -1].detach().float()
+
+
 def _linear(weight: torch.Tensor, bias: torch.Tensor, dtype: torch.dtype) -> CNN:
     """A linear map of every token: a convolution that looks at one token at a time.
 

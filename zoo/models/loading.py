@@ -94,7 +94,7 @@ def load(
             return model
     checkpoint = find_checkpoint(name)
     from genzoo.backbones.forward import pack
-    from genzoo.models.assembly import assemble
+    from genzoo.models.assembly import assemble, policy_axis
 
     options = {"dtype": precision} if precision else {}
     model = assemble(checkpoint, fetch_backbone(backbone or checkpoint.backbone), device=device, **options)
@@ -106,7 +106,7 @@ def load(
         from genzoo.backbones.precision import try_bfloat16
         from genzoo.models.prompts import probe_texts
 
-        try_bfloat16(model, probe_texts(model))
+        try_bfloat16(model, probe_texts(model), axis=policy_axis(model))
     return model
 
 

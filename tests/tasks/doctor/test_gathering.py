@@ -10,7 +10,7 @@ TEXTS = ["where do polar bears live", "a cat", "books and bears and bikes", "the
 
 
 def answers(reference, side, variant=RIGHT):
-    return Answers.of(side, TEXTS, reference.embed(variant, side, TEXTS), reference.widths)
+    return Answers.of(side, TEXTS, reference.embed(variant, side, TEXTS), reference)
 
 
 def test_both_sides_in_one_sentence(reference):

@@ -1,5 +1,8 @@
 """Vectors are explained by what made them: alone, mixed, rounded, and near."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sentence_transformers.util import quantize_embeddings
@@ -21,7 +24,7 @@ LONG = "the quick brown fox jumps over the lazy dog near the river bank " * 30
 
 
 def answers(reference, vectors, texts=TEXTS):
-    return Answers.of("document", texts, vectors, reference.widths)
+    return Answers.of("document", texts, vectors, reference)
 
 
 def made(reference, variant, texts=TEXTS):
@@ -96,14 +99,32 @@ def test_rounded_numbers(reference, precision, kind):
         assert match.variant == variant
 
 
+def test_what_a_policy_adds_counts_less_than_what_ranks():
+    """Rounding along its axis is no other embedding; to leave the policy out is one."""
+    rng = np.random.default_rng(0)
+    axis, plain = np.eye(12)[3], rng.standard_normal((4, 12))
+    plain[:, 3] = 0
+    plain /= np.linalg.norm(plain, axis=1)[:, None]
+    model = SimpleNamespace(widths=(12, 16), policy_axis=2 * axis)
+    theirs = Answers.of("query", list("abcd"), 3 * (plain + 0.65 * axis), model)
+    gaps = {moved: theirs.distances(range(4), plain + moved * axis).max() for moved in (0.65, 0.5, 0)}
+    assert gaps[0.65] < 1e-9
+    assert (
+        0.02 < gaps[0.5] < theirs.tolerance < replace(theirs, axis=None).distances(range(4), plain + 0.5 * axis).min()
+    )
+    assert gaps[0] > 1.5 * theirs.tolerance
+    assert theirs.distances([0], np.ones((1, 16)))[0] > theirs.tolerance  # of another space, cut
+
+
 def test_bits_are_unpacked():
+    model = SimpleNamespace(widths=(16, 32), policy_axis=None)
     bits = np.random.default_rng(0).standard_normal((4, 16)) > 0
     packed = np.packbits(bits, axis=1)
     for vectors in (packed, packed.astype(int) - 128):
-        found = Answers.of("query", list("abcd"), vectors, (16, 32))
+        found = Answers.of("query", list("abcd"), vectors, model)
         assert found.precision == ONE_BIT
         assert ((found.vectors > 0) == bits).all()
-    assert Answers.of("query", list("abcd"), bits * 0.5, (16, 32)).precision == FULL
+    assert Answers.of("query", list("abcd"), bits * 0.5, model).precision == FULL
 
 
 def test_fewer_numbers_are_compared_with_the_first(reference):

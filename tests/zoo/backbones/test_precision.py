@@ -11,8 +11,17 @@ from torch import nn
 
 import genzoo
 from genzoo.backbones import precision
-from genzoo.backbones.precision import ROUNDED, RoundedLinear, can_round, precision_of, round_products, try_bfloat16
+from genzoo.backbones.precision import (
+    ROUNDED,
+    RoundedLinear,
+    can_round,
+    damped,
+    precision_of,
+    round_products,
+    try_bfloat16,
+)
 from genzoo.errors import FailedRunsError, InputError
+from genzoo.models.assembly import policy_axis
 from genzoo.models.decoding import Decoder
 from genzoo.models.loading import find_checkpoint
 
@@ -101,6 +110,28 @@ def test_auto_takes_bfloat16_where_it_pays_and_is_near_enough(model, monkeypatch
     monkeypatch.setattr(precision, "ENOUGH", 0.99)
     assert try_bfloat16(model, TEXTS)
     assert not can_round(model)  # it is done
+
+
+def test_the_axis_of_a_policy_counts_a_quarter(llama, tmp_path, monkeypatch, caplog):
+    """By the arithmetic, in both libraries; and a model with a policy is tried so."""
+    axis, rows = torch.tensor([0.0, 3.0]), torch.tensor([[0.6, 0.8], [1.0, 0.0]])
+    for found in (damped(rows, axis), torch.from_numpy(damped(rows.numpy(), axis.numpy()))):
+        assert torch.allclose(found, torch.tensor([[0.6, 0.2], [1.0, 0.0]]))
+    assert torch.equal(damped(rows[:, :1], axis), rows[:, :1])  # the axis is in the dimension that was cut off
+    wide = torch.ones(2, 3)
+    assert torch.equal(damped(wide, axis), wide)
+    assert torch.equal(damped(rows, None), rows)
+
+    caplog.set_level(logging.INFO, "genzoo")
+    for name, value in (("LARGE", 0), ("ENOUGH", 0.9), ("has_bfloat16", lambda: True)):
+        monkeypatch.setattr(precision, name, value)
+    for has_policy in (False, True):
+        checkpoint = build_checkpoint(llama, has_policy=has_policy)
+        checkpoint.save(tmp_path / str(has_policy))
+        model = genzoo.load(tmp_path / str(has_policy), device="cpu", dtype="auto")
+        assert ("their policy's axis counted a quarter" in caplog.text) == has_policy
+        axis = policy_axis(model)
+        assert torch.equal(axis, checkpoint.policy["direction"]) if has_policy else axis is None
 
 
 def test_no_instructions_no_bfloat16(model, monkeypatch):
