@@ -178,7 +178,7 @@ ENTRIES.register(
     ZooEntry(
         name="smollm2-135m",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen",
-        revision="cbfdb4245bfeb7d254d934fed9a9fe187e860d7c",
+        revision="a54bcd3e301123ef834bc7d4c7fc7701ec439f57",
         backbone="smollm2-135m",
         backbone_digest="3d45d5307daa280ec4da951e41873209c223105e",
         recipe="smollm2-135m",

@@ -140,9 +140,17 @@ _SELF_TAUGHT = replace(
     _UNSUPERVISED,
     name="smollm2-135m",
     exit_layer=24,
-    policy=PolicyOptions(examples="default", false_refusals=0.005),
+    policy=PolicyOptions(examples="default", false_refusals=0.005, pull=5.0),
     views=replace(_UNSUPERVISED.views, bare=0.05, as_query=0.1),
-    optim=replace(_UNSUPERVISED.optim, steps=1200, recon_last=90, partial_whitening=0.25, axes="shared"),
+    optim=replace(
+        _UNSUPERVISED.optim,
+        steps=1240,
+        align_last=240,
+        recon_last=140,
+        ridge=3000.0,
+        partial_whitening=0.3,
+        axes="shared",
+    ),
     unsupervised=UnsupervisedOptions(layer=2, whiten=256, fit_texts=4000),
 )
 # A base model only goes on writing: told what stands before it, and kept out of loops, it answers in sentences. Its last layer, read
