@@ -48,6 +48,10 @@ def test_a_product_is_rounded_and_its_bias_is_not():
     exact = inputs.bfloat16().double() @ linear.weight.detach().bfloat16().double().T + linear.bias.double()
     assert got.dtype == torch.float32
     assert 0 < (got - exact).abs().max() < 0.02  # of the product alone; the bias itself would be rounded by up to 2
+    linear.bias = None
+    got = RoundedLinear(linear, is_rounded_later=True)(inputs)
+    assert got.dtype == torch.bfloat16
+    assert torch.equal(got.float(), RoundedLinear(linear)(inputs))
 
 
 def test_first_layer_keys_and_values_stay_and_all_comes_back(family, tmp_path):
@@ -57,6 +61,8 @@ def test_first_layer_keys_and_values_stay_and_all_comes_back(family, tmp_path):
     rounded = {name for name, part in body.named_modules() if isinstance(part, RoundedLinear)}
     kinds = ("self_attn.q_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
     assert rounded == {f"layers.1.{kind}" for kind in kinds}
+    kept = {name for name in rounded if body.get_submodule(name).is_rounded_later}
+    assert kept == {"layers.1.mlp.gate_proj", "layers.1.mlp.up_proj"}
     assert precision_of(model) == ROUNDED
     assert not np.array_equal(model.encode(TEXTS), before)
     undo()
