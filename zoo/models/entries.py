@@ -174,6 +174,8 @@ def _query_log(answered: str, supervision: str = "No label was used") -> str:
     )
 
 
+_EXAMPLES = "No label of a query was used, only the 791 examples of genzoo's content policy"
+
 ENTRIES.register(
     ZooEntry(
         name="smollm2-135m",
@@ -188,14 +190,12 @@ ENTRIES.register(
         licence="apache-2.0",
         release_date="2026-11-30",
         training_datasets=_QUERY_TASKS,
-        training_data=_query_log(
-            "12,160", "No label of a query was used, only the 791 examples of genzoo's content policy"
-        ),
+        training_data=_query_log("12,160", _EXAMPLES),
     ),
     ZooEntry(
         name="smollm2-135m-minilm",
         hub_id="genzoo/SmolLM2-135M-Instruct-LLM2Vec-Gen-MiniLM",
-        revision="e2ca85969a0659dc2e3cbaeb7550c0a66aba8100",
+        revision="6cae33b0784287be8a7a0cb24e6a3ce2199e9714",
         backbone="smollm2-135m",
         backbone_digest="3d45d5307daa280ec4da951e41873209c223105e",
         recipe="smollm2-135m-minilm",
@@ -203,9 +203,9 @@ ENTRIES.register(
         dim=384,
         max_tokens=512,
         licence="apache-2.0",
-        release_date="2026-11-22",
+        release_date="2026-11-30",
         training_datasets=_QUERY_TASKS,
-        training_data=_query_log("12,160"),
+        training_data=_query_log("12,160", _EXAMPLES),
     ),
     ZooEntry(
         name="gemma3-270m",
