@@ -34,7 +34,10 @@ def test_a_name_that_is_not_there_gets_the_nearest():
 
 CELLS = """
 import genzoo
-run = genzoo.train("smollm2-135m-minilm", QUERIES, "run", backbone=BACKBONE, teacher=TEACHER, steps=20, batch=2)
+changes = {"exit_layer": 0}
+run = genzoo.train(
+    "smollm2-135m-minilm", QUERIES, "run", backbone=BACKBONE, teacher=TEACHER, policy="none", steps=20, batch=2, set=changes
+)
 run.export("merged", merge=True)
 model = run.load()
 ---

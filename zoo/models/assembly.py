@@ -69,13 +69,13 @@ def assemble(
         ),
         *([Normalize()] if checkpoint.unit_length else []),
     ]
-    return SentenceTransformer(
-        modules=modules,
-        prompts=checkpoint.prompts(),
-        default_prompt_name=checkpoint.default_prompt_name,
-        similarity_fn_name="cosine",
-        device=device,
+    model = SentenceTransformer(
+        modules=modules, prompts=checkpoint.prompts(), similarity_fn_name="cosine", device=device
     )
+    model.default_prompt_name = (
+        checkpoint.default_prompt_name
+    )  # given above, it would be told of in a warning each time
+    return model
 
 
 def _transformer(checkpoint: TokenCheckpoint, backbone: Path, dtype: torch.dtype) -> Any:
