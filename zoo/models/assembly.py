@@ -72,9 +72,8 @@ def assemble(
     model = SentenceTransformer(
         modules=modules, prompts=checkpoint.prompts(), similarity_fn_name="cosine", device=device
     )
-    model.default_prompt_name = (
-        checkpoint.default_prompt_name
-    )  # given above, it would be told of in a warning each time
+    # given to the constructor, it would be told of in a warning at each load
+    model.default_prompt_name = checkpoint.default_prompt_name
     return model
 
 
