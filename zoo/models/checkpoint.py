@@ -208,11 +208,15 @@ class TokenCheckpoint:
         return soft @ self.policy["weight"].to(soft) + self.policy["bias"][0].to(soft)
 
     def in_teacher_space(self, embeddings: torch.Tensor) -> torch.Tensor | None:
-        """``(texts, D)`` embeddings in the teacher's dimensions; None where an exported folder has not kept how they were turned."""
+        """``(texts, D)`` embeddings in the teacher's dimensions.
+
+        None where they were never there (``optim.readout``), or where an exported folder has not kept how they were turned.
+        """
         if self.axes is not None:
             return embeddings @ self.axes.to(embeddings)
-        is_turned = self.info.get("recipe", {}).get("optim", {}).get("axes", "teacher") != "teacher"
-        return None if is_turned else embeddings
+        optim = self.info.get("recipe", {}).get("optim", {})
+        is_there = all(optim.get(name, "teacher") == "teacher" for name in ("axes", "readout"))
+        return embeddings if is_there else None
 
     def prompts(self) -> dict[str, str]:
         """The instructions that the checkpoint brings along (a converted one has its own), else the zoo's."""

@@ -71,6 +71,7 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Amount = Annotated[float, Field(ge=0)]
 AboveZero = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 SomeShare = Annotated[float, Field(gt=0, le=1)]
 Power = Annotated[float, Field(ge=0, le=0.5)]
@@ -250,8 +251,15 @@ class OptimOptions(Options):
         axes: ``teacher``: the embedding's dimensions are the teacher's. ``shared``: it is turned so that those directions come first
             in which queries and their responses vary together most; then its first dimensions alone lose least. A rotation
             changes no cosine.
-        partial_whitening: Power p with which the finished embeddings are whitened: their covariance C over the training texts
-            becomes a multiple of ``C^(1 - 2p)``; 0 leaves them alone, 0.5 whitens in full.
+        readout: ``teacher``: the finished embedding is the regression on the teacher's. ``states``: it is the tokens' mean state
+            itself, trained by that regression's loss; those directions are held back in which texts differ that should have
+            one embedding (`genzoo.training.readout.of_states`). It is not in the teacher's space.
+        even_prompts: With ``states``, how strongly those directions are held back in which a passage under its own prompt
+            differs from itself under that of queries; 0 leaves them alone.
+        even_pairs: The same of those in which a response differs from its query.
+        dimensions: With ``states``, how many dimensions are kept at most; 0 keeps all that the backbone's states have.
+        partial_whitening: With ``teacher``, power p with which the finished embeddings are whitened: their covariance C over the
+            training texts becomes a multiple of ``C^(1 - 2p)``; 0 leaves them alone, 0.5 whitens in full.
         micro_batch: Examples whose activations are held at once; 0 holds the whole batch. Changes memory, not the gradient.
         precision: ``auto`` uses bfloat16 on a GPU where its gradients agree with those of float32 (cosine of 0.99 or more); else float32.
     """
@@ -272,6 +280,10 @@ class OptimOptions(Options):
     ridge: AboveZero = 80.0
     partial_whitening: Power = 0.0
     axes: Literal["teacher", "shared"] = "teacher"
+    readout: Literal["teacher", "states"] = "teacher"
+    even_prompts: NotNegative = 0.4
+    even_pairs: NotNegative = 0.1
+    dimensions: Count = 256
     micro_batch: Count = 0
     precision: Literal["float32", "auto"] = "float32"
 

@@ -76,6 +76,8 @@ class Recipe:
             wrong = "both losses are off: nothing would be trained"
         elif not 0.999 < views < 1.001:
             wrong = f"the shares of the views sum to {views:g}: they must sum to 1"
+        elif self.optim.readout == "states" and not (self.losses.align and self.optim.axes == "shared"):
+            wrong = "optim.readout is states, which needs the alignment loss and optim.axes=shared"
         elif self.policy.examples and self.response.source != "own":
             wrong = (
                 f"a policy needs responses of the LLM, and response.source is {self.response.source}: set it to own, "

@@ -8,34 +8,13 @@ ground under the other. Both are affine, so the result folds exactly into the pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from genzoo.errors import TrainingError
-from genzoo.policies.reading import RefusalReading
+from genzoo.training.readout import PolicyHead, Readout
 
 MAX_CONDITION = 1e6
-PATIENCE = 0.5
-"""How much a query must look refused before a content policy moves it: harmless examples lie at 0 on average, refused ones at 1."""
-MIN_VARIANCE = 1e-6
-"""Of the largest variance: what partial whitening takes a direction's variance to be at least."""
-
-
-@dataclass(frozen=True)
-class PolicyHead:
-    """What a content policy adds to an embedding: a score, where it is above 0, along a direction.
-
-    Attributes:
-        weight: ``(H,)``, reads from the mean ``z`` how far the text is to be moved as refused.
-        bias: ``(1,)``.
-        direction: ``(D,)``.
-    """
-
-    weight: Tensor
-    bias: Tensor
-    direction: Tensor
 
 
 class TokenHeads(nn.Module):
@@ -122,108 +101,25 @@ class TokenHeads(nn.Module):
         self.align.bias.copy_(solution[:, -1])
 
     @torch.no_grad()
-    def whitened(self, power: float) -> tuple[Tensor, Tensor]:
-        """The alignment with its outputs partly whitened, as weight ``(D, H)`` and bias ``(D,)`` in double precision.
-
-        A regression shrinks what it can hardly predict, so that a few directions rule every cosine. Over the texts that are
-        remembered the embeddings have mean m and covariance ``C = U diag(v) U'``; they become ``s U diag(v)^-power U' (e - m)``
-        with s so that the total variance stays. The map is symmetric: the embedding stays in the teacher's space.
-
-        Args:
-            power: 0 changes nothing, 0.5 whitens in full.
-        """
-        weight, bias = self.align.weight.double(), self.align.bias.double()
-        if not power:
-            return weight, bias
-        count, total = self.gram[-1, -1], self.gram[:-1, -1]
-        mean = total / count
-        covariance = weight @ (self.gram[:-1, :-1] / count - torch.outer(mean, mean)) @ weight.T
-        values, vectors = torch.linalg.eigh(covariance)
-        values = values.clamp(min=float(values[-1]) * MIN_VARIANCE)
-        spread = values.pow(1 - 2 * power)
-        change = (vectors * (values.pow(-power) * (values.sum() / spread.sum()).sqrt())) @ vectors.T
-        return change @ weight, -change @ (weight @ mean)
-
-    @torch.no_grad()
-    def shared_axes(self, queries: Tensor, responses: Tensor, power: float, *, policy_first: bool = False) -> Tensor:
-        """``(D, D)`` rotation of the embeddings, first to the directions in which queries and their responses vary together most.
-
-        The eigenvectors of the symmetric part of the cross-covariance. The first 64 of 256 dimensions keep more so than those of
-        the largest variance, part of which is about how a text is worded (`benchmarks/forgiving.py`).
-
-        Args:
-            queries: ``(pairs, H)``, the mean of ``z`` over the compression tokens.
-            responses: ``(pairs, H)`` likewise, in the order of their queries.
-            power: As in `whitened`.
-            policy_first: Whether `policy_axis` comes before all others.
-        """
-        weight, _ = self.whitened(power)
-        first, second = ((one - one.mean(dim=0)).double() @ weight.T for one in (queries, responses))
-        cross = first.T @ second
-        axes = torch.linalg.eigh(cross + cross.T).eigenvectors.flip(1).T
-        if not policy_first:
-            return axes
-        return torch.linalg.qr(torch.cat([self.policy_axis(power)[0][None], axes]).T).Q.T
-
-    @torch.no_grad()
-    def policy_axis(self, power: float) -> tuple[Tensor, float]:
-        """The direction ``(D,)`` in which embeddings vary least, and their root mean square length, over the texts that are remembered.
-
-        Args:
-            power: As in `whitened`.
-        """
-        weight, bias = self.whitened(power)
-        both = torch.cat([weight, bias[:, None]], dim=1)
-        spread = both @ self.gram @ both.T / self.gram[-1, -1]
-        return torch.linalg.eigh(spread).eigenvectors[:, 0], float(spread.trace().sqrt())
-
-    @torch.no_grad()
-    def policy_head(self, power: float, reading: RefusalReading, pull: float) -> PolicyHead:
-        """What a content policy adds to `whitened`, on the axis that embeddings use least.
-
-        Texts lie at 0 on it, and queries at ``pull`` times how much more than `PATIENCE` they look refused, in multiples of the
-        embeddings' root mean square length. Such a query keeps the order of what it finds exactly: all its cosines shrink by one factor.
-
-        Args:
-            power: As in `whitened`.
-            reading: Of the mean of ``z`` over the compression tokens.
-            pull: Length of a whole refusal.
-        """
-        axis, length = self.policy_axis(power)
-        weight, bias = axis.new_tensor(reading.weight), axis.new_tensor([reading.bias])
-        return PolicyHead(pull * weight, pull * (bias - PATIENCE), length * axis)
-
-    @torch.no_grad()
     def fold(
-        self,
-        target_scale: float,
-        partial_whitening: float = 0.0,
-        axes: Tensor | None = None,
-        policy: PolicyHead | None = None,
+        self, readout: Readout | None, axes: Tensor | None = None, policy: PolicyHead | None = None
     ) -> dict[str, Tensor]:
-        """The method's five tensors, with embeddings in the teacher's own units.
+        """The method's five tensors.
 
         Args:
-            target_scale: Targets were multiplied by this in training.
-            partial_whitening: Power of `whitened`.
-            axes: ``(D, D)`` rotation of the embeddings, if they are turned.
-            policy: What `policy_head` gave; the embeddings lose what they had on its axis.
+            readout: What becomes the embedding; None where there is no teacher: then it is the mean soft prompt.
+            axes: ``(dimensions, D)`` turn of the readout's embeddings, if they are turned.
+            policy: What `Readout.policy_head` gave; the embeddings lose what they had on its axis.
         """
         recon, recon_bias = self._recon()
         align, align_bias = self.align.weight.detach(), self.align.bias.detach()
-        if self.has_teacher:
+        if readout is not None:
             condition = float(torch.linalg.cond(self.recon.weight.double()))
             if not condition < MAX_CONDITION:
                 raise TrainingError(
                     f"the reconstruction projection became singular (condition {condition:.1e}): lower lr_recon and train again"
                 )
-            align, align_bias = self.whitened(partial_whitening)
-            if policy is not None:
-                axis = torch.nn.functional.normalize(policy.direction, dim=0)
-                align, align_bias = align - torch.outer(axis, axis @ align), align_bias - axis * (axis @ align_bias)
-            if axes is not None:
-                align, align_bias = axes @ align, axes @ align_bias
-            align, align_bias = self._of_soft_prompts(align / target_scale, align_bias / target_scale)
+            align, align_bias = self._of_soft_prompts(*readout.finished(axes, policy))
         tensors = {
             "rows": self.rows,
             "recon_weight": recon,
@@ -234,10 +130,10 @@ class TokenHeads(nn.Module):
         return {name: _for_good(tensor) for name, tensor in tensors.items()}
 
     @torch.no_grad()
-    def fold_policy(self, policy: PolicyHead, target_scale: float, axes: Tensor | None = None) -> dict[str, Tensor]:
+    def fold_policy(self, policy: PolicyHead, axes: Tensor | None = None) -> dict[str, Tensor]:
         """What a policy adds to the embeddings of `fold`, read from mean soft prompts."""
         weight, bias = self._of_soft_prompts(policy.weight[None], policy.bias)
-        direction = (policy.direction if axes is None else axes @ policy.direction) / target_scale
+        direction = policy.direction if axes is None else axes @ policy.direction
         return {"weight": _for_good(weight[0]), "bias": _for_good(bias), "direction": _for_good(direction)}
 
     def _recon(self) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ from genzoo.jobs import Processes, Shard, report
 from genzoo.models.checkpoint import TokenCheckpoint, make_spec
 from genzoo.models.exported import base_folder
 from genzoo.models.loading import loaded_content
-from genzoo.models.prompts import DOCUMENT, QUERY, without
+from genzoo.models.prompts import without
 from genzoo.policies.policy import Policy, with_content
 from genzoo.policies.reading import ReadingTexts, reading_texts
 from genzoo.recipes.recipes import UNSUPERVISED, Recipe
@@ -372,23 +372,23 @@ class TrainingRun:
         recipe = self.recipe
         known = row.spare_rows if (row := BACKBONES.find(recipe.backbone)) else ()
         model, tokenizer = self.causal_lm
-        axes = head = None
-        if recipe.optim.axes == "shared" and recipe.losses.align:
+        readout = axes = head = None
+        if recipe.losses.align:
             rows = [row for row in self.split(self.responses())[0] if row.query not in self.refused][:AXES_PAIRS]
-            axes = trainer.shared_axes([(QUERY + row.query, DOCUMENT + row.response) for row in rows])
+            readout, axes = trainer.readout([(row.query, row.response) for row in rows])
         told: dict[str, Any] = {}
         if self.policy is not None:
             told["policy"] = self._policy_summary()
-            if recipe.pulls:
-                head, read = trainer.policy_head(self._policy_texts(trainer))
+            if readout is not None and recipe.pulls:
+                head, read = trainer.policy_head(readout, self._policy_texts(trainer))
                 told["policy"] |= read
         return TokenCheckpoint(
             spec=make_spec(
                 tokenizer, model.get_input_embeddings().num_embeddings, recipe.n_thought, recipe.n_compression, known
             ),
-            **trainer.heads.fold(trainer.target_scale, recipe.optim.partial_whitening, axes, head),
-            policy=trainer.heads.fold_policy(head, trainer.target_scale, axes) if head else {},
-            axes=None if axes is None else axes.float().cpu().contiguous(),
+            **trainer.heads.fold(readout, axes, head),
+            policy=trainer.heads.fold_policy(head, axes) if head else {},
+            axes=None if axes is None or recipe.optim.readout != "teacher" else axes.float().cpu().contiguous(),
             backbone=recipe.backbone,
             backbone_digest=self.backbone_digest,
             recipe_digest=recipe.digest(),

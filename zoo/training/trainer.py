@@ -21,6 +21,7 @@ from genzoo.backbones.tokenizer import plain_ids, start_rows
 from genzoo.compute import go_on_with
 from genzoo.errors import TrainingError
 from genzoo.jobs import Pace, Processes, as_time, report
+from genzoo.models.prompts import DOCUMENT, QUERY
 from genzoo.policies.reading import ReadingTexts, fit_reading
 from genzoo.recipes.recipes import Recipe
 from genzoo.training.examples import (
@@ -35,8 +36,9 @@ from genzoo.training.examples import (
     scored_places,
     step_costs,
 )
-from genzoo.training.heads import PATIENCE, PolicyHead, TokenHeads
+from genzoo.training.heads import TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
+from genzoo.training.readout import PATIENCE, PolicyHead, Readout, of_states, of_teacher
 from genzoo.training.state import StateFolder, TextStates, examples_content
 
 ENOUGH = 0.99
@@ -184,14 +186,29 @@ class TokenTrainer:
         self.heads.start_from(torch.cat(states), targets, self.recipe.optim.ridge)
 
     @torch.no_grad()
-    def shared_axes(self, pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
-        """`TokenHeads.shared_axes` over queries and their responses, each under its prompt."""
-        queries, responses = (self._pooled(texts) for texts in zip(*pairs, strict=True))
-        power = self.recipe.optim.partial_whitening
-        return self.heads.shared_axes(queries, responses, power, policy_first=self.recipe.pulls)
+    def readout(self, pairs: Sequence[tuple[str, str]]) -> tuple[Readout, torch.Tensor | None]:
+        """What the recipe makes of the trained states, and how it is turned; no turn where the recipe wants none.
+
+        Args:
+            pairs: Queries and their responses, none of them a refusal.
+        """
+        optim, heads, pulls = self.recipe.optim, self.heads, self.recipe.pulls
+        if optim.axes == "shared":
+            asked, answers = zip(*pairs, strict=True)
+            queries = self._pooled([QUERY + text for text in asked])
+            responses = self._pooled([DOCUMENT + text for text in answers])
+        if optim.readout == "states":
+            careless = self._pooled([QUERY + text for text in answers])
+            alike = [(responses, careless, optim.even_prompts), (queries, responses, optim.even_pairs)]
+            own = of_states(heads.gram, alike)
+            return own, own.shared_axes(queries, responses, width=optim.dimensions, policy_first=pulls)
+        weight, bias = (part.double() / self.target_scale for part in (heads.align.weight, heads.align.bias))
+        taught = of_teacher(heads.gram, weight, bias, optim.partial_whitening)
+        axes = taught.shared_axes(queries, responses, policy_first=pulls) if optim.axes == "shared" else None
+        return taught, axes
 
     @torch.no_grad()
-    def policy_head(self, taught: ReadingTexts) -> tuple[PolicyHead, dict[str, float]]:
+    def policy_head(self, readout: Readout, taught: ReadingTexts) -> tuple[PolicyHead, dict[str, float]]:
         """What a content policy adds to the embeddings, as these texts teach it, and what is told of it.
 
         Returns:
@@ -203,7 +220,7 @@ class TokenTrainer:
         reading = fit_reading(self._pooled(taught.texts).double().cpu().numpy(), taught, self.recipe.seed)
         above = max(REFUSED, float(np.quantile(reading.harmless, 1 - max(MISREAD, policy.false_refusals))))
         told = {"tokens_auc": round(reading.auc, 4), "refused_above": round(policy.pull * (above - PATIENCE), 6)}
-        return self.heads.policy_head(self.recipe.optim.partial_whitening, reading, policy.pull), told
+        return readout.policy_head(reading, policy.pull), told
 
     def _pooled(self, texts: Sequence[str]) -> torch.Tensor:
         """``(texts, H)``, the mean of ``z`` over the compression tokens."""

@@ -64,6 +64,7 @@ def test_no_number_of_a_recipe_is_negative_or_nonsense(name):
         ("optim.ridge", 0, "must be a number above 0"),
         ("optim.lr_rows", 30, "goes from 0 to 1"),
         ("optim.partial_whitening", 0.51, "goes from 0 to 0.5"),
+        ("optim.even_pairs", -1, "must be a number, at least 0"),
         ("lora.alpha", 0, "must be a number above 0"),
         ("lora.modules", "", "must be text that is not empty"),
         ("unsupervised.layer", 0, "must be a whole number, at least 1"),
@@ -78,6 +79,12 @@ def test_no_number_of_a_recipe_is_negative_or_nonsense(name):
 def test_limits_of_fields(name, value, told):
     with pytest.raises(InputError, match=re.escape(told)):
         override(RECIPES.get("smollm2-135m"), {name: value})
+
+
+@pytest.mark.parametrize("change", [{"optim.axes": "teacher"}, {"losses.align": 0}])
+def test_states_need_what_turns_and_trains_them(change):
+    with pytest.raises(InputError, match=re.escape("needs the alignment loss and optim.axes=shared")):
+        override(RECIPES.get("smollm2-135m"), {"optim.readout": "states"} | change)
 
 
 def test_values_within_limits_are_taken():

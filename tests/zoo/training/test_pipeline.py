@@ -97,6 +97,27 @@ def test_shared_axes_turn_the_embedding_and_nothing_else(recipe, backbone, tmp_p
     assert replace(made, axes=None).digest() == made.digest()
 
 
+def test_states_as_embeddings_are_nearer_under_another_prompt(recipe, backbone, tmp_path):
+    changes = {"optim.steps": 8, "optim.axes": "shared", "optim.readout": "states", "optim.dimensions": 12}
+    queries = [Query(f"q{place}", f"{SENTENCES[place % len(SENTENCES)]} {place}") for place in range(30)]
+    passages = [f"{text} That is so." for text in SENTENCES]
+    nearness = {}
+    for strength in (0.0, 20.0):
+        made = override(recipe, changes | {"optim.even_prompts": strength, "optim.even_pairs": 0.0})
+        folder = tmp_path / f"run-{strength}"
+        folder.mkdir()
+        TrainingRun(made, queries, folder, device="cpu").train()
+        checkpoint = TokenCheckpoint.load(folder / "checkpoint")
+        assert (checkpoint.dim, checkpoint.axes) == (12, None)
+        assert checkpoint.in_teacher_space(torch.zeros(1, 12)) is None
+        assert checkpoint.info["controls"]["top1"] is None
+        assert checkpoint.info["controls"]["decoded"] is not None
+        model = assemble(checkpoint, backbone, device="cpu")
+        own, careless = (model.encode(passages, prompt_name=name) for name in ("document", "query"))
+        nearness[strength] = float((own * careless).sum(axis=1).mean())
+    assert nearness[20.0] > nearness[0.0]
+
+
 def test_stopped_run_goes_on_bit_equal(recipe, tmp_path):
     whole = _run(recipe, tmp_path / "whole").train()
 
