@@ -253,7 +253,7 @@ class OptimOptions(Options):
             changes no cosine.
         readout: ``teacher``: the finished embedding is the regression on the teacher's. ``states``: it is the tokens' mean state
             itself, trained by that regression's loss; those directions are held back in which texts differ that should have
-            one embedding (`genzoo.training.readout.of_states`). It is not in the teacher's space.
+            one embedding (`genzoo.models.readout.of_states`). It is not in the teacher's space.
         even_prompts: With ``states``, how strongly those directions are held back in which a passage under its own prompt
             differs from itself under that of queries; 0 leaves them alone.
         even_pairs: The same of those in which a response differs from its query.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genzoo.errors import TrainingError
-from genzoo.training.readout import PolicyHead, Readout
+from genzoo.models.readout import PolicyHead, Readout
 
 MAX_CONDITION = 1e6
 

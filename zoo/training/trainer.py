@@ -22,6 +22,7 @@ from genzoo.compute import go_on_with
 from genzoo.errors import TrainingError
 from genzoo.jobs import Pace, Processes, as_time, report
 from genzoo.models.prompts import DOCUMENT, QUERY
+from genzoo.models.readout import PATIENCE, PolicyHead, Readout, of_states, of_teacher
 from genzoo.policies.reading import ReadingTexts, fit_reading
 from genzoo.recipes.recipes import Recipe
 from genzoo.training.examples import (
@@ -38,7 +39,6 @@ from genzoo.training.examples import (
 )
 from genzoo.training.heads import TokenHeads
 from genzoo.training.losses import alignment_loss, response_loss
-from genzoo.training.readout import PATIENCE, PolicyHead, Readout, of_states, of_teacher
 from genzoo.training.state import StateFolder, TextStates, examples_content
 
 ENOUGH = 0.99
@@ -220,7 +220,7 @@ class TokenTrainer:
         reading = fit_reading(self._pooled(taught.texts).double().cpu().numpy(), taught, self.recipe.seed)
         above = max(REFUSED, float(np.quantile(reading.harmless, 1 - max(MISREAD, policy.false_refusals))))
         told = {"tokens_auc": round(reading.auc, 4), "refused_above": round(policy.pull * (above - PATIENCE), 6)}
-        return readout.policy_head(reading, policy.pull), told
+        return readout.policy_head(torch.from_numpy(reading.weight), reading.bias, policy.pull), told
 
     def _pooled(self, texts: Sequence[str]) -> torch.Tensor:
         """``(texts, H)``, the mean of ``z`` over the compression tokens."""

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genzoo.policies.reading import RefusalReading
-
 PATIENCE = 0.5
 """How much a query must look refused before a content policy moves it: harmless examples lie at 0 on average, refused ones at 1."""
 MIN_VARIANCE = 1e-6
@@ -50,7 +48,7 @@ class Readout:
         """A map of z.
 
         Args:
-            gram: ``(H + 1, H + 1)``, the summed outer products of z and a constant 1 (`genzoo.training.heads.TokenHeads`).
+            gram: ``(H + 1, H + 1)``, the summed outer products of z and a constant 1 (`genzoo.training.heads.TokenHeads` sums them).
             weight: ``(D, H)``.
             bias: ``(D,)``.
         """
@@ -61,19 +59,19 @@ class Readout:
         """The direction ``(D,)`` in which embeddings vary least, and their root mean square length."""
         return torch.linalg.eigh(self.moment).eigenvectors[:, 0], float(self.moment.trace().sqrt())
 
-    def policy_head(self, reading: RefusalReading, pull: float) -> PolicyHead:
+    def policy_head(self, weight: Tensor, bias: float, pull: float) -> PolicyHead:
         """What a content policy adds, on the axis that embeddings use least.
 
         Texts lie at 0 on it, and queries at ``pull`` times how much more than `PATIENCE` they look refused, in multiples of the
         embeddings' root mean square length. Such a query keeps the order of what it finds exactly: all its cosines shrink by one factor.
 
         Args:
-            reading: Of z.
+            weight: ``(H,)``, how refused a query looks (`genzoo.policies.reading`).
+            bias: Added to it.
             pull: Length of a whole refusal.
         """
         axis, length = self.policy_axis()
-        weight, bias = axis.new_tensor(reading.weight), axis.new_tensor([reading.bias])
-        return PolicyHead(pull * weight, pull * (bias - PATIENCE), length * axis)
+        return PolicyHead(pull * weight.to(axis), pull * axis.new_tensor([bias - PATIENCE]), length * axis)
 
     def shared_axes(self, queries: Tensor, responses: Tensor, *, width: int = 0, policy_first: bool = False) -> Tensor:
         """``(width, D)`` turn of the embeddings, first to the directions in which queries and their responses vary together most.
