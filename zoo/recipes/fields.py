@@ -71,7 +71,6 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Amount = Annotated[float, Field(ge=0)]
 AboveZero = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 SomeShare = Annotated[float, Field(gt=0, le=1)]
 Power = Annotated[float, Field(ge=0, le=0.5)]
@@ -281,8 +280,8 @@ class OptimOptions(Options):
     partial_whitening: Power = 0.0
     axes: Literal["teacher", "shared"] = "teacher"
     readout: Literal["teacher", "states"] = "teacher"
-    even_prompts: NotNegative = 0.4
-    even_pairs: NotNegative = 0.1
+    even_prompts: Amount = 0.4
+    even_pairs: Amount = 0.1
     dimensions: Count = 256
     micro_batch: Count = 0
     precision: Literal["float32", "auto"] = "float32"
